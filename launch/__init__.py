@@ -1,0 +1,23 @@
+"""Programs: train, evaluate, sample, prepare, report, benchmark, and the command `tf-videogen`.
+
+Each is a module with absl flags and `main(argv)`. `python -m launch.train` from the root of a
+checkout and `tf-videogen train` from anywhere are the same program.
+
+Importing this package quiets what TensorFlow and its libraries say when they are imported. It is
+done here because these lines run before any program's imports.
+"""
+
+import os
+import warnings
+
+# 2 would do, but for three lines at the level of errors that TensorFlow 2.15 prints at every start
+# ('Unable to register cuDNN factory ...'). What C++ calls an error reaches Python as an exception.
+os.environ.setdefault('TF_CPP_MIN_LOG_LEVEL', '3')
+
+for message in (
+    r'\s*TensorFlow Addons \(TFA\) has ended development',
+    r'pkg_resources is deprecated as an API',  # TensorFlow Hub; setup.py keeps setuptools below 81
+    r'You are using a Python version .* which Google will stop supporting',
+):
+  warnings.filterwarnings('ignore', message=message)
+del message

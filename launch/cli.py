@@ -1,0 +1,60 @@
+"""The command `tf-videogen`: lists the programs of `launch/` and runs one of them."""
+
+import importlib
+import sys
+
+import tf_videogen
+from tf_videogen.launch import program
+
+# Command, which is a module of this package, and what it does. Modules are imported when called.
+COMMANDS = {
+    'prepare': 'prepare a data set',
+    'train': 'train a model, from a gin file',
+    'evaluate': 'measure a trained model',
+    'sample': 'generate videos with a trained model',
+    'report': 'make a page of results and videos',
+    'benchmark': 'time training and sampling',
+}
+
+
+def help_text():
+  """Returns the list of commands."""
+  lines = [
+      f'tf-videogen {tf_videogen.__version__}: video generation papers in TensorFlow',
+      '',
+      'Usage: tf-videogen COMMAND [--flag=value ...]',
+      '       tf-videogen COMMAND --help',
+      '',
+      'Commands:',
+  ]
+  lines += [f'  {name:<10} {description}' for name, description in COMMANDS.items()]
+  return '\n'.join(lines)
+
+
+def main(argv=None):
+  """Runs the command that `argv[1]` names, or lists the commands.
+
+  Args:
+    argv: the command line, starting with the program's name; None: that of the process.
+
+  Returns:
+    The exit status: 0 after the list of commands, 2 when the command is unknown. A command itself
+    ends with SystemExit (see `program.run`).
+  """
+  arguments = (sys.argv if argv is None else argv)[1:]
+  if not arguments or arguments[0] in ('-h', '-help', '--help', 'help'):
+    print(help_text())
+    return 0
+  if arguments[0] == '--version':
+    print(f'tf-videogen {tf_videogen.__version__}')
+    return 0
+  if arguments[0] not in COMMANDS:
+    print(f'tf-videogen: no command {arguments[0]!r}; there are: {", ".join(COMMANDS)}',
+          file=sys.stderr)
+    return 2
+  module = importlib.import_module(f'tf_videogen.launch.{arguments[0]}')
+  return program.run(module.main, [f'tf-videogen {arguments[0]}'] + arguments[1:])
+
+
+if __name__ == '__main__':
+  sys.exit(main())

@@ -1,0 +1,147 @@
+"""What the programs share: `--help`, flags, and errors in one line.
+
+A program is a module with a docstring, absl flags and `main(argv)`, and ends with
+
+    if __name__ == '__main__':
+      program.run(main)
+
+Flags that several programs have (`--model_dir`) are defined in ONE module, and each program names
+them with `flags.declare_key_flag('model_dir')`: absl refuses a second definition when two programs
+are imported into one process, as tests do. Tests import programs as `tf_videogen.launch.<program>`.
+"""
+
+import os
+import re
+import shutil
+import sys
+import textwrap
+
+from absl import app
+from absl import flags
+from absl import logging
+
+_HELP = ('-h', '-help', '--help', '--helpshort')
+_FLAG_COLUMN = 24  # help that starts in this column, after the flag's name
+
+
+def run(main, argv=None):
+  """Parses the flags, calls `main` and exits with its status, as `absl.app.run` does.
+
+  Unlike there, absl logs warnings only (Orbit prints what it logs): `--verbosity=0` shows more.
+  The status is 1 after a ValueError or FileNotFoundError, whose first line is printed without a
+  traceback, 2 after a mistake in the flags, and 130 after Ctrl-C. Other exceptions, and errors
+  inside a traced function, are not the user's: they keep their traceback. With
+  TF_VIDEOGEN_TRACEBACK=1 in the environment, all do.
+
+  Args:
+    main: the function `main(argv)` of a program. It receives the command line without its flags.
+    argv: the command line, starting with the program's name; None: that of the process.
+
+  Raises:
+    SystemExit: always, unless an exception keeps its traceback.
+  """
+  name = _program_name(main) if argv is None else argv[0]
+  argv = [name] + list(sys.argv[1:] if argv is None else argv[1:])
+  if _asks_for_help(argv):
+    print(help_text(main))
+    sys.exit(0)
+  app.run(_guarded(main, name), argv, flags_parser=_parse_flags)
+
+
+def help_text(main):
+  """Returns the docstring of main's module, then a line or more for each of its own flags."""
+  module = sys.modules[main.__module__]
+  # absl files the flags of the module that Python runs under the name of its script.
+  key = sys.argv[0] if module.__name__ == '__main__' else module.__name__
+  width = min(max(shutil.get_terminal_size().columns, 80), 100)
+  lines = [(module.__doc__ or '').strip()]
+  key_flags = flags.FLAGS.get_key_flags_for_module(key)
+  if key_flags:
+    lines += ['', 'Flags:']
+  for flag in key_flags:
+    lines += _flag_lines(flag, width)
+  return '\n'.join(lines)
+
+
+def print_results(results):
+  """Prints what an evaluation returns, {'<split>/<metric>': value}, a line a value."""
+  width = max(map(len, results), default=0)
+  for name, value in results.items():
+    print(f'{name:<{width}}  {float(value):.6g}')
+
+
+def _flag_lines(flag, width):
+  """Returns the lines of help for one flag, with its default value."""
+  name = f'  --[no]{flag.name}' if flag.boolean else f'  --{flag.name}'
+  text = ' '.join((flag.help or '').split())
+  text = text.removesuffix('; repeat this option to specify a list of values')  # absl's words
+  if isinstance(flag, flags.EnumFlag):
+    values = ', '.join(flag.parser.enum_values)
+    text = f'{text.partition(">: ")[2]} One of {values}.'
+  if flag.default not in (None, '', []):
+    default = flag.default_as_str.strip("'")
+    text += f' (default: {default})'
+  indent = ' ' * _FLAG_COLUMN
+  lines = textwrap.wrap(
+      text, width, initial_indent=indent, subsequent_indent=indent, break_on_hyphens=False)
+  if lines and len(name) + 2 <= _FLAG_COLUMN:
+    return [name.ljust(_FLAG_COLUMN) + lines[0].lstrip()] + lines[1:]
+  return [name] + lines
+
+
+def _program_name(main):
+  """Returns how the user called the program, e.g. 'python -m launch.train'."""
+  spec = getattr(sys.modules[main.__module__], '__spec__', None)
+  if main.__module__ == '__main__' and spec is not None:
+    return f'python -m {spec.name}'
+  return os.path.basename(sys.argv[0])
+
+
+def _asks_for_help(argv):
+  """Whether a flag that asks for help stands before the end of the flags, '--'."""
+  end = argv.index('--') if '--' in argv else len(argv)
+  return any(argument in _HELP for argument in argv[1:end])
+
+
+def _parse_flags(argv):
+  """Parses the flags; a mistake in them is one line and status 2."""
+  try:
+    arguments = flags.FLAGS(argv)
+  except flags.Error as error:
+    message = re.sub(
+        r'^flag --(\w+)=None: .* must have a value .*', r'--\1 is required', str(error))
+    _fail(argv[0], f'{message.rstrip(".")} (see {argv[0]} --help)', 2)
+  if flags.FLAGS['verbosity'].using_default_value:
+    flags.FLAGS.verbosity = logging.WARNING
+  return arguments
+
+
+def _guarded(main, name):
+  """Wraps `main`: errors that a user can cause become one line on stderr and a status."""
+
+  def guarded_main(argv):
+    try:
+      return main(argv)
+    except KeyboardInterrupt:
+      _fail(name, 'interrupted', 130)
+    except (ValueError, FileNotFoundError) as error:
+      lines = _message(error).splitlines() or [type(error).__name__]
+      # gin adds lines that say where; a traced function puts its own traceback first.
+      if os.environ.get('TF_VIDEOGEN_TRACEBACK') or lines[0].startswith('in user code'):
+        raise
+      _fail(name, lines[0], 1)
+
+  return guarded_main
+
+
+def _message(error):
+  """Returns the text of an error; one that the system raised is 'path: reason'."""
+  if isinstance(error, OSError) and error.filename is not None:
+    return f'{error.filename}: {error.strerror}'
+  return str(error).strip()
+
+
+def _fail(name, message, status):
+  """Prints one line on stderr and exits."""
+  print(f'{name}: {message}', file=sys.stderr)
+  sys.exit(status)
