@@ -3,8 +3,10 @@
 Each is a module with absl flags and `main(argv)`. `python -m launch.train` from the root of a
 checkout and `tf-videogen train` from anywhere are the same program.
 
-Importing this package quiets what TensorFlow and its libraries say when they are imported. It is
-done here because these lines run before any program's imports.
+Importing this package quiets what TensorFlow and its libraries say when they are imported, and
+chooses oneDNN's kernels, which TensorFlow leaves off on processors without AVX-512: its 3-D
+convolutions take half the time of Eigen's. It is done here because these lines run before any
+program's imports.
 """
 
 import os
@@ -13,6 +15,8 @@ import warnings
 # 2 would do, but for three lines at the level of errors that TensorFlow 2.15 prints at every start
 # ('Unable to register cuDNN factory ...'). What C++ calls an error reaches Python as an exception.
 os.environ.setdefault('TF_CPP_MIN_LOG_LEVEL', '3')
+
+os.environ.setdefault('TF_ENABLE_ONEDNN_OPTS', '1')
 
 for message in (
     r'\s*TensorFlow Addons \(TFA\) has ended development',

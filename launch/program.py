@@ -5,9 +5,8 @@ A program is a module with a docstring, absl flags and `main(argv)`, and ends wi
     if __name__ == '__main__':
       program.run(main)
 
-Flags that several programs have (`--model_dir`) are defined in ONE module, and each program names
-them with `flags.declare_key_flag('model_dir')`: absl refuses a second definition when two programs
-are imported into one process, as tests do. Tests import programs as `tf_videogen.launch.<program>`.
+Flags that several programs have (`--model_dir`) are in `launch/shared_flags.py`. Tests import
+programs as `tf_videogen.launch.<program>`.
 """
 
 import os
@@ -28,10 +27,10 @@ def run(main, argv=None):
   """Parses the flags, calls `main` and exits with its status, as `absl.app.run` does.
 
   Unlike there, absl logs warnings only (Orbit prints what it logs): `--verbosity=0` shows more.
-  The status is 1 after a ValueError or FileNotFoundError, whose first line is printed without a
-  traceback, 2 after a mistake in the flags, and 130 after Ctrl-C. Other exceptions, and errors
-  inside a traced function, are not the user's: they keep their traceback. With
-  TF_VIDEOGEN_TRACEBACK=1 in the environment, all do.
+  The status is 1 after a ValueError, FileNotFoundError or FloatingPointError, whose first line is
+  printed without a traceback, 2 after a mistake in the flags, and 130 after Ctrl-C. Other
+  exceptions, and errors inside a traced function, are not the user's: they keep their traceback.
+  With TF_VIDEOGEN_TRACEBACK=1 in the environment, all do.
 
   Args:
     main: the function `main(argv)` of a program. It receives the command line without its flags.
@@ -124,7 +123,7 @@ def _guarded(main, name):
       return main(argv)
     except KeyboardInterrupt:
       _fail(name, 'interrupted', 130)
-    except (ValueError, FileNotFoundError) as error:
+    except (ValueError, FileNotFoundError, FloatingPointError) as error:
       lines = _message(error).splitlines() or [type(error).__name__]
       # gin adds lines that say where; a traced function puts its own traceback first.
       if os.environ.get('TF_VIDEOGEN_TRACEBACK') or lines[0].startswith('in user code'):

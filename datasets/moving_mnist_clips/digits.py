@@ -1,0 +1,105 @@
+"""Images of handwritten digits, in three parts that share no image: train, validation, test.
+
+`optdigits` is scikit-learn's copy of the UCI "Optical Recognition of Handwritten Digits" (1,797 of
+8x8 pixels), which needs no download. `mnist` is MNIST: the test part is MNIST's own, the validation
+part the last 10,000 images of its training part.
+"""
+
+import numpy as np
+from PIL import Image
+from sklearn import datasets as sklearn_datasets
+import tensorflow as tf
+
+MNIST_FILE = 'mnist.npz'
+_MNIST_VALIDATION = 10_000
+_OPTDIGITS_PARTS = (0.8, 0.9)  # of the permuted images: train up to here, validation up to there
+_OPTDIGITS_SEED = 1998  # the year in which the data set was given to UCI
+
+
+def optdigits(digit_size):
+  """Returns the handwritten digits that scikit-learn carries.
+
+  Args:
+    digit_size: int, height and width to scale them up to, with MNIST's kind of margin around them.
+
+  Returns:
+    A dict from 'train', 'validation' and 'test' to (images uint8 [N, D, D], labels int64 [N]), with
+    1,437, 180 and 180 images.
+  """
+  bunch = sklearn_datasets.load_digits()
+  images = np.stack([_enlarge(image / 16, digit_size) for image in bunch.images])
+  order = np.random.Generator(np.random.Philox(_OPTDIGITS_SEED)).permutation(len(images))
+  bounds = [int(part * len(images)) for part in _OPTDIGITS_PARTS]
+  parts = zip(('train', 'validation', 'test'), np.split(order, bounds))
+  return {name: (images[part], bunch.target[part].astype(np.int64)) for name, part in parts}
+
+
+def mnist_from_file(path, digit_size):
+  """Returns the digits of MNIST from a file in the layout of Keras's `mnist.npz`.
+
+  Args:
+    path: str, an .npz with x_train, y_train, x_test and y_test.
+    digit_size: int, height and width to scale them to.
+
+  Returns:
+    As `optdigits` does, with 50,000, 10,000 and 10,000 images.
+
+  Raises:
+    ValueError: if an array isn't there or has another shape.
+  """
+  with tf.io.gfile.GFile(path, 'rb') as f, np.load(f, allow_pickle=False) as arrays:
+    missing = {'x_train', 'y_train', 'x_test', 'y_test'} - set(arrays)
+    if missing:
+      raise ValueError(
+          f'{path} has no {", ".join(sorted(missing))}; expected the mnist.npz of Keras')
+    return mnist(
+        arrays['x_train'], arrays['y_train'], arrays['x_test'], arrays['y_test'], digit_size)
+
+
+def mnist(x_train, y_train, x_test, y_test, digit_size):
+  """Divides and scales MNIST.
+
+  Args:
+    x_train: uint8 [60000, 28, 28].
+    y_train: int [60000].
+    x_test: uint8 [10000, 28, 28].
+    y_test: int [10000].
+    digit_size: int, height and width to scale them to.
+
+  Returns:
+    As `optdigits` does. Fewer images than MNIST's are divided in the same proportion.
+  """
+  for name, images in (('training', x_train), ('test', x_test)):
+    if images.dtype != np.uint8 or images.ndim != 3 or images.shape[1] != images.shape[2]:
+      raise ValueError(f'{name} images of MNIST are uint8 [N, 28, 28], '
+                       f'got {images.dtype} {list(images.shape)}')
+  held_out = min(_MNIST_VALIDATION, len(x_train) // 6)
+  parts = {
+      'train': (x_train[:-held_out], y_train[:-held_out]),
+      'validation': (x_train[-held_out:], y_train[-held_out:]),
+      'test': (x_test, y_test),
+  }
+  return {name: (_resized(images, digit_size), np.asarray(labels, np.int64))
+          for name, (images, labels) in parts.items()}
+
+
+def _resized(images, size):
+  """uint8 [N, H, H] -> uint8 [N, size, size], antialiased."""
+  if images.shape[1] == size:
+    return images
+  lanczos = Image.Resampling.LANCZOS
+  resized = [Image.fromarray(image).resize((size, size), lanczos) for image in images]
+  return np.stack([np.asarray(image) for image in resized])
+
+
+def _enlarge(image, size):
+  """Scales up an 8x8 image of averages in [0, 1], so that it looks like handwriting.
+
+  Interpolated averages are a blur around the stroke; stretching the middle of their range gives the
+  stroke a full core and a narrow grey edge, as MNIST's have.
+  """
+  inner = round(size * 22 / 28)
+  image = Image.fromarray(image.astype(np.float32)).resize((inner, inner), Image.Resampling.BICUBIC)
+  stroke = np.clip((np.asarray(image) - 0.35) / (0.8 - 0.35), 0, 1)
+  before = (size - inner) // 2
+  return np.pad(np.round(255 * stroke).astype(np.uint8), (before, size - inner - before))

@@ -1,0 +1,96 @@
+"""Preparing data sets by name: what is built, what is left alone, and errors of one line."""
+
+import fcntl
+import os
+
+from absl.testing import flagsaver
+import pytest
+import tensorflow_datasets as tfds
+
+from tf_videogen.data import clips
+from tf_videogen.datasets.moving_mnist_clips import moving_mnist_clips_dataset_builder
+from tf_videogen.launch import prepare
+from tf_videogen.launch import program
+
+Builder = moving_mnist_clips_dataset_builder.Builder
+VERSION = str(Builder.VERSION)
+
+
+@pytest.fixture(name='tiny', autouse=True)
+def _tiny(monkeypatch):
+  """A config 'tiny' of our builder, small enough for tests."""
+  config = moving_mnist_clips_dataset_builder.MovingMnistConfig(
+      name='tiny', train=4, validation=2, test=2, tiny=1)
+  configs = {**Builder.builder_configs, 'tiny': config}
+  monkeypatch.setattr(Builder, 'builder_configs', configs)
+
+
+def _run(data_dir, dataset, *arguments):
+  """Runs the program; returns its exit status."""
+  argv = ['prepare', f'--dataset={dataset}', f'--data_dir={data_dir}', *arguments]
+  with flagsaver.flagsaver(), pytest.raises(SystemExit) as info:
+    program.run(prepare.main, argv)
+  return info.value.code or 0
+
+
+def test_prepares_once(tmp_path, capsys):
+  assert _run(tmp_path, 'moving_mnist_clips/tiny') == 0
+  out = capsys.readouterr().out
+  assert f'moving_mnist_clips/tiny/{VERSION} is prepared in {tmp_path}' in out
+  assert 'train 4, validation 2, test 2, tiny 1' in out
+  path, = (tmp_path / 'moving_mnist_clips' / 'tiny' / VERSION).glob('*train*')
+  before = path.stat()
+  assert _run(tmp_path, 'moving_mnist_clips/tiny') == 0
+  assert 'is already prepared' in capsys.readouterr().out
+  assert path.stat().st_mtime_ns == before.st_mtime_ns
+  prepared = clips.PreparedClips('moving_mnist_clips/tiny', 20, data_dir=str(tmp_path))
+  assert prepared.count('train') == 4
+
+
+def test_removes_what_a_killed_run_left(tmp_path, capsys):
+  parent = tmp_path / 'moving_mnist_clips' / 'tiny'
+  stale, other = parent / f'incomplete.ABC123_{VERSION}', parent / 'incomplete.ABC123_9.9.9'
+  for folder in (stale, other):
+    folder.mkdir(parents=True)
+    (folder / 'part').write_text('half a file')
+  assert _run(tmp_path, 'moving_mnist_clips/tiny') == 0
+  assert f'removed {stale}, left by a run that did not finish' in capsys.readouterr().out
+  assert not stale.exists() and other.exists() and (parent / VERSION).exists()
+
+
+def test_two_processes(tmp_path, capsys):
+  folder = tmp_path / 'moving_mnist_clips' / 'tiny'
+  folder.mkdir(parents=True)
+  descriptor = os.open(folder, os.O_RDONLY)
+  fcntl.flock(descriptor, fcntl.LOCK_EX)
+  assert _run(tmp_path, 'moving_mnist_clips/tiny') == 1
+  assert f'another process is preparing the data in {folder}' in capsys.readouterr().err
+  os.close(descriptor)
+  assert _run(tmp_path, 'moving_mnist_clips/tiny') == 0
+
+
+@pytest.mark.parametrize('dataset, message', [
+    ('no_such_data', "no data set 'no_such_data'; there are: moving_mnist_clips"),
+    ('', '--dataset is missing; there are: moving_mnist_clips'),
+    ('moving_mnist_clips/huge', "has no config 'huge'; there are: optdigits, optdigits_small,"),
+    ('moving_mnist_clips/tiny:7.0.0', 'cannot be loaded at version 7.0.0'),
+    ('mnist/huge', "mnist has no config 'huge'; there are: none"),
+])
+def test_errors_are_one_line(tmp_path, capsys, dataset, message):
+  assert _run(tmp_path, dataset) == 1
+  err = capsys.readouterr().err
+  assert message in err and len(err.strip().splitlines()) == 1
+
+
+def test_manual_dir(tmp_path, capsys):
+  assert _run(tmp_path, 'moving_mnist_clips/tiny', '--manual_dir=/no/such/folder') == 1
+  assert '--manual_dir=/no/such/folder is not a folder' in capsys.readouterr().err
+  assert _run(tmp_path, 'imagenet2012') == 1  # needs files, and nothing is there
+  assert 'ILSVRC2012_img_train.tar' in capsys.readouterr().err.strip().splitlines()[-1]
+
+
+def test_builders_of_tfds():
+  assert 'moving_mnist_clips' in prepare.own_builders()
+  builder = prepare.make_builder('bair_robot_pushing_small')
+  assert isinstance(builder, tfds.core.DatasetBuilder)
+  assert builder.name == 'bair_robot_pushing_small'

@@ -1,0 +1,233 @@
+"""The package: its requirements, what a wheel carries, and that a checkout works uninstalled."""
+
+import ast
+import importlib
+import importlib.metadata
+import os
+import pathlib
+import shutil
+import subprocess
+import sys
+import tarfile
+import zipfile
+
+from packaging import markers
+from packaging import requirements
+from packaging import utils
+import pytest
+
+from tf_videogen.launch import cli
+from tf_videogen.launch import program
+
+ROOT = pathlib.Path(__file__).resolve().parent.parent
+LINKS = ('datasets', 'gin', 'launch')
+PYTHONS = ('3.10', '3.11')
+
+
+def run(*command, cwd=ROOT, **environment):
+  """Runs a command to its end and returns it, with its output as text."""
+  return subprocess.run(
+      [str(word) for word in command], cwd=cwd, env={**os.environ, **environment},
+      capture_output=True, text=True, check=False, stdin=subprocess.DEVNULL)
+
+
+def run_python(*arguments, cwd=ROOT, **environment):
+  """Runs this Python to its end; it must succeed. Returns its output."""
+  done = run(sys.executable, *arguments, cwd=cwd, **environment)
+  assert done.returncode == 0, done.stdout + done.stderr
+  return done.stdout
+
+
+# A checkout.
+
+
+def test_gin_is_gin_config_in_the_root():
+  path = run_python('-c', 'import gin; print(gin.__file__); gin.parse_config("")').strip()
+  assert pathlib.Path(path).parent != ROOT / 'gin'
+
+
+def test_gin_and_datasets_are_not_packages():
+  assert not list((ROOT / 'gin').rglob('__init__.py'))
+  assert not (ROOT / 'datasets' / '__init__.py').exists()
+
+
+@pytest.mark.parametrize('name', LINKS)
+def test_link(name):
+  link = ROOT / 'tf_videogen' / name
+  assert link.is_symlink() and link.resolve() == ROOT / name
+
+
+def test_command_does_not_import_tensorflow():
+  run_python('-c', 'import sys, tf_videogen.launch.cli; assert "tensorflow" not in sys.modules')
+
+
+# The command.
+
+
+@pytest.mark.parametrize('arguments', [[], ['--help'], ['-h'], ['help']])
+def test_commands_are_listed_on_a_screen(arguments, capsys):
+  assert cli.main(['tf-videogen'] + arguments) == 0
+  text = capsys.readouterr().out
+  assert all(f'  {command} ' in text for command in cli.COMMANDS)
+  assert fits(text, lines=24, columns=80)
+
+
+def test_unknown_command(capsys):
+  assert cli.main(['tf-videogen', 'trian']) == 2
+  streams = capsys.readouterr()
+  assert not streams.out and streams.err.count('\n') == 1 and "'trian'" in streams.err
+
+
+@pytest.mark.parametrize('command', cli.COMMANDS)
+def test_help_of_a_command_fits_a_screen(command, monkeypatch):
+  """All in one process, so that no two programs define the same flag."""
+  monkeypatch.setenv('COLUMNS', '80')
+  module = importlib.import_module(f'tf_videogen.launch.{command}')
+  text = program.help_text(module.main)
+  assert text.startswith(module.__doc__.strip()) and 'Flags:' in text
+  assert fits(text, lines=40, columns=100)
+
+
+def test_help_is_the_same_in_a_checkout_and_quiet():
+  in_checkout = run(sys.executable, '-m', 'launch.train', '--help')
+  installed = run(sys.executable, '-m', 'tf_videogen.launch.cli', 'train', '--help')
+  assert (in_checkout.returncode, in_checkout.stderr) == (0, '')
+  assert (installed.returncode, installed.stderr) == (0, '')
+  assert in_checkout.stdout == installed.stdout
+  assert '  --gin_file ' in installed.stdout and '  --model_dir ' in installed.stdout
+
+
+def fits(text, lines, columns):
+  """Whether a text fits a screen."""
+  text = text.rstrip('\n').split('\n')
+  return len(text) <= lines and max(map(len, text)) <= columns
+
+
+# Requirements.
+
+
+def setup_requirements():
+  """Returns the requirements in setup.py, those of the tests included."""
+  lists = {}
+  for node in ast.parse((ROOT / 'setup.py').read_text()).body:
+    if isinstance(node, ast.Assign) and node.targets[0].id.endswith('REQUIREMENTS'):
+      lists[node.targets[0].id] = ast.literal_eval(node.value)
+  assert set(lists) == {'REQUIREMENTS', 'TEST_REQUIREMENTS'}
+  return [requirements.Requirement(line) for lines in lists.values() for line in lines]
+
+
+def constraints(python_version):
+  """Returns {canonical name: version} of constraints.txt on Linux for a Python version."""
+  environment = {
+      **markers.default_environment(),
+      'python_version': python_version,
+      'python_full_version': f'{python_version}.9',
+      'sys_platform': 'linux',
+      'platform_machine': 'x86_64',
+  }
+  pins = {}
+  for line in (ROOT / 'constraints.txt').read_text().splitlines():
+    if not line or line.startswith('#'):
+      continue
+    pin = requirements.Requirement(line)  # fails for options such as --index-url
+    (specifier,) = pin.specifier
+    assert specifier.operator == '==' and pin.url is None, line
+    if pin.marker is None or pin.marker.evaluate(environment):
+      name = utils.canonicalize_name(pin.name)
+      assert name not in pins, f'{name} is there twice for Python {python_version}'
+      pins[name] = specifier.version
+  return pins
+
+
+@pytest.mark.parametrize('python_version', PYTHONS)
+def test_constraints_satisfy_setup(python_version):
+  pins = constraints(python_version)
+  assert {'pip', 'uv', 'wheel', 'setuptools'} <= set(pins)
+  for requirement in setup_requirements():
+    name = utils.canonicalize_name(requirement.name)
+    assert requirement.specifier.contains(pins.get(name, '0')), f'{requirement}: {pins.get(name)}'
+
+
+def test_constraints_are_complete():
+  """Each package that an installed requirement asks for, directly or not, is pinned."""
+  pins = constraints('.'.join(map(str, sys.version_info[:2])))
+  waiting = [(utils.canonicalize_name(r.name), frozenset(r.extras)) for r in setup_requirements()]
+  seen = set()
+  while waiting:
+    name, extras = waiting.pop()
+    if (name, extras) in seen:
+      continue
+    seen.add((name, extras))
+    assert name in pins, f'{name} is not in constraints.txt'
+    for line in importlib.metadata.requires(name) or []:
+      needed = requirements.Requirement(line)
+      if needed.marker is None or any(
+          needed.marker.evaluate({'extra': extra}) for extra in extras or {''}):
+        waiting.append((utils.canonicalize_name(needed.name), frozenset(needed.extras)))
+
+
+# What is built.
+
+
+@pytest.fixture(scope='module')
+def built(tmp_path_factory):
+  """Builds a wheel and a source distribution from a copy, a wheel from the latter; no network."""
+  folder = tmp_path_factory.mktemp('built')
+  checkout = folder / 'check out'  # with a space
+  shutil.copytree(
+      ROOT, checkout, symlinks=True, ignore=shutil.ignore_patterns(
+          '.*', '__pycache__', '*.egg-info', 'build', 'dist', 'runs'))
+  pip_wheel = ('-m', 'pip', 'wheel', '--quiet', '--no-build-isolation', '--no-deps')
+  run_python(*pip_wheel, '-w', folder / 'wheel', checkout)
+  run_python('setup.py', '--quiet', 'sdist', '--dist-dir', folder / 'sdist', cwd=checkout)
+  (sdist,) = (folder / 'sdist').iterdir()
+  run_python(*pip_wheel, '-w', folder / 'wheel_of_sdist', sdist)
+  (wheel,) = (folder / 'wheel').iterdir()
+  (wheel_of_sdist,) = (folder / 'wheel_of_sdist').iterdir()
+  return checkout, wheel, sdist, wheel_of_sdist
+
+
+def files(checkout, *patterns):
+  """Returns the files of the linked folders that match, as paths below the checkout."""
+  return {
+      path.relative_to(checkout).as_posix()
+      for name in LINKS for pattern in patterns for path in (checkout / name).rglob(pattern)}
+
+
+@pytest.mark.slow
+def test_wheel_carries_the_linked_folders(built):
+  checkout, wheel, sdist, wheel_of_sdist = built
+  names = set(zipfile.ZipFile(wheel).namelist())
+  assert {name.split('/')[0] for name in names if '.dist-info/' not in name} == {'tf_videogen'}
+  needed = files(checkout, '*.py', '*.gin', '*.tsv', '*.bib', 'README.md', 'TAGS.txt')
+  assert {f'tf_videogen/{name}' for name in needed} <= names
+  assert any(name.endswith('.dist-info/licenses/LICENSE') for name in names)
+  assert not [name for name in names if '__pycache__' in name]
+  assert set(zipfile.ZipFile(wheel_of_sdist).namelist()) == names
+  with tarfile.open(sdist) as archive:
+    members = {name.partition('/')[2] for name in archive.getnames()}
+    assert not [member.name for member in archive.getmembers() if member.issym()]
+  assert {'setup.py', 'constraints.txt', 'LICENSE'} <= members
+
+
+@pytest.mark.slow
+def test_installed_wheel_works_outside_the_checkout(built, tmp_path):
+  checkout, wheel, _, _ = built
+  site = tmp_path / 'site'
+  run_python(
+      '-m', 'pip', 'install', '--quiet', '--no-deps', '--no-index', '--target', site, wheel)
+  environment = {'PYTHONPATH': str(site)}
+  where = run_python(
+      '-c', 'import tf_videogen; print(tf_videogen.__file__)', cwd=tmp_path, **environment)
+  assert pathlib.Path(where.strip()).is_relative_to(site)
+  for path in files(checkout, '*.gin'):
+    assert (site / 'tf_videogen' / path).is_file()
+  builders = [pathlib.Path(path).with_suffix('').as_posix().replace('/', '.')
+              for path in files(checkout, '*_dataset_builder.py')]
+  assert builders
+  code = '\n'.join(
+      f'import tf_videogen.{name} as module; print(module.Builder.get_metadata())'
+      for name in builders)
+  run_python('-c', code, cwd=tmp_path, **environment)
+  done = run(sys.executable, site / 'bin' / 'tf-videogen', '--help', cwd=tmp_path, **environment)
+  assert done.returncode == 0 and 'prepare' in done.stdout, done.stderr

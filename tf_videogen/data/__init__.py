@@ -1,0 +1,1 @@
+"""Clips for training and evaluation; reading and writing videos."""

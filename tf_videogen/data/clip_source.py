@@ -1,0 +1,159 @@
+"""The stream of clips that every source of videos answers to: endless training, exact evaluation.
+
+Training batch number s is a function of (seed, s) alone. Each epoch is a seeded order of all the
+examples; to start at step s, the stream counts whole epochs, goes to that one's order, and skips
+raw records, unread and undecoded, so that a resumed run gets the batches of the unbroken one. The
+start of the window within a longer video is drawn from (seed, position of the example in the
+stream), whichever thread decodes it.
+"""
+
+import tensorflow as tf
+
+
+class ClipSource:
+  """Base class of sources of clips. Files are read when they are first needed, not in constructors.
+
+  A subclass defines `count`, `example_spec`, and three methods for the base class: `_records`,
+  `_shuffle_buffer` and `_read`.
+
+  Args:
+    frames: int, frames of a clip, T.
+    frame_step: int, distance between them in the stored video; 1 takes consecutive frames.
+    train_split: str, the split that `training` reads.
+  """
+
+  def __init__(self, frames, frame_step, train_split):
+    for name, value in (('frames', frames), ('frame_step', frame_step)):
+      if not isinstance(value, int) or value < 1:
+        raise ValueError(f'{name} must be a positive integer, got {value!r}')
+    self.frames = frames
+    self.frame_step = frame_step
+    self.train_split = train_split
+
+  @property
+  def span(self):
+    """Stored frames from the first to the last of a clip, both counted."""
+    return (self.frames - 1) * self.frame_step + 1
+
+  def count(self, split):
+    """Returns the number of examples of a split."""
+    raise NotImplementedError
+
+  def example_spec(self):
+    """Returns a dict of the tf.TensorSpec of one example: batches have one more axis, in front.
+
+    video: uint8 [T, H, W, C]; id: string []; and, where the source has them, label: int32 [];
+    actions: float32 [T, A]. Batches for evaluation have `valid`, bool [B], besides.
+    """
+    raise NotImplementedError
+
+  def _records(self, split, order_seed=None):
+    """Returns a tf.data.Dataset of the split's raw records, cheap to skip, in stored order.
+
+    With order_seed, an int64 [2] tensor, files are in a random order that it determines.
+    """
+    raise NotImplementedError
+
+  def _shuffle_buffer(self):
+    """Returns how many raw records of the training split to hold for shuffling."""
+    raise NotImplementedError
+
+  def _read(self, split, record, start_of):
+    """Returns the example of a raw record, a dict as in `example_spec`.
+
+    start_of maps the number of possible starts of the window, an int or an int32 tensor, to one of
+    them, an int32 [] tensor.
+    """
+    raise NotImplementedError
+
+  def training(self, batch_size, seed, start_step=0):
+    """Returns an endless tf.data.Dataset of training batches, from step `start_step` on.
+
+    Every example comes once an epoch; a batch may hold the end of one epoch and the start of the
+    next. Where a video is longer than a clip, the clip is a random window of it.
+
+    Args:
+      batch_size: int, B.
+      seed: int; streams of different seeds have different orders and windows.
+      start_step: int, the number of the first batch.
+
+    Returns:
+      Dataset of dicts of tensors, as in `example_spec`, with static shapes [B, ...].
+    """
+    _check_positive('batch_size', batch_size)
+    self.example_spec()  # data that doesn't fit is found here, not inside a traced function
+    if start_step < 0:
+      raise ValueError(f'start_step must be at least 0, got {start_step}')
+    first = start_step * batch_size
+    first_epoch, passed = divmod(first, self.count(self.train_split))
+
+    def records_of_epoch(epoch):
+      records = self._shuffled_records(tf.stack([tf.constant(seed, tf.int64), 2 * epoch]))
+      return records.skip(tf.where(epoch == first_epoch, tf.constant(passed, tf.int64), 0))
+
+    def read(position, record):
+      window_seed = tf.stack([tf.constant(seed, tf.int64), 2 * position + 1])  # odd: no epoch's
+      start_of = lambda starts: tf.random.stateless_uniform(
+          [], window_seed, 0, starts, tf.int32, alg='philox')
+      return self._read(self.train_split, record, start_of)
+
+    records = tf.data.Dataset.counter(first_epoch).flat_map(records_of_epoch)
+    examples = records.enumerate(first).map(read, tf.data.AUTOTUNE, deterministic=True)
+    return _batched(examples, batch_size)
+
+  def evaluation(self, split, batch_size, limit=None):
+    """Returns one exact pass over a split in stored order, of the first window of each video.
+
+    Args:
+      split: str, name of the split.
+      batch_size: int, B.
+      limit: int, the number of examples from the start of the split; None: all.
+
+    Returns:
+      Dataset of ceil(examples / B) batches: dicts as from `training`, and `valid`, bool [B], which
+      is false where the last batch is filled up with repetitions of the split's first example.
+    """
+    _check_positive('batch_size', batch_size)
+    self.example_spec()
+    examples = self.count(split)
+    if limit is not None:
+      _check_positive('limit', limit)
+      examples = min(examples, limit)
+    records = self._records(split).take(examples)
+    records = records.concatenate(records.take(1).repeat(-examples % batch_size))
+
+    def read(position, record):
+      example = self._read(split, record, lambda starts: tf.zeros([], tf.int32))
+      return {**example, 'valid': position < examples}
+
+    return _batched(records.enumerate().map(read, tf.data.AUTOTUNE, deterministic=True), batch_size)
+
+  def _shuffled_records(self, epoch_seed):
+    """Raw records of the training split in the order that the seed, int64 [2], determines."""
+    # The global seed of the program takes part in the seed of `shuffle`; the graph of this function
+    # gets one of its own, so that `tf.random.set_seed` doesn't change the data.
+    tf.compat.v1.set_random_seed(1)
+    shuffle_seed = tf.random.stateless_uniform(
+        [], epoch_seed, minval=None, maxval=None, dtype=tf.int64, alg='philox')
+    return self._records(self.train_split, epoch_seed).shuffle(
+        self._shuffle_buffer(), seed=shuffle_seed, reshuffle_each_iteration=False)
+
+  def _window(self, stored_frames, start_of):
+    """Indices, int32 [T], of a window's frames among those of a video."""
+    start = start_of(stored_frames - self.span + 1)
+    return start + self.frame_step * tf.range(self.frames)
+
+
+def _check_positive(name, value):
+  if value < 1:
+    raise ValueError(f'{name} must be at least 1, got {value}')
+
+
+def _batched(examples, batch_size):
+  """Batches of static shape, in fixed order, prefetched."""
+  options = tf.data.Options()
+  options.deterministic = True
+  # Several hosts divide batches, never files: the order doesn't depend on their number.
+  options.experimental_distribute.auto_shard_policy = tf.data.experimental.AutoShardPolicy.DATA
+  batches = examples.batch(batch_size, drop_remainder=True)
+  return batches.prefetch(tf.data.AUTOTUNE).with_options(options)

@@ -1,0 +1,270 @@
+"""Clips of videos for training and evaluation, from prepared TFDS data sets or files of arrays.
+
+`PreparedClips` and `FileClips` answer to the same calls, see `clip_source.ClipSource`: `training`,
+`evaluation`, `example_spec`, `count`.
+"""
+
+import functools
+import os
+
+import numpy as np
+import tensorflow as tf
+
+from tf_videogen.data import clip_source
+from tf_videogen.data import prepared
+
+_SHUFFLE_BYTES = 512 << 20
+
+
+class PreparedClips(clip_source.ClipSource):
+  """Clips of a data set that TFDS has prepared, of ours or any other.
+
+  Splits may be slices in the notation of TFDS, such as 'train[:70%]' or 'train[70%:]+test'. An `id`
+  is the feature of that name, or else made of the file's name and the record's number in it.
+
+  Args:
+    dataset: str, 'name/config', 'name', or either with a version as in 'name:1.0.0'.
+    frames: int, frames of a clip, T.
+    frame_step: int, distance between them in the stored video.
+    data_dir: str, the root of the prepared data sets; None: TFDS's own default.
+    train_split: str, the split or slice to train on.
+    video_feature: str, name of the feature with the frames, uint8 [frames, H, W, C].
+    actions_feature: str, name of a feature [frames, A] with a vector a frame, or None.
+    label_feature: str, name of a feature [] with the number of the video's class, or None.
+    shuffle_buffer: int, examples to shuffle among; None: as many as 512 MiB hold.
+  """
+
+  def __init__(self, dataset, frames, frame_step=1, data_dir=None, train_split='train',
+               video_feature='video', actions_feature=None, label_feature=None,
+               shuffle_buffer=None):
+    super().__init__(frames, frame_step, train_split)
+    self.dataset = dataset
+    self.data_dir = data_dir
+    self.video_feature = video_feature
+    self.actions_feature = actions_feature
+    self.label_feature = label_feature
+    self.shuffle_buffer = shuffle_buffer
+
+  def count(self, split):
+    """Returns the number of examples of a split or slice."""
+    return prepared.split_info(self._builder, split).num_examples
+
+  def example_spec(self):
+    """Returns the specs of one example, see `ClipSource.example_spec`."""
+    return dict(self._spec)
+
+  @functools.cached_property
+  def _builder(self):
+    return prepared.builder(self.dataset, self.data_dir)
+
+  @functools.cached_property
+  def _spec(self):
+    spec = {'video': self._video_spec(), 'id': tf.TensorSpec([], tf.string)}
+    if self.label_feature is not None:
+      shape, dtype = prepared.feature_shape(self._builder, self.label_feature)
+      if shape or not np.issubdtype(dtype, np.integer):
+        self._reject(self.label_feature, 'an integer []', shape, dtype)
+      spec['label'] = tf.TensorSpec([], tf.int32)
+    if self.actions_feature is not None:
+      shape, dtype = prepared.feature_shape(self._builder, self.actions_feature)
+      stored_frames = prepared.feature_shape(self._builder, self.video_feature)[0][0]
+      if len(shape) != 2 or shape[0] != stored_frames or not np.issubdtype(dtype, np.number):
+        self._reject(self.actions_feature, f'numbers [{stored_frames}, A]', shape, dtype)
+      spec['actions'] = tf.TensorSpec([self.frames, shape[1]], tf.float32)
+    return spec
+
+  def _video_spec(self):
+    shape, dtype = prepared.feature_shape(self._builder, self.video_feature)
+    if len(shape) != 4 or dtype != np.uint8:
+      self._reject(self.video_feature, 'uint8 [frames, H, W, C]', shape, dtype)
+    if None in shape[1:]:
+      raise ValueError(f'frames of {self.video_feature!r} of {self.dataset} have no fixed size '
+                       f'({list(shape[1:])}); prepare the data set at one resolution')
+    if shape[0] is not None and shape[0] < self.span:
+      raise ValueError(_too_short(self.dataset, shape[0], self))
+    return tf.TensorSpec((self.frames,) + shape[1:], tf.uint8)
+
+  def _reject(self, feature, expected, shape, dtype):
+    raise ValueError(f'feature {feature!r} of {self.dataset} must be {expected}, '
+                     f'got {np.dtype(dtype).name} {list(shape)}')
+
+  @functools.cached_property
+  def _has_id(self):
+    infos = self._builder.info.features.get_tensor_info()
+    return 'id' in infos and infos['id'].shape == () and infos['id'].tf_dtype == tf.string
+
+  @functools.cached_property
+  def _features(self):
+    """The features in use: TFDS parses and decodes no others."""
+    names = [self.video_feature, self.actions_feature, self.label_feature,
+             'id' if self._has_id else None]
+    return prepared.some_features(self._builder, [name for name in names if name is not None])
+
+  def _shuffle_buffer(self):
+    examples = self.count(self.train_split)
+    if self.shuffle_buffer is not None:
+      return min(self.shuffle_buffer, examples)
+    info = self._builder.info
+    bytes_per_example = info.dataset_size / info.splits.total_num_examples
+    return int(min(max(_SHUFFLE_BYTES // max(bytes_per_example, 1), 64), examples))
+
+  def _records(self, split, order_seed=None):
+    """Raw records: (file name, number of the record in its file, serialized example)."""
+    files = prepared.split_info(self._builder, split).file_instructions
+    columns = (
+        tf.constant([os.fspath(f.filename) for f in files]),
+        tf.constant([f.skip for f in files], tf.int64),
+        tf.constant([f.take for f in files], tf.int64),  # -1: all
+    )
+    if order_seed is not None:
+      keys = tf.random.stateless_uniform([len(files)], order_seed, alg='philox')
+      columns = [tf.gather(column, tf.argsort(keys)) for column in columns]
+
+    def records_of_file(path, skip, take):
+      records = tf.data.TFRecordDataset(path, buffer_size=8 << 20).enumerate()
+      return records.skip(skip).take(take).map(lambda number, record: (path, number, record))
+
+    return tf.data.Dataset.from_tensor_slices(tuple(columns)).flat_map(records_of_file)
+
+  def _read(self, split, record, start_of):
+    path, number, record = record
+    spec = self._spec
+    image = prepared.image_of_frames(self._builder, self.video_feature)
+    decoders = {self.video_feature: prepared.Undecoded()} if image else None
+    stored = self._features.deserialize_example(record, decoders=decoders)
+    video = stored[self.video_feature]
+    with tf.control_dependencies([self._check_length(tf.shape(video)[0])]):
+      window = self._window(tf.shape(video)[0], start_of)
+    video = tf.gather(video, window)  # [stored frames, ...] -> [T, ...]
+    if image:
+      video = tf.stack([image.decode_example(video[t]) for t in range(self.frames)])
+    example = {'video': tf.ensure_shape(video, spec['video'].shape)}
+    if self._has_id:
+      example['id'] = stored['id']
+    else:
+      name = tf.strings.split(path, os.sep)[-1]
+      example['id'] = tf.strings.join([name, tf.strings.as_string(number)], ':')
+    if 'label' in spec:
+      example['label'] = tf.cast(stored[self.label_feature], tf.int32)
+    if 'actions' in spec:
+      actions = tf.cast(tf.gather(stored[self.actions_feature], window), tf.float32)
+      example['actions'] = tf.ensure_shape(actions, spec['actions'].shape)
+    return example
+
+  def _check_length(self, stored_frames):
+    """An op that fails where a video of variable length is too short."""
+    return tf.debugging.assert_greater_equal(
+        stored_frames, self.span, _too_short(self.dataset, 'a video with too few', self))
+
+
+class FileClips(clip_source.ClipSource):
+  """Clips of arrays in files, one file a split.
+
+  A file is an .npz with `video`, uint8 [N, frames, H, W, C], and if you like `actions`, numbers
+  [N, frames, A], and `label`, integers [N]; or an .npy with the videos alone, which stays on disk
+  and is read clip by clip. An .npz is loaded whole.
+
+  Args:
+    train_path: str, the file of the split 'train'.
+    frames: int, frames of a clip, T.
+    frame_step: int, distance between them in the stored video.
+    validation_path: str, the file of the split 'validation', or None.
+    test_path: str, the file of the split 'test', or None.
+  """
+
+  def __init__(self, train_path, frames, frame_step=1, validation_path=None, test_path=None):
+    super().__init__(frames, frame_step, 'train')
+    paths = {'train': train_path, 'validation': validation_path, 'test': test_path}
+    self.paths = {split: path for split, path in paths.items() if path}
+    self._loaded = {}
+
+  def count(self, split):
+    """Returns the number of examples of a split."""
+    return len(self._arrays(split)['video'])
+
+  def example_spec(self):
+    """Returns the specs of one example, see `ClipSource.example_spec`."""
+    arrays = self._arrays('train')
+    spec = {'video': tf.TensorSpec((self.frames,) + arrays['video'].shape[2:], tf.uint8),
+            'id': tf.TensorSpec([], tf.string)}
+    if 'label' in arrays:
+      spec['label'] = tf.TensorSpec([], tf.int32)
+    if 'actions' in arrays:
+      spec['actions'] = tf.TensorSpec([self.frames, arrays['actions'].shape[2]], tf.float32)
+    return spec
+
+  def _arrays(self, split):
+    """The arrays of a split, loaded once and checked: a dict."""
+    if split not in self.paths:
+      raise ValueError(f'no file for split {split!r}; there are files for: {", ".join(self.paths)}')
+    if split not in self._loaded:
+      arrays = _load_arrays(self.paths[split])
+      if arrays['video'].shape[1] < self.span:
+        raise ValueError(_too_short(self.paths[split], arrays['video'].shape[1], self))
+      if split != 'train' and _forms(arrays) != _forms(self._arrays('train')):
+        raise ValueError(f'{self.paths[split]} holds {_forms(arrays)} for each example and '
+                         f'{self.paths["train"]} {_forms(self._arrays("train"))}: make them alike')
+      self._loaded[split] = arrays
+    return self._loaded[split]
+
+  def _shuffle_buffer(self):
+    return self.count('train')
+
+  def _records(self, split, order_seed=None):
+    """Raw records are numbers of examples."""
+    return tf.data.Dataset.range(self.count(split))
+
+  def _read(self, split, record, start_of):
+    arrays, spec = self._arrays(split), self.example_spec()
+    window = self._window(arrays['video'].shape[1], start_of)
+
+    def lookup(name):
+      dtype = spec[name].dtype.as_numpy_dtype
+
+      def pick(i, frames):
+        array = arrays[name][i]
+        return np.asarray(array if name == 'label' else array[frames], dtype)
+
+      value = tf.numpy_function(pick, [record, window], dtype, stateful=False)
+      return tf.ensure_shape(value, spec[name].shape)
+
+    example = {name: lookup(name) for name in spec if name != 'id'}
+    return {**example, 'id': tf.strings.join([split, tf.strings.as_string(record)], ':')}
+
+
+def _forms(arrays):
+  """What each array holds for an example, but for the number of frames: name -> shape."""
+  return {name: list(array.shape[2:]) for name, array in sorted(arrays.items())}
+
+
+def _load_arrays(path):
+  """Reads `video`, and `actions` and `label` where there are, from an .npz or .npy; checks them."""
+  if not os.path.exists(path):
+    raise FileNotFoundError(f'there is no file {path}')
+  if path.endswith('.npy'):
+    arrays = {'video': np.load(path, mmap_mode='r', allow_pickle=False)}
+  else:
+    with np.load(path, allow_pickle=False) as file:
+      arrays = {name: file[name] for name in ('video', 'actions', 'label') if name in file}
+      if 'video' not in arrays:
+        raise ValueError(f'{path} has no array `video`; it has: {", ".join(file)}')
+  expected = {
+      'video': ('uint8 [N, frames, H, W, C]', 5, np.uint8),
+      'actions': ('numbers [N, frames, A]', 3, np.number),
+      'label': ('integers [N]', 1, np.integer),
+  }
+  for name, array in arrays.items():
+    form, rank, kind = expected[name]
+    shared = min(rank, 2)  # axes N and frames are the video's
+    if (array.ndim != rank or not np.issubdtype(array.dtype, kind)
+        or array.shape[:shared] != arrays['video'].shape[:shared]):
+      raise ValueError(
+          f'`{name}` in {path} must be {form}, got {array.dtype} {list(array.shape)} '
+          f'beside `video` {list(arrays["video"].shape)}')
+  return arrays
+
+
+def _too_short(source, stored_frames, clips):
+  return (
+      f'{source} has {stored_frames} frames, clips of frames={clips.frames} with frame_step='
+      f'{clips.frame_step} need {clips.span}; ask for fewer frames or a smaller frame_step')

@@ -1,0 +1,137 @@
+"""Prepared TFDS data sets on disk: where they are, what features they have, which files hold them.
+
+Nothing here runs the code of a data set's builder: what TFDS wrote beside the data describes it.
+"""
+
+import os
+import re
+
+import tensorflow as tf
+import tensorflow_datasets as tfds
+
+_NAME = re.compile(r'(?P<path>\w+(/[^/:]+)?)(:(?P<version>\d+\.\d+\.\d+))?')
+_VERSION = re.compile(r'\d+\.\d+\.\d+')
+
+
+def default_data_dir():
+  """Returns the directory that TFDS uses: TFDS_DATA_DIR in the environment, or its default."""
+  return os.path.expanduser(os.environ.get('TFDS_DATA_DIR', '~/tensorflow_datasets'))
+
+
+def directory(dataset, data_dir=None):
+  """Finds a prepared data set.
+
+  Args:
+    dataset: str, 'name', 'name/config', or either with ':1.0.0'; without a version: the newest.
+    data_dir: str, the root of the prepared data sets; None: see `default_data_dir`.
+
+  Returns:
+    str, the directory with the data set's files.
+
+  Raises:
+    ValueError: if the name isn't formed like that, or misses its config.
+    FileNotFoundError: if the data set isn't prepared there.
+  """
+  match = _NAME.fullmatch(dataset)
+  if not match:
+    raise ValueError(
+        f"data sets are named 'name', 'name/config' or 'name/config:1.0.0', got {dataset!r}")
+  root = os.path.expanduser(data_dir) if data_dir else default_data_dir()
+  parent = os.path.join(root, match['path'])
+  versions = _prepared_versions(parent)
+  if match['version']:
+    versions = [version for version in versions if version == match['version']]
+  if versions:
+    return os.path.join(parent, versions[-1])
+  configs = sorted(
+      name for name in _folders(parent) if _prepared_versions(os.path.join(parent, name)))
+  if configs and '/' not in match['path']:
+    raise ValueError(f'{dataset} needs a config; prepared in {root}: '
+                     + ', '.join(f'{dataset}/{config}' for config in configs))
+  option = f' --data_dir={data_dir}' if data_dir else ''
+  raise FileNotFoundError(f'{dataset} is not prepared in {root}; prepare it with: '
+                          f'python -m launch.prepare --dataset={dataset}{option}')
+
+
+def _folders(path):
+  """Names of the folders in a folder, which may not be there."""
+  if not tf.io.gfile.isdir(path):
+    return []
+  return [name.rstrip('/') for name in tf.io.gfile.listdir(path)]
+
+
+def _prepared_versions(path):
+  """Versions in a folder, the oldest first; while TFDS works, its folder has another name."""
+  versions = [name for name in _folders(path) if _VERSION.fullmatch(name)
+              and tf.io.gfile.exists(os.path.join(path, name, 'dataset_info.json'))]
+  return sorted(versions, key=lambda version: [int(number) for number in version.split('.')])
+
+
+def builder(dataset, data_dir=None):
+  """Returns a read-only TFDS builder of a prepared data set; arguments as of `directory`."""
+  found = tfds.builder_from_directory(directory(dataset, data_dir))
+  file_format = found.info.file_format.value
+  if file_format != 'tfrecord':
+    raise ValueError(f'{dataset} is stored as {file_format}; prepare it with file_format tfrecord')
+  return found
+
+
+def split_info(read_only_builder, split):
+  """Returns TFDS's info of a split or a slice such as 'train[:70%]'.
+
+  Raises:
+    ValueError: if there is no such split, or no example in it.
+  """
+  splits = read_only_builder.info.splits
+  try:
+    info = splits[split]
+  except (AssertionError, KeyError, ValueError) as error:
+    raise ValueError(f'{read_only_builder.info.full_name} has no split {split!r}; '
+                     f'there are: {", ".join(splits)}') from error
+  if not info.num_examples:
+    raise ValueError(f'split {split!r} of {read_only_builder.info.full_name} has no examples')
+  return info
+
+
+def feature_shape(read_only_builder, name):
+  """Returns shape and dtype of a feature, with the axis of a sequence in front: (tuple, np.dtype).
+
+  Raises:
+    ValueError: if there is no such feature, or if it is not one array.
+  """
+  infos = read_only_builder.info.features.get_tensor_info()
+  infos = infos if isinstance(infos, dict) else {}
+  if name not in infos or isinstance(infos[name], dict):
+    raise ValueError(f'{read_only_builder.info.full_name} has no feature {name!r}; '
+                     f'there are: {", ".join(infos)}')
+  return tuple(infos[name].shape), infos[name].np_dtype
+
+
+def image_of_frames(read_only_builder, name):
+  """Returns the image feature that encodes each frame of a video, None if frames aren't images."""
+  features = read_only_builder.info.features
+  if isinstance(features, tfds.features.FeaturesDict):  # {'video': Video or Sequence(Image)}
+    features = features[name]
+    frame = features.feature if isinstance(features, tfds.features.Sequence) else None
+  else:  # Sequence({'image': Image}), as in bair_robot_pushing_small
+    frame = features.feature[name]
+  return frame if isinstance(frame, tfds.features.Image) else None
+
+
+def some_features(read_only_builder, names):
+  """Returns the TFDS feature that holds these features alone: it parses and decodes no others."""
+  features = read_only_builder.info.features
+  if isinstance(features, tfds.features.FeaturesDict):
+    return tfds.features.FeaturesDict({name: features[name] for name in names})
+  length = feature_shape(read_only_builder, names[0])[0][0]
+  return tfds.features.Sequence({name: features.feature[name] for name in names}, length=length)
+
+
+class Undecoded(tfds.decode.Decoder):
+  """Leaves the frames of a video as encoded strings, [T], so that only those in use are decoded."""
+
+  def decode_example(self, serialized_example):
+    return serialized_example
+
+  def decode_batch_example(self, serialized_example):
+    return serialized_example  # the base class would walk through the frames
