@@ -1,0 +1,43 @@
+"""Learned spatio-temporal position embeddings: a table an axis, broadcast and concatenated.
+
+VideoGPT uses one in the VQ-VAE, shared by all axial attention layers, and one in the prior
+(section 3; the public code concatenates the axes, which the paper leaves open).
+"""
+import tensorflow as tf
+
+
+class SpatioTemporalEmbedding(tf.keras.layers.Layer):
+  """Embeds every position of a grid; called without arguments, it returns [*shape, width].
+
+  Args:
+    shape: the grid, for example (T, H, W), or (T, H, W, codebooks).
+    width: channels, split over the axes as evenly as possible (512 over 3 axes: 171, 171, 170).
+    stddev: of the initial values.
+  """
+
+  def __init__(self, shape, width, stddev=0.01, name=None):
+    super().__init__(name=name)
+    self.shape = tuple(shape)
+    self.width = width
+    self.stddev = stddev
+    axes = len(self.shape)
+    self._widths = [width // axes + (i < width % axes) for i in range(axes)]
+
+  def build(self, _=None):
+    self.tables = [
+        self.add_weight(f'axis_{i}', [size, channels],
+                        initializer=tf.keras.initializers.RandomNormal(self.stddev))
+        for i, (size, channels) in enumerate(zip(self.shape, self._widths))]
+    super().build(())
+
+  def call(self, _=None):
+    if not self.built:
+      self.build()
+    axes = len(self.shape)
+    parts = []
+    for i, table in enumerate(self.tables):
+      channels = self._widths[i]
+      one_axis = [1] * i + [self.shape[i]] + [1] * (axes - 1 - i)
+      table = tf.reshape(tf.cast(table, self.compute_dtype), one_axis + [channels])
+      parts.append(tf.broadcast_to(table, self.shape + (channels,)))  # [*shape, channels of axis i]
+    return tf.concat(parts, axis=-1)

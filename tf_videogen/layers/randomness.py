@@ -1,0 +1,49 @@
+"""Stateless randomness: a seed is an int32 [2] tensor that is folded with whatever must differ.
+
+A training step folds its step into the run's seed, a layer its index, a replica its id; nothing
+keeps a state, so a run that was killed and goes on draws what the unbroken run would have drawn.
+Everything draws with Philox, the algorithm that gives the same numbers with and without XLA.
+"""
+import tensorflow as tf
+
+
+def seed_of(number):
+  """The int32 [2] seed of a Python or tensor integer."""
+  return tf.stack([tf.cast(number, tf.int32), tf.constant(0, tf.int32)])
+
+
+def fold_in(seed, number):
+  """A new seed [2], a function of `seed` [2] and of an integer."""
+  return tf.random.experimental.stateless_fold_in(seed, tf.cast(number, tf.int32), alg='philox')
+
+
+def fold_in_replica(seed):
+  """A seed that differs from replica to replica; outside of replicas, that of replica 0."""
+  context = tf.distribute.get_replica_context()
+  return fold_in(seed, 0 if context is None else context.replica_id_in_sync_group)
+
+
+def uniform(shape, seed):
+  """float32 in [0, 1) of the given shape."""
+  return tf.random.stateless_uniform(shape, seed, alg='philox')
+
+
+def normal(shape, seed):
+  """float32, standard normal, of the given shape."""
+  return tf.random.stateless_normal(shape, seed, alg='philox')
+
+
+def categorical(logits, seed):
+  """Draws from softmax(logits): float32 [B, K] -> int32 [B], by the Gumbel-max trick."""
+  noise = tf.maximum(uniform(tf.shape(logits), seed), 1e-20)
+  return tf.argmax(logits - tf.math.log(-tf.math.log(noise)), axis=-1, output_type=tf.int32)
+
+
+def dropout(x, rate, seed):
+  """Dropout whose mask is a function of `seed` and of the replica.
+
+  Returns `x` itself where the seed is None or the rate 0.
+  """
+  if seed is None or not rate:
+    return x
+  return tf.nn.experimental.stateless_dropout(x, rate, fold_in_replica(seed), rng_alg='philox')

@@ -1,0 +1,51 @@
+"""Recomputation in the backward pass that XLA cannot undo.
+
+Chen et al. 2016 (https://arxiv.org/abs/1604.06174): keep a function's inputs, not its intermediate
+tensors, and compute them again when the gradient is due. `tf.recompute_grad` does this too, but XLA
+merges its second computation with the first (common subexpressions), keeps everything, and saves
+nothing on a TPU. Here inputs and upstream gradient pass through an optimization barrier first.
+"""
+
+import tensorflow as tf
+from tensorflow.compiler.tf2xla.python import xla
+from tensorflow.python.ops import control_flow_util
+
+
+def compiled_by_xla():
+  """Whether the code being traced will be compiled by XLA: under `jit_compile=True`, on a TPU."""
+  return control_flow_util.GraphOrParentsInXlaContext(tf.compat.v1.get_default_graph())
+
+
+def optimization_barrier(tensors):
+  """The same list of tensors; XLA merges and folds nothing across. The identity outside XLA."""
+  return list(xla.optimization_barrier(*tensors)) if compiled_by_xla() else list(tensors)
+
+
+def rematerialize(function):
+  """A function with the values and gradients of `function` that keeps only its inputs.
+
+  Args:
+    function: takes tensors, returns a tensor or a structure of tensors. It runs again in the
+      backward pass, so it must be pure: randomness by seeds, no updates of statistics. Whatever
+      needs a gradient must be an argument or a trainable variable; tensors that it captures get
+      none. Variables are to be used through Keras layers (or cast by hand): the automatic casts of
+      a mixed precision policy end with the call of a layer.
+
+  Returns:
+    The wrapped function, of positional arguments. Those of integer type get no gradient.
+  """
+  def forward(*inputs):
+
+    def backward(*upstream, variables=None):
+      barred = optimization_barrier([*inputs, *upstream])
+      again, upstream = barred[:len(inputs)], barred[len(inputs):]
+      with tf.GradientTape() as tape:
+        tape.watch([x for x in again if x.dtype.is_floating])
+        outputs = tf.nest.flatten(function(*again))
+      gradients, of_variables = tape.gradient(outputs, (again, variables or []), upstream)
+      return gradients if variables is None else (gradients, of_variables)
+
+    return function(*inputs), backward
+
+  # A plain function: a `tf.custom_gradient` loses its gradient as an argument of a `tf.function`.
+  return lambda *inputs: tf.custom_gradient(forward)(*inputs)
