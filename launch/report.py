@@ -1,0 +1,184 @@
+"""Makes one HTML page of one or more model directories: videos, numbers, curves, configuration.
+
+  python -m launch.report --model_dir=runs/vqvae --model_dir=runs/prior --output=runs/report.html
+
+The page needs no network and no other file; it shows what training, evaluation and sampling have
+written into the directories.
+"""
+import io
+import os
+
+from absl import flags
+
+from gin import config_parser
+import tensorflow as tf
+
+from tf_videogen.launch import program
+from tf_videogen.reporting import page
+from tf_videogen.reporting import results
+from tf_videogen.reporting import runs
+
+MAX_BYTES = 5_000_000  # Of all moving pictures of a page.
+MAX_FACTS = 48
+
+
+class _OneOrMore(flags.Flag):
+  """A string, or, given repeatedly, a list of strings.
+
+  The other programs share a --model_dir that is a string. This one may take its place when a
+  process imports both: given once, it is the same.
+  """
+
+  def parse(self, argument):
+    if self.present:
+      self.value = _listed(self.value) + [argument]
+      self.present += 1
+    else:
+      super().parse(argument)
+
+
+flags.DEFINE_flag(_OneOrMore(
+    parser=flags.ArgumentParser(), serializer=None, name='model_dir', default=None,
+    help_string='Folder of a run; may be repeated.', allow_override=True))
+flags.DEFINE_string('output', None, 'The page; report.html in the first --model_dir by default.',
+                    allow_override=True)
+flags.DEFINE_string('title', 'Video generation report', 'The title of the page.')
+flags.DEFINE_string('note', '', 'A text on top of the page.')
+flags.DEFINE_multi_string('command', [], 'A command that made the runs, to be shown on top.')
+flags.DEFINE_multi_string('paper', [], 'A number of the paper: METRIC=VALUE or SPLIT/METRIC=VALUE.')
+
+
+def main(argv):
+  del argv
+  values = flags.FLAGS
+  model_dirs = _listed(values.model_dir)
+  if not model_dirs:
+    raise ValueError('--model_dir is missing: name the folder of a run')
+  output = values.output or os.path.join(model_dirs[0], 'report.html')
+  opening = [page.Text(values.note, lead=True)] if values.note else []
+  opening.append(page.Commands('', values.command))
+  sections = [section(model_dir, paper_numbers(values.paper), MAX_BYTES // len(model_dirs))
+              for model_dir in model_dirs]
+  page.write_page(output, values.title, [page.Section('', opening), *sections])
+  print(f'the report is {output}')
+
+
+def section(model_dir, paper, max_bytes):
+  """The section of a model directory, with what its configuration tells."""
+  path = os.path.join(model_dir, results.CONFIG_FILE)
+  bindings = {}
+  if tf.io.gfile.exists(path):
+    with tf.io.gfile.GFile(path) as f:
+      bindings = read_bindings(f.read(), path)
+  lead = ': '.join(filter(None, [_subject(bindings), runs.clip_sentence(model_dir)]))
+  return runs.run_section(
+      model_dir, lead=lead and lead + '.', facts=_facts(bindings), commands=_commands(model_dir),
+      paper=paper, max_bytes=max_bytes)
+
+
+def read_bindings(text, path=''):
+  """The bindings of a config as text, 'Experiment.batch_size' -> '8'; macros are filled in.
+
+  Args:
+    text: The content of a gin file.
+    path: Its name in messages.
+  """
+  try:
+    statements = list(config_parser.ConfigParser(io.StringIO(text), _Names()))
+  except (SyntaxError, ValueError) as error:
+    raise ValueError(f'{path} is no gin config: {str(error).strip().splitlines()[0]}') from error
+  bound = [s for s in statements if isinstance(s, config_parser.BindingStatement)]
+  macros = {s.selector: s.value for s in bound if not s.arg_name}
+  for _ in macros:  # A macro's value may be a macro.
+    macros = {name: _filled(value, macros) for name, value in macros.items()}
+  return {'/'.join(filter(None, [s.scope, f'{s.selector.split(".")[-1]}.{s.arg_name}'])):
+          _shown(_filled(s.value, macros)) for s in bound if s.arg_name}
+
+
+def paper_numbers(flag_values):
+  """['psnr=25.1', 'test/nmse=0.2'] -> {'psnr': 25.1, ('test', 'nmse'): 0.2}."""
+  numbers = {}
+  for text in flag_values:
+    name, _, value = text.partition('=')
+    try:
+      split, _, metric = name.rpartition('/')
+      numbers[(split, metric) if split else metric] = float(value)
+    except ValueError:
+      raise ValueError(f'--paper={text}: write METRIC=VALUE or SPLIT/METRIC=VALUE') from None
+  return numbers
+
+
+class _Names(config_parser.ParserDelegate):
+  """Keeps references and macros as names: nothing is imported."""
+
+  class Macro(str):
+    """The name of a macro."""
+
+  class Reference(str):
+    """The name of a class or function."""
+
+  def configurable_reference(self, scoped_configurable_name, evaluate):
+    del evaluate
+    return self.Reference(scoped_configurable_name.split('.')[-1])
+
+  def macro(self, macro_name):
+    return self.Macro(macro_name)
+
+
+def _filled(value, macros):
+  """A value with macros replaced, in lists, tuples and dicts too."""
+  if isinstance(value, _Names.Macro):
+    return macros.get(value, value)
+  if isinstance(value, (list, tuple)):
+    return type(value)(_filled(item, macros) for item in value)
+  if isinstance(value, dict):
+    return {key: _filled(item, macros) for key, item in value.items()}
+  return value
+
+
+def _shown(value):
+  if isinstance(value, (list, tuple)):
+    return ', '.join(_shown(item) for item in value)
+  if isinstance(value, dict):
+    return ', '.join(f'{_shown(key)}: {_shown(item)}' for key, item in value.items())
+  return f'{value:,}' if type(value) is int else str(value)
+
+
+def _subject(bindings):
+  """'VQVAE on moving_digits', as far as the configuration tells."""
+  task = bindings.get('Experiment.task', '').removesuffix('Task')
+  data = (bindings.get('PreparedClips.dataset') or
+          os.path.basename(bindings.get('FileClips.train_path', '')))
+  return ' on '.join(filter(None, [task, data]))
+
+
+def _facts(bindings):
+  """(key, value) of the configuration, the experiment's and the data's first; no data_dir."""
+  order = ('Experiment', 'Task', 'Clips')
+  def rank(name):
+    owner = name.split('.')[0]
+    return next((i for i, end in enumerate(order) if owner.endswith(end)), len(order))
+  names = sorted((name for name in bindings if not name.endswith('.data_dir')), key=rank)
+  return [(name, bindings[name]) for name in names[:MAX_FACTS]]
+
+
+def _commands(model_dir):
+  """What makes the run again, in another folder, and what looks at this one."""
+  commands = []
+  if tf.io.gfile.exists(os.path.join(model_dir, results.CONFIG_FILE)):
+    config = os.path.join(model_dir, results.CONFIG_FILE)
+    commands += [f'python -m launch.train --gin_file={config} --model_dir=ANOTHER_FOLDER',
+                 f'python -m launch.evaluate --model_dir={model_dir}']
+    if tf.io.gfile.glob(os.path.join(model_dir, 'samples', '*.npz')):
+      commands.append(f'python -m launch.sample --model_dir={model_dir}')
+  return commands + [f'python -m launch.report --model_dir={model_dir}']
+
+
+def _listed(value):
+  if value is None:
+    return []
+  return [value] if isinstance(value, str) else list(value)
+
+
+if __name__ == '__main__':
+  program.run(main)

@@ -1,0 +1,217 @@
+"""The page: self-contained, escaped, and its pictures decode."""
+
+import base64
+import html.parser
+import io
+import re
+import shutil
+import subprocess
+
+import numpy as np
+import PIL.Image
+import pytest
+
+from tf_videogen.reporting import galleries
+from tf_videogen.reporting import page
+from tf_videogen.reporting import results
+
+VOID = {'meta', 'img', 'br'}
+
+
+class _Structure(html.parser.HTMLParser):
+  """Collects elements and checks that they close in order."""
+
+  def __init__(self):
+    super().__init__()
+    self.open, self.elements = [], []
+
+  def handle_starttag(self, tag, attrs):
+    self.elements.append((tag, dict(attrs)))
+    if tag not in VOID:
+      self.open.append(tag)
+
+  def handle_endtag(self, tag):
+    assert self.open.pop() == tag
+
+  def handle_startendtag(self, tag, attrs):
+    self.elements.append((tag, dict(attrs)))
+
+
+def elements(path):
+  """The (tag, attributes) of all elements of a well-formed page."""
+  structure = _Structure()
+  with open(path, encoding='utf-8') as f:
+    structure.feed(f.read())
+  assert not structure.open
+  return structure.elements
+
+
+def pictures(path, kind):
+  """The decoded images of a kind, as Pillow images."""
+  prefix = f'data:image/{kind};base64,'
+  return [PIL.Image.open(io.BytesIO(base64.b64decode(attributes['src'][len(prefix):])))
+          for tag, attributes in elements(path)
+          if tag == 'img' and attributes['src'].startswith(prefix)]
+
+
+def assert_self_contained(path):
+  """Nothing in the page makes a browser load anything."""
+  with open(path, encoding='utf-8') as f:
+    text = f.read()
+  assert 'http:' not in text and 'https:' not in text
+  assert "default-src 'none'" in text
+  for tag, attributes in elements(path):
+    assert tag not in ('script', 'link', 'iframe', 'object', 'base')
+    assert attributes.get('src', 'data:').startswith('data:')
+    assert re.match(r'#', attributes.get('href', attributes.get('xlink:href', '#')))
+  assert not re.search(r'@import|url\((?!#)', text)
+
+
+def _video(n=2, t=5, size=16, channels=1, seed=0):
+  """Random clips with few colors, so that a GIF keeps them: uint8 [n, t, size, size, channels]."""
+  values = np.random.default_rng(seed).integers(0, 6, [n, t, size, size, channels])
+  return (values * 51).astype(np.uint8)
+
+
+def _result(step, split, metric, value, examples=8):
+  return results.Result(step, split, metric, value, examples, '', '')
+
+
+def _written(path, *blocks, title='A title'):
+  page.write_page(str(path), 'Page', [page.Section(title, list(blocks))])
+  return path.read_text(encoding='utf-8')
+
+
+def test_a_page_is_self_contained_and_escaped(tmp_path):
+  nasty = '<script src="http://x">&"\''
+  nasty_safe = nasty.replace('http:', 'h')
+  sections = [page.Section('', [page.Text(nasty_safe, lead=True)])] + [
+      page.Section(nasty_safe, [
+          page.Text(nasty_safe), page.Tiles([(nasty_safe, nasty_safe)]),
+          page.Facts(nasty_safe, [(nasty_safe, nasty_safe)]),
+          page.Commands(nasty_safe, [nasty_safe]), page.Folded(nasty_safe, nasty_safe),
+          page.Numbers([_result(1, nasty_safe, nasty_safe, 1.)], {nasty_safe: nasty_safe}),
+          galleries.Gallery(nasty_safe, {nasty_safe: _video()}, text=nasty_safe)])] * 2
+  path = tmp_path / 'new' / 'page.html'
+  page.write_page(str(path), nasty_safe, sections)
+  assert_self_contained(path)
+  assert list(path.parent.iterdir()) == [path]  # No temporary files stay.
+  found = elements(path)
+  ids = [attributes['id'] for tag, attributes in found if tag == 'section']
+  links = [attributes['href'] for tag, attributes in found if tag == 'a']
+  assert len(set(ids)) == 2 and links == [f'#{anchor}' for anchor in ids]
+
+
+def test_empty_blocks_leave_nothing(tmp_path):
+  text = _written(tmp_path / 'page.html', page.Tiles([]), page.Facts('Facts', []),
+                  page.Commands('Commands', []), page.Numbers([]), page.Curves('Curves', []),
+                  galleries.Gallery('Clips', {}))
+  for word in ('Facts', 'Commands', 'Numbers', 'Curves', 'Clips'):
+    assert word not in text
+
+
+def test_numbers_show_the_latest_values_and_the_paper(tmp_path):
+  rows = [_result(10, 'test', 'nmse', 0.9), _result(20, 'test', 'nmse', 0.25),
+          _result(20, 'valid', 'nmse', 0.75), _result(20, 'test', 'psnr', 25.125, examples=4)]
+  text = _written(tmp_path / 'page.html',
+                  page.Numbers(rows, {('test', 'nmse'): 0.2, 'psnr': '25 to 26'}))
+  cells = re.findall(r'<td class="(value|paper)">(.*?)</td>', text)
+  assert [value for _, value in cells] == [
+      '0.25', '0.75', '–', '0.2 (test)', '–', '–', '25.12', '25 to 26']
+  assert 'step 20 · 8 clips' in text and 'step 20 · 4 clips' in text
+  assert 'divided by the variance' in text
+
+
+def test_a_paper_without_these_metrics_has_no_column(tmp_path):
+  text = _written(tmp_path / 'page.html', page.Numbers([_result(1, 'test', 'a', 1.)], {'b': 2.}))
+  assert 'paper</th>' not in text
+
+
+@pytest.mark.parametrize('value,text', [
+    (0., '0'), (0.123456, '0.1235'), (-3., '−3'), (1e-5, '1.00e−05'), (12345.6, '12,346'),
+    (3e12, '3.000e+12'), (float('nan'), 'not a number'), (float('inf'), '∞')])
+def test_number(value, text):
+  assert page.number(value) == text
+
+
+@pytest.mark.parametrize('channels', [1, 3])
+def test_gallery_pictures_decode(tmp_path, channels):
+  videos = {'samples': _video(3, 5, channels=channels), 'data': _video(2, 5, channels=channels)}
+  path = tmp_path / 'page.html'
+  text = _written(path, galleries.Gallery('Clips', videos, conditioning_frames=2, fps=10))
+  gifs = pictures(path, 'gif')
+  assert len(gifs) == 5 and {gif.n_frames for gif in gifs} == {5}
+  assert text.index('<b>Data</b>') < text.index('<b>Samples</b>')
+  gifs[0].seek(3)
+  frame = np.asarray(gifs[0].convert('RGB'))[1:-1, 1:-1]  # Without its border.
+  np.testing.assert_array_equal(frame, np.broadcast_to(videos['data'][0, 3], (16, 16, 3)))
+  strips = pictures(path, 'png')
+  assert [strip.size for strip in strips] == [(5 * (18 + 2) - 2, 18)] * 2
+  assert 'first 2 frames of each of the samples were given' in text
+
+
+def test_conditioning_frames_are_outlined_in_samples_only(tmp_path):
+  dark = np.broadcast_to(20 * np.arange(3, dtype=np.uint8)[:, None, None, None], [1, 3, 16, 16, 1])
+  videos = {'data': dark, 'samples': dark}
+  path = tmp_path / 'page.html'
+  _written(path, galleries.Gallery('Clips', videos, conditioning_frames=2))
+  data, samples = pictures(path, 'gif')
+
+  def brightest(gif, frame):
+    gif.seek(frame)
+    return np.asarray(gif.convert('RGB')).max()
+
+  assert data.n_frames == samples.n_frames == 3
+  assert [brightest(data, t) for t in range(3)] == [0, 20, 40]
+  assert [brightest(samples, t) > 150 for t in range(3)] == [True, True, False]
+
+
+def test_a_large_gallery_shows_fewer_clips(tmp_path):
+  noise = np.random.default_rng(0).integers(0, 256, [12, 8, 32, 32, 3]).astype(np.uint8)
+  path = tmp_path / 'page.html'
+  _written(path, galleries.Gallery('Clips', {'samples': noise}, max_bytes=150_000))
+  assert 1 <= len(pictures(path, 'gif')) < 12
+  assert path.stat().st_size < 200_000
+
+
+def test_long_videos_have_strips_of_some_frames(tmp_path):
+  text = _written(tmp_path / 'page.html', galleries.Gallery('Clips', {'samples': _video(1, 40)}))
+  assert 'Every third frame of the first clip' in text
+
+
+def test_gallery_refuses_what_is_no_video():
+  with pytest.raises(ValueError, match='Clips: samples must be uint8'):
+    galleries.Gallery('Clips', {'samples': np.zeros([1, 2, 8, 8, 3], np.float32)})
+
+
+def test_read_gallery(tmp_path):
+  path = tmp_path / 'my_samples.npz'
+  np.savez(path, samples=_video(), conditioning_frames=np.int32(3), fps=5, label=np.zeros([2]))
+  gallery = galleries.read_gallery(str(path))
+  assert gallery.title == 'my samples' and list(gallery.videos) == ['samples']
+  assert gallery.conditioning_frames == 3 and gallery.fps == 5
+
+
+def test_read_gallery_names_a_bad_file(tmp_path):
+  damaged = tmp_path / 'damaged.npz'
+  damaged.write_bytes(b'PK\x03\x04 not a zip')
+  with pytest.raises(ValueError, match='damaged.npz cannot be read'):
+    galleries.read_gallery(str(damaged))
+  np.savez(tmp_path / 'other.npz', label=np.zeros([2]))
+  with pytest.raises(ValueError, match='must hold videos.*holds label'):
+    galleries.read_gallery(str(tmp_path / 'other.npz'))
+
+
+@pytest.mark.slow
+@pytest.mark.skipif(not shutil.which('chromium'), reason='needs chromium')
+def test_chromium_draws_the_page(tmp_path):
+  path = tmp_path / 'page.html'
+  bright = np.full([1, 2, 16, 16, 3], [0, 255, 0], np.uint8)
+  _written(path, galleries.Gallery('Clips', {'samples': bright}))
+  picture = tmp_path / 'page.png'
+  subprocess.run(['chromium', '--headless', '--no-sandbox', '--disable-gpu',
+                  '--disable-background-networking', '--window-size=1000,1200',
+                  f'--screenshot={picture}', path.as_uri()], check=True, capture_output=True,
+                 timeout=120)
+  pixels = np.asarray(PIL.Image.open(picture).convert('RGB')).reshape(-1, 3)
+  assert np.sum(np.all(pixels == [0, 255, 0], axis=1)) > 10_000

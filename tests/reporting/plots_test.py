@@ -1,0 +1,84 @@
+"""Curves: which there are, what is in their SVG, and the smoothing."""
+
+import re
+import xml.etree.ElementTree
+
+import numpy as np
+import pytest
+
+from tf_videogen.reporting import plots
+from tf_videogen.reporting import results
+
+
+def _log(rows=50, **terms):
+  return [{'step': 10 * i, **{name: f(i) for name, f in terms.items()}} for i in range(1, rows + 1)]
+
+
+def _labels(svg):
+  return set(re.findall(r'>([^<]+)</text>', svg))
+
+
+def _result(step, split, metric, value):
+  return results.Result(step, split, metric, value, 8, '', '')
+
+
+def test_one_plot_a_term_with_the_loss_first_and_the_speed_last():
+  log = _log(steps_per_second=lambda i: 5., nmse=lambda i: 1 / i, loss=lambda i: 2 / i)
+  assert [plot.title for plot in plots.training_plots(log)] == ['Loss', 'NMSE', 'Steps per second']
+
+
+def test_metrics_join_their_term_or_get_a_plot_when_repeated():
+  log = _log(nmse=lambda i: 1 / i)
+  evaluated = [_result(100, 'test', 'nmse', 0.5), _result(100, 'valid', 'nmse', 0.6),
+               _result(100, 'test', 'ssim', 0.5), _result(100, 'test', 'psnr', 20.),
+               _result(200, 'test', 'psnr', 21.)]
+  found = plots.training_plots(log, evaluated)
+  assert [plot.title for plot in found] == ['NMSE', 'PSNR, dB']
+  assert [name for name, _ in found[0].legend] == ['training', 'test', 'valid']
+  assert found[1].legend == []
+
+
+def test_nothing_to_plot():
+  assert plots.training_plots([]) == []
+
+
+@pytest.mark.parametrize('rows', [1, 5, 2000])
+def test_svg_is_small_well_formed_and_fits_any_page(rows):
+  plot = plots.training_plots(_log(rows, loss=lambda i: np.sin(i) + 2))[0]
+  root = xml.etree.ElementTree.fromstring(plot.svg.replace('xlink:', ''))
+  assert root.tag == 'svg' and root.get('viewBox') and root.get('width') is None
+  assert len(plot.svg) < 60_000
+  assert 'http' not in plot.svg and '<style' not in plot.svg
+  assert not re.search(r'#0102\d\d|#000000|#ffffff', plot.svg)  # Variables of the page only.
+  assert 'var(--series-0' in plot.svg and 'var(--ink' in plot.svg
+  assert not re.search(r'<g id=|font-family', plot.svg)
+
+
+def test_values_that_are_not_finite_leave_gaps():
+  values = [1., float('nan'), 2., float('inf')] * 10
+  log = [{'step': i, 'loss': value} for i, value in enumerate(values)]
+  assert 'nan' not in plots.training_plots(log)[0].svg
+  only_nan = [{'step': i, 'loss': float('nan')} for i in range(20)]
+  assert plots.training_plots(only_nan)[0].svg
+
+
+def test_wide_ranges_are_logarithmic():
+  wide = plots.training_plots(_log(loss=lambda i: 10.**(3 - i / 10)))[0].svg
+  assert {'0.1', '10'} <= _labels(wide) or {'1', '100'} <= _labels(wide)
+  two_decades = plots.training_plots(_log(loss=lambda i: 60 / i))[0].svg
+  assert {'3', '10', '30'} <= _labels(two_decades)
+
+
+def test_smooth_equals_the_definition():
+  values = np.random.default_rng(0).normal(size=40)
+  values[7] = np.nan
+  expected = []
+  for i in range(40):
+    near = [j for j in range(40) if abs(i - j) <= 6 and j != 7]
+    weights = np.array([np.exp(-0.5 * ((i - j) / 2)**2) for j in near])
+    expected.append(np.sum(weights * values[near]) / np.sum(weights))
+  np.testing.assert_allclose(plots.smooth(values, 2.), expected, rtol=1e-10)
+
+
+def test_smooth_of_a_constant_is_the_constant():
+  np.testing.assert_allclose(plots.smooth(np.full(9, 3.), 4.), np.full(9, 3.), rtol=1e-12)

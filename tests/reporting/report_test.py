@@ -1,0 +1,169 @@
+"""`launch.report` on synthetic model directories, as a user starts it and in parts."""
+
+import json
+import os
+import pathlib
+import subprocess
+import sys
+
+from absl import flags
+from absl.testing import flagsaver
+import numpy as np
+import pytest
+import tensorflow as tf
+
+from tests.reporting import page_test
+from tf_videogen.launch import report
+from tf_videogen.reporting import results
+from tf_videogen.reporting import runs
+
+ROOT = pathlib.Path(__file__).parents[2]
+CONFIG = '''from __gin__ import dynamic_registration
+from tf_videogen import experiment
+from tf_videogen.data import clips
+
+# Macros:
+# ==============================================================================
+SIZE = 8
+BATCH_SIZE = %SIZE
+
+experiment.Experiment.batch_size = %BATCH_SIZE
+experiment.Experiment.splits = ('test', %SIZE)
+experiment.Experiment.task = @likelihood.VQVAETask
+experiment.Experiment.train_steps = 12000
+clips.PreparedClips.data_dir = '/elsewhere'
+clips.PreparedClips.dataset = 'moving_digits'
+'''
+
+
+def _make(model_dir):
+  """A model directory as training, evaluation and sampling leave it."""
+  (model_dir / 'previews').mkdir(parents=True)
+  (model_dir / 'samples').mkdir()
+  rng = np.random.default_rng(0)
+  videos = (rng.integers(0, 5, [4, 6, 16, 16, 3]) * 60).astype(np.uint8)
+  np.savez(model_dir / 'previews' / 'test.npz', data=videos, reconstructions=videos)
+  np.savez(model_dir / 'samples' / 'samples.npz', data=videos, samples=videos, fps=8,
+           conditioning_frames=np.int32(2))
+  log = results.TrainingLog(str(model_dir))
+  for step in range(100, 2100, 100):
+    log.append(step, {'loss': 1 / step, 'steps_per_second': 4.})
+  for step in (1000, 2000):
+    results.append_results(str(model_dir), step, 'test', {'nmse': 0.25, 'psnr': 21.5}, 64)
+  (model_dir / 'config.gin').write_text(CONFIG)
+  (model_dir / 'clips.json').write_text(json.dumps({'video': {'shape': [6, 16, 16, 3]}}))
+  model = tf.Module()
+  model.kernel = tf.Variable(tf.zeros([30, 41]))
+  checkpoint = tf.train.Checkpoint(model=model, optimizer=tf.Variable(tf.zeros([7])))
+  checkpoint.write(str(model_dir / 'ckpt-2000'))
+
+
+def _report(*arguments):
+  environment = {**os.environ, 'CUDA_VISIBLE_DEVICES': ''}
+  return subprocess.run([sys.executable, '-m', 'launch.report', *arguments], cwd=ROOT,
+                        env=environment, capture_output=True, text=True, check=False)
+
+
+def test_the_program_writes_a_page_of_two_runs(tmp_path):
+  _make(tmp_path / 'first')
+  (tmp_path / 'second').mkdir()
+  results.TrainingLog(str(tmp_path / 'second')).append(1, {'loss': 1.})
+  output = tmp_path / 'new' / 'page.html'
+  run = _report(f'--model_dir={tmp_path / "first"}', f'--model_dir={tmp_path / "second"}',
+                f'--output={output}', '--title=My title', '--note=A note & more',
+                '--paper=test/nmse=0.125', '--command=make it')
+  assert run.returncode == 0, run.stderr
+  assert run.stdout == f'the report is {output}\n'
+  page_test.assert_self_contained(output)
+  assert {gif.n_frames for gif in page_test.pictures(output, 'gif')} == {6}
+  assert len(page_test.pictures(output, 'gif')) == 4 * 4
+  text = output.read_text(encoding='utf-8')
+  for expected in ('My title', 'A note &amp; more', 'make it', '<h2>first</h2>', '<h2>second</h2>',
+                   'VQVAE on moving_digits: clips of 6 frames, 16 × 16 pixels, color.',
+                   '<b>1.23 k</b>', '<b>2,000</b>', '<b>8 min</b>', 'Clips of the test split',
+                   '<dd>12,000</dd>', '<dd>test, 8</dd>', '0.125', 'BATCH_SIZE = %SIZE',
+                   'The first 2 frames of each of the samples were given'):
+    assert expected in text, expected
+  assert 'PreparedClips.data_dir</dt>' not in text
+  assert output.stat().st_size < 1_000_000
+
+
+def test_a_mistake_is_one_line():
+  run = _report('--model_dir=/not/there')
+  assert run.returncode == 1 and run.stdout == ''
+  assert 'there is no model directory /not/there' in run.stderr
+  assert len(run.stderr.strip().splitlines()) == 1
+
+
+@pytest.mark.parametrize('flag_values,error,message', [
+    ({}, ValueError, '--model_dir is missing'),
+    ({'model_dir': str(ROOT / 'docs')}, FileNotFoundError, 'docs is no model directory'),
+    ({'model_dir': 'a', 'paper': ['nmse']}, ValueError, 'write METRIC=VALUE')])
+def test_what_users_can_do_wrong(flag_values, error, message):
+  if not flags.FLAGS.is_parsed():
+    flags.FLAGS.mark_as_parsed()
+  with flagsaver.flagsaver(**flag_values):
+    with pytest.raises(error, match=message):
+      report.main(['report'])
+
+
+def test_a_config_that_is_no_gin_is_named():
+  with pytest.raises(ValueError, match='some/config.gin is no gin config'):
+    report.read_bindings('a b c', 'some/config.gin')
+
+
+def test_bindings_are_read_without_imports():
+  bindings = report.read_bindings("""
+      import not_there
+      A = 3
+      B = [%A, @not_there.Layer()]
+      scope/not_there.Model.sizes = %B
+      not_there.Model.name = 'x'
+      not_there.Model.unknown = %C""")
+  assert bindings == {'scope/Model.sizes': '3, Layer', 'Model.name': 'x', 'Model.unknown': 'C'}
+
+
+def test_model_dir_may_be_given_once_or_repeatedly():
+  values = flags.FlagValues()
+  flags.DEFINE_flag(report._OneOrMore(  # pylint: disable=protected-access
+      flags.ArgumentParser(), None, 'model_dir', None, ''), values)
+  values(['program', '--model_dir=a'])
+  assert values.model_dir == 'a'
+  values.unparse_flags()
+  values(['program', '--model_dir=a', '--model_dir=b', '--model_dir', 'c'])
+  assert values.model_dir == ['a', 'b', 'c']
+
+
+def test_a_run_section_of_a_full_directory(tmp_path):
+  _make(tmp_path / 'run')
+  section = runs.run_section(str(tmp_path / 'run') + '/')
+  assert section.title == 'run'
+  assert runs.stored_parameters(str(tmp_path / 'run')) == (1230, 2000)
+  assert all(isinstance(block.html(), str) for block in section.blocks)
+
+
+def test_an_unreadable_checkpoint_counts_nothing(tmp_path):
+  (tmp_path / 'ckpt-5.index').write_bytes(b'nothing')
+  assert runs.stored_parameters(str(tmp_path)) == (0, 0)
+
+
+def test_only_the_newest_galleries_are_shown(tmp_path):
+  (tmp_path / 'samples').mkdir()
+  for i in range(6):
+    path = tmp_path / 'samples' / f'{i}.npz'
+    np.savez(path, samples=np.zeros([1, 2, 8, 8, 1], np.uint8))
+    os.utime(path, (1000 - i, 1000 - i))
+  found = runs.read_galleries(str(tmp_path), 1000)
+  assert [gallery.title for gallery in found] == ['0', '1', '2', '3']
+
+
+@pytest.mark.parametrize('seconds,text', [
+    (0.2, '1 s'), (59, '59 s'), (720, '12 min'), (12000, '3 h 20 min'), (7200, '2 h'),
+    (187200, '2 d 4 h')])
+def test_duration(seconds, text):
+  assert runs.duration(seconds) == text
+
+
+@pytest.mark.parametrize('number,text', [(950, '950'), (12345, '12.3 k'), (1.25e6, '1.25 M')])
+def test_rounded(number, text):
+  assert runs.rounded(number) == text

@@ -1,0 +1,209 @@
+"""Galleries of moving pictures for a page, and the .npz files that they come from.
+
+An .npz holds arrays named by what they show ('data', 'reconstructions', 'samples', ...), each uint8
+[N, T, H, W, C], and optionally two scalars: `conditioning_frames`, the number of first frames that
+the samples were given, and `fps`.
+"""
+
+import base64
+import dataclasses
+import html
+import io
+import math
+import os
+import zipfile
+
+import numpy as np
+import PIL.Image
+import tensorflow as tf
+
+from tf_videogen.data import video_io
+from tf_videogen.reporting import glossary
+
+DEFAULT_FPS = 8
+ORDER = ('data', 'reconstructions', 'samples')
+GIVEN = ('data', 'reconstructions')  # What no model continued: their first frames are not outlined.
+OUTLINE = (232, 121, 43)  # The color of --outline in style.CSS.
+CLIP_PIXELS = 128  # About the width of a moving picture on the page, in CSS pixels.
+COLUMNS = 8  # Of moving pictures, over all kinds of a gallery.
+STRIP_FRAMES = 16
+STRIP_GAP = 2
+STRIP_PIXELS = 1104  # The width of the page's text area.
+
+
+@dataclasses.dataclass
+class Gallery:
+  """A block of a page: moving pictures side by side by kind, and strips of their frames below.
+
+  Attributes:
+    title: A short heading.
+    videos: A dict of uint8 [N, T, H, W, C] by kind, C 1 or 3. Clips at the same place of several
+      kinds are shown at the same place.
+    conditioning_frames: The number of first frames, of all but data and reconstructions, that the
+      model was given; they are outlined.
+    fps: Frames per second.
+    text: A sentence below the heading.
+    max_clips: No more clips of a kind are shown.
+    max_bytes: Less clips are shown where this size would be exceeded; one always is.
+  """
+  title: str
+  videos: dict
+  conditioning_frames: int = 0
+  fps: float = DEFAULT_FPS
+  text: str = ''
+  max_clips: int = 16
+  max_bytes: int = 1_500_000
+
+  def __post_init__(self):
+    for name, video in self.videos.items():
+      if video.dtype != np.uint8 or video.ndim != 5 or video.shape[-1] not in (1, 3):
+        raise ValueError(f'{self.title}: {name} must be uint8 [N, T, H, W, C] with C 1 or 3, got '
+                         f'{video.dtype} {list(video.shape)}.')
+
+  def html(self):
+    """The gallery as HTML."""
+    names = [*(name for name in ORDER if name in self.videos),
+             *(name for name in self.videos if name not in ORDER)]
+    kinds = {name: self.videos[name] for name in names if len(self.videos[name])}
+    if not kinds:
+      return ''
+    strips = self._strips(kinds)
+    pictures = self._moving_pictures(kinds, self.max_bytes - len(strips))
+    text = f'<p class="quiet">{html.escape(self._legend())}</p>' if self._legend() else ''
+    return (f'<div class="gallery"><h3>{_title(self.title)}</h3>{text}'
+            f'<div class="kinds">{pictures}</div>{strips}</div>')
+
+  def _legend(self):
+    outlined = [name for name in self.videos if self._given_frames(name)]
+    sentences = [self.text] if self.text else []
+    if outlined:
+      frames = ('frame' if self.conditioning_frames == 1
+                else f'{self.conditioning_frames} frames')
+      sentences.append(f'The first {frames} of each of the {", ".join(outlined)} '
+                       f'{"was" if self.conditioning_frames == 1 else "were"} given to the model; '
+                       'they are outlined.')
+    return ' '.join(sentences)
+
+  def _given_frames(self, name):
+    return 0 if name in GIVEN else self.conditioning_frames
+
+  def _moving_pictures(self, kinds, max_bytes):
+    """One figure a kind, each a grid of GIFs."""
+    columns = max(1, COLUMNS // len(kinds))
+    pictures = {name: [] for name in kinds}
+    for i in range(min(self.max_clips, max(len(video) for video in kinds.values()))):
+      new = {name: self._gif(name, video[i], i) for name, video in kinds.items() if i < len(video)}
+      max_bytes -= sum(len(picture) for picture in new.values())
+      if i and max_bytes < 0:
+        break
+      for name, picture in new.items():
+        pictures[name].append(picture)
+    shown = max(len(some) for some in pictures.values())
+    if shown > columns:  # Whole rows look better.
+      shown -= shown % columns
+    figures = []
+    for name, some in pictures.items():
+      some = some[:shown]
+      about = glossary.video(name)
+      about = f'<span class="quiet">{html.escape(about)}</span>' if about else ''
+      figures.append(
+          f'<figure><figcaption><b>{_title(name)}</b> {about}</figcaption>'
+          f'<div class="clips" style="--columns: {min(columns, len(some))}">{"".join(some)}</div>'
+          '</figure>')
+    return ''.join(figures)
+
+  def _gif(self, name, video, index):
+    video = self._outlined(name, video)
+    data = video_io.gif_bytes(video, self.fps)
+    width = video.shape[2] * max(1, round(CLIP_PIXELS / video.shape[2]))  # Whole enlargements.
+    return _image('gif', data, width, f'{name} {index + 1}, moving')
+
+  def _outlined(self, name, video):
+    """A clip with a colored border around its conditioning frames, uint8 [T, H+2, W+2, 3].
+
+    All clips of such a gallery get the border, so that they have one size; around frames that
+    were not given it continues the frame. Without conditioning frames a clip stays as it is.
+    """
+    if not self.conditioning_frames:
+      return video
+    given = self._given_frames(name)
+    outlined = video_io.outline(video, given, OUTLINE)
+    outlined[given:] = np.pad(video[given:], ((0, 0), (1, 1), (1, 1), (0, 0)), 'edge')
+    return outlined
+
+  def _strips(self, kinds):
+    """The frames of the first clips, one row a kind, so that paper shows the motion too."""
+    rows = []
+    clips = 1 if len(kinds) > 1 else min(2, max(len(video) for video in kinds.values()))
+    for i in range(clips):
+      for name, video in kinds.items():
+        rows.append(f'<span class="quiet">{_title(name)} {i + 1}</span>'
+                    f'{self._strip(name, video[i], i)}')
+    longest = max(video.shape[1] for video in kinds.values())
+    stride = math.ceil(longest / STRIP_FRAMES)
+    which = 'Every frame' if stride == 1 else f'Every {_ordinal(stride)} frame'
+    which += f' of the first {"clip" if clips == 1 else f"{clips} clips"}, from left to right'
+    return f'<div class="strips"><p class="quiet">{which}</p>{"".join(rows)}</div>'
+
+  def _strip(self, name, video, index):
+    video = self._outlined(name, video)
+    video = video[::math.ceil(len(video) / STRIP_FRAMES)]
+    data = _strip_bytes(video)
+    natural_width = PIL.Image.open(io.BytesIO(data)).width
+    factor = min(round(CLIP_PIXELS / video.shape[2]), STRIP_PIXELS // natural_width)
+    return _image('png', data, natural_width * max(1, factor),
+                  f'{name} {index + 1}, its frames from left to right')
+
+
+def read_gallery(path, title='', max_bytes=1_500_000):
+  """The `Gallery` of an .npz file (see the docstring of this module).
+
+  Args:
+    path: The file, local or gs://.
+    title: Its heading; the name of the file if empty.
+    max_bytes: See `Gallery`.
+
+  Raises:
+    ValueError: if the file is damaged or holds no videos.
+  """
+  try:
+    with tf.io.gfile.GFile(path, 'rb') as f:
+      with np.load(io.BytesIO(f.read()), allow_pickle=False) as arrays:
+        arrays = dict(arrays)
+  except (zipfile.BadZipFile, EOFError, OSError, ValueError) as error:
+    raise ValueError(f'{path} cannot be read as .npz ({error}); delete it or write it again.'
+                     ) from error
+  videos = {name: array for name, array in arrays.items() if array.ndim == 5}
+  if not videos:
+    raise ValueError(f'{path} must hold videos, uint8 [N, T, H, W, C]; it holds '
+                     f'{", ".join(arrays) or "nothing"}.')
+  return Gallery(
+      title=title or os.path.splitext(os.path.basename(path))[0].replace('_', ' '),
+      videos=videos, conditioning_frames=int(arrays.get('conditioning_frames', 0)),
+      fps=float(arrays.get('fps', DEFAULT_FPS)), max_bytes=max_bytes)
+
+
+def _strip_bytes(video):
+  """A PNG of the frames of a video from left to right, with gaps that let the page through."""
+  opaque = np.full(video.shape[:-1] + (1,), 255, np.uint8)
+  frames = np.concatenate([video, opaque], axis=-1)  # [T, H, W, C] -> [T, H, W, C+1]
+  frames = np.pad(frames, ((0, 0), (0, 0), (0, STRIP_GAP), (0, 0)))
+  strip = np.concatenate(list(frames), axis=1)[:, :-STRIP_GAP]  # -> [H, T*(W+gap)-gap, C+1]
+  buffer = io.BytesIO()
+  PIL.Image.fromarray(strip).save(buffer, 'PNG', optimize=True)
+  return buffer.getvalue()
+
+
+def _image(kind, data, width, alt):
+  """An <img> of `width` CSS pixels that carries its data."""
+  uri = f'data:image/{kind};base64,{base64.b64encode(data).decode()}'
+  return f'<img class="pixels" style="width: {width}px" alt="{html.escape(alt)}" src="{uri}">'
+
+
+def _title(name):
+  text = name.replace('_', ' ')
+  return html.escape(text[:1].upper() + text[1:])
+
+
+def _ordinal(number):
+  return {2: 'second', 3: 'third'}.get(number, f'{number}th')

@@ -1,0 +1,68 @@
+"""One sentence for each metric, term of a loss and kind of video that a page shows."""
+
+import typing
+
+
+class Entry(typing.NamedTuple):
+  """What a quantity is called and means; `better` is 'lower', 'higher' or ''."""
+  title: str
+  better: str
+  sentence: str
+
+
+METRICS = {
+    'nmse': Entry(
+        'NMSE', 'lower', 'Mean squared error of the reconstructions, divided by the variance of '
+        'the data: 0 is perfect, 1 is what a constant mean color would reach.'),
+    'psnr': Entry(
+        'PSNR, dB', 'higher', 'Peak signal-to-noise ratio, the mean over frames: 6 dB more is half '
+        'the error; from about 30 dB on, differences are hard to see.'),
+    'ssim': Entry(
+        'SSIM', 'higher', 'Structural similarity, the mean over frames: compares local brightness, '
+        'contrast and structure; 1 is identical.'),
+    'codebook_perplexity': Entry(
+        'Codebook perplexity', 'higher', 'The effective number of codes in use: as varied as if so '
+        'many codes were used equally often; at most the size of the codebook.'),
+    'codebook_usage': Entry(
+        'Codebook usage', 'higher', 'The share of the codes that occurred at least once in the '
+        'evaluated clips; unused codes are wasted capacity.'),
+    'bits_per_code': Entry(
+        'Bits per latent code', 'lower', 'How many bits the prior needs for one code of a clip '
+        'that it has not seen; a prior that knows nothing needs log2 of the codebook\'s size.'),
+    'nats_per_code': Entry(
+        'Nats per latent code', 'lower', 'The same in nats, the unit of natural logarithms: one '
+        'bit is 0.693 nats. It is the loss of the prior.'),
+    'nats_per_clip': Entry(
+        'Nats per clip', 'lower', 'The negative log-likelihood of all codes of a clip together.'),
+    'nats': Entry('Nats', 'lower', 'Negative log-likelihood in units of natural logarithms.'),
+    'bits_per_dim': Entry(
+        'Bits per dimension', 'lower', 'Negative log-likelihood in bits, divided by the number of '
+        'values that are modeled.'),
+    'loss': Entry('Loss', 'lower', 'What training minimizes.'),
+    'commitment': Entry(
+        'Commitment', 'lower', 'How far the encoder\'s outputs are from the codes they are '
+        'replaced by.'),
+    'gradient_norm': Entry(
+        'Gradient norm', '', 'The global norm of the gradients before clipping: peaks tell of '
+        'unstable training.'),
+    'steps_per_second': Entry('Steps per second', '', 'The speed of training.'),
+}
+
+VIDEOS = {
+    'data': 'clips from the data set',
+    'reconstructions': 'the data, encoded and decoded',
+    'samples': 'clips that the model made',
+}
+
+
+def metric(name):
+  """The `Entry` of a metric; one without an explanation for an unknown name."""
+  if name in METRICS:
+    return METRICS[name]
+  title = name.replace('_', ' ')
+  return Entry(title[:1].upper() + title[1:], '', '')
+
+
+def video(name):
+  """What a kind of video shows; '' for an unknown name."""
+  return VIDEOS.get(name, '')

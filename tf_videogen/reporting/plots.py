@@ -1,0 +1,215 @@
+"""Curves as inline SVG: one small multiple a quantity.
+
+An SVG here is a string to be put into an HTML page. Its background is transparent, its text takes
+the font of the page, and its colors are CSS variables with fallbacks (`--ink`, `--rule` and
+`--series-0`, `--series-1`, ...), so that it reads on white and in a dark mode alike.
+"""
+
+import io
+import math
+import re
+import typing
+
+import matplotlib
+from matplotlib import figure
+from matplotlib import ticker
+import numpy as np
+
+from tf_videogen.reporting import glossary
+from tf_videogen.reporting import results as results_lib
+
+WIDTH, HEIGHT = 3.7, 2.15  # Inches of 72 points; the page scales them.
+MAX_POINTS = 600  # Of a raw curve; more would only make the file larger.
+FEW_POINTS = 12  # Fewer are drawn one by one and not smoothed.
+LOG_SCALE_FROM = 30.  # A curve whose largest value is so many times its smallest is logarithmic.
+
+# Placeholders that no drawing uses otherwise, and what replaces them in the SVG.
+_INK, _RULE = '#010203', '#010204'
+_SERIES = ['#010205', '#010206', '#010207', '#010208']
+_COLORS = {_INK: 'var(--ink, #444)', _RULE: 'var(--rule, #ddd)',
+           _SERIES[0]: 'var(--series-0, #2f6fb3)', _SERIES[1]: 'var(--series-1, #d9762b)',
+           _SERIES[2]: 'var(--series-2, #2c9a6b)', _SERIES[3]: 'var(--series-3, #9a5bb5)'}
+
+
+class Plot(typing.NamedTuple):
+  """One small multiple."""
+  title: str
+  svg: str
+  legend: list  # Of (name, CSS color); empty if there is nothing to tell apart.
+
+
+def training_plots(log, results=()):
+  """One plot a term of the training log, then one a metric that was evaluated repeatedly.
+
+  Args:
+    log: The rows of `results.read_training_log`.
+    results: A list of `results.Result`. A metric called like a term is drawn into the plot of this
+      term; any other metric gets a plot if some split has it at two steps or more.
+
+  Returns:
+    A list of `Plot`: the loss first, the speed last.
+  """
+  terms = dict.fromkeys(name for row in log for name in row if name != 'step')
+  evaluations = _evaluations(results)
+  repeated = [metric for metric, splits in evaluations.items()
+              if any(len(points) > 1 for points in splits.values())]
+  names = dict.fromkeys([*terms, *repeated])
+  order = sorted(names, key=lambda name: {'loss': 0, results_lib.SPEED: 2}.get(name, 1))
+  plots = []
+  for name in order:
+    points = [(row['step'], row[name]) for row in log if name in row]
+    plots.append(plot(glossary.metric(name).title, points, evaluations.get(name, {})))
+  return plots
+
+
+def plot(title, training, evaluations):
+  """Draws one quantity against the training step.
+
+  Args:
+    title: The name of the quantity; the page prints it, the drawing does not.
+    training: A list of (step, value): a smoothed line over a faint raw one.
+    evaluations: A dict of lists of (step, value) by split: markers, one color a split.
+
+  Returns:
+    A `Plot`.
+  """
+  values = [value for points in (training, *evaluations.values()) for _, value in points]
+  logarithmic = _is_wide([value for value in values if math.isfinite(value)])
+  # Text stays text; ids that are no function of the drawing's content would change in every run.
+  with matplotlib.rc_context({'svg.fonttype': 'none', 'svg.hashsalt': title}):
+    fig = figure.Figure(figsize=(WIDTH, HEIGHT), layout='constrained')
+    axes = fig.add_subplot()
+    _style(axes)
+    if training:
+      _draw_training(axes, *np.array(training, np.float64).T, logarithmic)
+    for color, points in zip(_split_colors(evaluations), evaluations.values()):
+      _draw_evaluation(axes, color, *np.array(points, np.float64).T)
+    _scale(axes, logarithmic)
+    svg = _svg(fig, title)
+  legend = [('training', _COLORS[_SERIES[0]])] if training and evaluations else []
+  if training or len(evaluations) > 1:
+    legend += [(split, _COLORS[color])
+               for split, color in zip(evaluations, _split_colors(evaluations))]
+  return Plot(title, svg, legend)
+
+
+def smooth(values, width):
+  """A Gaussian running mean that ignores values that are not finite.
+
+  Args:
+    values: float [N].
+    width: The standard deviation of the Gaussian, in points.
+
+  Returns:
+    float [N]; NaN where no finite value is near.
+  """
+  reach = max(1, int(3 * width))
+  offsets = np.arange(-reach, reach + 1)
+  kernel = np.exp(-0.5 * (offsets / width)**2)
+  finite = np.isfinite(values)
+  # The middle N of N + 2 reach values.
+  total = np.convolve(np.where(finite, values, 0.), kernel)[reach:-reach]
+  weight = np.convolve(finite.astype(np.float64), kernel)[reach:-reach]
+  return np.where(weight > 1e-6, total / np.maximum(weight, 1e-6), np.nan)
+
+
+def _evaluations(results):
+  """Sorted (step, value) points of every metric and split; of two at one step the later counts."""
+  found = {}
+  for result in results:
+    points = found.setdefault(result.metric, {}).setdefault(result.split, {})
+    points[result.step] = result.value
+  return {metric: {split: sorted(points.items()) for split, points in splits.items()}
+          for metric, splits in found.items()}
+
+
+def _split_colors(evaluations):
+  """One color a split; the first color is that of training."""
+  return [_SERIES[1 + i % (len(_SERIES) - 1)] for i in range(len(evaluations))]
+
+
+def _draw_training(axes, steps, values, logarithmic):
+  """The smoothed line over the raw one; a single line, with its points, where they are few."""
+  if len(steps) < FEW_POINTS:
+    axes.plot(steps, values, color=_SERIES[0], linewidth=1.5, marker='o', markersize=2.5)
+    return
+  stride = math.ceil(len(steps) / MAX_POINTS)
+  width = max(1., len(steps) / 50)
+  line = np.exp(smooth(np.log(values), width)) if logarithmic else smooth(values, width)
+  axes.plot(steps[::stride], values[::stride], color=_SERIES[0], linewidth=0.8, alpha=0.3)
+  axes.plot(steps[::stride], line[::stride], color=_SERIES[0], linewidth=1.6)
+
+
+def _draw_evaluation(axes, color, steps, values):
+  if len(steps) > 1:
+    axes.plot(steps, values, color=color, linewidth=0.8, alpha=0.5, zorder=3)
+  axes.plot(steps, values, color=color, linestyle='none', marker='o', markersize=4, zorder=4)
+
+
+def _style(axes):
+  """Thin horizontal rules, no frame, small text in the ink of the page."""
+  for side in ('top', 'right', 'left'):
+    axes.spines[side].set_visible(False)
+  axes.spines['bottom'].set_color(_RULE)
+  axes.grid(axis='y', color=_RULE, linewidth=0.7)
+  axes.set_axisbelow(True)
+  axes.tick_params(length=0, labelsize=8, labelcolor=_INK)
+  axes.xaxis.set_major_locator(ticker.MaxNLocator(4, integer=True))
+  axes.xaxis.set_major_formatter(ticker.FuncFormatter(_step_label))
+  axes.margins(x=0.02)
+
+
+def _is_wide(values):
+  """Whether finite values span so many orders of magnitude that the axis is logarithmic."""
+  return bool(values) and min(values) > 0 and max(values) / min(values) > LOG_SCALE_FROM
+
+
+def _scale(axes, logarithmic):
+  """A logarithmic axis, or a linear one; few round ticks on either."""
+  if logarithmic:
+    axes.set_yscale('log')
+    low, high = axes.get_ylim()
+    # Less than three decades: two ticks a decade.
+    subs = (1., 3.) if high / low < 1e3 else (1.,)
+    axes.yaxis.set_major_locator(ticker.LogLocator(subs=subs, numticks=5))
+    axes.yaxis.set_major_formatter(ticker.FuncFormatter(lambda value, _: f'{value:g}'))
+    axes.yaxis.set_minor_locator(ticker.NullLocator())
+  else:
+    axes.yaxis.set_major_locator(ticker.MaxNLocator(4))
+
+
+def _step_label(step, unused_position):
+  """12000 -> '12k', 2500000 -> '2.5M'."""
+  for unit, suffix in ((1e6, 'M'), (1e3, 'k')):
+    if abs(step) >= unit:
+      return f'{step / unit:g}{suffix}'
+  return f'{step:g}'
+
+
+def _svg(fig, title):
+  """The figure as an <svg> element: no prolog, no metadata, colors by CSS variables."""
+  fig.patch.set_alpha(0)
+  for axes in fig.axes:
+    axes.patch.set_alpha(0)
+  buffer = io.StringIO()
+  fig.savefig(buffer, format='svg', transparent=True)
+  svg = buffer.getvalue()
+  svg = svg[svg.index('<svg'):]
+  svg = re.sub(r'<metadata>.*?</metadata>', '', svg, flags=re.DOTALL)
+  svg = re.sub(r'<style.*?</style>', '', svg, flags=re.DOTALL)  # It would style the whole page.
+  svg = re.sub(r'<!--.*?-->', '', svg, flags=re.DOTALL)
+  svg = re.sub(r' xmlns(:xlink)?="[^"]*"', '', svg)  # HTML knows both.
+  svg = re.sub(r' (width|height)="[\d.]+pt"', '', svg, count=2)  # The page decides; viewBox stays.
+  svg = re.sub(r'(<g) id="[^"]*"', r'\1', svg)  # They would not be unique in the page.
+  svg = re.sub(r'<g/>|<g>\s*</g>', '', svg)
+  svg = re.sub(r' font-family: [^;"]*;', '', svg)
+  svg = re.sub(r' transform="rotate\(-0[^"]*"', '', svg)
+  svg = re.sub(r'\s+', ' ', svg)
+  svg = svg.replace('<svg', f'<svg role="img" aria-label="{_attribute(title)} against the step"', 1)
+  for placeholder, color in _COLORS.items():
+    svg = svg.replace(placeholder, color)
+  return svg.strip()
+
+
+def _attribute(text):
+  return text.replace('&', '&amp;').replace('"', '&quot;').replace('<', '&lt;')

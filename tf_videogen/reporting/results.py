@@ -1,0 +1,176 @@
+"""The two CSV files of a model directory: `results.csv` and `training.csv`.
+
+`results.csv` has a row a value: step, split, metric, value, examples, gin_sha, time.
+`training.csv` has a row a loop of the trainer: step, the terms of the loss, steps_per_second.
+
+Every write replaces the whole file: it goes to a temporary file that is then renamed, so that a
+reader, or a process killed at any moment, finds either the old rows or the new ones; this also
+works on gs://, where nothing can be appended to. Of two processes that write the same file in the
+same instant the later one wins, so one process should write each file of a model directory.
+Readers still drop a last line without its newline, which another program may have left. Values are
+written with `repr`, so they come back exactly.
+"""
+
+import csv
+import datetime
+import hashlib
+import io
+import os
+import typing
+import uuid
+
+import tensorflow as tf
+
+RESULTS_FILE = 'results.csv'
+TRAINING_FILE = 'training.csv'
+CONFIG_FILE = 'config.gin'
+SPEED = 'steps_per_second'
+
+
+class Result(typing.NamedTuple):
+  """One row of `results.csv`."""
+  step: int
+  split: str
+  metric: str
+  value: float
+  examples: int
+  gin_sha: str  # The first 12 digits of the SHA-256 of config.gin; empty without that file.
+  time: str  # UTC, as in 2024-05-17T09:30:00+00:00.
+
+
+def append_results(model_dir, step, split, metrics, examples):
+  """Adds one evaluation to `results.csv`, which is created if missing.
+
+  Args:
+    model_dir: The model directory, local or gs://; created if missing.
+    step: The training step that was evaluated.
+    split: The name of the evaluated split, as in 'test'.
+    metrics: A dict of numbers by metric name.
+    examples: How many examples the evaluation used.
+  """
+  sha = _config_sha(model_dir)
+  now = datetime.datetime.now(datetime.timezone.utc).isoformat(timespec='seconds')
+  new = [Result(int(step), split, name, float(value), int(examples), sha, now)
+         for name, value in metrics.items()]
+  rows = [[_text(field) for field in result] for result in read_results(model_dir) + new]
+  _write_csv(os.path.join(model_dir, RESULTS_FILE), [list(Result._fields)] + rows)
+
+
+def read_results(model_dir):
+  """A list of `Result`, in the order they were written; empty if there is no `results.csv`."""
+  path = os.path.join(model_dir, RESULTS_FILE)
+  header, rows = _read_csv(path)
+  if header and header != list(Result._fields):
+    raise ValueError(f'{path}: expected the columns {", ".join(Result._fields)}, '
+                     f'got {", ".join(header)}.')
+  types = typing.get_type_hints(Result).values()
+  return [Result(*(_parse(kind, field, path, line) for kind, field in zip(types, row)))
+          for line, row in rows]
+
+
+class TrainingLog:
+  """Writes `training.csv`: a row a loop.
+
+  A run that goes on from a checkpoint first calls `truncate(step)`, so that what a killed run
+  logged after that checkpoint is not there twice.
+  """
+
+  def __init__(self, model_dir):
+    """Reads what is there. `model_dir` is local or gs://; created with the first row."""
+    self._path = os.path.join(model_dir, TRAINING_FILE)
+    self._rows = read_training_log(model_dir)
+
+  def truncate(self, step):
+    """Drops the rows of later steps than `step`, and a torn last line."""
+    self._rows = [row for row in self._rows if row['step'] <= step]
+    if tf.io.gfile.exists(self._path):
+      self._write()
+
+  def append(self, step, terms):
+    """Adds a row.
+
+    Args:
+      step: The training step that the loop reached; beyond the last row's.
+      terms: A dict of numbers by name: terms of the loss, `steps_per_second`. Names that earlier
+        rows lack get a column of their own, empty in those rows.
+    """
+    step = int(step)
+    if self._rows and step <= self._rows[-1]['step']:
+      raise ValueError(f'{self._path}: step must be beyond {self._rows[-1]["step"]}, got {step}; '
+                       'call truncate(step) when a run goes on from a checkpoint.')
+    self._rows.append({'step': step, **{name: float(value) for name, value in terms.items()}})
+    self._write()
+
+  def _write(self):
+    names = dict.fromkeys(name for row in self._rows for name in row)  # In order of appearance.
+    columns = ['step'] + [name for name in names if name not in ('step', SPEED)]
+    columns += [SPEED] if SPEED in names else []
+    rows = [[_text(row.get(name, '')) for name in columns] for row in self._rows]
+    _write_csv(self._path, [columns] + rows)
+
+
+def read_training_log(model_dir):
+  """The rows of `training.csv` in order, each a dict of 'step' (int) and its terms (float).
+
+  A term that a row lacks is absent from its dict. Empty if there is no `training.csv`.
+  """
+  path = os.path.join(model_dir, TRAINING_FILE)
+  header, rows = _read_csv(path)
+  if header and header[0] != 'step':
+    raise ValueError(f'{path}: expected the first column to be step, got {header[0]}.')
+  return [{name: _parse(int if name == 'step' else float, field, path, line)
+           for name, field in zip(header, row) if field} for line, row in rows]
+
+
+def _read_csv(path):
+  """The header and the (line number, fields) of every row; a torn last line is dropped."""
+  if not tf.io.gfile.exists(path):
+    return [], []
+  with tf.io.gfile.GFile(path) as f:
+    text = f.read()
+  whole_lines = text[:text.rfind('\n') + 1]
+  rows = list(enumerate(csv.reader(io.StringIO(whole_lines)), start=1))
+  if not rows:
+    return [], []
+  header = rows[0][1]
+  for line, row in rows[1:]:
+    if len(row) != len(header):
+      raise ValueError(f'{path}, line {line}: expected {len(header)} fields, got {len(row)}. '
+                       'Correct or delete this line.')
+  return header, rows[1:]
+
+
+def _write_csv(path, rows):
+  """Replaces the file by `rows` of text, in one step."""
+  text = io.StringIO()
+  csv.writer(text, lineterminator='\n').writerows(rows)
+  tf.io.gfile.makedirs(os.path.dirname(path))
+  temporary = f'{path}.{uuid.uuid4().hex[:8]}.tmp'
+  try:
+    with tf.io.gfile.GFile(temporary, 'w') as f:
+      f.write(text.getvalue())
+    tf.io.gfile.rename(temporary, path, overwrite=True)
+  except BaseException:
+    if tf.io.gfile.exists(temporary):
+      tf.io.gfile.remove(temporary)
+    raise
+
+
+def _text(value):
+  return value if isinstance(value, str) else repr(value)
+
+
+def _parse(kind, field, path, line):
+  try:
+    return kind(field)
+  except ValueError:
+    raise ValueError(f'{path}, line {line}: expected {kind.__name__}, got {field!r}. '
+                     'Correct or delete this line.') from None
+
+
+def _config_sha(model_dir):
+  path = os.path.join(model_dir, CONFIG_FILE)
+  if not tf.io.gfile.exists(path):
+    return ''
+  with tf.io.gfile.GFile(path, 'rb') as f:
+    return hashlib.sha256(f.read()).hexdigest()[:12]
