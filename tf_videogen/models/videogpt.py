@@ -1,0 +1,370 @@
+"""VideoGPT's second stage: a GPT over the VQ-VAE's codes (section 3, "Learning a Prior"; Table 9).
+
+    codes [B, t, h, w, codebooks], in raster order, codebooks innermost
+      -> their codebook vectors -> linear map -> shifted right by a learned start symbol
+      -> + position embedding
+      -> `layers` x (norm, causal attention [, norm, cross-attention to conditioning frames],
+                     norm, feed-forward), each residual
+      -> norm -> logits over the codes, from a map that starts at zero
+
+Follows Image-GPT: pre-norm, activation x sigmoid(1.702 x); plus dropout after attention and
+feed-forward. The paper trains Sparse Transformers (section 4.1): `SparseCausalAttention` is the
+default pattern, `CausalAttention` the full one.
+
+Conditions: frames through a 3-D ResNet and cross-attention; classes and actions through
+conditional layer norm, the actions of a clip as one flattened vector.
+
+Several codebooks (Table 7): each has its own input map and its own output map, and the sequence is
+t * h * w * codebooks long.
+
+Gin files: every `gin/videogpt/*_prior*.gin`.
+"""
+
+import typing
+
+import tensorflow as tf
+
+from tf_videogen.layers import attention as attention_layers
+from tf_videogen.layers import conditional_norm
+from tf_videogen.layers import positions
+from tf_videogen.layers import randomness
+
+
+class Conditions(typing.NamedTuple):
+  """What a clip is generated from; None where the model is not conditioned on it.
+
+  frames: [B, M, D], the encoded conditioning frames.
+  vector: [B, C], classes (one-hot) and actions (flattened), concatenated.
+  """
+  frames: typing.Optional[tf.Tensor] = None
+  vector: typing.Optional[tf.Tensor] = None
+
+
+def quick_gelu(x):
+  """x sigmoid(1.702 x), Image-GPT's activation."""
+  return x * tf.sigmoid(1.702 * x)
+
+
+class TransformerBlock(tf.keras.layers.Layer):
+  """Attention, cross-attention where there are frames, feed-forward; pre-norm, all residual.
+
+  Args:
+    pattern: a causal attention pattern of `layers.attention`.
+    width: channels D.
+    heads: attention heads.
+    feedforward: hidden width of the feed-forward layer.
+    dropout: rate, after each of the three.
+    depth: blocks L of the network; attention's output maps start with deviation 1 / sqrt(D L).
+    cross_attention: whether the block reads conditioning frames.
+    condition_size: numbers of the conditional vector, 0 for none.
+  """
+
+  def __init__(self, pattern, width, heads, feedforward, dropout, depth, cross_attention,
+               condition_size, name=None):
+    super().__init__(name=name)
+    self.dropout = dropout
+    self.condition_size = condition_size
+    stddev = (width * depth)**-0.5
+    self.attention = attention_layers.MultiHeadAttention(heads, pattern, output_stddev=stddev)
+    self.cross_attention = None
+    if cross_attention:
+      self.cross_attention = attention_layers.MultiHeadAttention(heads, output_stddev=stddev)
+    self.norms = [conditional_norm.ConditionalLayerNorm(name=f'norm_{i}')
+                  for i in range(3 if cross_attention else 2)]
+    self.expand = tf.keras.layers.Dense(feedforward, activation=quick_gelu, name='expand')
+    self.contract = tf.keras.layers.Dense(width, name='contract')
+
+  def build(self, input_shape):
+    for norm in self.norms:
+      norm.build(input_shape)
+      if self.condition_size:
+        norm.build_condition(self.condition_size)
+    super().build(input_shape)
+
+  def call(self, x, conditions, seed=None):
+    """x [B, N, D] -> [B, N, D]; `seed` turns dropout on."""
+    seeds = [None if seed is None else randomness.fold_in(seed, i) for i in range(3)]
+    h = self.attention(self.norms[0](x, conditions.vector))
+    x += randomness.dropout(h, self.dropout, seeds[0])
+    if self.cross_attention is not None:
+      h = self.cross_attention(self.norms[1](x, conditions.vector), conditions.frames)
+      x += randomness.dropout(h, self.dropout, seeds[1])
+    h = self.contract(self.expand(self.norms[-1](x, conditions.vector)))
+    return x + randomness.dropout(h, self.dropout, seeds[2])
+
+  def step(self, x, cache, t, conditions, frames_kv):
+    """The block at position t alone: x [B, 1, D] -> ([B, 1, D], cache)."""
+    h, cache = self.attention.step(self.norms[0](x, conditions.vector), cache, t)
+    x += h
+    if self.cross_attention is not None:
+      x += self.cross_attention.step_context(self.norms[1](x, conditions.vector), frames_kv)
+    return x + self.contract(self.expand(self.norms[-1](x, conditions.vector))), cache
+
+
+class LatentTransformer(tf.keras.layers.Layer):
+  """The prior: the distribution of every code given those before it.
+
+  Args:
+    layers: transformer blocks.
+    width: channels D.
+    heads: attention heads.
+    feedforward: hidden width of the feed-forward layers.
+    dropout: rate after attention and feed-forward layers, in training.
+    attention: a causal attention pattern (class), made with the shape of the latents.
+  """
+
+  def __init__(self, layers=16, width=512, heads=4, feedforward=2048, dropout=0.2,
+               attention=attention_layers.SparseCausalAttention, name='prior'):
+    super().__init__(name=name)
+    self.layers = layers
+    self.width = width
+    self.heads = heads
+    self.feedforward = feedforward
+    self.dropout = dropout
+    self.attention = attention
+
+  def build_for(self, latent_shape, quantizer, cross_attention, condition_size):
+    """Creates the layers for codes [t, h, w] of each codebook of `quantizer`."""
+    self.codebooks, self.codes = quantizer.codebooks, quantizer.codes
+    self.shape = tuple(latent_shape) + ((self.codebooks,) if self.codebooks > 1 else ())
+    self.tokens = int(tf.TensorShape(self.shape).num_elements())
+    normal = tf.keras.initializers.RandomNormal(0.02)
+    self.embedding = self.add_weight(
+        'embedding', [self.codebooks, quantizer.dim, self.width], initializer=normal)
+    self.start = self.add_weight('start', [self.width], initializer=normal)
+    self.position = positions.SpatioTemporalEmbedding(self.shape, self.width, name='position')
+    pattern = self.attention(self.shape)
+    self.blocks = [
+        TransformerBlock(pattern, self.width, self.heads, self.feedforward, self.dropout,
+                         self.layers, cross_attention, condition_size, name=f'block_{i}')
+        for i in range(self.layers)]
+    self.norm = conditional_norm.ConditionalLayerNorm(name='norm')
+    self.norm.build((None, None, self.width))
+    if condition_size:
+      self.norm.build_condition(condition_size)
+    self.output_map = self.add_weight(
+        'output_map', [self.codebooks, self.width, self.codes], initializer='zeros')
+
+  def _per_codebook(self, x, maps):
+    """Applies the map of each token's codebook: [B, N, D], [C, D, E] -> [B, N, E]."""
+    maps = tf.cast(maps, x.dtype)
+    if self.codebooks == 1:
+      return tf.matmul(x, maps[0])
+    by_book = tf.reshape(x, [-1, self.tokens // self.codebooks, self.codebooks, x.shape[-1]])
+    mapped = tf.einsum('bncd,cde->bnce', by_book, maps)  # [B, N / C, C, D] -> [B, N / C, C, E]
+    return tf.reshape(mapped, [-1, self.tokens, maps.shape[-1]])  # -> [B, N, E]
+
+  def call(self, vectors, conditions, seed=None):
+    """Codebook vectors of whole clips -> logits; row t has seen the tokens before t.
+
+    Args:
+      vectors: [B, N, dim].
+      conditions: Conditions.
+      seed: int32 [2], turns dropout on.
+
+    Returns:
+      float32 [B, N, K].
+    """
+    x = self._per_codebook(tf.cast(vectors, self.compute_dtype), self.embedding)
+    start = tf.broadcast_to(tf.cast(self.start, x.dtype), [tf.shape(x)[0], 1, self.width])
+    x = tf.concat([start, x[:, :-1]], axis=1)
+    x += tf.reshape(self.position(), [self.tokens, self.width])  # [t, h, w, (C,) D] -> [N, D]
+    for i, block in enumerate(self.blocks):
+      x = block(x, conditions, None if seed is None else randomness.fold_in(seed, i))
+    x = self.norm(x, conditions.vector)
+    return tf.cast(self._per_codebook(x, self.output_map), tf.float32)
+
+  def initial_caches(self, batch_size, tokens=None):
+    """Empty keys and values of every block, with room for `tokens`, N by default."""
+    return [block.attention.initial_cache(batch_size, tokens) for block in self.blocks]
+
+  def extend_caches(self, caches, tokens):
+    """The caches with room for `tokens` in all."""
+    return [block.attention.extend_cache(cache, tokens)
+            for block, cache in zip(self.blocks, caches)]
+
+  def frames_kv(self, conditions):
+    """Keys and values of the conditioning frames for every block, None where there are none."""
+    if conditions.frames is None:
+      return [None] * self.layers
+    return [block.cross_attention.project_context(conditions.frames) for block in self.blocks]
+
+  def step(self, previous, t, caches, conditions, frames_kv):
+    """Logits of token t alone, given the codebook vector of token t - 1.
+
+    Args:
+      previous: [B, dim], vector of the code before; not read where t is 0.
+      t: int32 scalar.
+      caches: of `initial_caches`, filled up to t - 1.
+      conditions: Conditions.
+      frames_kv: of `frames_kv`.
+
+    Returns:
+      (float32 logits [B, K], caches)
+    """
+    book_before, book = (t - 1) % self.codebooks, t % self.codebooks
+    embedding = tf.cast(self.embedding, self.compute_dtype)
+    x = tf.matmul(tf.cast(previous, self.compute_dtype), embedding[book_before])
+    x = tf.where(t > 0, x, tf.cast(self.start, x.dtype))
+    x += tf.reshape(self.position(), [self.tokens, self.width])[t]
+    x, new_caches = x[:, None], []
+    for block, cache, kv in zip(self.blocks, caches, frames_kv):
+      x, cache = block.step(x, cache, t, conditions, kv)
+      new_caches.append(cache)
+    x = self.norm(x, conditions.vector)
+    logits = tf.matmul(x[:, 0], tf.cast(self.output_map, x.dtype)[book])
+    return tf.cast(logits, tf.float32), new_caches
+
+
+class VideoGPT(tf.keras.Model):
+  """VQ-VAE (frozen) and prior.
+
+  Args:
+    vqvae: a VQVAE, trained before; never trained here.
+    prior: a LatentTransformer.
+    frame_encoder: a layer [B, T, H, W, C] -> [B, T, h, w, D] of the conditioning frames, such as
+      ResNet3D, or None.
+    conditioning_frames: how many first frames are given, 0 for none.
+    classes: number of classes that a clip's label is one of, 0 for none.
+    actions: numbers in a clip's flattened actions, 0 for none (BAIR: 16 frames x 4 = 64).
+  """
+
+  def __init__(self, vqvae, prior, frame_encoder=None, conditioning_frames=0, classes=0, actions=0,
+               name='videogpt'):
+    super().__init__(name=name)
+    if (frame_encoder is None) != (conditioning_frames == 0):
+      raise ValueError('VideoGPT.frame_encoder and VideoGPT.conditioning_frames go together: '
+                       'give both or neither')
+    self.vqvae = vqvae
+    self.vqvae.trainable = False
+    self.prior = prior
+    self.frame_encoder = frame_encoder
+    self.conditioning_frames = conditioning_frames
+    self.classes = classes
+    self.actions = actions
+
+  def build(self, input_shape):
+    """Creates the variables for clips [B, T, H, W, C]."""
+    clip_shape = tuple(input_shape[1:])
+    if not self.vqvae.built:
+      self.vqvae.build(input_shape)
+    self.latent_shape = self.vqvae.latent_shape(clip_shape)
+    self.prior.build_for(self.latent_shape, self.vqvae.quantizer, self.frame_encoder is not None,
+                         self.classes + self.actions)
+    if self.frame_encoder is not None:
+      frames = self.frame_encoder(tf.zeros((1, self.conditioning_frames) + clip_shape[1:]))
+      self.frame_position = positions.SpatioTemporalEmbedding(
+          frames.shape[1:4], frames.shape[4], name='frame_position')
+    self.built = True  # Keras's own build would call the model with an unknown batch size
+    conditions = self.conditions(
+        tf.zeros((1,) + clip_shape), tf.zeros([1], tf.int32), tf.zeros([1, self.actions]))
+    self(tf.zeros((1,) + self.latent_shape + (self.vqvae.quantizer.codebooks,), tf.int32),
+         conditions)
+
+  def conditions(self, video=None, label=None, actions=None):
+    """Encodes what the clip is generated from.
+
+    Args:
+      video: float [B, T, H, W, C] in [-0.5, 0.5]; the first `conditioning_frames` are read.
+      label: int [B].
+      actions: float [B, T, A], or flattened [B, T * A].
+
+    Returns:
+      Conditions.
+    """
+    wanted = {'video': self.frame_encoder, 'label': self.classes, 'actions': self.actions}
+    given = {'video': video, 'label': label, 'actions': actions}
+    for name in wanted:
+      if wanted[name] and given[name] is None:
+        raise ValueError(f'this VideoGPT is conditioned on {name}, and the batch has none')
+    frames, parts = None, []
+    if self.frame_encoder is not None:
+      frames = self.frame_encoder(video[:, :self.conditioning_frames])
+      frames += tf.cast(self.frame_position(), frames.dtype)
+      # [B, T, h, w, D] -> [B, T * h * w, D]
+      frames = tf.reshape(frames, [-1, frames.shape[1:4].num_elements(), frames.shape[4]])
+    if self.classes:
+      parts.append(tf.one_hot(label, self.classes))
+    if self.actions:
+      actions = tf.cast(actions, tf.float32)
+      flat = tf.reshape(actions, [-1, actions.shape[1:].num_elements()])  # [B, T, A] -> [B, T * A]
+      if flat.shape[1] != self.actions:
+        raise ValueError(f'VideoGPT.actions = {self.actions}, and the clips have '
+                         f'{flat.shape[1]} numbers of actions')
+      parts.append(flat)
+    return Conditions(frames, tf.concat(parts, axis=1) if parts else None)
+
+  def call(self, codes, conditions, seed=None):
+    """Codes int32 [B, t, h, w, C] -> float32 logits [B, N, K]; `seed` turns dropout on."""
+    vectors = self.vqvae.quantizer.lookup(codes)
+    # [B, t, h, w, C * dim] -> [B, N, dim]
+    vectors = tf.reshape(vectors, [-1, self.prior.tokens, self.vqvae.quantizer.dim])
+    return self.prior(vectors, conditions, seed)
+
+  def sample_codes(self, batch_size, conditions, seed, temperature=1.0, top_k=None, top_p=None,
+                   segments=4):
+    """Draws codes token by token with cached keys and values.
+
+    Args:
+      batch_size: clips B, a Python integer.
+      conditions: Conditions of B clips.
+      seed: int32 [2].
+      temperature: divides the logits.
+      top_k: keep the k most likely codes only.
+      top_p: keep the most likely codes whose probabilities sum to p.
+      segments: the loop is cut into so many, and the caches grow from one to the next: a token's
+        cost grows with what is before it.
+
+    Returns:
+      int32 [B, t, h, w, codebooks].
+    """
+    prior, quantizer = self.prior, self.vqvae.quantizer
+    frames_kv = prior.frames_kv(conditions)
+    rows = tf.reshape(quantizer.codebook, [-1, quantizer.dim])  # [C, K, dim] -> [C * K, dim]
+
+    def draw(t, code, caches):
+      previous = tf.gather(rows, (t - 1) % prior.codebooks * prior.codes + code)
+      logits, caches = prior.step(previous, t, caches, conditions, frames_kv)
+      logits = truncate_logits(logits / temperature, top_k, top_p)
+      return randomness.categorical(logits, randomness.fold_in(seed, t)), caches
+
+    segments = min(segments, prior.tokens)
+    bounds = [prior.tokens * i // segments for i in range(segments + 1)]
+    caches = prior.initial_caches(batch_size, bounds[1])
+    code, drawn = tf.zeros([batch_size], tf.int32), []
+    for start, end in zip(bounds, bounds[1:]):
+      def token(t, code, caches, codes, start=start):
+        code, caches = draw(t, code, caches)
+        return t + 1, code, caches, codes.write(t - start, code)
+
+      caches = prior.extend_caches(caches, end)
+      codes = tf.TensorArray(tf.int32, end - start, element_shape=[batch_size])
+      _, code, caches, codes = tf.while_loop(
+          lambda t, *_, end=end: t < end, token, (tf.constant(start), code, caches, codes),
+          maximum_iterations=end - start)
+      drawn.append(codes.stack())
+    codes = tf.transpose(tf.concat(drawn, axis=0))  # [N, B] -> [B, N]
+    return tf.reshape(codes, (batch_size,) + self.latent_shape + (quantizer.codebooks,))
+
+
+def truncate_logits(logits, top_k=None, top_p=None):
+  """Keeps the k most likely codes, and of these the smallest set of probability p.
+
+  Args:
+    logits: float32 [B, K].
+    top_k: a number of codes, None for all. Codes as likely as the k-th stay, too.
+    top_p: a probability, None for 1; the most likely code always stays.
+
+  Returns:
+    float32 [B, K], -1e30 for the codes that fell out.
+  """
+  if top_k is not None and top_k < logits.shape[-1]:
+    smallest = tf.math.top_k(logits, top_k).values[:, -1:]
+    logits = tf.where(logits < smallest, -1e30, logits)
+  if top_p is not None and top_p < 1.0:
+    descending = tf.sort(logits, axis=-1, direction='DESCENDING')
+    before = tf.cumsum(tf.nn.softmax(descending), axis=-1, exclusive=True)
+    kept = tf.reduce_sum(tf.cast(before < top_p, tf.int32), axis=-1, keepdims=True)
+    smallest = tf.gather(descending, tf.maximum(kept - 1, 0), batch_dims=1)
+    logits = tf.where(logits < smallest, -1e30, logits)
+  return logits

@@ -1,0 +1,203 @@
+"""The two tasks of VideoGPT: a VQ-VAE, and a prior over its codes.
+
+Videos travel as uint8; here, and only here, they become floats in [-0.5, 0.5] (section 4.1) and uint8 again.
+
+`statistics` returns sums over the valid examples of a batch; sums of batches, replicas and hosts are added, and `metrics`
+makes numbers of them.
+"""
+import numpy as np
+import tensorflow as tf
+
+from tf_videogen import checkpoints
+from tf_videogen import objectives
+from tf_videogen.layers import randomness
+from tf_videogen.metrics import image_quality
+
+
+def to_float(video):
+  """uint8 [...] -> float32 in [-0.5, 0.5]."""
+  return tf.cast(video, tf.float32) / 255.0 - 0.5
+
+
+def to_uint8(video):
+  """float [...] -> uint8, clipped to [-0.5, 0.5]."""
+  return tf.cast(tf.round(tf.clip_by_value(tf.cast(video, tf.float32) + 0.5, 0.0, 1.0) * 255.0), tf.uint8)
+
+
+def variance_of(clips, examples=1000):
+  """Variance of all pixel values of the training split, in units of [-0.5, 0.5].
+
+  The "variance of the dataset" that section 4.1 divides the squared error by, from the first `examples` training clips
+  in the order of seed 0.
+  """
+  total, total_of_squares, count = 0.0, 0.0, 0
+  batch_size = 16
+  for batch in clips.training(batch_size, seed=0).take(-(-examples // batch_size)):
+    values = batch['video'].numpy().astype(np.float64) / 255.0 - 0.5
+    total, total_of_squares, count = total + values.sum(), total_of_squares + (values**2).sum(), count + values.size
+  variance = total_of_squares / count - (total / count)**2
+  if not variance > 0:
+    raise ValueError('the training clips are all of one value: their variance is 0, nothing can be learned from them')
+  return variance
+
+
+def _sum_of_valid(values, valid):
+  return tf.reduce_sum(tf.where(valid, tf.cast(values, tf.float32), 0.0))
+
+
+class VQVAETask:
+  """Trains a VQ-VAE: squared error divided by the variance of the data set, and the commitment loss (sections 2.1, 4.1).
+
+  Args:
+    model: a VQVAE.
+    commitment_cost: beta of section 2.1.
+    data_variance: a fixed variance instead of the data set's (the public code has 0.06 throughout), or None.
+  """
+
+  def __init__(self, model, commitment_cost=0.25, data_variance=None):
+    self.model = model
+    self.commitment_cost = commitment_cost
+    self.data_variance = data_variance
+
+  @property
+  def trainable_variables(self):
+    return self.model.trainable_variables
+
+  def build(self, clip_shape):
+    """Creates the variables for clips (T, H, W, C)."""
+    self.model.build((None,) + tuple(clip_shape))
+
+  def initialize(self, clips):
+    """Computes and stores the variance of the training split."""
+    self.model.data_variance.assign(self.data_variance or variance_of(clips))
+
+  def loss(self, batch, seed):
+    """Terms of the loss, means over this replica's clips."""
+    video = to_float(batch['video'])
+    reconstruction, quantized = self.model(video, training=True, seed=seed)
+    nmse = tf.reduce_mean(objectives.squared_error(reconstruction, video)) / self.model.data_variance
+    return {'loss': nmse + self.commitment_cost * quantized.commitment, 'nmse': nmse,
+            'commitment': quantized.commitment}
+
+  def statistics(self, batch):
+    """Sums over valid clips: errors, PSNR, SSIM, and how often each code is used."""
+    video, valid = to_float(batch['video']), batch['valid']
+    reconstruction, quantized = self.model(video, training=False)
+    shown = to_uint8(reconstruction)
+    flat = tf.reshape(quantized.codes, [tf.shape(video)[0], -1, self.model.quantizer.codebooks])
+    uses = tf.reduce_sum(tf.one_hot(flat, self.model.quantizer.codes), axis=1)  # [B, N, C, K] -> [B, C, K]
+    return {
+        'examples': tf.reduce_sum(tf.cast(valid, tf.float32)),
+        'squared_error': _sum_of_valid(objectives.squared_error(reconstruction, video), valid),
+        'psnr': _sum_of_valid(tf.reduce_mean(image_quality.psnr(shown, batch['video']), axis=1), valid),
+        'ssim': _sum_of_valid(tf.reduce_mean(image_quality.ssim(shown, batch['video']), axis=1), valid),
+        'uses': tf.reduce_sum(tf.where(valid[:, None, None], uses, 0.0), axis=0),
+    }
+
+  def metrics(self, sums):
+    """NMSE (Table 3), PSNR, SSIM, perplexity and share of used codes, means over the codebooks."""
+    count = sums['examples']
+    frequencies = sums['uses'] / np.sum(sums['uses'], axis=1, keepdims=True)
+    entropy = -np.sum(frequencies * np.log(np.maximum(frequencies, 1e-30)), axis=1)
+    return {
+        'nmse': sums['squared_error'] / count / float(self.model.data_variance.numpy()),
+        'psnr': sums['psnr'] / count,
+        'ssim': sums['ssim'] / count,
+        'codebook_perplexity': float(np.mean(np.exp(entropy))),
+        'codebook_usage': float(np.mean(sums['uses'] > 0)),
+    }
+
+  def previews(self, batch, seed):
+    """Clips and their reconstructions, uint8 [B, T, H, W, C] each."""
+    del seed
+    reconstruction, _ = self.model(to_float(batch['video']), training=False)
+    return {'data': batch['video'], 'reconstructions': to_uint8(reconstruction)}
+
+
+class VideoGPTTask:
+  """Trains the prior of a VideoGPT on the codes of a frozen VQ-VAE.
+
+  Args:
+    model: a VideoGPT.
+    vqvae_dir: model directory of its VQ-VAE, read once, when the prior's directory is new.
+  """
+
+  def __init__(self, model, vqvae_dir):
+    self.model = model
+    self.vqvae_dir = vqvae_dir
+    self._samplers = {}
+
+  @property
+  def trainable_variables(self):
+    return self.model.trainable_variables
+
+  @property
+  def conditional(self):
+    """Whether a sample needs a clip to take conditions from."""
+    return bool(self.model.conditioning_frames or self.model.classes or self.model.actions)
+
+  @property
+  def conditioning_frames(self):
+    """How many first frames of a sample are given."""
+    return self.model.conditioning_frames
+
+  def build(self, clip_shape):
+    """Creates the variables for clips (T, H, W, C)."""
+    self.model.build((None,) + tuple(clip_shape))
+
+  def initialize(self, clips):
+    """Loads the trained VQ-VAE."""
+    del clips
+    checkpoints.load_part(self.vqvae_dir, 'the VQ-VAE', model=self.model.vqvae)
+
+  def _conditions(self, batch):
+    video = to_float(batch['video'])
+    return self.model.conditions(video=video, label=batch.get('label'), actions=batch.get('actions'))
+
+  def _nll(self, batch, seed=None):
+    codes = tf.stop_gradient(self.model.vqvae.codes(to_float(batch['video'])))
+    logits = self.model(codes, self._conditions(batch), seed)
+    return objectives.categorical_nll(logits, tf.reshape(codes, [-1, self.model.prior.tokens]))
+
+  def loss(self, batch, seed):
+    """Nats a code, the mean over this replica's clips; `bits_per_code` is the paper's bits/dim."""
+    nats_per_code = tf.reduce_mean(self._nll(batch, seed)) / self.model.prior.tokens
+    return {'loss': nats_per_code, 'bits_per_code': nats_per_code / np.log(2.0)}
+
+  def statistics(self, batch):
+    """Sums over valid clips."""
+    return {'examples': tf.reduce_sum(tf.cast(batch['valid'], tf.float32)),
+            'nats': _sum_of_valid(self._nll(batch), batch['valid'])}
+
+  def metrics(self, sums):
+    """Nats a clip, nats a code (the "loss" of section 4.5), bits a code (the paper's bits/dim)."""
+    nats_per_clip = sums['nats'] / sums['examples']
+    nats_per_code = nats_per_clip / self.model.prior.tokens
+    return {'nats_per_clip': nats_per_clip, 'nats_per_code': nats_per_code,
+            'bits_per_code': nats_per_code / np.log(2.0)}
+
+  def previews(self, batch, seed):
+    """Clips, their reconstructions, and samples for the same conditions, uint8 [B, T, H, W, C] each."""
+    codes = self.model.vqvae.codes(to_float(batch['video']))
+    return {'data': batch['video'], 'reconstructions': to_uint8(self.model.vqvae.decode_codes(codes)),
+            'samples': self.sample(batch, seed)}
+
+  def sample(self, batch, seed, temperature=1.0, top_k=None, top_p=None):
+    """Samples a clip for each clip of the batch, whose first frames, label and actions are the conditions.
+
+    Args:
+      batch: as from the data; an unconditional model reads its batch size only.
+      seed: int32 [2].
+      temperature, top_k, top_p: see `VideoGPT.sample_codes`.
+
+    Returns:
+      uint8 [B, T, H, W, C].
+    """
+    if temperature <= 0:
+      raise ValueError(f'temperature must be above 0, got {temperature}')
+    key = (int(batch['video'].shape[0]), temperature, top_k, top_p)
+    if key not in self._samplers:
+      self._samplers[key] = tf.function(
+          lambda conditions, seed: self.model.sample_codes(key[0], conditions, seed, *key[1:]), jit_compile=True)
+    codes = self._samplers[key](self._conditions(batch), seed)
+    return to_uint8(self.model.vqvae.decode_codes(codes))
