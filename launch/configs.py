@@ -1,0 +1,197 @@
+"""Gin at the edge: reads configs, says what is wrong with them in one line, keeps them with a run.
+
+A config is looked for as it is named, then in the suite's own `gin/` folder:
+`--gin_file=videogpt/moving_mnist_vqvae.gin` works from anywhere.
+"""
+
+import difflib
+import os
+import pathlib
+import re
+
+from absl import flags
+from absl import logging
+import gin
+import tensorflow as tf
+
+import tf_videogen
+from tf_videogen.launch import shared_flags
+
+FLAGS = ('gin_file', 'gin_param', 'model_dir', 'data_dir', 'strategy', 'tpu')  # what this reads
+GIN_DIR = pathlib.Path(tf_videogen.__file__).parent / 'gin'
+CONFIG = 'config.gin'
+
+# Bindings that may change between two starts of the same model directory: what they bind doesn't
+# change what is learned.
+_MAY_DIFFER = re.compile(
+    r'^(experiment\.(train|evaluate|evaluate_continuously|sample)\.|'
+    r'experiment\.Experiment\.(train_steps|splits|evaluation_limit)$|'
+    r'.*\.data_dir$|TRAIN_STEPS$|DATA_DIR$)')
+
+shared_flags.declare(*FLAGS)
+
+
+def find(name):
+  """Path of a config file; FileNotFoundError with the nearest names where there is none."""
+  for path in (name, str(GIN_DIR / name)):
+    if tf.io.gfile.exists(path) and not tf.io.gfile.isdir(path):
+      return path
+  known = sorted(str(path.relative_to(GIN_DIR)) for path in GIN_DIR.rglob('*.gin'))
+  near = difflib.get_close_matches(name, known, n=3, cutoff=0.4)
+  hint = f'did you mean {", ".join(near)}?' if near else f'there are: {", ".join(known[:8])}, ...'
+  raise FileNotFoundError(f'no config {name}; {hint}')
+
+
+def _read(path):
+  with tf.io.gfile.GFile(path) as f:
+    return f.read()
+
+
+def _imports_and_macros(path, seen):
+  """Import lines and macro names of a file and of all that it includes."""
+  imports, macros = [], set()
+  if path in seen:
+    return imports, macros
+  seen.add(path)
+  for line in _read(path).splitlines():
+    included = re.match(r"include\s+['\"](.+)['\"]", line)
+    if included:
+      more_imports, more_macros = _imports_and_macros(find(included.group(1)), seen)
+      imports, macros = imports + more_imports, macros | more_macros
+    elif re.match(r'(from|import)\s', line):
+      imports.append(line)
+    elif re.match(r'[A-Z][A-Z0-9_]*\s*=', line):
+      macros.add(line.split('=')[0].strip())
+  return imports, macros
+
+
+def _first_line(error):
+  lines = [line.strip() for line in str(error).splitlines() if line.strip()]
+  where = [line for line in lines[1:] if line.startswith('In ')]
+  return lines[0] + (f' ({where[0]})' if where else '') if lines else type(error).__name__
+
+
+def _check_names(params, macros):
+  """A misspelt macro on the command line would be ignored without a word."""
+  for param in params:
+    name = param.split('=')[0].strip()
+    if '=' not in param:
+      raise ValueError(f'--gin_param={param} is no binding; write NAME=VALUE, strings in quotes: '
+                       '"NAME=\'value\'"')
+    if '.' not in name and name not in macros:
+      raise ValueError(f'--gin_param={param}: the config has no macro {name}; there are: '
+                       f'{", ".join(sorted(macros)) or "none"}')
+
+
+def _check_required():
+  for line in gin.config_str().splitlines():
+    if line.endswith('= %gin.REQUIRED'):
+      name = line.split('=')[0].strip()
+      raise ValueError(f'the config wants {name}: add --gin_param="{name}=\'...\'"')
+
+
+def parse(files, params, data_dir=None):
+  """Reads configs and bindings into gin.
+
+  Args:
+    files: names of config files.
+    params: bindings 'NAME=VALUE', later than the files.
+    data_dir: binds the data sets' folder, if given.
+
+  Raises:
+    FileNotFoundError: if a file is missing, with the nearest names.
+    ValueError: if something in them is wrong, in one line.
+  """
+  gin.clear_config()
+  gin.add_config_file_search_path(str(GIN_DIR))
+  paths, seen, imports, macros = [find(name) for name in files], set(), [], set()
+  for path in paths:
+    more_imports, more_macros = _imports_and_macros(path, seen)
+    imports, macros = imports + more_imports, macros | more_macros
+  _check_names(params, macros)
+  header = list(dict.fromkeys(['from __gin__ import dynamic_registration'] + imports))
+  bindings = list(params)
+  if data_dir is not None and any(line.endswith('import clips') for line in header):
+    bindings.append(f'clips.PreparedClips.data_dir = {data_dir!r}')
+  text = '\n'.join(header + [f"include '{path}'" for path in paths] + bindings)
+  verbosity = logging.get_verbosity()
+  logging.set_verbosity(logging.FATAL)  # gin reports every place where it doesn't find an include
+  try:
+    gin.parse_config(text)
+  except (ValueError, SyntaxError, TypeError, ImportError, AttributeError, OSError) as e:
+    raise ValueError(f'in the config: {_first_line(e)}') from e
+  finally:
+    logging.set_verbosity(verbosity)
+  _check_required()
+
+
+def parse_flags():
+  """Reads --gin_file and --gin_param; without --gin_file, the model directory's own config."""
+  values = flags.FLAGS
+  files = values.gin_file
+  if not values.model_dir:
+    raise ValueError('--model_dir is missing: name the folder of the run')
+  if not files:
+    path = os.path.join(values.model_dir, CONFIG)
+    if not tf.io.gfile.exists(path):
+      raise FileNotFoundError(f'--gin_file is missing, and {values.model_dir} has no {CONFIG} to '
+                              'take its place')
+    files = [path]
+  parse(files, values.gin_param, values.data_dir)
+
+
+def configured(function):
+  """A function or class with its gin bindings applied; errors of gin become one line."""
+  inner = gin.get_configurable(function)
+
+  def call(*args, **kwargs):
+    try:
+      return inner(*args, **kwargs)
+    except RuntimeError as e:
+      if 'Required bindings' not in str(e):
+        raise
+      raise ValueError(_first_line(e)) from e
+
+  return call
+
+
+def _bindings(text):
+  """Bindings of a config as 'NAME' -> 'VALUE', from gin's own formatting."""
+  joined = re.sub(r'\s*\\\n\s*', ' ', text)
+  found = {}
+  for line in re.sub(r'\n\s+', ' ', joined).splitlines():
+    match = re.match(r'([\w./]+) = (.*)', line)
+    if match:
+      found[match.group(1)] = match.group(2)
+  return found
+
+
+def keep(model_dir):
+  """Writes the config into the model directory.
+
+  Raises:
+    ValueError: if the directory was made by another config.
+  """
+  path, now = os.path.join(model_dir, CONFIG), gin.config_str(max_line_length=100000)
+  if tf.io.gfile.exists(path):
+    old, new = _bindings(_read(path)), _bindings(now)
+    differing = [name for name in sorted(set(old) | set(new))
+                 if old.get(name) != new.get(name) and not _MAY_DIFFER.match(name)]
+    if differing:
+      shown = '; '.join(f'{name} was {old.get(name, "not set")}, now {new.get(name, "not set")}'
+                        for name in differing[:3])
+      raise ValueError(f'{model_dir} is the directory of another config ({shown}); use another '
+                       '--model_dir, or that config')
+  _write(path, now)
+
+
+def keep_operative(model_dir):
+  """Writes what was really used, defaults included; to be called after the first step."""
+  _write(os.path.join(model_dir, 'operative_config.gin'), gin.operative_config_str())
+
+
+def _write(path, text):
+  tf.io.gfile.makedirs(os.path.dirname(path))
+  with tf.io.gfile.GFile(path + '.part', 'w') as f:
+    f.write(text)
+  tf.io.gfile.rename(path + '.part', path, overwrite=True)

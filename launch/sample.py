@@ -1,0 +1,68 @@
+"""Samples videos from a trained model directory: GIF, MP4, PNG strips and .npz.
+
+  python -m launch.sample --model_dir=runs/prior --num_samples=16 --seed=0
+
+Conditions (first frames, classes, actions) are taken from the clips of --conditions, a split of the
+config's data set. Files go to <model_dir>/samples, or to --output.
+"""
+
+import os
+
+from absl import flags
+import tensorflow as tf
+
+from tf_videogen import experiment
+from tf_videogen.data import video_io
+from tf_videogen.launch import configs
+from tf_videogen.launch import program
+from tf_videogen.launch import shared_flags
+from tf_videogen.training import strategies
+
+flags.DEFINE_integer('num_samples', 16, 'How many clips.', lower_bound=1)
+flags.DEFINE_integer('batch_size', 8, 'Clips that are sampled at once.', lower_bound=1)
+flags.DEFINE_integer('seed', 0, 'The same seed gives the same clips.')
+flags.DEFINE_float('temperature', 1.0, 'Divides the logits; below 1 is more conservative.')
+flags.DEFINE_integer('top_k', None, 'Draw from the k most likely codes only.', lower_bound=1)
+flags.DEFINE_float('top_p', None, 'Draw from the most likely codes of total probability p.',
+                   lower_bound=0.0, upper_bound=1.0)
+flags.DEFINE_string('conditions', None, 'Split that conditions are taken from; by default the '
+                    'first that the config evaluates.')
+flags.DEFINE_string('output', None, 'Folder for the files; by default <model_dir>/samples.')
+flags.DEFINE_integer('fps', 8, 'Frames per second of GIF and MP4.', lower_bound=1)
+shared_flags.declare(*configs.FLAGS)
+
+
+def write(videos, directory, fps):
+  """Writes what `experiment.sample` returns: all together, and every sample alone."""
+  tf.io.gfile.makedirs(directory)
+  video_io.write_npz(os.path.join(directory, 'samples.npz'), {**videos, 'fps': fps})
+  given = int(videos.get('conditioning_frames', 0))
+  shown = videos['samples']
+  if given:
+    shown = video_io.outline(shown, given)
+  video_io.write_gif(os.path.join(directory, 'samples.gif'), video_io.grid(shown), fps)
+  video_io.write_png_strip(os.path.join(directory, 'samples.png'), shown[:8])
+  for i, video in enumerate(videos['samples']):
+    path = os.path.join(directory, f'sample_{i:04d}')
+    video_io.write_gif(path + '.gif', video, fps)
+    video_io.write_mp4(path + '.mp4', video, fps)
+    video_io.write_png_strip(path + '.png', video)
+
+
+def main(argv):
+  """Samples and writes."""
+  del argv
+  values = flags.FLAGS
+  configs.parse_flags()
+  strategy = strategies.get(values.strategy, values.tpu)
+  config = configs.configured(experiment.Experiment)()
+  videos = experiment.sample(
+      config, values.model_dir, strategy, values.num_samples, values.seed, values.conditions,
+      values.batch_size, values.temperature, values.top_k, values.top_p)
+  directory = values.output or os.path.join(values.model_dir, 'samples')
+  write(videos, directory, values.fps)
+  print(f'{len(videos["samples"])} samples in {directory}')
+
+
+if __name__ == '__main__':
+  program.run(main)

@@ -1,0 +1,96 @@
+"""Checkpoints as they are found: the latest readable one, and parts of an earlier stage's.
+
+A crash may leave a truncated file behind; the one before it is then taken, and a line says so. A
+checkpoint that can be read but doesn't fit is another configuration's: that is an error, not a
+reason to fall back.
+"""
+import os
+
+from absl import logging
+import tensorflow as tf
+
+UNREADABLE = (IndexError, ValueError, tf.errors.OpError)
+
+
+def paths(directory):
+  """Checkpoints of a model directory, the newest first, as their files stand there."""
+  indices = tf.io.gfile.glob(os.path.join(directory, 'ckpt-*.index'))
+  names = [path[:-len('.index')] for path in indices]
+  return sorted(names, key=lambda name: int(name.rsplit('-', 1)[1]), reverse=True)
+
+
+def step_of(path):
+  """The step in a checkpoint's name: 'dir/ckpt-300' -> 300."""
+  return int(path.rsplit('-', 1)[1])
+
+
+def _is_readable(path):
+  try:
+    reader = tf.train.load_checkpoint(path)
+    for name, dtype in reader.get_variable_to_dtype_map().items():
+      if dtype != tf.string:
+        reader.get_tensor(name)
+  except UNREADABLE:
+    return False
+  return True
+
+
+def restore(checkpoint, path, what='this config'):
+  """Restores every object of `checkpoint` from `path`; False where the files cannot be read.
+
+  Raises:
+    ValueError: if the checkpoint is readable and of another configuration.
+  """
+  try:
+    status = checkpoint.restore(path)
+    status.assert_existing_objects_matched()
+    status.expect_partial()
+    return True
+  except AssertionError as e:
+    reason = str(e).splitlines()[0]
+  except UNREADABLE as e:
+    reason = str(e).splitlines()[0]
+  if not _is_readable(path):
+    logging.warning('%s cannot be read (%s)', path, reason[:120])
+    return False
+  raise ValueError(f'{path} was made by another configuration than {what}: {reason[:300]}. Use the '
+                   'configuration that made it, or another --model_dir.')
+
+
+def restore_latest(checkpoint, directory, what='this config'):
+  """Restores the latest readable checkpoint of a directory.
+
+  Returns:
+    Its path, or None where there is none at all.
+
+  Raises:
+    ValueError: if there are checkpoints and none can be read, or if it is of another configuration.
+  """
+  found = paths(directory)
+  for i, path in enumerate(found):
+    if restore(checkpoint, path, what):
+      if i:
+        logging.warning('going on from %s, the latest readable checkpoint', path)
+      return path
+  if found:
+    raise ValueError(f'none of the {len(found)} checkpoints in {directory} can be read; restore '
+                     'them from a backup, or start over in another --model_dir')
+  return None
+
+
+def load_part(directory, what, **objects):
+  """Loads objects from the latest readable checkpoint of an earlier stage's model directory.
+
+  Args:
+    directory: that stage's model directory.
+    what: its name in messages, such as 'the VQ-VAE'.
+    **objects: as they are called in that stage's checkpoint.
+
+  Raises:
+    FileNotFoundError: if there is no checkpoint.
+    ValueError: if it doesn't fit.
+  """
+  if not directory or restore_latest(
+      tf.train.Checkpoint(**objects), directory, what + ' of this config') is None:
+    raise FileNotFoundError(f'no checkpoint of {what} in {directory!r}: train it first, and name '
+                            'its --model_dir here')

@@ -1,0 +1,369 @@
+"""What is trained, on what and how, and what can be done with it: train, evaluate, sample.
+
+These are the class and the functions that gin files bind. None of them knows a paper: they know
+tasks (docs/design.md).
+"""
+
+import dataclasses
+import json
+import os
+import time
+import typing
+
+from absl import logging
+import numpy as np
+import orbit
+import tensorflow as tf
+import tqdm
+
+from tf_videogen import checkpoints
+from tf_videogen.data import video_io
+from tf_videogen.layers import randomness
+from tf_videogen.reporting import results
+from tf_videogen.training import checkpoint_manager
+from tf_videogen.training import evaluator as evaluators
+from tf_videogen.training import precision as precisions
+from tf_videogen.training import preemption
+from tf_videogen.training import progress
+from tf_videogen.training import trainer as trainers
+
+_SPEC_FILE = 'clips.json'
+
+
+class Experiment:
+  """A configuration.
+
+  Args:
+    task: a callable (class) that makes the task, called inside the strategy's scope.
+    clips: the data, see `data.clips`.
+    optimizer: a callable that makes the optimizer.
+    batch_size: global batch size, over all replicas.
+    train_steps: steps of the whole training.
+    splits: splits that are evaluated; previews are of the first one.
+    evaluation_limit: clips of each split that evaluation looks at, None for all.
+    seed: of initial values, data order, dropout and codebook restarts.
+    precision: 'float32', 'mixed_bfloat16', or 'auto': the latter where the hardware has units for
+      it.
+    clip_norm: bound of the gradients' global norm, or None.
+  """
+
+  def __init__(self, task, clips, optimizer, batch_size, train_steps, splits=('test',),
+               evaluation_limit=None, seed=0, precision='auto', clip_norm=None):
+    self.task = task
+    self.clips = clips
+    self.optimizer = optimizer
+    self.batch_size = batch_size
+    self.train_steps = train_steps
+    self.splits = (splits,) if isinstance(splits, str) else tuple(splits)
+    self.evaluation_limit = evaluation_limit
+    self.seed = seed
+    self.precision = precision
+    self.clip_norm = clip_norm
+
+
+@dataclasses.dataclass
+class Built:
+  """Everything with variables, made under a strategy; `step` is an int64 variable."""
+  task: typing.Any
+  optimizer: tf.keras.optimizers.Optimizer
+  step: tf.Variable
+  checkpoint: tf.train.Checkpoint
+
+
+def build(experiment, strategy, spec):
+  """Makes task, optimizer and step under the strategy, all variables created, nothing restored.
+
+  Args:
+    experiment: an Experiment.
+    strategy: a tf.distribute.Strategy.
+    spec: name -> TensorSpec of one example, without the batch axis.
+
+  Returns:
+    Built.
+
+  Raises:
+    ValueError: if the replicas don't divide the batch, or the model doesn't fit the clips.
+  """
+  if experiment.batch_size % strategy.num_replicas_in_sync:
+    raise ValueError(f'Experiment.batch_size = {experiment.batch_size} is not divisible by the '
+                     f'{strategy.num_replicas_in_sync} replicas of the strategy; choose a multiple')
+  tf.keras.utils.set_random_seed(experiment.seed)
+  with strategy.scope():
+    policy = precisions.use(experiment.precision, strategy)
+    task = experiment.task()
+    task.build(tuple(spec['video'].shape))
+    optimizer = experiment.optimizer()
+    optimizer.build(task.trainable_variables)
+    step = tf.Variable(0, dtype=tf.int64, trainable=False, name='step',
+                       aggregation=tf.VariableAggregation.ONLY_FIRST_REPLICA)
+  parameters = sum(variable.shape.num_elements() for variable in task.trainable_variables)
+  logging.info('%s: %s trainable parameters, %s', type(task).__name__, f'{parameters:,}', policy)
+  checkpoint = tf.train.Checkpoint(model=task.model, optimizer=optimizer, step=step)
+  return Built(task, optimizer, step, checkpoint)
+
+
+def train(experiment, model_dir, strategy, evaluate_too=True, steps_per_loop=100,
+          checkpoint_interval=1000, evaluation_interval=None, keep_checkpoints=3, preview_clips=8,
+          actions=()):
+  """Trains to `experiment.train_steps`, from the latest readable checkpoint of `model_dir`.
+
+  Args:
+    experiment: an Experiment.
+    model_dir: where checkpoints, logs and results go.
+    strategy: a tf.distribute.Strategy.
+    evaluate_too: whether to evaluate at every multiple of `evaluation_interval` and at the end.
+    steps_per_loop: steps between two rows of training.csv.
+    checkpoint_interval: steps between two checkpoints, rounded up to whole loops.
+    evaluation_interval: steps between two evaluations, None for one at the end.
+    keep_checkpoints: how many are kept.
+    preview_clips: clips shown at every evaluation, 0 for none.
+    actions: callables that get the terms of the loss after every loop.
+
+  Returns:
+    True if training is complete, False if SIGTERM stopped it; the same call then goes on.
+
+  Raises:
+    FloatingPointError: if a term of the loss is not finite.
+    ValueError: if a checkpoint is another configuration's, or the batch doesn't divide.
+  """
+  spec = experiment.clips.example_spec()
+  with preemption.StopRequest() as stop:
+    built = build(experiment, strategy, spec)
+    _save_spec(spec, model_dir)
+    with strategy.scope():
+      manager = checkpoint_manager.CheckpointManager(
+          built.checkpoint, model_dir, keep_checkpoints, step_counter=built.step,
+          checkpoint_interval=checkpoint_interval)
+      if not checkpoints.paths(model_dir):
+        built.task.initialize(experiment.clips)
+      run = _Run(experiment, built, model_dir, stop, steps_per_loop, manager, actions)
+      try:
+        with run.bar:
+          run.to_the_end(evaluation_interval if evaluate_too else 0, preview_clips)
+      except preemption.Stopped:
+        run.controller.save_checkpoint()
+        logging.warning('stopped by SIGTERM, saved at step %d; the same command goes on from there',
+                        built.step.numpy())
+        return False
+  return True
+
+
+class _Run:
+  """A training run: Orbit's controller, which restores, and what it does after loops."""
+
+  def __init__(self, experiment, built, model_dir, stop, steps_per_loop, manager, actions):
+    self.experiment = experiment
+    self.built = built
+    self.model_dir = model_dir
+    self.stop = stop
+    trainer = trainers.LikelihoodTrainer(
+        built.task, built.optimizer, built.step, experiment.seed, experiment.clip_norm,
+        lambda start: experiment.clips.training(experiment.batch_size, experiment.seed, start),
+        self._after_call)
+    self.controller = orbit.Controller(
+        trainer=trainer, evaluator=_evaluator(experiment, built, stop.check),
+        strategy=tf.distribute.get_strategy(), global_step=built.step,
+        # Loops end at multiples, wherever the run goes on from.
+        steps_per_loop=lambda step: steps_per_loop - int(step) % steps_per_loop,
+        checkpoint_manager=manager, summary_dir=os.path.join(model_dir, 'summaries', 'train'),
+        eval_summary_dir=os.path.join(model_dir, 'summaries', 'evaluation'),
+        train_actions=[self._after_loop, *actions],
+        eval_actions=[lambda output: _append_results(model_dir, self.step, output)])
+    self.log = results.TrainingLog(model_dir)
+    self.log.truncate(self.step)
+    self.bar = progress.Progress(self.step, experiment.train_steps)
+
+  @property
+  def step(self):
+    """The global step, an int."""
+    return int(self.built.step.numpy())
+
+  def _after_call(self, step):
+    self.bar.move(step)
+    self.stop.check()
+
+  def _after_loop(self, terms):
+    self.log.append(self.step, self.bar.row(terms))
+
+  def to_the_end(self, evaluation_interval, preview_clips):
+    """Trains from evaluation to evaluation; one that is due and not in results.csv is made up."""
+    end = self.experiment.train_steps
+    interval = evaluation_interval or end
+    evaluated = {row.step for row in results.read_results(self.model_dir)}
+    while True:
+      due = self.step >= end or (self.step > 0 and self.step % interval == 0)
+      if evaluation_interval != 0 and due and self.step not in evaluated:
+        self.controller.evaluate()
+        with self.controller.eval_summary_manager.summary_writer().as_default():
+          _write_previews(self.experiment, self.built, self.model_dir, preview_clips)
+        evaluated.add(self.step)
+        self.bar.skip_time()
+      if self.step >= end:
+        return
+      self.controller.train(min(end, (self.step // interval + 1) * interval))
+
+
+def evaluate(experiment, model_dir, strategy, preview_clips=8):
+  """Evaluates the latest readable checkpoint, and appends to results.csv.
+
+  Args:
+    experiment: an Experiment.
+    model_dir: a trained model's directory.
+    strategy: a tf.distribute.Strategy.
+    preview_clips: clips that are shown in previews/, 0 for none.
+
+  Returns:
+    {'<split>/<metric>': value}.
+  """
+  built = build(experiment, strategy, experiment.clips.example_spec())
+  with strategy.scope():
+    _restore(built, model_dir)
+    output = _evaluator(experiment, built).evaluate(None)
+    _append_results(model_dir, int(built.step.numpy()), output)
+    summaries = os.path.join(model_dir, 'summaries', 'evaluation')
+    with tf.summary.create_file_writer(summaries).as_default():
+      _write_previews(experiment, built, model_dir, preview_clips)
+  return output
+
+
+def evaluate_continuously(experiment, model_dir, strategy, timeout=3600, poll_seconds=10):
+  """Evaluates every new checkpoint of `model_dir` as it comes, until the last step's.
+
+  Args:
+    experiment: an Experiment.
+    model_dir: where another process trains.
+    strategy: a tf.distribute.Strategy.
+    timeout: seconds to wait for a new checkpoint before giving up.
+    poll_seconds: between two looks.
+
+  Returns:
+    The last evaluation, {'<split>/<metric>': value}; None if there was none.
+  """
+  built = build(experiment, strategy, experiment.clips.example_spec())
+  output, last_news = None, time.time()
+  with strategy.scope(), preemption.StopRequest() as stop:
+    evaluator = _evaluator(experiment, built)
+    while time.time() - last_news < timeout and not stop.requested:
+      evaluated = {row.step for row in results.read_results(model_dir)}
+      found = checkpoints.paths(model_dir)
+      news = [path for path in found if checkpoints.step_of(path) not in evaluated]
+      if news and checkpoints.restore(built.checkpoint, news[0]):
+        output = evaluator.evaluate(None)
+        _append_results(model_dir, checkpoints.step_of(news[0]), output)
+        last_news = time.time()
+      elif found and checkpoints.step_of(found[0]) >= experiment.train_steps:
+        return output
+      else:
+        time.sleep(poll_seconds)
+  if not stop.requested:
+    logging.warning('no new checkpoint in %s for %d s, giving up', model_dir, timeout)
+  return output
+
+
+def sample(experiment, model_dir, strategy, num_samples=16, seed=0, split=None, batch_size=8,
+           temperature=1.0, top_k=None, top_p=None):
+  """Samples from the latest readable checkpoint.
+
+  Args:
+    experiment: an Experiment whose task can sample.
+    model_dir: a trained model's directory.
+    strategy: a tf.distribute.Strategy.
+    num_samples: how many clips.
+    seed: the same seed gives the same clips.
+    split: where conditions are taken from (first frames, classes, actions); the experiment's first
+      one by default.
+    batch_size: clips that are sampled at once.
+    temperature, top_k, top_p: see `models.videogpt.VideoGPT.sample_codes`.
+
+  Returns:
+    dict of 'samples', uint8 [num_samples, T, H, W, C]; and, where the model is conditional, 'data',
+    the clips that the conditions are from, and the scalar 'conditioning_frames'.
+  """
+  spec = _saved_spec(model_dir)
+  built = build(experiment, strategy, spec)
+  if not hasattr(built.task, 'sample'):
+    raise ValueError(f'{type(built.task).__name__} has nothing to sample from; '
+                     'sample from the directory of a prior')
+  if built.task.conditional:
+    split = split or experiment.splits[0]
+    batches = experiment.clips.evaluation(split, batch_size, limit=num_samples)
+  else:
+    batches = [{'video': tf.zeros((batch_size,) + tuple(spec['video'].shape), tf.uint8)}]
+    batches *= -(-num_samples // batch_size)
+  samples, data = [], []
+  with strategy.scope():
+    _restore(built, model_dir)
+    bar = tqdm.tqdm(batches, 'sample', -(-num_samples // batch_size), unit='batch')
+    for i, batch in enumerate(bar):
+      batch_seed = randomness.fold_in(randomness.seed_of(seed), i)
+      drawn = built.task.sample(batch, batch_seed, temperature, top_k, top_p)
+      samples.append(drawn.numpy())
+      data.append(batch['video'].numpy())
+  count = min(num_samples, experiment.clips.count(split) if built.task.conditional else num_samples)
+  if count < num_samples:
+    logging.warning('split %s has conditions for %d clips only', split, count)
+  videos = {'samples': np.concatenate(samples)[:count]}
+  if built.task.conditional:
+    videos['data'] = np.concatenate(data)[:count]
+    videos['conditioning_frames'] = np.int32(built.task.conditioning_frames)
+  return videos
+
+
+def _save_spec(spec, model_dir):
+  """Writes the shapes of an example into the model directory, so that sampling needs no data."""
+  readable = {name: {'shape': list(s.shape), 'dtype': s.dtype.name} for name, s in spec.items()}
+  tf.io.gfile.makedirs(model_dir)
+  path = os.path.join(model_dir, _SPEC_FILE)
+  with tf.io.gfile.GFile(path + '.part', 'w') as f:
+    f.write(json.dumps(readable, indent=1))
+  tf.io.gfile.rename(path + '.part', path, overwrite=True)
+
+
+def _saved_spec(model_dir):
+  path = os.path.join(model_dir, _SPEC_FILE)
+  if not tf.io.gfile.exists(path):
+    raise FileNotFoundError(f'{model_dir} is not a model directory (it has no {_SPEC_FILE}); '
+                            'train into it first')
+  with tf.io.gfile.GFile(path) as f:
+    return {name: tf.TensorSpec(s['shape'], s['dtype']) for name, s in json.load(f).items()}
+
+
+def _evaluator(experiment, built, after_batch=lambda: None):
+  return evaluators.TaskEvaluator(
+      built.task, experiment.clips, experiment.splits, experiment.batch_size,
+      experiment.evaluation_limit, after_batch)
+
+
+def _restore(built, model_dir):
+  if checkpoints.restore_latest(built.checkpoint, model_dir) is None:
+    raise FileNotFoundError(f'no checkpoint in {model_dir}: train first, or name another '
+                            '--model_dir')
+
+
+def _append_results(model_dir, step, output):
+  """Flat {'<split>/<metric>': value} -> rows of results.csv."""
+  by_split = {}
+  for name, value in output.items():
+    split, metric = name.rsplit('/', 1)
+    by_split.setdefault(split, {})[metric] = float(value)
+  for split, metrics in by_split.items():
+    results.append_results(model_dir, step, split, metrics, int(metrics.pop('examples')))
+
+
+def _write_previews(experiment, built, model_dir, count):
+  """The task's previews of the first clips of the first split: previews/*.npz, TensorBoard."""
+  if not count:
+    return
+  split = experiment.splits[0]
+  batch = next(iter(experiment.clips.evaluation(split, count, limit=count)))
+  videos = {name: np.asarray(video) for name, video in
+            built.task.previews(batch, randomness.seed_of(experiment.seed)).items()}
+  directory = os.path.join(model_dir, 'previews')
+  tf.io.gfile.makedirs(directory)
+  given = {'conditioning_frames': np.int32(getattr(built.task, 'conditioning_frames', 0))}
+  video_io.write_npz(os.path.join(directory, f'{split}.npz'), {**videos, **given})
+  for name, video in videos.items():
+    gif = video_io.gif_bytes(video_io.grid(video))
+    summary = tf.compat.v1.Summary()
+    summary.value.add(tag=f'{split}/{name}', image={'encoded_image_string': gif})
+    tf.summary.experimental.write_raw_pb(summary.SerializeToString(), int(built.step.numpy()))

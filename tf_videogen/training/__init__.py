@@ -1,0 +1,1 @@
+"""Training loops on Orbit: trainer, evaluator, optimizers, strategies, precision, logs."""

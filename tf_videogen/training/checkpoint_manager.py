@@ -1,0 +1,35 @@
+"""The checkpoint manager that Orbit's controller saves and restores by."""
+
+import tensorflow as tf
+
+from tf_videogen import checkpoints
+
+
+class CheckpointManager(tf.train.CheckpointManager):
+  """Restores the latest checkpoint that can be read; saves each time a multiple is passed.
+
+  Orbit counts the interval from the last save, so that a run that goes on would save at other steps
+  than an unbroken one; here they are the multiples of the interval. No step is saved twice.
+  """
+
+  _last = None
+
+  def restore_or_initialize(self):
+    """Restores, and returns the checkpoint's path; None in a new directory.
+
+    Raises:
+      ValueError: see `checkpoints.restore_latest`.
+    """
+    path = checkpoints.restore_latest(self.checkpoint, self.directory)
+    self._last = checkpoints.step_of(path) if path else 0
+    return path
+
+  def save(self, checkpoint_number=None, check_interval=True, options=None):
+    """As tf.train.CheckpointManager.save."""
+    number, interval = int(checkpoint_number), self.checkpoint_interval
+    early = self._last is not None and number // interval == self._last // interval
+    if number == self._last or (check_interval and early):
+      return None
+    path = super().save(checkpoint_number, check_interval=False, options=options)
+    self._last = number
+    return path

@@ -1,0 +1,65 @@
+"""The evaluator that Orbit's controller drives: exact statistics of any task over whole splits."""
+
+import numpy as np
+import orbit
+import tensorflow as tf
+import tqdm
+
+from tf_videogen.training import progress
+from tf_videogen.training import strategies
+
+
+class TaskEvaluator(orbit.AbstractEvaluator):
+  """Adds up `task.statistics` over splits, and makes metrics of them.
+
+  Args:
+    task: see docs/design.md.
+    clips: the data, see `data.clips`.
+    splits: names of the splits.
+    batch_size: global batch size.
+    limit: examples of each split that are looked at, None for all.
+    after_batch: called after every batch; may raise.
+  """
+
+  def __init__(self, task, clips, splits, batch_size, limit=None, after_batch=lambda: None):
+    self.task = task
+    self.clips = clips
+    self.splits = splits
+    self.batch_size = batch_size
+    self.limit = limit
+    self.after_batch = after_batch
+    self.strategy = tf.distribute.get_strategy()
+    self._statistics = task.statistics
+    if strategies.compiles(self.strategy):
+      self._statistics = tf.function(task.statistics, jit_compile=True)
+    self._sums_of_batch = tf.function(self._run)
+
+  def _run(self, batch):
+    sums = self.strategy.run(self._statistics, args=(batch,))
+    return {name: self.strategy.reduce('SUM', value, axis=None) for name, value in sums.items()}
+
+  def sums(self, split):
+    """Merged statistics of a split: dict of float64 arrays."""
+    dataset = self.clips.evaluation(split, self.batch_size, limit=self.limit)
+    batches = strategies.distribute(self.strategy, dataset)
+    examples = min(self.clips.count(split), self.limit or self.clips.count(split))
+    bar = tqdm.tqdm(batches, f'evaluate {split}', -(-examples // self.batch_size), leave=False,
+                    unit='batch', mininterval=progress.interval())
+    total = None
+    for batch in bar:
+      sums = {name: np.asarray(value, np.float64)
+              for name, value in self._sums_of_batch(batch).items()}
+      total = sums if total is None else {name: total[name] + sums[name] for name in total}
+      self.after_batch()
+    return total
+
+  def evaluate(self, num_steps):
+    """One exact pass over every split: {'<split>/<metric>': value}; `num_steps` is Orbit's."""
+    del num_steps
+    results = {}
+    for split in self.splits:
+      sums = self.sums(split)
+      results[f'{split}/examples'] = float(sums['examples'])
+      for name, value in self.task.metrics(sums).items():
+        results[f'{split}/{name}'] = float(value)
+    return results

@@ -1,0 +1,15 @@
+"""Optimizers and learning-rate schedules, with the names and the defaults that the papers use."""
+import tensorflow as tf
+
+
+def adam(learning_rate=3e-4, beta_1=0.9, beta_2=0.999, epsilon=1e-8):
+  """Adam; `learning_rate` is a number or a schedule."""
+  return tf.keras.optimizers.Adam(learning_rate, beta_1=beta_1, beta_2=beta_2, epsilon=epsilon)
+
+
+def cosine_decay(learning_rate, decay_steps, warmup_steps=0):
+  """From `learning_rate` to 0 along half a cosine over `decay_steps`, after a linear warm-up."""
+  if not warmup_steps:
+    return tf.keras.optimizers.schedules.CosineDecay(learning_rate, decay_steps)
+  return tf.keras.optimizers.schedules.CosineDecay(
+      0.0, decay_steps - warmup_steps, warmup_target=learning_rate, warmup_steps=warmup_steps)
