@@ -1,0 +1,132 @@
+"""Times training and sampling on this machine; prints one line of JSON, medians in seconds.
+
+  python -m launch.benchmark --work=videogpt_moving_mnist --batch=4
+
+Figures are of the precision that `auto` finds here, and under "float32" of that one.
+"""
+
+import json
+import statistics
+import time
+
+from absl import flags
+import tensorflow as tf
+
+from tf_videogen.data import clip_source
+from tf_videogen.layers import attention
+from tf_videogen.layers import randomness
+from tf_videogen.layers import vector_quantizer
+from tf_videogen.launch import program
+from tf_videogen.launch import shared_flags
+from tf_videogen.models import videogpt
+from tf_videogen.models import vqvae
+from tf_videogen.tasks import likelihood
+from tf_videogen.training import optimizers
+from tf_videogen.training import precision as precisions
+from tf_videogen.training import strategies
+from tf_videogen.training import trainer
+
+flags.DEFINE_enum('work', 'videogpt_moving_mnist', ['videogpt_moving_mnist'], 'What to time.')
+flags.DEFINE_integer('batch', 4, 'Clips of a step, and clips that are sampled.', lower_bound=1)
+flags.DEFINE_integer('repeats', 7, 'Measurements, of which the median is printed.', lower_bound=1)
+flags.DEFINE_bool('small', False, 'Tiny models, to see that it runs.')
+shared_flags.declare('strategy', 'tpu')
+
+_SEED = tf.constant([0, 0])
+
+
+class RandomClips(clip_source.ClipSource):
+  """Noise in the shape of Moving MNIST: nothing is read, so that only computing is timed."""
+
+  def __init__(self, size):
+    super().__init__(frames=16, frame_step=1, train_split='train')
+    self.shape = (16, size, size, 1)
+
+  def example_spec(self):
+    return {'video': tf.TensorSpec(self.shape, tf.uint8)}
+
+  def training(self, batch_size, seed, start_step=0):
+    del seed, start_step
+    video = tf.cast(randomness.uniform((batch_size,) + self.shape, _SEED) * 255.0, tf.uint8)
+    return tf.data.Dataset.from_tensors({'video': video}).repeat()
+
+
+def seconds(function, repeats):
+  """The median time of a call; the first two, which compile and warm up, are not counted."""
+  times = []
+  for i in range(repeats + 2):
+    start = time.perf_counter()
+    function()
+    if i > 1:
+      times.append(time.perf_counter() - start)
+  return round(statistics.median(times), 4)
+
+
+def make_vqvae(small):
+  """16 x 64 x 64 -> 4 x 16 x 16, 240 hidden, 2 residual layers, 512 codes of 64."""
+  quantizer = vector_quantizer.VectorQuantizer(codes=512, dim=64)
+  return vqvae.VQVAE(quantizer, (4, 4, 4), hidden=16 if small else 240,
+                     residual_units=16 if small else 128, residual_layers=2, attention=False)
+
+
+def make_prior(small, pattern):
+  """8 layers, 192 wide, 4 heads, feed-forward 768, unconditional, without dropout."""
+  return videogpt.LatentTransformer(
+      layers=1 if small else 8, width=32 if small else 192, heads=4, feedforward=768, dropout=0.0,
+      attention=pattern)
+
+
+def train_step(task, clips, batch, learning_rate=3e-4):
+  """A function that takes one training step, as `launch.train` does."""
+  optimizer = optimizers.adam(learning_rate)
+  optimizer.build(task.trainable_variables)
+  step = tf.Variable(0, dtype=tf.int64, trainable=False,
+                     aggregation=tf.VariableAggregation.ONLY_FIRST_REPLICA)
+  loop = trainer.LikelihoodTrainer(
+      task, optimizer, step, 0, None, lambda start: clips.training(batch, 0, start))
+  return lambda: loop.train(1)['loss'].numpy()
+
+
+def videogpt_moving_mnist(batch, repeats, small):
+  """Times both stages, with full attention, and for the prior with sparse attention as well."""
+  clips = RandomClips(32 if small else 64)
+  shape = tuple(clips.example_spec()['video'].shape)
+  video = likelihood.to_float(next(iter(clips.training(batch, 0)))['video'])
+  model = make_vqvae(small)
+  task = likelihood.VQVAETask(model, data_variance=0.1)
+  task.build(shape)
+  task.initialize(clips)
+  encode = tf.function(model.codes)
+  figures = {
+      'vqvae_train_step_s': seconds(train_step(task, clips, batch), repeats),
+      'vqvae_encode_s': seconds(lambda: encode(video).numpy(), repeats),
+  }
+  patterns = {'': attention.CausalAttention, '_sparse': attention.SparseCausalAttention}
+  for name, pattern in patterns.items():
+    prior = likelihood.VideoGPTTask(videogpt.VideoGPT(model, make_prior(small, pattern)), '')
+    prior.build(shape)
+    figures[f'prior_train_step{name}_s'] = seconds(train_step(prior, clips, batch), repeats)
+    sample = tf.function(
+        lambda: prior.model.sample_codes(batch, videogpt.Conditions(), _SEED), jit_compile=True)  # pylint: disable=cell-var-from-loop
+    figures[f'prior_sample{name}_s'] = seconds(lambda: sample().numpy(), max(1, repeats // 2))  # pylint: disable=cell-var-from-loop
+  return figures
+
+
+def main(argv):
+  """Times --work in both precisions, where there are two."""
+  del argv
+  values = flags.FLAGS
+  strategy = strategies.get(values.strategy, values.tpu)
+  figures = {}
+  with strategy.scope():
+    for precision in dict.fromkeys([precisions.resolve('auto', strategy), 'float32']):
+      precisions.use(precision, strategy)
+      figures[precision] = videogpt_moving_mnist(values.batch, values.repeats, values.small)
+  precision = next(iter(figures))
+  print(json.dumps({'work': values.work, 'batch': values.batch, 'precision': precision,
+                    'processors': tf.config.threading.get_intra_op_parallelism_threads() or None,
+                    **figures[precision], 'float32': figures['float32']}))
+
+
+if __name__ == '__main__':
+  program.run(main)
