@@ -53,8 +53,12 @@ def real_data():
   return pathlib.Path(os.environ[_REAL_DATA])
 
 
-@pytest.fixture
+@pytest.fixture(scope='session')
 def two_replicas():
-  """A strategy with two replicas, each on a logical processor of its own."""
+  """A strategy with two replicas, each on a logical processor of its own.
+
+  One for all tests: the collective operations of a second MirroredStrategy in the same program have
+  the keys of the first one's, and fail wherever the shapes differ.
+  """
   import tensorflow as tf  # pylint: disable=g-import-not-at-top
   return tf.distribute.MirroredStrategy(['CPU:0', 'CPU:1'])

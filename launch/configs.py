@@ -15,6 +15,7 @@ import gin
 import tensorflow as tf
 
 import tf_videogen
+from tf_videogen import checkpoints
 from tf_videogen.launch import shared_flags
 
 FLAGS = ('gin_file', 'gin_param', 'model_dir', 'data_dir', 'strategy', 'tpu')  # what this reads
@@ -26,7 +27,7 @@ CONFIG = 'config.gin'
 _MAY_DIFFER = re.compile(
     r'^(experiment\.(train|evaluate|evaluate_continuously|sample)\.|'
     r'experiment\.Experiment\.(train_steps|splits|evaluation_limit)$|'
-    r'.*\.data_dir$|TRAIN_STEPS$|DATA_DIR$)')
+    r'.*\.data_dir$)')
 
 shared_flags.declare(*FLAGS)
 
@@ -118,7 +119,8 @@ def parse(files, params, data_dir=None):
   logging.set_verbosity(logging.FATAL)  # gin reports every place where it doesn't find an include
   try:
     gin.parse_config(text)
-  except (ValueError, SyntaxError, TypeError, ImportError, AttributeError, OSError) as e:
+  except (ValueError, SyntaxError, TypeError, NameError, ImportError, AttributeError,
+          OSError) as e:
     raise ValueError(f'in the config: {_first_line(e)}') from e
   finally:
     logging.set_verbosity(verbosity)
@@ -156,24 +158,25 @@ def configured(function):
 
 
 def _bindings(text):
-  """Bindings of a config as 'NAME' -> 'VALUE', from gin's own formatting."""
+  """Bindings of a config as 'NAME' -> 'VALUE', macros filled in, from gin's own formatting."""
   joined = re.sub(r'\s*\\\n\s*', ' ', text)
   found = {}
   for line in re.sub(r'\n\s+', ' ', joined).splitlines():
     match = re.match(r'([\w./]+) = (.*)', line)
     if match:
       found[match.group(1)] = match.group(2)
-  return found
+  macros = {f'%{name}': value for name, value in found.items() if '.' not in name}
+  return {name: macros.get(value, value) for name, value in found.items() if '.' in name}
 
 
 def keep(model_dir):
   """Writes the config into the model directory.
 
   Raises:
-    ValueError: if the directory was made by another config.
+    ValueError: if the directory has a checkpoint, and was made by another config.
   """
   path, now = os.path.join(model_dir, CONFIG), gin.config_str(max_line_length=100000)
-  if tf.io.gfile.exists(path):
+  if tf.io.gfile.exists(path) and checkpoints.paths(model_dir):
     old, new = _bindings(_read(path)), _bindings(now)
     differing = [name for name in sorted(set(old) | set(new))
                  if old.get(name) != new.get(name) and not _MAY_DIFFER.match(name)]

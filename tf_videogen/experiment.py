@@ -159,7 +159,7 @@ class _Run:
     trainer = trainers.LikelihoodTrainer(
         built.task, built.optimizer, built.step, experiment.seed, experiment.clip_norm,
         lambda start: experiment.clips.training(experiment.batch_size, experiment.seed, start),
-        self._after_call)
+        self._before_call)
     self.controller = orbit.Controller(
         trainer=trainer, evaluator=_evaluator(experiment, built, stop.check),
         strategy=tf.distribute.get_strategy(), global_step=built.step,
@@ -178,11 +178,12 @@ class _Run:
     """The global step, an int."""
     return int(self.built.step.numpy())
 
-  def _after_call(self, step):
+  def _before_call(self, step):
     self.bar.move(step)
     self.stop.check()
 
   def _after_loop(self, terms):
+    self.bar.move(self.step)
     self.log.append(self.step, self.bar.row(terms))
 
   def to_the_end(self, evaluation_interval, preview_clips):
@@ -193,9 +194,9 @@ class _Run:
     while True:
       due = self.step >= end or (self.step > 0 and self.step % interval == 0)
       if evaluation_interval != 0 and due and self.step not in evaluated:
-        self.controller.evaluate()
         with self.controller.eval_summary_manager.summary_writer().as_default():
           _write_previews(self.experiment, self.built, self.model_dir, preview_clips)
+        self.controller.evaluate()  # its rows come last: what they record is all done
         evaluated.add(self.step)
         self.bar.skip_time()
       if self.step >= end:
@@ -246,15 +247,15 @@ def evaluate_continuously(experiment, model_dir, strategy, timeout=3600, poll_se
     while time.time() - last_news < timeout and not stop.requested:
       evaluated = {row.step for row in results.read_results(model_dir)}
       found = checkpoints.paths(model_dir)
-      news = [path for path in found if checkpoints.step_of(path) not in evaluated]
-      if news and checkpoints.restore(built.checkpoint, news[0]):
-        output = evaluator.evaluate(None)
-        _append_results(model_dir, checkpoints.step_of(news[0]), output)
-        last_news = time.time()
-      elif found and checkpoints.step_of(found[0]) >= experiment.train_steps:
+      for path in reversed(found):  # the oldest first
+        step = checkpoints.step_of(path)
+        if step not in evaluated and checkpoints.restore(built.checkpoint, path):
+          output = evaluator.evaluate(None)
+          _append_results(model_dir, step, output)
+          last_news = time.time()
+      if found and checkpoints.step_of(found[0]) >= experiment.train_steps:
         return output
-      else:
-        time.sleep(poll_seconds)
+      time.sleep(poll_seconds)
   if not stop.requested:
     logging.warning('no new checkpoint in %s for %d s, giving up', model_dir, timeout)
   return output
@@ -346,8 +347,8 @@ def _append_results(model_dir, step, output):
   for name, value in output.items():
     split, metric = name.rsplit('/', 1)
     by_split.setdefault(split, {})[metric] = float(value)
-  for split, metrics in by_split.items():
-    results.append_results(model_dir, step, split, metrics, int(metrics.pop('examples')))
+  results.append_evaluation(model_dir, step, {
+      split: (metrics, int(metrics.pop('examples'))) for split, metrics in by_split.items()})
 
 
 def _write_previews(experiment, built, model_dir, count):

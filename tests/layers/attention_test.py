@@ -151,17 +151,18 @@ def test_step_is_a_row_of_the_full_pass(pattern, definition, compiled):
   half = pattern.length // 2
   step = tf.function(pattern.step, jit_compile=compiled)
   for t in range(pattern.length):
+    room = pattern.cache_length(half if t < half else pattern.length)
     # What is not there yet must not count, whatever it is.
-    caches = [tf.where((np.arange(pattern.length) <= t)[:, None], x, 1e3) for x in (k, v)]
-    row = step(q[:, :, t:t + 1], *caches, tf.constant(t), half if t < half else None)
+    caches = [tf.where((np.arange(room) <= t)[:, None], x[:, :, :room], 1e3) for x in (k, v)]
+    row = step(q[:, :, t:t + 1], *caches, tf.constant(t))
     np.testing.assert_allclose(row, expected[:, :, t:t + 1], atol=1e-5)
 
 
-def test_length_limits_what_a_step_reads():
+def test_the_cache_limits_what_a_step_reads():
   pattern = CausalAttention((8, 8))
   q, k, v = _qkv(pattern)
   step = tf.function(pattern.step).get_concrete_function(
-      q[:, :, :1], k, v, tf.TensorSpec([], tf.int32), 16)
+      q[:, :, :1], k[:, :, :16], v[:, :, :16], tf.TensorSpec([], tf.int32))
   products = [x for x in step.graph.get_operations() if 'MatMul' in x.type]
   assert len(products) == 2
   for product in products:
@@ -307,8 +308,7 @@ def test_layer_with_a_cache_is_the_full_pass(pattern, compiled):
   step = tf.function(layer.step, jit_compile=compiled)
   cache = layer.initial_cache(3)
   for t in range(pattern.length):
-    length = 16 if t < 16 else None
-    y_t, cache = step(x[:, t:t + 1], cache, tf.constant(t), length)
+    y_t, cache = step(x[:, t:t + 1], cache, tf.constant(t))
     np.testing.assert_allclose(y_t, expected[:, t:t + 1], atol=1e-5)
     assert np.all(cache[0][:, :, t]) and not np.any(cache[0][:, :, t + 1:])
 

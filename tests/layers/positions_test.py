@@ -8,7 +8,7 @@ from tf_videogen.layers import positions
 @pytest.mark.parametrize('shape, width', [((2, 3, 4), 9), ((2, 3, 4), 11), ((2, 3, 4, 2), 10)])
 def test_axes_are_broadcast_and_concatenated(shape, width):
   layer = positions.SpatioTemporalEmbedding(shape, width, stddev=1.0)
-  out = layer().numpy()
+  out = layer.grid().numpy()
   assert out.shape == shape + (width,)
   assert sum(table.shape[1] for table in layer.tables) == width
   offset = 0

@@ -45,6 +45,17 @@ def test_results_name_the_configuration(tmp_path):
   assert results.read_results(str(tmp_path))[0].gin_sha == sha[:12]
 
 
+def test_an_evaluation_of_several_splits_is_one_write(tmp_path, monkeypatch):
+  written = []
+  write = results._write_csv  # pylint: disable=protected-access
+  monkeypatch.setattr(results, '_write_csv', lambda *a: written.append(write(*a)))
+  results.append_evaluation(str(tmp_path), 5, {'test': ({'psnr': 1}, 2), 'train': ({'psnr': 3}, 4)})
+  rows = results.read_results(str(tmp_path))
+  assert [(row.step, row.split, row.value, row.examples) for row in rows] == [
+      (5, 'test', 1.0, 2), (5, 'train', 3.0, 4)]
+  assert len(written) == 1
+
+
 def test_no_metrics_make_an_empty_table(tmp_path):
   results.append_results(str(tmp_path), 1, 'test', {}, 0)
   assert results.read_results(str(tmp_path)) == []

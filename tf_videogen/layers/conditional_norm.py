@@ -33,7 +33,7 @@ class ConditionalLayerNorm(tf.keras.layers.Layer):
     """
     shape = [size, 2 * self.gain.shape[0]]
     self.condition_kernel = self.add_weight(
-        'condition_kernel', shape, initializer=tf.keras.initializers.RandomNormal(0.02))
+        'condition_kernel', shape, initializer=tf.keras.initializers.RandomNormal(stddev=0.02))
 
   def call(self, x, condition=None):
     values = tf.cast(x, tf.float32)

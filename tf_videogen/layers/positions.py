@@ -7,7 +7,7 @@ import tensorflow as tf
 
 
 class SpatioTemporalEmbedding(tf.keras.layers.Layer):
-  """Embeds every position of a grid; called without arguments, it returns [*shape, width].
+  """Embeds every position of a grid; it has no input, `grid()` takes the place of a call.
 
   Args:
     shape: the grid, for example (T, H, W), or (T, H, W, codebooks).
@@ -18,26 +18,21 @@ class SpatioTemporalEmbedding(tf.keras.layers.Layer):
   def __init__(self, shape, width, stddev=0.01, name=None):
     super().__init__(name=name)
     self.shape = tuple(shape)
-    self.width = width
-    self.stddev = stddev
     axes = len(self.shape)
-    self._widths = [width // axes + (i < width % axes) for i in range(axes)]
-
-  def build(self, _=None):
+    widths = [width // axes + (i < width % axes) for i in range(axes)]
     self.tables = [
         self.add_weight(f'axis_{i}', [size, channels],
-                        initializer=tf.keras.initializers.RandomNormal(self.stddev))
-        for i, (size, channels) in enumerate(zip(self.shape, self._widths))]
-    super().build(())
+                        initializer=tf.keras.initializers.RandomNormal(stddev=stddev))
+        for i, (size, channels) in enumerate(zip(self.shape, widths))]
+    self.built = True
 
-  def call(self, _=None):
-    if not self.built:
-      self.build()
+  def grid(self):
+    """The embeddings [*shape, width], of the layer's compute type."""
     axes = len(self.shape)
     parts = []
     for i, table in enumerate(self.tables):
-      channels = self._widths[i]
-      one_axis = [1] * i + [self.shape[i]] + [1] * (axes - 1 - i)
+      size, channels = table.shape
+      one_axis = [1] * i + [size] + [1] * (axes - 1 - i)
       table = tf.reshape(tf.cast(table, self.compute_dtype), one_axis + [channels])
       parts.append(tf.broadcast_to(table, self.shape + (channels,)))  # [*shape, channels of axis i]
     return tf.concat(parts, axis=-1)

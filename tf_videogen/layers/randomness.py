@@ -2,7 +2,9 @@
 
 A training step folds its step into the run's seed, a layer its index, a replica its id; nothing
 keeps a state, so a run that was killed and goes on draws what the unbroken run would have drawn.
-Everything draws with Philox, the algorithm that gives the same numbers with and without XLA.
+Everything draws with Philox, of which every kind of device has an implementation. XLA makes other
+floating-point numbers of its bits than TensorFlow's own kernels do: a run repeats itself to the
+last digit on devices of one kind.
 """
 import tensorflow as tf
 

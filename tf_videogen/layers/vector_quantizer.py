@@ -58,7 +58,7 @@ class VectorQuantizer(tf.keras.layers.Layer):
       return self.add_weight(name, shape, initializer=initializer, trainable=False,
                              aggregation=tf.VariableAggregation.ONLY_FIRST_REPLICA)
     vectors = [self.codebooks, self.codes, self.dim]
-    self.codebook = state('codebook', vectors, tf.keras.initializers.RandomNormal(1.0))
+    self.codebook = state('codebook', vectors, tf.keras.initializers.RandomNormal(stddev=1.0))
     self.counts = state('counts', vectors[:2], 'ones')
     self.sums = state('sums', vectors, 'zeros')
     self.initialized = state('initialized', [], 'zeros')

@@ -128,10 +128,10 @@ class LatentTransformer(tf.keras.layers.Layer):
     self.codebooks, self.codes = quantizer.codebooks, quantizer.codes
     self.shape = tuple(latent_shape) + ((self.codebooks,) if self.codebooks > 1 else ())
     self.tokens = int(tf.TensorShape(self.shape).num_elements())
-    normal = tf.keras.initializers.RandomNormal(0.02)
+    normal = tf.keras.initializers.RandomNormal
     self.embedding = self.add_weight(
-        'embedding', [self.codebooks, quantizer.dim, self.width], initializer=normal)
-    self.start = self.add_weight('start', [self.width], initializer=normal)
+        'embedding', [self.codebooks, quantizer.dim, self.width], initializer=normal(stddev=0.02))
+    self.start = self.add_weight('start', [self.width], initializer=normal(stddev=0.02))
     self.position = positions.SpatioTemporalEmbedding(self.shape, self.width, name='position')
     pattern = self.attention(self.shape)
     self.blocks = [
@@ -168,7 +168,8 @@ class LatentTransformer(tf.keras.layers.Layer):
     x = self._per_codebook(tf.cast(vectors, self.compute_dtype), self.embedding)
     start = tf.broadcast_to(tf.cast(self.start, x.dtype), [tf.shape(x)[0], 1, self.width])
     x = tf.concat([start, x[:, :-1]], axis=1)
-    x += tf.reshape(self.position(), [self.tokens, self.width])  # [t, h, w, (C,) D] -> [N, D]
+    # [t, h, w, (C,) D] -> [N, D]
+    x += tf.reshape(self.position.grid(), [self.tokens, self.width])
     for i, block in enumerate(self.blocks):
       x = block(x, conditions, None if seed is None else randomness.fold_in(seed, i))
     x = self.norm(x, conditions.vector)
@@ -206,7 +207,7 @@ class LatentTransformer(tf.keras.layers.Layer):
     embedding = tf.cast(self.embedding, self.compute_dtype)
     x = tf.matmul(tf.cast(previous, self.compute_dtype), embedding[book_before])
     x = tf.where(t > 0, x, tf.cast(self.start, x.dtype))
-    x += tf.reshape(self.position(), [self.tokens, self.width])[t]
+    x += tf.reshape(self.position.grid(), [self.tokens, self.width])[t]
     x, new_caches = x[:, None], []
     for block, cache, kv in zip(self.blocks, caches, frames_kv):
       x, cache = block.step(x, cache, t, conditions, kv)
@@ -280,7 +281,7 @@ class VideoGPT(tf.keras.Model):
     frames, parts = None, []
     if self.frame_encoder is not None:
       frames = self.frame_encoder(video[:, :self.conditioning_frames])
-      frames += tf.cast(self.frame_position(), frames.dtype)
+      frames += tf.cast(self.frame_position.grid(), frames.dtype)
       # [B, T, h, w, D] -> [B, T * h * w, D]
       frames = tf.reshape(frames, [-1, frames.shape[1:4].num_elements(), frames.shape[4]])
     if self.classes:

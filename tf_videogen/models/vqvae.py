@@ -58,7 +58,7 @@ class AttentionResidualBlock(tf.keras.layers.Layer):
     h = self.convolution_2(tf.nn.relu(self.norm_2(h, training=training)))
     if self.position is not None:
       h = tf.nn.relu(self.norm_3(h, training=training))
-      h = self.attention(h + tf.cast(self.position(), h.dtype))
+      h = self.attention(h + tf.cast(self.position.grid(), h.dtype))
     return x + h
 
 

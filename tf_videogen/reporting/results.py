@@ -39,7 +39,7 @@ class Result(typing.NamedTuple):
 
 
 def append_results(model_dir, step, split, metrics, examples):
-  """Adds one evaluation to `results.csv`, which is created if missing.
+  """Adds the evaluation of one split to `results.csv`, which is created if missing.
 
   Args:
     model_dir: The model directory, local or gs://; created if missing.
@@ -48,10 +48,21 @@ def append_results(model_dir, step, split, metrics, examples):
     metrics: A dict of numbers by metric name.
     examples: How many examples the evaluation used.
   """
+  append_evaluation(model_dir, step, {split: (metrics, examples)})
+
+
+def append_evaluation(model_dir, step, by_split):
+  """Adds an evaluation of several splits in one write: a killed process leaves all rows or none.
+
+  Args:
+    model_dir: The model directory, local or gs://; created if missing.
+    step: The training step that was evaluated.
+    by_split: A dict of (metrics, examples), as of `append_results`, by split.
+  """
   sha = _config_sha(model_dir)
   now = datetime.datetime.now(datetime.timezone.utc).isoformat(timespec='seconds')
   new = [Result(int(step), split, name, float(value), int(examples), sha, now)
-         for name, value in metrics.items()]
+         for split, (metrics, examples) in by_split.items() for name, value in metrics.items()]
   rows = [[_text(field) for field in result] for result in read_results(model_dir) + new]
   _write_csv(os.path.join(model_dir, RESULTS_FILE), [list(Result._fields)] + rows)
 

@@ -1,9 +1,10 @@
 """The two tasks of VideoGPT: a VQ-VAE, and a prior over its codes.
 
-Videos travel as uint8; here, and only here, they become floats in [-0.5, 0.5] (section 4.1) and uint8 again.
+Videos travel as uint8; here, and only here, they become floats in [-0.5, 0.5] (section 4.1) and
+uint8 again.
 
-`statistics` returns sums over the valid examples of a batch; sums of batches, replicas and hosts are added, and `metrics`
-makes numbers of them.
+`statistics` returns sums over the valid examples of a batch; sums of batches, replicas and hosts
+are added, and `metrics` makes numbers of them.
 """
 import numpy as np
 import tensorflow as tf
@@ -21,23 +22,27 @@ def to_float(video):
 
 def to_uint8(video):
   """float [...] -> uint8, clipped to [-0.5, 0.5]."""
-  return tf.cast(tf.round(tf.clip_by_value(tf.cast(video, tf.float32) + 0.5, 0.0, 1.0) * 255.0), tf.uint8)
+  video = tf.clip_by_value(tf.cast(video, tf.float32) + 0.5, 0.0, 1.0)
+  return tf.cast(tf.round(video * 255.0), tf.uint8)
 
 
 def variance_of(clips, examples=1000):
   """Variance of all pixel values of the training split, in units of [-0.5, 0.5].
 
-  The "variance of the dataset" that section 4.1 divides the squared error by, from the first `examples` training clips
-  in the order of seed 0.
+  The "variance of the dataset" that section 4.1 divides the squared error by, from the first
+  `examples` training clips in the order of seed 0.
   """
-  total, total_of_squares, count = 0.0, 0.0, 0
+  total, total_of_squares, count = 0, 0, 0  # integers, so that nothing is rounded
   batch_size = 16
   for batch in clips.training(batch_size, seed=0).take(-(-examples // batch_size)):
-    values = batch['video'].numpy().astype(np.float64) / 255.0 - 0.5
-    total, total_of_squares, count = total + values.sum(), total_of_squares + (values**2).sum(), count + values.size
-  variance = total_of_squares / count - (total / count)**2
+    values = batch['video'].numpy().astype(np.int64)
+    total += int(values.sum())
+    total_of_squares += int((values**2).sum())
+    count += values.size
+  variance = (count * total_of_squares - total**2) / (255 * count)**2
   if not variance > 0:
-    raise ValueError('the training clips are all of one value: their variance is 0, nothing can be learned from them')
+    raise ValueError('the training clips are all of one value: their variance is 0, nothing can be '
+                     'learned from them')
   return variance
 
 
@@ -46,12 +51,16 @@ def _sum_of_valid(values, valid):
 
 
 class VQVAETask:
-  """Trains a VQ-VAE: squared error divided by the variance of the data set, and the commitment loss (sections 2.1, 4.1).
+  """Trains a VQ-VAE.
+
+  It minimizes squared error divided by the variance of the data set, and the commitment loss
+  (sections 2.1, 4.1).
 
   Args:
     model: a VQVAE.
     commitment_cost: beta of section 2.1.
-    data_variance: a fixed variance instead of the data set's (the public code has 0.06 throughout), or None.
+    data_variance: a fixed variance instead of the data set's (the public code has 0.06 throughout),
+      or None.
   """
 
   def __init__(self, model, commitment_cost=0.25, data_variance=None):
@@ -75,7 +84,8 @@ class VQVAETask:
     """Terms of the loss, means over this replica's clips."""
     video = to_float(batch['video'])
     reconstruction, quantized = self.model(video, training=True, seed=seed)
-    nmse = tf.reduce_mean(objectives.squared_error(reconstruction, video)) / self.model.data_variance
+    squared_error = tf.reduce_mean(objectives.squared_error(reconstruction, video))
+    nmse = squared_error / self.model.data_variance
     return {'loss': nmse + self.commitment_cost * quantized.commitment, 'nmse': nmse,
             'commitment': quantized.commitment}
 
@@ -84,15 +94,24 @@ class VQVAETask:
     video, valid = to_float(batch['video']), batch['valid']
     reconstruction, quantized = self.model(video, training=False)
     shown = to_uint8(reconstruction)
-    flat = tf.reshape(quantized.codes, [tf.shape(video)[0], -1, self.model.quantizer.codebooks])
-    uses = tf.reduce_sum(tf.one_hot(flat, self.model.quantizer.codes), axis=1)  # [B, N, C, K] -> [B, C, K]
+    psnr = tf.reduce_mean(image_quality.psnr(shown, batch['video']), axis=1)  # [B, T] -> [B]
+    ssim = tf.reduce_mean(image_quality.ssim(shown, batch['video']), axis=1)
     return {
         'examples': tf.reduce_sum(tf.cast(valid, tf.float32)),
         'squared_error': _sum_of_valid(objectives.squared_error(reconstruction, video), valid),
-        'psnr': _sum_of_valid(tf.reduce_mean(image_quality.psnr(shown, batch['video']), axis=1), valid),
-        'ssim': _sum_of_valid(tf.reduce_mean(image_quality.ssim(shown, batch['video']), axis=1), valid),
-        'uses': tf.reduce_sum(tf.where(valid[:, None, None], uses, 0.0), axis=0),
+        'psnr': _sum_of_valid(psnr, valid),
+        'ssim': _sum_of_valid(ssim, valid),
+        'uses': self._uses(quantized.codes, valid),
     }
+
+  def _uses(self, codes, valid):
+    """How often valid clips use each code: int32 [B, t, h, w, C], bool [B] -> float32 [C, K]."""
+    quantizer = self.model.quantizer
+    flat = tf.reshape(codes + tf.range(quantizer.codebooks) * quantizer.codes, [-1])
+    valid = tf.cast(valid, tf.float32)[:, None, None, None, None]
+    weights = tf.reshape(tf.broadcast_to(valid, tf.shape(codes)), [-1])
+    uses = tf.math.unsorted_segment_sum(weights, flat, quantizer.codebooks * quantizer.codes)
+    return tf.reshape(uses, [quantizer.codebooks, quantizer.codes])
 
   def metrics(self, sums):
     """NMSE (Table 3), PSNR, SSIM, perplexity and share of used codes, means over the codebooks."""
@@ -152,7 +171,8 @@ class VideoGPTTask:
 
   def _conditions(self, batch):
     video = to_float(batch['video'])
-    return self.model.conditions(video=video, label=batch.get('label'), actions=batch.get('actions'))
+    return self.model.conditions(
+        video=video, label=batch.get('label'), actions=batch.get('actions'))
 
   def _nll(self, batch, seed=None):
     codes = tf.stop_gradient(self.model.vqvae.codes(to_float(batch['video'])))
@@ -162,7 +182,8 @@ class VideoGPTTask:
   def loss(self, batch, seed):
     """Nats a code, the mean over this replica's clips; `bits_per_code` is the paper's bits/dim."""
     nats_per_code = tf.reduce_mean(self._nll(batch, seed)) / self.model.prior.tokens
-    return {'loss': nats_per_code, 'bits_per_code': nats_per_code / np.log(2.0)}
+    return {'loss': nats_per_code, 'nats_per_code': nats_per_code,
+            'bits_per_code': nats_per_code / np.log(2.0)}
 
   def statistics(self, batch):
     """Sums over valid clips."""
@@ -177,13 +198,14 @@ class VideoGPTTask:
             'bits_per_code': nats_per_code / np.log(2.0)}
 
   def previews(self, batch, seed):
-    """Clips, their reconstructions, and samples for the same conditions, uint8 [B, T, H, W, C] each."""
+    """Clips, reconstructions, and samples for the same conditions, uint8 [B, T, H, W, C] each."""
     codes = self.model.vqvae.codes(to_float(batch['video']))
-    return {'data': batch['video'], 'reconstructions': to_uint8(self.model.vqvae.decode_codes(codes)),
+    reconstructions = to_uint8(self.model.vqvae.decode_codes(codes))
+    return {'data': batch['video'], 'reconstructions': reconstructions,
             'samples': self.sample(batch, seed)}
 
   def sample(self, batch, seed, temperature=1.0, top_k=None, top_p=None):
-    """Samples a clip for each clip of the batch, whose first frames, label and actions are the conditions.
+    """Samples a clip for each clip of the batch, which has the conditions: frames, label, actions.
 
     Args:
       batch: as from the data; an unconditional model reads its batch size only.
@@ -198,6 +220,7 @@ class VideoGPTTask:
     key = (int(batch['video'].shape[0]), temperature, top_k, top_p)
     if key not in self._samplers:
       self._samplers[key] = tf.function(
-          lambda conditions, seed: self.model.sample_codes(key[0], conditions, seed, *key[1:]), jit_compile=True)
+          lambda conditions, seed: self.model.sample_codes(key[0], conditions, seed, *key[1:]),
+          autograph=False, jit_compile=True)
     codes = self._samplers[key](self._conditions(batch), seed)
     return to_uint8(self.model.vqvae.decode_codes(codes))

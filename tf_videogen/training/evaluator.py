@@ -29,13 +29,10 @@ class TaskEvaluator(orbit.AbstractEvaluator):
     self.limit = limit
     self.after_batch = after_batch
     self.strategy = tf.distribute.get_strategy()
-    self._statistics = task.statistics
-    if strategies.compiles(self.strategy):
-      self._statistics = tf.function(task.statistics, jit_compile=True)
-    self._sums_of_batch = tf.function(self._run)
+    self._sums_of_batch = tf.function(self._run, autograph=False)
 
   def _run(self, batch):
-    sums = self.strategy.run(self._statistics, args=(batch,))
+    sums = self.strategy.run(self.task.statistics, args=(batch,))
     return {name: self.strategy.reduce('SUM', value, axis=None) for name, value in sums.items()}
 
   def sums(self, split):

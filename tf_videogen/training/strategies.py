@@ -60,10 +60,9 @@ def get(name='auto', tpu='local'):
   return makers[name]()
 
 
-def compiles(strategy):
-  """Whether XLA compiles whole steps under this strategy: on TPUs and GPUs, not on processors."""
-  devices = strategy.extended.worker_devices
-  return not any('CPU' in device.upper() for device in devices)
+def on_accelerators(strategy):
+  """Whether replicas are TPU cores or GPUs."""
+  return not any('CPU' in device.upper() for device in strategy.extended.worker_devices)
 
 
 

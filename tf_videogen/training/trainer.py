@@ -9,7 +9,7 @@ from tf_videogen.layers import randomness
 from tf_videogen.layers import replicas
 from tf_videogen.training import strategies
 
-_SECONDS_A_CALL = 5.0  # of a compiled loop, after which a stop is heard
+_SECONDS_A_CALL = 5.0  # on accelerators; a stop is heard between two calls
 
 
 def clip_by_global_norm(gradients, clip_norm):
@@ -23,8 +23,8 @@ def clip_by_global_norm(gradients, clip_norm):
 class LikelihoodTrainer(orbit.AbstractTrainer):
   """Minimizes `task.loss`.
 
-  On accelerators many steps are one compiled loop, of about five seconds; on a processor every step
-  is a call of its own. A stop is heard between two calls.
+  On accelerators many steps are one call, of about five seconds; on a processor every step is a
+  call of its own. A stop is heard between two calls.
 
   Args:
     task: see docs/design.md.
@@ -34,23 +34,23 @@ class LikelihoodTrainer(orbit.AbstractTrainer):
     clip_norm: bound of the global norm of the gradients, or None.
     make_dataset: step -> tf.data.Dataset of global batches from that step on; called at the first
       `train`.
-    after_call: called with the step after every call; may raise.
+    before_call: called with the step before every call; may raise.
   """
 
   def __init__(self, task, optimizer, step, seed, clip_norm, make_dataset,
-               after_call=lambda step: None):
+               before_call=lambda step: None):
     self.task = task
     self.optimizer = optimizer
     self.step = step
     self.seed = seed
     self.clip_norm = clip_norm
     self.make_dataset = make_dataset
-    self.after_call = after_call
+    self.before_call = before_call
     self.strategy = tf.distribute.get_strategy()
-    self._compiled = strategies.compiles(self.strategy)
-    self._replica_function = (
-        tf.function(self.replica_step, jit_compile=True) if self._compiled else self.replica_step)
-    self._loop_function = tf.function(self._loop)
+    self._loops = strategies.on_accelerators(self.strategy)
+    # A loop holds the step twice: on a processor, one step is a graph of half the size.
+    self._call_function = tf.function(
+        self._loop if self._loops else lambda iterator, num_steps: self._one_step(iterator))
     self._steps_a_call = 1
     self._iterator = None
 
@@ -71,7 +71,9 @@ class LikelihoodTrainer(orbit.AbstractTrainer):
 
   def _one_step(self, iterator):
     """The terms of the loss after one more step, and whether they are finite."""
-    terms = self.strategy.run(self._replica_function, args=(next(iterator),))
+    # Nothing in a model needs AutoGraph, whose conversion takes half the time of tracing.
+    step = tf.autograph.experimental.do_not_convert(self.replica_step)
+    terms = self.strategy.run(step, args=(next(iterator),))
     terms = {name: self.strategy.experimental_local_results(term)[0]
              for name, term in terms.items()}
     self.step.assign_add(1)
@@ -97,15 +99,15 @@ class LikelihoodTrainer(orbit.AbstractTrainer):
       self._iterator = iter(strategies.distribute(self.strategy, dataset))
     end = int(self.step.numpy()) + int(num_steps)
     while (step := int(self.step.numpy())) < end:
+      self.before_call(step)
       start = time.time()
       steps = min(self._steps_a_call, end - step)
-      terms, finite = self._loop_function(self._iterator, tf.constant(steps))
+      terms, finite = self._call_function(self._iterator, tf.constant(steps))
       if not finite:
         self._fail(terms)
-      if self._compiled:
+      if self._loops:
         rate = steps / (time.time() - start)
         self._steps_a_call = max(1, int(rate * _SECONDS_A_CALL))
-      self.after_call(int(self.step.numpy()))
     return terms
 
   def _fail(self, terms):

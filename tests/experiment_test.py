@@ -1,0 +1,223 @@
+"""Training, evaluation and sampling of tiny models, whole, stopped and going on."""
+
+import glob
+import os
+import shutil
+import signal
+
+from absl import logging
+import numpy as np
+import pytest
+import tensorflow as tf
+
+from tf_videogen import checkpoints
+from tf_videogen import experiment as experiments
+from tf_videogen.reporting import results
+
+STEPS = 7
+HOW = {'steps_per_loop': 2, 'checkpoint_interval': 3, 'evaluation_interval': 3, 'preview_clips': 2}
+
+
+def _stop(_):
+  os.kill(os.getpid(), signal.SIGTERM)
+
+
+def _losses(model_dir):
+  return {row['step']: row['loss'] for row in results.read_training_log(model_dir)}
+
+
+def _values(model_dir):
+  return {(row.step, row.split, row.metric): row.value for row in results.read_results(model_dir)}
+
+
+def _assert_alike(found, expected):
+  assert found.keys() == expected.keys()
+  for key, value in expected.items():
+    np.testing.assert_allclose(found[key], value, 1e-5, err_msg=str(key))
+
+
+@pytest.fixture(scope='module', name='experiment')
+def _experiment(tiny):
+  return tiny.experiment(train_steps=STEPS, splits=('test', 'train'), evaluation_limit=10)
+
+
+@pytest.fixture(name='without_xla')
+def _without_xla(monkeypatch):
+  """XLA needs ten seconds for a sampler, however small."""
+  function = tf.function
+  monkeypatch.setattr(tf, 'function', lambda f, jit_compile=None: function(f))
+
+
+@pytest.fixture(scope='module', name='unbroken')
+def _unbroken(experiment, cpu, tmp_path_factory):
+  """The model directory of a VQ-VAE that was trained without a stop."""
+  model_dir = str(tmp_path_factory.mktemp('unbroken'))
+  seen = []
+  assert experiments.train(experiment, model_dir, cpu, actions=[seen.append], **HOW) is True
+  assert len(seen) == 5 and all('loss' in terms for terms in seen)
+  return model_dir
+
+
+def test_a_whole_run(unbroken):
+  log = results.read_training_log(unbroken)
+  # Loops of 2 steps that end at multiples of 2, and at the evaluations.
+  assert [row['step'] for row in log] == [2, 3, 4, 6, 7]
+  assert set(log[0]) == {
+      'step', 'loss', 'nmse', 'commitment', 'gradient_norm', 'steps_per_second'}
+  rows = results.read_results(unbroken)
+  assert len(rows) == len(_values(unbroken))  # none twice
+  assert {row.step for row in rows} == {3, 6, 7}
+  assert {row.split for row in rows} == {'test', 'train'}
+  assert {row.metric for row in rows} == {
+      'nmse', 'psnr', 'ssim', 'codebook_perplexity', 'codebook_usage'}
+  assert {row.examples for row in rows} == {10}
+  assert [checkpoints.step_of(path) for path in checkpoints.paths(unbroken)] == [7, 6, 3]
+  with np.load(os.path.join(unbroken, 'previews', 'test.npz')) as previews:
+    assert previews['data'].shape == previews['reconstructions'].shape == (2, 4, 8, 8, 1)
+    assert previews['data'].dtype == np.uint8 and previews['conditioning_frames'] == 0
+  for part in ('train', 'evaluation'):
+    assert glob.glob(os.path.join(unbroken, 'summaries', part, 'events.out.tfevents.*'))
+
+
+def test_stopped_and_resumed_is_the_unbroken_run(experiment, unbroken, cpu, tmp_path):
+  model_dir, stops = str(tmp_path), [_stop, _stop]
+  def action(terms):
+    if stops:
+      stops.pop()(terms)
+  run = lambda: experiments.train(experiment, model_dir, cpu, actions=[action], **HOW)
+  assert run() is False
+  assert checkpoints.step_of(checkpoints.paths(model_dir)[0]) == 2
+  assert run() is False  # in the evaluation of step 3
+  assert checkpoints.step_of(checkpoints.paths(model_dir)[0]) == 3 and not _values(model_dir)
+  assert run() is True
+  _assert_alike(_losses(model_dir), _losses(unbroken))
+  _assert_alike(_values(model_dir), _values(unbroken))
+  assert len(results.read_results(model_dir)) == len(_values(unbroken))
+
+
+def test_goes_on_from_the_latest_readable(experiment, unbroken, cpu, tmp_path, monkeypatch):
+  """The damaged checkpoint's steps are done again, and nothing is written twice."""
+  model_dir = str(tmp_path / 'run')
+  shutil.copytree(unbroken, model_dir)
+  os.truncate(os.path.join(model_dir, f'ckpt-{STEPS}.index'), 9)
+  warnings = []
+  monkeypatch.setattr(logging, 'warning', lambda text, *args: warnings.append(text % args))
+  assert experiments.train(experiment, model_dir, cpu, **HOW)
+  assert f'ckpt-{STEPS} cannot be read' in warnings[0]
+  _assert_alike(_losses(model_dir), _losses(unbroken))
+  assert _values(model_dir) == _values(unbroken)
+  assert len(results.read_results(model_dir)) == len(_values(unbroken))
+  assert checkpoints.step_of(checkpoints.paths(model_dir)[0]) == STEPS
+
+
+def test_a_missing_evaluation_is_made_up(experiment, unbroken, cpu, tmp_path):
+  """A run that was killed between its last checkpoint and the evaluation."""
+  model_dir = str(tmp_path / 'run')
+  shutil.copytree(unbroken, model_dir)
+  path = os.path.join(model_dir, results.RESULTS_FILE)
+  with open(path) as f:
+    lines = f.readlines()
+  with open(path, 'w') as f:
+    f.writelines(line for line in lines if not line.startswith(f'{STEPS},'))
+  shutil.rmtree(os.path.join(model_dir, 'previews'))
+  assert experiments.train(experiment, model_dir, cpu, **HOW)
+  _assert_alike(_values(model_dir), _values(unbroken))
+  assert os.path.exists(os.path.join(model_dir, 'previews', 'test.npz'))
+  before = results.read_results(model_dir)
+  assert experiments.train(experiment, model_dir, cpu, **HOW)
+  assert results.read_results(model_dir) == before
+
+
+def test_evaluate_appends(experiment, unbroken, cpu, tmp_path):
+  model_dir = str(tmp_path / 'run')
+  shutil.copytree(unbroken, model_dir)
+  output = experiments.evaluate(experiment, model_dir, cpu, preview_clips=0)
+  rows = results.read_results(model_dir)
+  again = rows[len(results.read_results(unbroken)):]
+  assert {f'{row.split}/{row.metric}': row.value for row in again} == {
+      name: value for name, value in output.items() if not name.endswith('/examples')}
+  _assert_alike({(row.step, row.split, row.metric): row.value for row in again},
+                {key: value for key, value in _values(unbroken).items() if key[0] == STEPS})
+  with pytest.raises(FileNotFoundError, match='no checkpoint in .*: train first'):
+    experiments.evaluate(experiment, str(tmp_path / 'empty'), cpu)
+
+
+def test_evaluate_continuously(experiment, unbroken, cpu, tmp_path):
+  """What was not evaluated yet, the oldest first; then there is nothing to wait for."""
+  model_dir = str(tmp_path / 'run')
+  shutil.copytree(unbroken, model_dir)
+  os.remove(os.path.join(model_dir, results.RESULTS_FILE))
+  output = experiments.evaluate_continuously(experiment, model_dir, cpu, 60, poll_seconds=1)
+  rows = results.read_results(model_dir)
+  assert list(dict.fromkeys(row.step for row in rows)) == [3, 6, STEPS]
+  last = _values(model_dir)[STEPS, 'test', 'nmse']
+  assert last == output['test/nmse']
+  np.testing.assert_allclose(last, _values(unbroken)[STEPS, 'test', 'nmse'], 1e-5)
+  assert experiments.evaluate_continuously(experiment, model_dir, cpu, 60, 1) is None
+
+
+def test_evaluate_continuously_gives_up(experiment, cpu, tmp_path):
+  assert experiments.evaluate_continuously(experiment, str(tmp_path), cpu, 0.1, 0.1) is None
+
+
+def test_errors_before_training(tiny, unbroken, two_replicas, cpu, tmp_path):
+  odd = tiny.experiment(batch_size=3)
+  with pytest.raises(ValueError, match='Experiment.batch_size = 3 is not divisible by the 2 '):
+    experiments.train(odd, str(tmp_path), two_replicas)
+  other = tiny.experiment(lambda: tiny.prior(unbroken))
+  with pytest.raises(ValueError, match='was made by another configuration'):
+    experiments.train(other, unbroken, cpu)
+  with pytest.raises(FileNotFoundError, match='no checkpoint of the VQ-VAE in'):
+    experiments.train(tiny.experiment(lambda: tiny.prior('nowhere')), str(tmp_path / 'p'), cpu)
+  with pytest.raises(FileNotFoundError, match='is not a model directory'):
+    experiments.sample(other, str(tmp_path / 'nowhere'), cpu)
+  with pytest.raises(ValueError, match='VQVAETask has nothing to sample from'):
+    experiments.sample(tiny.experiment(), unbroken, cpu)
+
+
+@pytest.mark.usefixtures('without_xla')
+def test_a_prior_samples_without_its_vqvae(tiny, unbroken, cpu, tmp_path):
+  vqvae_dir, model_dir = str(tmp_path / 'vqvae'), str(tmp_path / 'prior')
+  shutil.copytree(unbroken, vqvae_dir)
+  experiment = tiny.experiment(lambda: tiny.prior(vqvae_dir, dropout=0.1), train_steps=2)
+  assert experiments.train(experiment, model_dir, cpu, steps_per_loop=2, preview_clips=0)
+  shutil.rmtree(vqvae_dir)
+
+  def sample(**kwargs):
+    videos = experiments.sample(experiment, model_dir, cpu, num_samples=5, batch_size=4, **kwargs)
+    assert set(videos) == {'samples'}
+    return videos['samples']
+
+  samples = sample()
+  assert samples.shape == (5, 4, 8, 8, 1) and samples.dtype == np.uint8
+  np.testing.assert_array_equal(samples, sample())
+  assert (samples != sample(seed=1)).any()
+  assert (samples[0] != samples[4]).any()  # batches differ
+
+
+@pytest.mark.usefixtures('without_xla')
+def test_a_conditional_prior(tiny, unbroken, cpu, tmp_path):
+  model_dir = str(tmp_path)
+  experiment = tiny.experiment(lambda: tiny.prior(unbroken, classes=3, actions=8), train_steps=2)
+  assert experiments.train(experiment, model_dir, cpu, steps_per_loop=2, preview_clips=2)
+  with np.load(os.path.join(model_dir, 'previews', 'test.npz')) as previews:
+    assert previews['samples'].shape == previews['data'].shape == (2, 4, 8, 8, 1)
+  videos = experiments.sample(experiment, model_dir, cpu, num_samples=12, batch_size=8)
+  assert len(videos['samples']) == len(videos['data']) == 10  # as many as the split has
+  with np.load(tiny.files.test) as arrays:
+    np.testing.assert_array_equal(videos['data'], arrays['video'][:, :4])
+  assert videos['conditioning_frames'] == 0
+
+
+@pytest.mark.usefixtures('without_xla')
+def test_a_prior_continues_frames(tiny, unbroken, cpu, tmp_path):
+  model_dir = str(tmp_path)
+  encoder = lambda: tf.keras.layers.Conv3D(6, (1, 4, 4), (1, 4, 4))  # stands for the 3-D ResNet
+  task = lambda: tiny.prior(unbroken, frame_encoder=encoder(), conditioning_frames=1)
+  experiment = tiny.experiment(task, train_steps=1)
+  assert experiments.train(experiment, model_dir, cpu, evaluate_too=False)
+  videos = experiments.sample(experiment, model_dir, cpu, num_samples=3, batch_size=2,
+                              split='train', top_k=2)
+  assert videos['samples'].shape == videos['data'].shape == (3, 4, 8, 8, 1)
+  assert videos['conditioning_frames'] == 1
+  assert not results.read_results(model_dir)

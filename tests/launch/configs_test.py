@@ -1,0 +1,206 @@
+"""Configs: every file under gin/ is sound, and what is wrong in one is said in one line."""
+
+import os
+import pathlib
+import re
+
+import gin
+import pytest
+import tensorflow as tf
+
+from tf_videogen import experiment
+from tf_videogen.launch import configs
+from tf_videogen.models import vqvae
+from tf_videogen.tasks import likelihood
+
+FILES = sorted(str(path.relative_to(configs.GIN_DIR)) for path in configs.GIN_DIR.rglob('*.gin'))
+GIVEN = {'VQVAE_DIR': "'nowhere'", 'TRAIN_FILE': "'train.npz'", 'TEST_FILE': "'test.npz'"}
+VQVAE = 'videogpt/moving_mnist_vqvae.gin'
+PRIOR = 'videogpt/moving_mnist_prior.gin'
+
+
+@pytest.fixture(autouse=True)
+def _clean():
+  yield
+  gin.clear_config()
+
+
+def _required(name):
+  """Bindings of the macros that a file wants."""
+  wanted = []
+  for macro, value in GIVEN.items():
+    try:
+      configs.parse([name], wanted)
+    except ValueError as e:
+      assert 'the config wants ' in str(e)
+      found = re.search(r'--gin_param="(\w+)=', str(e)).group(1)
+      wanted.append(f'{found}={GIVEN[found]}')
+  return wanted
+
+
+def test_find(tmp_path, monkeypatch):
+  path = tmp_path / 'mine.gin'
+  path.write_text('')
+  assert configs.find(str(path)) == str(path)
+  monkeypatch.chdir(tmp_path)
+  assert os.path.samefile(configs.find(VQVAE), configs.GIN_DIR / VQVAE)
+
+
+@pytest.mark.parametrize('name, message', [
+    ('videogpt/moving_mnist_vqave.gin', r'did you mean .*videogpt/moving_mnist_vqvae\.gin'),
+    ('moving_mnist_vqvae.gin', r'did you mean .*videogpt/moving_mnist_vqvae\.gin'),
+    ('zzz', r'there are: .*\.gin'),
+    ('videogpt', r'^no config videogpt; '),
+])
+def test_a_misspelt_file(name, message):
+  with pytest.raises(FileNotFoundError, match=message) as info:
+    configs.find(name)
+  assert str(info.value).startswith(f'no config {name}; ') and '\n' not in str(info.value)
+
+
+@pytest.mark.parametrize('param, message', [
+    ('vqvae.VQVEA.hidden = 3', 'VQVEA'),
+    ('vqvea.VQVAE.hidden = 3', "'vqvea' was not provided by an import statement"),
+    ('vqvae.VQVAE.hiden = 3', 'hiden'),
+    ('vqvae.VQVAE.norm = @vqvae.LayerNrom', 'LayerNrom'),
+    ('TRAIN_STEP = 3', 'the config has no macro TRAIN_STEP; there are: TRAIN_STEPS'),
+    ('vqvae.VQVAE.hidden', 'is no binding; write NAME=VALUE'),
+    ("vqvae.VQVAE.hidden = 'a", 'in the config: '),
+    ('experiment.Experiment.clips = clips', 'in the config: '),
+])
+def test_a_misspelt_binding(param, message):
+  with pytest.raises(ValueError) as info:
+    configs.parse([VQVAE], [param])
+  assert message in str(info.value) and '\n' not in str(info.value)
+  assert len(str(info.value)) < 400
+
+
+def test_what_is_required():
+  with pytest.raises(ValueError, match=r"the config wants VQVAE_DIR: add --gin_param=\"VQVAE_DIR="):
+    configs.parse([PRIOR], [])
+  configs.parse([PRIOR], ["VQVAE_DIR='a'"])
+
+
+def test_params_and_data_dir():
+  configs.parse([VQVAE], ['vqvae.VQVAE.hidden=16', 'TRAIN_STEPS=3'], '/data')
+  assert gin.query_parameter('vqvae.VQVAE.hidden') == 16
+  assert gin.query_parameter('clips.PreparedClips.data_dir') == '/data'
+  assert configs.configured(experiment.Experiment)().train_steps == 3
+
+
+def test_what_the_constructor_wants(tmp_path):
+  path = tmp_path / 'little.gin'
+  path.write_text('from __gin__ import dynamic_registration\n'
+                  'from tf_videogen import experiment\n'
+                  'experiment.Experiment.batch_size = %gin.REQUIRED\n')
+  with pytest.raises(ValueError, match='batch_size') as info:
+    configs.parse([str(path)], [])
+    configs.configured(experiment.Experiment)()
+  assert '\n' not in str(info.value)
+
+
+def _keep(model_dir, *params, files=(VQVAE,), checkpoint=True):
+  configs.parse(list(files), list(params))
+  configs.keep(str(model_dir))
+  if checkpoint:
+    (model_dir / 'ckpt-1.index').write_text('')
+
+
+def test_keep(tmp_path):
+  _keep(tmp_path)
+  _keep(tmp_path)
+  _keep(tmp_path, 'TRAIN_STEPS=7', 'experiment.train.steps_per_loop=3',
+        "experiment.Experiment.splits=('test',)", "clips.PreparedClips.data_dir='elsewhere'")
+  for param in ('vqvae.VQVAE.hidden=16', 'optimizers.adam.beta_1=0.5'):
+    with pytest.raises(ValueError, match='is the directory of another config') as info:
+      _keep(tmp_path, param)
+    assert param.split('=')[0] in str(info.value) and '\n' not in str(info.value)
+  configs.parse([str(tmp_path / configs.CONFIG)], [])  # as evaluation and sampling do
+  assert configs.configured(experiment.Experiment)().train_steps == 7
+
+
+def test_keep_before_the_first_checkpoint(tmp_path):
+  """A first start that failed doesn't bind the directory to its config."""
+  _keep(tmp_path, checkpoint=False)
+  _keep(tmp_path, 'vqvae.VQVAE.hidden=16')
+  assert 'hidden = 16' in (tmp_path / configs.CONFIG).read_text()
+
+
+@pytest.mark.parametrize('name', FILES)
+def test_every_config_parses(name, tmp_path):
+  params = _required(name)
+  configs.parse([name], params)
+  clips = gin.query_parameter('experiment.Experiment.clips')
+  assert clips.selector.split('.')[-1] in ('PreparedClips', 'FileClips')
+  configs.keep(str(tmp_path))
+  before = gin.config_str()
+  configs.parse([str(tmp_path / configs.CONFIG)], [])
+  assert gin.config_str() == before
+
+
+@pytest.mark.parametrize('name', FILES)
+def test_every_config_names_its_command(name):
+  header = (configs.GIN_DIR / name).read_text().split('\nfrom ')[0].split('\ninclude ')[0]
+  comment = ' '.join(re.sub(r'\\?\n#', ' ', '\n' + header).split())
+  assert f'python -m launch.train --gin_file={name} --model_dir=runs/' in comment
+  given = set(re.findall(r'--gin_param="(\w+)=', comment))
+  assert given == {param.split('=')[0] for param in _required(name)}
+
+
+def _clip_shape(clips):
+  """The shape of the clips of a source, without the data: [T, H, W, C]."""
+  dataset = getattr(clips, 'dataset', '')
+  size = 128 if dataset.endswith('128') else 32 if 'optdigits' in dataset else 64
+  return (clips.frames, size, size, 1 if dataset.startswith('moving_mnist') else 3)
+
+
+def _built_task(name):
+  configs.parse([name], _required(name))
+  tf.keras.mixed_precision.set_global_policy('float32')
+  config = configs.configured(experiment.Experiment)()
+  shape = _clip_shape(config.clips)
+  with tf.Graph().as_default():  # variables without values, layers without computing
+    task = config.task()
+    task.build(shape)
+  return task, shape
+
+
+def _parameters(variables):
+  return sum(variable.shape.num_elements() for variable in variables)
+
+
+def _check_task(name):
+  task, clip_shape = _built_task(name)
+  model = task.model if isinstance(task, likelihood.VQVAETask) else task.model.vqvae
+  assert isinstance(model, vqvae.VQVAE)
+  latents = model.latent_shape(clip_shape)
+  named = re.search(r'latent(\d+)x(\d+)x(\d+)', name)
+  if named:
+    assert latents == tuple(map(int, named.groups()))
+  for pattern, quantity in (('codes', 'codes'), ('codebooks', 'codebooks')):
+    named = re.search(rf'_{pattern}(\d+)', name)
+    if named:
+      assert getattr(model.quantizer, quantity) == int(named.group(1))
+  print(f'{name}: {_parameters(task.trainable_variables):,} trainable parameters, latents '
+        f'{latents}')
+  return _parameters(task.trainable_variables)
+
+
+@pytest.mark.parametrize('name', ['videogpt/moving_mnist_vqvae.gin'])
+def test_a_config_builds(name):
+  assert _check_task(name) > 1e6
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize('name', FILES)
+def test_every_config_builds(name):
+  _check_task(name)
+
+
+@pytest.mark.slow
+def test_table_3_compares_like_with_like():
+  """More residual blocks stand in for the attention's parameters, one more or less is further."""
+  attention = _check_task('videogpt/bair_vqvae.gin')
+  without = _check_task('videogpt/bair_vqvae_no_attention.gin')
+  print(f'Table 3: {attention:,} with attention, {without:,} without')
+  assert abs(without - attention) < 0.03 * attention

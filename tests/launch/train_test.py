@@ -1,0 +1,185 @@
+"""launch.train: mistakes are one line, and a killed run that goes on is the unbroken run."""
+
+import os
+import pathlib
+import random
+import signal
+import subprocess
+import sys
+import time
+
+from absl.testing import flagsaver
+import numpy as np
+import pytest
+
+from tf_videogen import checkpoints
+from tf_videogen.launch import program
+from tf_videogen.launch import train
+from tf_videogen.reporting import results
+
+ROOT = pathlib.Path(__file__).resolve().parents[2]
+NAME = 'python -m launch.train'
+MNIST = 'videogpt/moving_mnist_vqvae.gin'
+
+
+def _run(*arguments):
+  """Runs the program in this process; returns its exit status."""
+  with flagsaver.flagsaver(), pytest.raises(SystemExit) as info:
+    program.run(train.main, [NAME, *map(str, arguments)])
+  return info.value.code or 0
+
+
+def _start(*arguments):
+  """Starts the program in a process of its own."""
+  return subprocess.Popen(
+      [sys.executable, '-m', 'launch.train', *map(str, arguments)], cwd=ROOT,
+      stdout=subprocess.DEVNULL, stderr=subprocess.PIPE, text=True)
+
+
+@pytest.fixture(name='fails')
+def _fails(tmp_path, capsys):
+  """Checks that arguments end the program with status 1 and one line that has this in it."""
+
+  def check(message, *arguments):
+    arguments = [a for a in arguments if a]
+    if not any(a.startswith('--model_dir') for a in arguments):
+      arguments.append(f'--model_dir={tmp_path / "run"}')
+    assert _run(*arguments) == 1
+    captured = capsys.readouterr()
+    assert captured.err.startswith(f'{NAME}: ') and captured.err.count('\n') == 1, captured.err
+    assert message in captured.err and len(captured.err) < 600
+    assert not captured.out
+
+  return check
+
+
+@pytest.mark.parametrize('message, arguments', [
+    ('no config tiny_vqvea.gin; ', ['--gin_file=tiny_vqvea.gin']),
+    ('--gin_file is missing, and ', []),
+    ('--model_dir is missing', [f'--gin_file={MNIST}', '--model_dir=']),
+    ('hiden', [f'--gin_file={MNIST}', '--gin_param=vqvae.VQVAE.hiden = 3']),
+    ("unknown strategy 'gpus'; there are: auto, ", [f'--gin_file={MNIST}', '--strategy=gpus']),
+    ('the config wants VQVAE_DIR: ', ['--gin_file=videogpt/moving_mnist_prior.gin']),
+])
+def test_mistakes_on_the_command_line(fails, message, arguments):
+  fails(message, *arguments)
+
+
+@pytest.mark.skipif(os.path.exists('/dev/accel0') or os.path.exists('/dev/vfio/0'), reason='a TPU')
+def test_no_tpu(fails):
+  fails("no TPU 'local' could be reached: ", f'--gin_file={MNIST}', '--strategy=tpu')
+
+
+def test_data_that_is_not_prepared(fails, tmp_path):
+  fails(f'prepare it with: python -m launch.prepare --dataset=moving_mnist_clips/mnist '
+        f'--data_dir={tmp_path}', f'--gin_file={MNIST}', f'--data_dir={tmp_path}')
+
+
+@pytest.mark.parametrize('message, arguments', [
+    ('VQVAE.downsampling = (8, 2, 2) does not divide clips of 4 x 8 x 8',
+     ['--gin_param=vqvae.VQVAE.downsampling = (8, 2, 2)']),
+    ('VQVAE.downsampling takes three powers of two',
+     ['--gin_param=vqvae.VQVAE.downsampling = (3, 2, 2)']),
+    ('Experiment.batch_size = 3 is not divisible by the 2 replicas',
+     ['--gin_param=experiment.Experiment.batch_size = 3', '--strategy=mirrored']),
+    ('has 5 frames, clips of frames=6', ['--gin_param=clips.FileClips.frames = 6']),
+    ("unknown precision 'float8'", ["--gin_param=experiment.Experiment.precision = 'float8'"]),
+    ('there is no file nowhere.npz', ["--gin_param=clips.FileClips.train_path = 'nowhere.npz'"]),
+])
+def test_what_does_not_fit(fails, tiny_files, message, arguments):
+  fails(message, f'--gin_file={tiny_files.vqvae_gin}', *arguments)
+
+
+def test_a_loss_that_is_not_finite(tiny_files, tmp_path, capsys):
+  """The bar stands above the line."""
+  assert _run(f'--gin_file={tiny_files.vqvae_gin}', f'--model_dir={tmp_path}',
+              '--gin_param=optimizers.adam.learning_rate = 1e30') == 1
+  last = capsys.readouterr().err.splitlines()[-1]
+  assert last.startswith(f'{NAME}: ') and 'not finite at step' in last
+
+
+def _same_run(model_dir, expected):
+  """Checks steps, losses and results of a run against those of another."""
+  losses, others = ({row['step']: row['loss'] for row in results.read_training_log(folder)}
+                    for folder in (str(model_dir), str(expected)))
+  assert losses.keys() == others.keys()
+  for step, loss in others.items():
+    np.testing.assert_allclose(losses[step], loss, 1e-5, err_msg=f'step {step}')
+  rows, other_rows = (results.read_results(str(folder)) for folder in (model_dir, expected))
+  assert [row[:3] for row in rows] == [row[:3] for row in other_rows]
+  np.testing.assert_allclose([row.value for row in rows], [row.value for row in other_rows], 1e-5)
+
+
+def _last_step(model_dir, since=0.0):
+  """The last step of a training.csv that was written after `since`; 0 where there is none."""
+  path = model_dir / results.TRAINING_FILE
+  if not path.exists() or path.stat().st_mtime < since:
+    return 0
+  log = results.read_training_log(str(model_dir))
+  return log[-1]['step'] if log else 0
+
+
+def _wait_for(process, condition, seconds=120):
+  end = time.time() + seconds
+  while not condition():
+    assert process.poll() is None and time.time() < end, 'ended early, or too slow'
+    time.sleep(0.01)
+
+
+def test_sigterm_saves_and_the_same_command_goes_on(tiny_files, tmp_path, capsys):
+  arguments = [f'--gin_file={tiny_files.vqvae_gin}', f'--model_dir={tmp_path}']
+  often = '--gin_param=experiment.train.checkpoint_interval = 1000000'
+  process = _start(*arguments, '--gin_param=TRAIN_STEPS = 1000000', often,
+                   '--gin_param=experiment.train.evaluation_interval = None')
+  _wait_for(process, lambda: _last_step(tmp_path) >= 3)
+  start = time.time()
+  process.send_signal(signal.SIGTERM)
+  stderr = process.communicate(timeout=30)[1]
+  assert process.returncode == 143, stderr
+  assert time.time() - start < 15
+  assert 'stopped by SIGTERM, saved at step' in stderr and 'Traceback' not in stderr
+  saved, = map(checkpoints.step_of, checkpoints.paths(str(tmp_path)))
+  assert saved == _last_step(tmp_path)
+  assert _run(*arguments, f'--gin_param=TRAIN_STEPS = {saved + 2}') == 0
+  assert _last_step(tmp_path) == saved + 2
+  assert {row.step for row in results.read_results(str(tmp_path))} >= {saved + 2}
+  assert (tmp_path / 'operative_config.gin').exists()
+  # The directory is now bound to its config.
+  capsys.readouterr()
+  assert _run(*arguments, '--gin_param=vqvae.VQVAE.hidden = 12') == 1
+  err = capsys.readouterr().err
+  assert err.startswith(f'{NAME}: {tmp_path} is the directory of another config (vqvae.VQVAE.hidden'
+                        ' was 8, now 12)') and err.count('\n') == 1
+
+
+@pytest.mark.slow
+def test_ten_kills_change_nothing(tiny_files, tmp_path):
+  steps, interval = 100, 10
+  common = [f'--gin_file={tiny_files.vqvae_gin}', f'--gin_param=TRAIN_STEPS = {steps}',
+            f'--gin_param=experiment.train.checkpoint_interval = {interval}',
+            '--gin_param=experiment.train.evaluation_interval = 25',
+            "--gin_param=experiment.Experiment.splits = ('test', 'train')"]
+  broken, unbroken = tmp_path / 'broken', tmp_path / 'unbroken'
+  draw = random.Random(7)
+  for kill in range(10):
+    found = checkpoints.paths(str(broken))
+    saved = checkpoints.step_of(found[0]) if found else 0
+    assert bool(found) == (kill > 2)  # the first kills come before the first checkpoint
+    start = time.time()
+    process = _start(*common, f'--model_dir={broken}')
+    if kill in (0, 5):  # while it starts
+      time.sleep(draw.uniform(0.5, 5))
+    else:
+      target = saved + (1 if kill < 2 else draw.randint(interval + 1, 14))
+      _wait_for(process, lambda target=target: _last_step(broken, start) >= target)
+      time.sleep(draw.uniform(0, 0.3) if found else 0)
+    assert process.poll() is None, process.stderr.read()
+    process.kill()
+    process.communicate()
+    print(f'kill {kill}: saved {saved}, at step {_last_step(broken)}')
+  for model_dir in (broken, unbroken):
+    process = _start(*common, f'--model_dir={model_dir}')
+    stderr = process.communicate(timeout=600)[1]
+    assert process.returncode == 0, stderr
+  assert _last_step(broken) == steps
+  _same_run(broken, unbroken)
