@@ -15,6 +15,9 @@ option: layer norm (code: batch norm, `norm=@tf.keras.layers.BatchNormalization`
 (code: 4). The position embedding, shared by all axial attention layers of encoder and decoder, is
 added to what each of them reads.
 
+Where the factors differ, the decoder takes the encoder's strides in reverse, which halves its work
+for (8, 4, 4); the public code takes them in the same order. The paper doesn't say.
+
 Gin files: every `gin/videogpt/*_vqvae*.gin`.
 """
 import tensorflow as tf
@@ -122,7 +125,7 @@ class VQVAE(tf.keras.Model):
     self.to_latents = tf.keras.layers.Conv3D(
         self.quantizer.codebooks * self.quantizer.dim, 1, name='to_latents')
     self.from_latents = tf.keras.layers.Conv3D(self.hidden, 1, name='from_latents')
-    self.decoder = self._decoder(strides, position, clip_shape[-1])
+    self.decoder = self._decoder(strides[::-1], position, clip_shape[-1])
     self.built = True  # Keras's own build would call the model with an unknown batch size
     self(tf.zeros((1,) + clip_shape))
 
