@@ -1,0 +1,369 @@
+"""VideoGPT's prior: causality to the bit, steps equal the full pass, sampling, parameters."""
+import functools
+
+import numpy as np
+import pytest
+import tensorflow as tf
+
+from tf_videogen.layers import attention
+from tf_videogen.layers import randomness
+from tf_videogen.layers import resnet3d
+from tf_videogen.layers import vector_quantizer
+from tf_videogen.models import videogpt
+from tf_videogen.models import vqvae
+
+CLIP = (4, 8, 8, 1)  # latents 2 x 4 x 4
+PATTERNS = {
+    'full': attention.CausalAttention,
+    'sparse': functools.partial(attention.SparseCausalAttention, block=8, local_blocks=1),
+}
+CONDITIONS = {'frames': {'conditioning_frames': 2}, 'vector': {'classes': 3, 'actions': 8}}
+BOTH_PATTERNS = pytest.mark.parametrize('pattern', PATTERNS)
+ONE_AND_TWO_CODEBOOKS = pytest.mark.parametrize('codebooks', [1, 2])
+
+
+def _model(pattern='full', codebooks=1, layers=2, dropout=0.0, **conditions):
+  """A prior of random weights, of which none is zero, and of random codes."""
+  quantizer = vector_quantizer.VectorQuantizer(codes=6, dim=4, codebooks=codebooks)
+  first_stage = vqvae.VQVAE(quantizer, (2, 2, 2), hidden=4, residual_units=4, residual_layers=1,
+                            attention=False)
+  prior = videogpt.LatentTransformer(layers, width=12, heads=2, feedforward=20, dropout=dropout,
+                                     attention=PATTERNS[pattern])
+  encoder = None
+  if 'conditioning_frames' in conditions:
+    encoder = resnet3d.ResNet3D(18, units=16, width=8)
+  model = videogpt.VideoGPT(first_stage, prior, encoder, **conditions)
+  model.build((None,) + CLIP)
+  rng = np.random.default_rng(1)
+  for v in prior.trainable_variables:
+    v.assign(v + 0.3 * rng.normal(size=v.shape))
+  return model
+
+
+def _codes(model, clips=2, seed=0):
+  shape = (clips,) + model.latent_shape + (model.prior.codebooks,)
+  return np.random.default_rng(seed).integers(model.prior.codes, size=shape).astype(np.int32)
+
+
+def _conditions(model, clips=2, seed=0):
+  rng = np.random.default_rng(seed)
+  return model.conditions(
+      video=tf.constant(rng.uniform(-0.5, 0.5, size=(clips,) + CLIP), tf.float32),
+      label=rng.integers(3, size=clips),
+      actions=rng.normal(size=(clips, 4, 2)).astype(np.float32))
+
+
+# --- causality and steps ---
+
+
+@BOTH_PATTERNS
+@ONE_AND_TWO_CODEBOOKS
+def test_later_codes_do_not_change_a_bit(pattern, codebooks):
+  model = _model(pattern, codebooks)
+  codes, conditions = _codes(model), _conditions(model)
+  logits = tf.function(lambda codes: model(codes, conditions))
+  before, tokens = logits(codes).numpy(), model.prior.tokens
+  assert tokens == 32 * codebooks
+  for t in (0, 1, 7, 8, 9, tokens // 2, tokens - 2, tokens - 1):
+    changed = codes.reshape([2, -1]).copy()
+    changed[:, t] = (changed[:, t] + 1) % 6
+    after = logits(changed.reshape(codes.shape)).numpy()
+    np.testing.assert_array_equal(after[:, :t + 1], before[:, :t + 1])  # row t sees codes before t
+    reached = slice(t + 1, None if pattern == 'full' else t + 2)
+    assert (np.abs(after - before)[:, reached].max(-1) > 0).all()
+
+
+@BOTH_PATTERNS
+@ONE_AND_TWO_CODEBOOKS
+@pytest.mark.parametrize('condition', CONDITIONS)
+def test_steps_are_rows_of_the_full_pass(pattern, codebooks, condition):
+  model = _model(pattern, codebooks, **CONDITIONS[condition])
+  codes, conditions = _codes(model), _conditions(model)
+  expected = model(codes, conditions).numpy()
+  flat, prior, quantizer = codes.reshape([2, -1]), model.prior, model.vqvae.quantizer
+  frames_kv = prior.frames_kv(conditions)
+
+  @tf.function
+  def step(previous, t, caches):
+    return prior.step(previous, t, caches, conditions, frames_kv)
+
+  caches = prior.initial_caches(2, prior.tokens // 2)
+  previous = tf.zeros([2, 4])
+  for t in range(prior.tokens):
+    if t == prior.tokens // 2:
+      caches = prior.extend_caches(caches, prior.tokens)
+    logits, caches = step(previous, tf.constant(t), caches)
+    np.testing.assert_allclose(logits, expected[:, t], atol=1e-4)
+    previous = tf.gather(quantizer.codebook[t % codebooks], flat[:, t])
+
+
+@pytest.mark.parametrize('condition', CONDITIONS)
+def test_conditions_matter(condition):
+  model = _model(**CONDITIONS[condition])
+  codes = _codes(model)
+  one, other = (model(codes, _conditions(model, seed=seed)).numpy() for seed in (0, 1))
+  assert (np.abs(one - other).max(-1) > 1e-4).all()
+
+
+def test_frames_after_the_given_ones_do_not_matter():
+  model = _model(conditioning_frames=2)
+  video = np.random.default_rng(0).uniform(-0.5, 0.5, size=(2,) + CLIP).astype(np.float32)
+  frames = model.conditions(video).frames
+  assert frames.shape == (2, 2 * 2 * 2, 16)  # two frames of 8 x 8, a quarter a side
+  video[:, 2:] = 0
+  np.testing.assert_array_equal(model.conditions(video).frames, frames)
+
+
+def test_condition_vector_is_class_and_flattened_actions():
+  model = _model(classes=3, actions=8)
+  actions = np.arange(16, dtype=np.float32).reshape([2, 4, 2])
+  expected = np.concatenate([np.eye(3)[[2, 0]], actions.reshape([2, 8])], axis=1)
+  for given in (actions, actions.reshape([2, 8])):
+    conditions = model.conditions(label=np.array([2, 0]), actions=given)
+    np.testing.assert_array_equal(conditions.vector, expected)
+    assert conditions.frames is None
+
+
+def test_transformer_block():
+  """Pre-norm, residual, x sigmoid(1.702 x); attention itself is tested by its own tests."""
+  rng = np.random.default_rng(2)
+  block = videogpt.TransformerBlock(
+      attention.CausalAttention((6,)), width=8, heads=2, feedforward=10, dropout=0.5, depth=1,
+      cross_attention=True, condition_size=5)
+  x, frames = (tf.constant(rng.normal(size=(2, n, 8)), tf.float32) for n in (6, 3))
+  conditions = videogpt.Conditions(frames, tf.constant(rng.normal(size=(2, 5)), tf.float32))
+  block(x, conditions)
+  for v in block.trainable_variables:
+    v.assign(rng.normal(size=v.shape, scale=0.5))
+
+  def norm(x, layer):
+    normalized = (x - x.mean(-1, keepdims=True)) / np.sqrt(x.var(-1, keepdims=True) + 1e-5)
+    affine = (conditions.vector.numpy() @ layer.condition_kernel.numpy())[:, None]
+    return normalized * (layer.gain + affine[..., :8]) + layer.bias + affine[..., 8:]
+
+  y = x.numpy()
+  y = y + block.attention(norm(y, block.norms[0])).numpy()
+  y = y + block.cross_attention(norm(y, block.norms[1]), frames).numpy()
+  h = norm(y, block.norms[2]) @ block.expand.kernel.numpy() + block.expand.bias.numpy()
+  h = h / (1 + np.exp(-1.702 * h))
+  y = y + h @ block.contract.kernel.numpy() + block.contract.bias.numpy()
+  np.testing.assert_allclose(block(x, conditions), y, rtol=1e-4, atol=1e-3)
+
+
+# --- sampling ---
+
+
+def _sampler(model, conditions=videogpt.Conditions(), clips=2, **kwargs):
+  """Codes as a function of an integer seed, compiled."""
+  sample = tf.function(lambda seed: model.sample_codes(clips, conditions, seed, **kwargs),
+                       jit_compile=True)
+  return lambda seed: sample(randomness.seed_of(seed)).numpy()
+
+
+@pytest.mark.parametrize('pattern, codebooks', [('full', 2), ('sparse', 1)])
+def test_samples(pattern, codebooks):
+  model = _model(pattern, codebooks, layers=1)
+  sample = _sampler(model)
+  codes = sample(1)
+  assert codes.shape == (2, 2, 4, 4, codebooks) and codes.dtype == np.int32
+  assert codes.min() >= 0 and codes.max() < 6
+  np.testing.assert_array_equal(sample(1), codes)
+  assert np.any(sample(2) != codes) and np.any(codes[0] != codes[1])
+  np.testing.assert_array_equal(_sampler(model, segments=1)(1), codes)
+
+
+@pytest.mark.parametrize('pattern, codebooks', [('full', 1), ('sparse', 2)])
+def test_top_1_is_the_most_likely_code_of_the_full_pass(pattern, codebooks):
+  model = _model(pattern, codebooks, conditioning_frames=2, classes=3, actions=8)
+  conditions = _conditions(model)
+  codes = _sampler(model, conditions, top_k=1, segments=2)(1)
+  greedy = np.argmax(model(codes, conditions), axis=-1)
+  np.testing.assert_array_equal(codes.reshape([2, -1]), greedy)
+  assert len(np.unique(codes)) > 1
+
+
+def test_samples_of_a_low_temperature_are_the_most_likely_codes():
+  model = _model(layers=1)
+  codes = _sampler(model, temperature=1e-4, segments=1)(1)
+  greedy = np.argmax(model(codes, videogpt.Conditions()), axis=-1)
+  np.testing.assert_array_equal(codes.reshape([2, -1]), greedy)
+
+
+def test_frequencies_of_samples_are_the_probabilities():
+  model = _model(layers=1)
+  codes = _sampler(model, clips=4000, segments=1)(1).reshape([4000, -1])
+  logits = model(_codes(model, clips=1), videogpt.Conditions())[0, 0]  # of the first code
+  probabilities = tf.nn.softmax(logits).numpy()
+  frequencies = np.bincount(codes[:, 0], minlength=6) / 4000
+  deviation = np.sqrt(probabilities * (1 - probabilities) / 4000)
+  assert (np.abs(frequencies - probabilities) < 4 * deviation).all()
+  assert probabilities.max() > 1.5 * probabilities.min()
+
+
+def _numpy_truncated(logits, top_k, top_p):
+  """Row by row, code by code: the logits that stay."""
+  out = np.full_like(logits, -1e30)
+  for row, kept in zip(logits, out):
+    order = np.argsort(-row, kind='stable')
+    allowed = [i for i in order if top_k is None or row[i] >= row[order[top_k - 1]]]
+    weights = np.exp(row[allowed] - row.max())
+    weights /= weights.sum()
+    total = 0.0
+    for i, weight in zip(allowed, weights):
+      if i == order[0] or top_p is None or total < top_p:
+        kept[i] = row[i]
+      total += weight
+  return out
+
+
+@pytest.mark.parametrize('top_p', [None, 0.0, 0.3, 0.9, 1.0])
+@pytest.mark.parametrize('top_k', [None, 1, 3, 10, 20])
+def test_truncated_logits(top_k, top_p):
+  logits = np.random.default_rng(3).normal(size=(50, 10), scale=2).astype(np.float32)
+  expected = _numpy_truncated(logits, None if top_k is None else min(top_k, 10), top_p)
+  np.testing.assert_array_equal(videogpt.truncate_logits(tf.constant(logits), top_k, top_p),
+                                expected)
+
+
+def test_equal_logits_stay_together():
+  logits = tf.constant([[1.0, 3.0, 2.0, 2.0, 0.0]])
+  kept = np.float32([[-1e30, 3.0, 2.0, 2.0, -1e30]])
+  np.testing.assert_array_equal(videogpt.truncate_logits(logits, top_k=2), kept)
+  np.testing.assert_array_equal(videogpt.truncate_logits(logits, top_p=0.6), kept)  # 0.52, 0.19
+  np.testing.assert_array_equal(videogpt.truncate_logits(tf.zeros([1, 5]), 1, 0.0), [[0.0] * 5])
+
+
+# --- training ---
+
+
+def test_dropout_is_a_function_of_the_seed():
+  model = _model(dropout=0.5)
+  codes, conditions = _codes(model), _conditions(model)
+  run = lambda number: model(
+      codes, conditions, None if number is None else randomness.seed_of(number)).numpy()
+  np.testing.assert_array_equal(run(None), run(None))
+  np.testing.assert_array_equal(run(1), run(1))
+  assert np.any(run(1) != run(2)) and np.any(run(1) != run(None))
+
+
+def test_every_dropout_has_a_mask_of_its_own():
+  """Two layers, three dropouts each: a seed that two of them share would repeat a mask."""
+  model = _model(dropout=0.5, conditioning_frames=1)
+  masks, dropout = [], randomness.dropout
+
+  def recorded(x, rate, seed):
+    masks.append(dropout(tf.ones_like(x), rate, seed).numpy())
+    return dropout(x, rate, seed)
+
+  with pytest.MonkeyPatch.context() as patch:
+    patch.setattr(randomness, 'dropout', recorded)
+    model(_codes(model), _conditions(model), randomness.seed_of(1))
+  assert len(masks) == 6 and len({mask.tobytes() for mask in masks}) == 6
+  for mask in masks:
+    np.testing.assert_allclose(np.mean(mask > 0), 0.5, atol=0.1)
+
+
+def test_the_vqvae_is_frozen():
+  model = _model(conditioning_frames=1, classes=3)
+  video = tf.constant(np.random.default_rng(0).uniform(-0.5, 0.5, (2,) + CLIP), tf.float32)
+  frozen = model.vqvae.variables
+  assert frozen and not {id(v) for v in frozen} & {id(v) for v in model.trainable_variables}
+  with tf.GradientTape() as tape:
+    logits = model(model.vqvae.codes(video), model.conditions(video, label=np.array([0, 1])))
+    loss = tf.reduce_mean(logits**2)
+  trained, untrained = tape.gradient(loss, [model.trainable_variables, frozen])
+  assert all(gradient is None for gradient in untrained)
+  for v, gradient in zip(model.trainable_variables, trained):
+    assert gradient is not None and np.any(gradient), v.name
+
+
+# --- parameters ---
+
+
+def _resnet_parameters(channels, width, units, blocks):
+  count, inputs = 27 * channels * width, width
+  for group, repeats in enumerate(blocks):
+    outputs = units if group == 3 else width * 2**group
+    for i in range(repeats):
+      changes = i == 0 and (inputs != outputs or group in (1, 2))
+      count += 27 * inputs * outputs + 27 * outputs**2 + 4 * outputs + changes * inputs * outputs
+      inputs = outputs
+  return count
+
+
+def _position_parameters(shape, width):
+  widths = [len(range(i, width, len(shape))) for i in range(len(shape))]
+  return sum(size * channels for size, channels in zip(shape, widths))
+
+
+def _prior_parameters(shape, layers, width, feedforward, codes, dim, codebooks=1, condition=0,
+                      frames_width=0):
+  """Of the transformer; `frames_width` are channels of the encoded frames, 0 for none."""
+  norm = 2 * width * (1 + condition)
+  block = 2 * norm + 4 * width**2 + width + (2 * width + 1) * feedforward + width
+  if frames_width:
+    block += norm + 2 * width**2 + 2 * frames_width * width + width
+  shape = shape + ((codebooks,) if codebooks > 1 else ())
+  ends = codebooks * dim * width + width + codebooks * width * codes
+  return ends + _position_parameters(shape, width) + layers * block + norm
+
+
+def _trained(model):
+  return sum(v.shape.num_elements() for v in model.trainable_variables)
+
+
+@BOTH_PATTERNS
+@ONE_AND_TWO_CODEBOOKS
+def test_parameters_without_conditions(pattern, codebooks):
+  assert _trained(_model(pattern, codebooks)) == _prior_parameters(
+      (2, 4, 4), layers=2, width=12, feedforward=20, codes=6, dim=4, codebooks=codebooks)
+
+
+def test_parameters_with_all_conditions():
+  model = _model(conditioning_frames=2, classes=3, actions=8)
+  assert _trained(model) == (
+      _prior_parameters((2, 4, 4), layers=2, width=12, feedforward=20, codes=6, dim=4,
+                        condition=11, frames_width=16) +
+      _resnet_parameters(1, width=8, units=16, blocks=(2, 2, 2, 2)) +
+      _position_parameters((2, 2, 2), 16))
+
+
+@pytest.mark.parametrize('actions, parameters', [
+    (0, 131_341_107), pytest.param(64, 134_552_371, marks=pytest.mark.slow)])
+def test_parameters_for_bair(actions, parameters):
+  pattern = functools.partial(attention.CausalAttention, query_chunk=8192)  # the smallest graph
+  with tf.Graph().as_default():  # variables of their shapes, no values
+    first_stage = vqvae.VQVAE(vector_quantizer.VectorQuantizer(), (2, 2, 2), residual_layers=0)
+    model = videogpt.VideoGPT(first_stage, videogpt.LatentTransformer(attention=pattern),
+                              resnet3d.ResNet3D(34), conditioning_frames=1, actions=actions)
+    model.build((None, 16, 64, 64, 3))
+  transformer = _prior_parameters((8, 32, 32), layers=16, width=512, feedforward=2048, codes=1024,
+                                  dim=256, condition=actions, frames_width=512)
+  assert _trained(model) == transformer + (
+      _resnet_parameters(3, width=64, units=512, blocks=(3, 4, 6, 3)) +
+      _position_parameters((1, 16, 16), 512))
+  assert _trained(model) == parameters
+
+
+# --- errors ---
+
+
+@pytest.mark.parametrize('conditions, missing', [
+    ({'conditioning_frames': 1}, 'video'), ({'classes': 3}, 'label'), ({'actions': 8}, 'actions')])
+def test_missing_conditions_are_errors(conditions, missing):
+  model = _model(layers=1, **conditions)
+  with pytest.raises(ValueError, match=f'conditioned on {missing}, and the batch has none'):
+    model.conditions()
+
+
+def test_another_number_of_actions_is_an_error():
+  with pytest.raises(ValueError, match='VideoGPT.actions = 8, and the clips have 12'):
+    _model(layers=1, actions=8).conditions(actions=tf.zeros([2, 4, 3]))
+
+
+@pytest.mark.parametrize('kwargs', [
+    {'conditioning_frames': 1}, {'frame_encoder': resnet3d.ResNet3D(18, 8, 4)}])
+def test_encoder_and_number_of_frames_go_together(kwargs):
+  with pytest.raises(ValueError, match='give both or neither'):
+    videogpt.VideoGPT(vqvae.VQVAE(vector_quantizer.VectorQuantizer()),
+                      videogpt.LatentTransformer(), **kwargs)
