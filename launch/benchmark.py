@@ -5,7 +5,9 @@
 Figures are of the precision that `auto` finds here, and under "float32" of that one.
 """
 
+import functools
 import json
+import os
 import statistics
 import time
 
@@ -87,6 +89,14 @@ def train_step(task, clips, batch, learning_rate=3e-4):
   return lambda: loop.train(1)['loss'].numpy()
 
 
+def sampler(model, batch):
+  """A function that samples codes without conditions, as `launch.sample` does."""
+  sample = tf.function(
+      functools.partial(model.sample_codes, batch, videogpt.Conditions(), _SEED),
+      autograph=False, jit_compile=True)
+  return lambda: sample().numpy()
+
+
 def videogpt_moving_mnist(batch, repeats, small):
   """Times both stages, with full attention, and for the prior with sparse attention as well."""
   clips = RandomClips(32 if small else 64)
@@ -106,9 +116,7 @@ def videogpt_moving_mnist(batch, repeats, small):
     prior = likelihood.VideoGPTTask(videogpt.VideoGPT(model, make_prior(small, pattern)), '')
     prior.build(shape)
     figures[f'prior_train_step{name}_s'] = seconds(train_step(prior, clips, batch), repeats)
-    sample = tf.function(
-        lambda: prior.model.sample_codes(batch, videogpt.Conditions(), _SEED), jit_compile=True)  # pylint: disable=cell-var-from-loop
-    figures[f'prior_sample{name}_s'] = seconds(lambda: sample().numpy(), max(1, repeats // 2))  # pylint: disable=cell-var-from-loop
+    figures[f'prior_sample{name}_s'] = seconds(sampler(prior.model, batch), max(1, repeats // 2))
   return figures
 
 
@@ -124,7 +132,7 @@ def main(argv):
       figures[precision] = videogpt_moving_mnist(values.batch, values.repeats, values.small)
   precision = next(iter(figures))
   print(json.dumps({'work': values.work, 'batch': values.batch, 'precision': precision,
-                    'processors': tf.config.threading.get_intra_op_parallelism_threads() or None,
+                    'processors': len(os.sched_getaffinity(0)),
                     **figures[precision], 'float32': figures['float32']}))
 
 

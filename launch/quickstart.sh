@@ -3,18 +3,24 @@
 # videos, and writes runs/quickstart/report.html. Run again, it goes on from where it was.
 #
 #   launch/quickstart.sh                  digits of scikit-learn: no download
-#   launch/quickstart.sh --digits=mnist   digits of MNIST, in runs/quickstart_mnist
+#   launch/quickstart.sh --digits=mnist   digits of MNIST, in runs/quickstart_mnist: downloads them, or
+#                                         reads mnist.npz in the folder that --manual_dir=... names
 #
 # Environment: see install.sh.
 set -euo pipefail
 
 root="$(cd -P -- "$(dirname -- "${BASH_SOURCE[0]}")/.." && pwd -P)"
-case "${1:---digits=optdigits}" in
-  --digits=optdigits) digits=optdigits run=runs/quickstart ;;
-  --digits=mnist) digits=mnist run=runs/quickstart_mnist ;;
-  *) echo "quickstart: unknown argument $1; there is --digits=optdigits and --digits=mnist" >&2
-     exit 2 ;;
-esac
+digits=optdigits run=runs/quickstart manual=()
+for argument in "$@"; do
+  case "$argument" in
+    --digits=optdigits) ;;
+    --digits=mnist) digits=mnist run=runs/quickstart_mnist ;;
+    --manual_dir=*) manual=(--manual_dir="$(realpath -- "${argument#*=}")") ;;
+    *) echo "quickstart: unknown argument $argument; there are --digits=optdigits," \
+           "--digits=mnist and --manual_dir=FOLDER" >&2
+       exit 2 ;;
+  esac
+done
 
 "$root/launch/install.sh"
 venv="${TF_VIDEOGEN_VENV:-$root/.venv}"
@@ -28,7 +34,7 @@ dataset="moving_mnist_clips/${digits}_small"
 common=(--data_dir=runs/data --gin_param="DATASET='$dataset'")
 
 say 'preparing Moving MNIST: one digit, 32 x 32 pixels'
-program prepare --dataset="$dataset" --data_dir=runs/data
+program prepare --dataset="$dataset" --data_dir=runs/data "${manual[@]}"
 
 say 'training the VQ-VAE, which turns a clip into 64 codes'
 program train --gin_file=videogpt/moving_mnist_vqvae_quickstart.gin --model_dir="$run/vqvae" \

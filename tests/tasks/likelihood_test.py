@@ -1,4 +1,4 @@
-"""The tasks of VideoGPT: uint8 and back, metrics against NumPy, batches that are learned by heart."""
+"""The tasks of VideoGPT: uint8 and back, metrics against NumPy, batches learned by heart."""
 import numpy as np
 import pytest
 import tensorflow as tf
@@ -261,7 +261,8 @@ def test_loss_of_a_prior_is_its_metric_without_dropout():
 
 
 @pytest.mark.parametrize('conditions', [
-    {}, {'classes': 3, 'actions': 8}, {'conditioning_frames': 1}], ids=lambda c: '+'.join(c) or 'no')
+    {}, {'classes': 3, 'actions': 8}, {'conditioning_frames': 1}],
+    ids=lambda conditions: '+'.join(conditions) or 'no')
 def test_a_prior_learns_one_batch(conditions):
   task, batch = _prior_task(dropout=0.0, **conditions), _batch(clips=2)
   codes = task.model.vqvae.codes(likelihood.to_float(batch['video']))

@@ -1,0 +1,22 @@
+"""The benchmark runs, in tiny, and prints one line of JSON."""
+import json
+
+from absl.testing import flagsaver
+import pytest
+import tensorflow as tf
+
+from tf_videogen.launch import benchmark
+
+
+@pytest.mark.slow
+def test_prints_one_line(capsys):
+  policy = tf.keras.mixed_precision.global_policy()
+  with flagsaver.flagsaver():
+    benchmark.flags.FLAGS(['benchmark', '--small', '--repeats=1', '--batch=2'])
+    benchmark.main([])
+  tf.keras.mixed_precision.set_global_policy(policy)
+  line, = capsys.readouterr().out.strip().splitlines()
+  figures = json.loads(line)
+  names = ['vqvae_train_step_s', 'vqvae_encode_s', 'prior_train_step_s', 'prior_sample_s']
+  assert figures['batch'] == 2 and all(figures[name] > 0 for name in names)
+  assert all(figures['float32'][name] > 0 for name in names)
