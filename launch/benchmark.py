@@ -34,8 +34,6 @@ flags.DEFINE_integer('repeats', 7, 'Measurements, of which the median is printed
 flags.DEFINE_bool('small', False, 'Tiny models, to see that it runs.')
 shared_flags.declare('strategy', 'tpu')
 
-_SEED = tf.constant([0, 0])
-
 
 class RandomClips(clip_source.ClipSource):
   """Noise in the shape of Moving MNIST: nothing is read, so that only computing is timed."""
@@ -49,7 +47,7 @@ class RandomClips(clip_source.ClipSource):
 
   def training(self, batch_size, seed, start_step=0):
     del seed, start_step
-    video = tf.cast(randomness.uniform((batch_size,) + self.shape, _SEED) * 255.0, tf.uint8)
+    video = tf.cast(randomness.uniform((batch_size,) + self.shape, randomness.seed_of(0)) * 255.0, tf.uint8)
     return tf.data.Dataset.from_tensors({'video': video}).repeat()
 
 
@@ -92,7 +90,8 @@ def train_step(task, clips, batch, learning_rate=3e-4):
 def sampler(model, batch):
   """A function that samples codes without conditions, as `launch.sample` does."""
   sample = tf.function(
-      functools.partial(model.sample_codes, batch, videogpt.Conditions(), _SEED),
+      functools.partial(model.sample_codes, batch, videogpt.Conditions(),
+                        randomness.seed_of(0)),
       autograph=False, jit_compile=True)
   return lambda: sample().numpy()
 
@@ -132,7 +131,7 @@ def main(argv):
       figures[precision] = videogpt_moving_mnist(values.batch, values.repeats, values.small)
   precision = next(iter(figures))
   print(json.dumps({'work': values.work, 'batch': values.batch, 'precision': precision,
-                    'processors': len(os.sched_getaffinity(0)),
+                    'processors': os.cpu_count(),
                     **figures[precision], 'float32': figures['float32']}))
 
 

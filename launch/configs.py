@@ -16,6 +16,7 @@ import tensorflow as tf
 
 import tf_videogen
 from tf_videogen import checkpoints
+from tf_videogen import files
 from tf_videogen.launch import shared_flags
 
 FLAGS = ('gin_file', 'gin_param', 'model_dir', 'data_dir', 'strategy', 'tpu')  # what this reads
@@ -27,7 +28,7 @@ CONFIG = 'config.gin'
 _MAY_DIFFER = re.compile(
     r'^(experiment\.(train|evaluate|evaluate_continuously|sample)\.|'
     r'experiment\.Experiment\.(train_steps|splits|evaluation_limit)$|'
-    r'.*\.data_dir$)')
+    r'.*\.(data_dir|vqvae_dir)$|clips\.FileClips\.\w+_path$)')
 
 shared_flags.declare(*FLAGS)
 
@@ -43,18 +44,13 @@ def find(name):
   raise FileNotFoundError(f'no config {name}; {hint}')
 
 
-def _read(path):
-  with tf.io.gfile.GFile(path) as f:
-    return f.read()
-
-
 def _imports_and_macros(path, seen):
   """Import lines and macro names of a file and of all that it includes."""
   imports, macros = [], set()
   if path in seen:
     return imports, macros
   seen.add(path)
-  for line in _read(path).splitlines():
+  for line in files.read(path).splitlines():
     included = re.match(r"include\s+['\"](.+)['\"]", line)
     if included:
       more_imports, more_macros = _imports_and_macros(find(included.group(1)), seen)
@@ -91,11 +87,11 @@ def _check_required():
       raise ValueError(f'the config wants {name}: add --gin_param="{name}=\'...\'"')
 
 
-def parse(files, params, data_dir=None):
+def parse(names, params, data_dir=None):
   """Reads configs and bindings into gin.
 
   Args:
-    files: names of config files.
+    names: of config files.
     params: bindings 'NAME=VALUE', later than the files.
     data_dir: binds the data sets' folder, if given.
 
@@ -105,7 +101,7 @@ def parse(files, params, data_dir=None):
   """
   gin.clear_config()
   gin.add_config_file_search_path(str(GIN_DIR))
-  paths, seen, imports, macros = [find(name) for name in files], set(), [], set()
+  paths, seen, imports, macros = [find(name) for name in names], set(), [], set()
   for path in paths:
     more_imports, more_macros = _imports_and_macros(path, seen)
     imports, macros = imports + more_imports, macros | more_macros
@@ -130,16 +126,16 @@ def parse(files, params, data_dir=None):
 def parse_flags():
   """Reads --gin_file and --gin_param; without --gin_file, the model directory's own config."""
   values = flags.FLAGS
-  files = values.gin_file
+  names = values.gin_file
   if not values.model_dir:
     raise ValueError('--model_dir is missing: name the folder of the run')
-  if not files:
+  if not names:
     path = os.path.join(values.model_dir, CONFIG)
     if not tf.io.gfile.exists(path):
       raise FileNotFoundError(f'--gin_file is missing, and {values.model_dir} has no {CONFIG} to '
                               'take its place')
-    files = [path]
-  parse(files, values.gin_param, values.data_dir)
+    names = [path]
+  parse(names, values.gin_param, values.data_dir)
 
 
 def configured(function):
@@ -177,7 +173,7 @@ def keep(model_dir):
   """
   path, now = os.path.join(model_dir, CONFIG), gin.config_str(max_line_length=100000)
   if tf.io.gfile.exists(path) and checkpoints.paths(model_dir):
-    old, new = _bindings(_read(path)), _bindings(now)
+    old, new = _bindings(files.read(path)), _bindings(now)
     differing = [name for name in sorted(set(old) | set(new))
                  if old.get(name) != new.get(name) and not _MAY_DIFFER.match(name)]
     if differing:
@@ -185,16 +181,9 @@ def keep(model_dir):
                         for name in differing[:3])
       raise ValueError(f'{model_dir} is the directory of another config ({shown}); use another '
                        '--model_dir, or that config')
-  _write(path, now)
+  files.write(path, now)
 
 
 def keep_operative(model_dir):
   """Writes what was really used, defaults included; to be called after the first step."""
-  _write(os.path.join(model_dir, 'operative_config.gin'), gin.operative_config_str())
-
-
-def _write(path, text):
-  tf.io.gfile.makedirs(os.path.dirname(path))
-  with tf.io.gfile.GFile(path + '.part', 'w') as f:
-    f.write(text)
-  tf.io.gfile.rename(path + '.part', path, overwrite=True)
+  files.write(os.path.join(model_dir, 'operative_config.gin'), gin.operative_config_str())

@@ -1,7 +1,7 @@
 #!/usr/bin/env bash
 # Installs tf_videogen, editable, with exactly the packages of constraints.txt into .venv, a virtual
 # environment in the root of the checkout. Run again, it returns at once unless setup.py or
-# constraints.txt have changed. Needs Python 3.11 or 3.10 and nothing else.
+# constraints.txt have changed. Needs Python 3.11 or 3.10 and a network.
 #
 #   launch/install.sh
 #

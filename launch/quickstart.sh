@@ -15,7 +15,7 @@ for argument in "$@"; do
   case "$argument" in
     --digits=optdigits) ;;
     --digits=mnist) digits=mnist run=runs/quickstart_mnist ;;
-    --manual_dir=*) manual=(--manual_dir="$(realpath -- "${argument#*=}")") ;;
+    --manual_dir=*) manual=(--manual_dir="$(cd -- "${argument#*=}" && pwd -P)") ;;
     *) echo "quickstart: unknown argument $argument; there are --digits=optdigits," \
            "--digits=mnist and --manual_dir=FOLDER" >&2
        exit 2 ;;
@@ -34,7 +34,7 @@ dataset="moving_mnist_clips/${digits}_small"
 common=(--data_dir=runs/data --gin_param="DATASET='$dataset'")
 
 say 'preparing Moving MNIST: one digit, 32 x 32 pixels'
-program prepare --dataset="$dataset" --data_dir=runs/data "${manual[@]}"
+program prepare --dataset="$dataset" --data_dir=runs/data ${manual[@]+"${manual[@]}"}
 
 say 'training the VQ-VAE, which turns a clip into 64 codes'
 program train --gin_file=videogpt/moving_mnist_vqvae_quickstart.gin --model_dir="$run/vqvae" \

@@ -34,8 +34,8 @@ shared_flags.declare(*configs.FLAGS)
 
 def write(videos, directory, fps):
   """Writes what `experiment.sample` returns: all together, and every sample alone."""
-  tf.io.gfile.makedirs(directory)
-  video_io.write_npz(os.path.join(directory, 'samples.npz'), {**videos, 'fps': fps})
+  for path in tf.io.gfile.glob(os.path.join(directory, 'sample*')):
+    tf.io.gfile.remove(path)  # of an earlier, perhaps larger sample
   given = int(videos.get('conditioning_frames', 0))
   shown = videos['samples']
   if given:
@@ -47,6 +47,8 @@ def write(videos, directory, fps):
     video_io.write_gif(path + '.gif', video, fps)
     video_io.write_mp4(path + '.mp4', video, fps)
     video_io.write_png_strip(path + '.png', video)
+  # Last: where it is, everything is.
+  video_io.write_npz(os.path.join(directory, 'samples.npz'), {**videos, 'fps': fps})
 
 
 def main(argv):

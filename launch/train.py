@@ -2,7 +2,7 @@
 
   python -m launch.train --gin_file=videogpt/moving_mnist_vqvae.gin --model_dir=runs/vqvae
 
-SIGTERM saves and exits with 143; the same command then goes on.
+SIGTERM and Ctrl-C save and exit with 143; the same command then goes on.
 """
 
 import sys
@@ -13,6 +13,7 @@ from tf_videogen import experiment
 from tf_videogen.launch import configs
 from tf_videogen.launch import program
 from tf_videogen.launch import shared_flags
+from tf_videogen.training import preemption
 from tf_videogen.training import strategies
 
 flags.DEFINE_enum(
@@ -20,6 +21,8 @@ flags.DEFINE_enum(
     ['train', 'evaluate', 'train_and_evaluate', 'evaluate_continuously'],
     'What to do; evaluate_continuously follows another process that trains.')
 shared_flags.declare(*configs.FLAGS)
+
+_STOPPED = 143  # the exit status of a process that SIGTERM ended
 
 
 def _train(config, model_dir, strategy, evaluate_too):
@@ -32,7 +35,7 @@ def _train(config, model_dir, strategy, evaluate_too):
   complete = configs.configured(experiment.train)(
       config, model_dir, strategy, evaluate_too=evaluate_too, actions=(keep_operative,))
   if not complete:
-    sys.exit(143)
+    sys.exit(_STOPPED)
 
 
 def main(argv):
@@ -48,7 +51,11 @@ def main(argv):
     return
   function = {'evaluate': experiment.evaluate,
               'evaluate_continuously': experiment.evaluate_continuously}[mode]
-  program.print_results(configs.configured(function)(config, model_dir, strategy) or {})
+  try:
+    output = configs.configured(function)(config, model_dir, strategy)
+  except preemption.Stopped:
+    sys.exit(_STOPPED)
+  program.print_results(output or {})
 
 
 if __name__ == '__main__':

@@ -17,6 +17,7 @@ import tensorflow as tf
 import tqdm
 
 from tf_videogen import checkpoints
+from tf_videogen import files
 from tf_videogen.data import video_io
 from tf_videogen.layers import randomness
 from tf_videogen.reporting import results
@@ -239,25 +240,29 @@ def evaluate_continuously(experiment, model_dir, strategy, timeout=3600, poll_se
 
   Returns:
     The last evaluation, {'<split>/<metric>': value}; None if there was none.
+
+  Raises:
+    preemption.Stopped: at SIGTERM.
   """
   built = build(experiment, strategy, experiment.clips.example_spec())
   output, last_news = None, time.time()
   with strategy.scope(), preemption.StopRequest() as stop:
-    evaluator = _evaluator(experiment, built)
-    while time.time() - last_news < timeout and not stop.requested:
+    evaluator = _evaluator(experiment, built, stop.check)
+    while time.time() - last_news < timeout:
       evaluated = {row.step for row in results.read_results(model_dir)}
-      found = checkpoints.paths(model_dir)
-      for path in reversed(found):  # the oldest first
+      for path in reversed(checkpoints.paths(model_dir)):  # the oldest first
         step = checkpoints.step_of(path)
         if step not in evaluated and checkpoints.restore(built.checkpoint, path):
           output = evaluator.evaluate(None)
           _append_results(model_dir, step, output)
+          evaluated.add(step)
           last_news = time.time()
-      if found and checkpoints.step_of(found[0]) >= experiment.train_steps:
+      if evaluated and max(evaluated) >= experiment.train_steps:
         return output
-      time.sleep(poll_seconds)
-  if not stop.requested:
-    logging.warning('no new checkpoint in %s for %d s, giving up', model_dir, timeout)
+      for _ in range(poll_seconds):
+        stop.check()
+        time.sleep(1)
+  logging.warning('no new checkpoint in %s for %d s, giving up', model_dir, timeout)
   return output
 
 
@@ -280,7 +285,7 @@ def sample(experiment, model_dir, strategy, num_samples=16, seed=0, split=None, 
     dict of 'samples', uint8 [num_samples, T, H, W, C]; and, where the model is conditional, 'data',
     the clips that the conditions are from, and the scalar 'conditioning_frames'.
   """
-  spec = _saved_spec(model_dir)
+  spec, batch_size = _saved_spec(model_dir), min(batch_size, num_samples)
   built = build(experiment, strategy, spec)
   if not hasattr(built.task, 'sample'):
     raise ValueError(f'{type(built.task).__name__} has nothing to sample from; '
@@ -313,11 +318,7 @@ def sample(experiment, model_dir, strategy, num_samples=16, seed=0, split=None, 
 def _save_spec(spec, model_dir):
   """Writes the shapes of an example into the model directory, so that sampling needs no data."""
   readable = {name: {'shape': list(s.shape), 'dtype': s.dtype.name} for name, s in spec.items()}
-  tf.io.gfile.makedirs(model_dir)
-  path = os.path.join(model_dir, _SPEC_FILE)
-  with tf.io.gfile.GFile(path + '.part', 'w') as f:
-    f.write(json.dumps(readable, indent=1))
-  tf.io.gfile.rename(path + '.part', path, overwrite=True)
+  files.write(os.path.join(model_dir, _SPEC_FILE), json.dumps(readable, indent=1))
 
 
 def _saved_spec(model_dir):
@@ -325,8 +326,8 @@ def _saved_spec(model_dir):
   if not tf.io.gfile.exists(path):
     raise FileNotFoundError(f'{model_dir} is not a model directory (it has no {_SPEC_FILE}); '
                             'train into it first')
-  with tf.io.gfile.GFile(path) as f:
-    return {name: tf.TensorSpec(s['shape'], s['dtype']) for name, s in json.load(f).items()}
+  return {name: tf.TensorSpec(s['shape'], s['dtype'])
+          for name, s in json.loads(files.read(path)).items()}
 
 
 def _evaluator(experiment, built, after_batch=lambda: None):
@@ -360,7 +361,6 @@ def _write_previews(experiment, built, model_dir, count):
   videos = {name: np.asarray(video) for name, video in
             built.task.previews(batch, randomness.seed_of(experiment.seed)).items()}
   directory = os.path.join(model_dir, 'previews')
-  tf.io.gfile.makedirs(directory)
   given = {'conditioning_frames': np.int32(getattr(built.task, 'conditioning_frames', 0))}
   video_io.write_npz(os.path.join(directory, f'{split}.npz'), {**videos, **given})
   for name, video in videos.items():

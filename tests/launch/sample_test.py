@@ -57,7 +57,8 @@ def test_write(tmp_path, conditioning_frames):
 
 def test_from_training_to_samples(tiny_files, tmp_path, monkeypatch, capsys):
   function = tf.function  # XLA needs ten seconds for a sampler, however small
-  monkeypatch.setattr(tf, 'function', lambda f, jit_compile=None: function(f))
+  monkeypatch.setattr(
+      tf, 'function', lambda f, jit_compile=None, **kwargs: function(f, **kwargs))
   vqvae_dir, prior_dir, output = tmp_path / 'vqvae', tmp_path / 'prior', tmp_path / 'output'
   few = ['--gin_param=TRAIN_STEPS = 2', '--mode=train']
   assert _run(train.main, f'--gin_file={tiny_files.vqvae_gin}', f'--model_dir={vqvae_dir}',

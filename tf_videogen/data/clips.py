@@ -147,7 +147,10 @@ class PreparedClips(clip_source.ClipSource):
     if 'label' in spec:
       example['label'] = tf.cast(stored[self.label_feature], tf.int32)
     if 'actions' in spec:
-      actions = tf.cast(tf.gather(stored[self.actions_feature], window), tf.float32)
+      actions = stored[self.actions_feature]
+      # Between T frames there may be T - 1 actions: the last frame then has the one before.
+      actions = tf.gather(actions, tf.minimum(window, tf.shape(actions)[0] - 1))
+      actions = tf.cast(actions, tf.float32)
       example['actions'] = tf.ensure_shape(actions, spec['actions'].shape)
     return example
 

@@ -13,6 +13,8 @@ from PIL import Image
 from PIL import ImageSequence
 import tensorflow as tf
 
+from tf_videogen import files
+
 _GREY_PALETTE = np.repeat(np.arange(256, dtype=np.uint8), 3).tobytes()  # R, G, B of 0, of 1, ...
 
 
@@ -27,7 +29,7 @@ def write_gif(path, video, fps=8):
     video: uint8 [T, H, W, C].
     fps: float, frames per second.
   """
-  _write(path, gif_bytes(video, fps))
+  files.write(path, gif_bytes(video, fps))
 
 
 def gif_bytes(video, fps=8):
@@ -85,7 +87,7 @@ def write_mp4(path, video, fps=8, crf=17):
       frame = av.VideoFrame.from_ndarray(np.ascontiguousarray(frame), format='rgb24')
       container.mux(stream.encode(frame))
     container.mux(stream.encode())
-  _write(path, buffer.getvalue())
+  files.write(path, buffer.getvalue())
 
 
 def write_png_strip(path, video, padding=1):
@@ -102,7 +104,7 @@ def write_png_strip(path, video, padding=1):
   image = grid(frames, columns=videos.shape[1], padding=padding)[0]
   buffer = io.BytesIO()
   Image.fromarray(image[..., 0] if image.shape[-1] == 1 else image).save(buffer, 'PNG')
-  _write(path, buffer.getvalue())
+  files.write(path, buffer.getvalue())
 
 
 def write_npz(path, arrays):
@@ -117,7 +119,7 @@ def write_npz(path, arrays):
       _check(array, 5)
   buffer = io.BytesIO()
   np.savez_compressed(buffer, **arrays)
-  _write(path, buffer.getvalue())
+  files.write(path, buffer.getvalue())
 
 
 def read_video(path, channels=3):
@@ -250,10 +252,3 @@ def _check(video, *ranks):
 def _check_fps(fps):
   if not fps > 0:
     raise ValueError(f'fps must be above 0, got {fps}')
-
-
-def _write(path, content):
-  """Replaces a file in one step: no reader, and no crash, sees half of it."""
-  with tf.io.gfile.GFile(path + '.part', 'wb') as file:
-    file.write(content)
-  tf.io.gfile.rename(path + '.part', path, overwrite=True)

@@ -227,7 +227,8 @@ class VideoGPT(tf.keras.Model):
       ResNet3D, or None.
     conditioning_frames: how many first frames are given, 0 for none.
     classes: number of classes that a clip's label is one of, 0 for none.
-    actions: numbers in a clip's flattened actions, 0 for none (BAIR: 16 frames x 4 = 64).
+    actions: numbers in a clip's flattened actions, 0 for none (BAIR: 16 frames x 4 = 64; ViZDoom:
+      15 x 4 = 60, one action between two frames each).
   """
 
   def __init__(self, vqvae, prior, frame_encoder=None, conditioning_frames=0, classes=0, actions=0,
@@ -287,13 +288,17 @@ class VideoGPT(tf.keras.Model):
     if self.classes:
       parts.append(tf.one_hot(label, self.classes))
     if self.actions:
-      actions = tf.cast(actions, tf.float32)
-      flat = tf.reshape(actions, [-1, actions.shape[1:].num_elements()])  # [B, T, A] -> [B, T * A]
-      if flat.shape[1] != self.actions:
-        raise ValueError(f'VideoGPT.actions = {self.actions}, and the clips have '
-                         f'{flat.shape[1]} numbers of actions')
-      parts.append(flat)
+      parts.append(self._flat_actions(tf.cast(actions, tf.float32)))
     return Conditions(frames, tf.concat(parts, axis=1) if parts else None)
+
+  def _flat_actions(self, actions):
+    """[B, T, A] or [B, actions] -> [B, actions]; the last frame's action may be left out."""
+    size = actions.shape[1:].num_elements()
+    frames, per_frame = actions.shape[1], size // actions.shape[1]
+    if self.actions not in (size, size - per_frame):
+      raise ValueError(f'VideoGPT.actions = {self.actions}, and the clips have actions of {frames} x '
+                       f'{per_frame} numbers')
+    return tf.reshape(actions, [-1, size])[:, :self.actions]  # [B, T, A] -> [B, T * A]
 
   def call(self, codes, conditions, seed=None):
     """Codes int32 [B, t, h, w, C] -> float32 logits [B, N, K]; `seed` turns dropout on."""

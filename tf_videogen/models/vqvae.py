@@ -10,9 +10,8 @@ Figure 3's attention residual block is read as: norm, ReLU, 3x3x3 to the residua
 (two heads); added to the block's input.
 
 Where the public code differs from the paper, the paper's value is the default and the code's is an
-option: layer norm (code: batch norm, `norm=@tf.keras.layers.BatchNormalization` with
-`synchronized = True`), 128 residual units (code: half the hidden units), encoder kernel 3
-(code: 4). The position embedding, shared by all axial attention layers of encoder and decoder, is
+option: layer norm (code: batch norm, `norm=@batch_norm.SyncBatchNorm`), 128 residual units (code:
+half the hidden units), encoder kernel 3 (code: 4). The position embedding, shared by all axial attention layers of encoder and decoder, is
 added to what each of them reads.
 
 Where the factors differ, the decoder takes the encoder's strides in reverse, which halves its work
@@ -120,6 +119,11 @@ class VQVAE(tf.keras.Model):
         aggregation=tf.VariableAggregation.ONLY_FIRST_REPLICA)
     position = (
         positions.SpatioTemporalEmbedding(latent_shape, self.hidden) if self.attention else None)
+    # No other variable tells factors apart: with it, codes of another model are not taken for these.
+    self.stored_downsampling = self.add_weight(
+        name='downsampling', shape=[3], dtype=tf.int32, trainable=False,
+        initializer=lambda shape, dtype: tf.constant(self.downsampling, dtype),
+        aggregation=tf.VariableAggregation.ONLY_FIRST_REPLICA)
     strides = _halvings(self.downsampling)
     self.encoder = self._encoder(strides, position)
     self.to_latents = tf.keras.layers.Conv3D(

@@ -17,9 +17,10 @@ import hashlib
 import io
 import os
 import typing
-import uuid
 
 import tensorflow as tf
+
+from tf_videogen import files
 
 RESULTS_FILE = 'results.csv'
 TRAINING_FILE = 'training.csv'
@@ -155,16 +156,7 @@ def _write_csv(path, rows):
   """Replaces the file by `rows` of text, in one step."""
   text = io.StringIO()
   csv.writer(text, lineterminator='\n').writerows(rows)
-  tf.io.gfile.makedirs(os.path.dirname(path))
-  temporary = f'{path}.{uuid.uuid4().hex[:8]}.tmp'
-  try:
-    with tf.io.gfile.GFile(temporary, 'w') as f:
-      f.write(text.getvalue())
-    tf.io.gfile.rename(temporary, path, overwrite=True)
-  except BaseException:
-    if tf.io.gfile.exists(temporary):
-      tf.io.gfile.remove(temporary)
-    raise
+  files.write(path, text.getvalue())
 
 
 def _text(value):

@@ -167,7 +167,12 @@ class VideoGPTTask:
   def initialize(self, clips):
     """Loads the trained VQ-VAE."""
     del clips
-    checkpoints.load_part(self.vqvae_dir, 'the VQ-VAE', model=self.model.vqvae)
+    vqvae = self.model.vqvae
+    checkpoints.load_part(self.vqvae_dir, 'the VQ-VAE', model=vqvae)
+    trained = tuple(vqvae.stored_downsampling.numpy())
+    if trained != vqvae.downsampling:
+      raise ValueError(f'the VQ-VAE in {self.vqvae_dir} has downsampling {trained}, this config '
+                       f'{vqvae.downsampling}; use the config that trained it, or another VQ-VAE')
 
   def _conditions(self, batch):
     video = to_float(batch['video'])

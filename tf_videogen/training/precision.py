@@ -1,6 +1,8 @@
 """Which numbers to compute in: float32, or mixed_bfloat16 where the machine has units for it."""
 import tensorflow as tf
 
+from tf_videogen.training import strategies
+
 PRECISIONS = ('auto', 'float32', 'mixed_bfloat16')
 
 
@@ -13,14 +15,27 @@ def _processor_has_bfloat16():
   return 'avx512_bf16' in flags or 'amx_bf16' in flags
 
 
+def _gpus_have_bfloat16():
+  """Whether all have: NVIDIA's from Ampere on, compute capability 8.0."""
+  details = [tf.config.experimental.get_device_details(gpu)
+             for gpu in tf.config.list_physical_devices('GPU')]
+  return all(gpu.get('compute_capability', (0, 0)) >= (8, 0) for gpu in details)
+
+
 def resolve(precision, strategy):
-  """'auto' -> 'mixed_bfloat16' on TPUs and on AVX512-BF16 or AMX processors, else 'float32'."""
+  """'auto' -> 'mixed_bfloat16' where the devices have units for it, else 'float32'.
+
+  They are TPUs, GPUs from Ampere on, and processors with AVX512-BF16 or AMX.
+  """
   if precision not in PRECISIONS:
     raise ValueError(f'unknown precision {precision!r}; there are: {", ".join(PRECISIONS)}')
   if precision != 'auto':
     return precision
-  on_tpu = isinstance(strategy, tf.distribute.TPUStrategy)
-  return 'mixed_bfloat16' if on_tpu or _processor_has_bfloat16() else 'float32'
+  if isinstance(strategy, tf.distribute.TPUStrategy):
+    return 'mixed_bfloat16'
+  has_units = _gpus_have_bfloat16 if strategies.on_accelerators(strategy) else (
+      _processor_has_bfloat16)
+  return 'mixed_bfloat16' if has_units() else 'float32'
 
 
 def use(precision, strategy):

@@ -1,4 +1,4 @@
-"""SIGTERM, as preempted machines and job managers send it.
+"""SIGTERM, as preempted machines and job managers send it, and Ctrl-C.
 
 Training finishes the step, saves and exits; the same command goes on.
 """
@@ -10,7 +10,9 @@ class Stopped(Exception):
 
 
 class StopRequest:
-  """Within the context, SIGTERM sets `requested` instead of ending the process.
+  """Within the context, SIGTERM and Ctrl-C set `requested` instead of ending the process.
+
+  A second Ctrl-C ends it.
 
   Enter it after the strategy is made: MultiWorkerMirroredStrategy replaces handlers that were
   installed before.
@@ -20,14 +22,18 @@ class StopRequest:
     self.requested = False
 
   def __enter__(self):
-    self._previous = signal.signal(signal.SIGTERM, self._request)
+    self._previous = {number: signal.signal(number, self._request)
+                      for number in (signal.SIGTERM, signal.SIGINT)}
     return self
 
   def __exit__(self, *_):
-    signal.signal(signal.SIGTERM, self._previous)
+    for number, handler in self._previous.items():
+      signal.signal(number, handler)
 
-  def _request(self, *_):
+  def _request(self, number, _):
     self.requested = True
+    if number == signal.SIGINT:
+      signal.signal(number, self._previous[number])
 
   def check(self):
     """Raises Stopped if a stop was requested."""

@@ -6,10 +6,14 @@ import tensorflow as tf
 STRATEGIES = ('auto', 'cpu', 'mirrored', 'multi_worker', 'tpu')
 
 
+def _has_tpu():
+  return os.path.exists('/dev/accel0') or os.path.exists('/dev/vfio/0')
+
+
 def _tpu(tpu):
   no_tpu = (f'no TPU {tpu!r} could be reached: on a TPU VM use --tpu=local, for a pod its name; '
             'elsewhere --strategy=auto takes what the machine has')
-  if tpu == 'local' and not (os.path.exists('/dev/accel0') or os.path.exists('/dev/vfio/0')):
+  if tpu == 'local' and not _has_tpu():
     raise ValueError(no_tpu)
   try:
     resolver = tf.distribute.cluster_resolver.TPUClusterResolver(tpu)
@@ -32,7 +36,7 @@ def _cpu():
 
 
 def _auto(tpu):
-  if os.path.exists('/dev/accel0'):
+  if tpu != 'local' or _has_tpu():
     return _tpu(tpu)
   return _mirrored() if tf.config.list_logical_devices('GPU') else _cpu()
 

@@ -1,0 +1,31 @@
+"""Writing files so that neither a reader nor a crash ever sees half of one."""
+
+import os
+import uuid
+
+import tensorflow as tf
+
+
+def write(path, content):
+  """Replaces a file in one step; its folder is made if it isn't there.
+
+  Args:
+    path: str, local or remote (gs://).
+    content: str or bytes.
+  """
+  tf.io.gfile.makedirs(os.path.dirname(path))
+  temporary = f'{path}.{uuid.uuid4().hex[:8]}.tmp'
+  try:
+    with tf.io.gfile.GFile(temporary, 'wb' if isinstance(content, bytes) else 'w') as f:
+      f.write(content)
+    tf.io.gfile.rename(temporary, path, overwrite=True)
+  except BaseException:
+    if tf.io.gfile.exists(temporary):
+      tf.io.gfile.remove(temporary)
+    raise
+
+
+def read(path):
+  """The text of a file."""
+  with tf.io.gfile.GFile(path) as f:
+    return f.read()
