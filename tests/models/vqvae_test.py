@@ -12,6 +12,12 @@ from tf_videogen.models import vqvae
 SEED = randomness.seed_of(5)
 
 
+@pytest.fixture(autouse=True)
+def same_initial_values():
+  """What a test finds, it finds every time, alone or after others."""
+  tf.keras.utils.set_random_seed(0)
+
+
 def _model(downsampling=(2, 2, 2), codebooks=1, hidden=8, attention=True, **kwargs):
   quantizer = vector_quantizer.VectorQuantizer(codes=16, dim=4, codebooks=codebooks)
   kwargs = {'residual_units': 6, 'residual_layers': 2, **kwargs}
@@ -104,8 +110,8 @@ def _expected_parameters(clip, downsampling, hidden, units, layers, attention, l
 
 
 def _state(codes, dim, codebooks=1):
-  """Numbers that are not trained: codebook and sums, counts, two flags."""
-  return codebooks * codes * (2 * dim + 1) + 2
+  """Numbers that are not trained: codebook, sums, counts; a flag, a variance, three factors."""
+  return codebooks * codes * (2 * dim + 1) + 1 + 1 + 3
 
 
 @pytest.mark.parametrize('attention', [False, True])
@@ -146,8 +152,9 @@ def test_all_blocks_share_one_position_embedding():
   blocks = [layer for layer in model.encoder + model.decoder
             if isinstance(layer, vqvae.AttentionResidualBlock)]
   assert len(blocks) == 4 and len({id(block.position) for block in blocks}) == 1
-  tables = [v for v in model.trainable_variables if v.shape.rank == 2 and 'axis_' in v.name]
+  tables = blocks[0].position.tables
   assert [table.shape for table in tables] == [(2, 3), (4, 3), (4, 2)]
+  assert {id(table) for table in tables} <= {id(v) for v in model.trainable_variables}
   assert len(model.trainable_variables) == len({id(v) for v in model.trainable_variables})
 
 
