@@ -47,7 +47,8 @@ class RandomClips(clip_source.ClipSource):
 
   def training(self, batch_size, seed, start_step=0):
     del seed, start_step
-    video = tf.cast(randomness.uniform((batch_size,) + self.shape, randomness.seed_of(0)) * 255.0, tf.uint8)
+    noise = randomness.uniform((batch_size,) + self.shape, randomness.seed_of(0))
+    video = tf.cast(noise * 255.0, tf.uint8)
     return tf.data.Dataset.from_tensors({'video': video}).repeat()
 
 

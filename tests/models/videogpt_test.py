@@ -370,9 +370,10 @@ def test_missing_conditions_are_errors(conditions, missing):
     model.conditions()
 
 
-def test_another_number_of_actions_is_an_error():
-  with pytest.raises(ValueError, match='VideoGPT.actions = 8, and the clips have actions of 4 x 3'):
-    _model(layers=1, actions=8).conditions(actions=tf.zeros([2, 4, 3]))
+@pytest.mark.parametrize('shape, found', [([2, 4, 3], '4 x 3'), ([2, 9], '9')])
+def test_another_number_of_actions_is_an_error(shape, found):
+  with pytest.raises(ValueError, match=f'actions = 8, and the clips have {found} numbers'):
+    _model(layers=1, actions=8).conditions(actions=tf.zeros(shape))
 
 
 @pytest.mark.parametrize('kwargs', [

@@ -293,11 +293,11 @@ class VideoGPT(tf.keras.Model):
 
   def _flat_actions(self, actions):
     """[B, T, A] or [B, actions] -> [B, actions]; the last frame's action may be left out."""
-    size = actions.shape[1:].num_elements()
-    frames, per_frame = actions.shape[1], size // actions.shape[1]
+    shape = actions.shape[1:]
+    size, per_frame = shape.num_elements(), shape[1] if shape.rank == 2 else 0
     if self.actions not in (size, size - per_frame):
-      raise ValueError(f'VideoGPT.actions = {self.actions}, and the clips have actions of {frames} x '
-                       f'{per_frame} numbers')
+      raise ValueError(f'VideoGPT.actions = {self.actions}, and the clips have '
+                       f'{" x ".join(map(str, shape))} numbers of actions')
     return tf.reshape(actions, [-1, size])[:, :self.actions]  # [B, T, A] -> [B, T * A]
 
   def call(self, codes, conditions, seed=None):

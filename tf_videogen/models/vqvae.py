@@ -11,8 +11,8 @@ Figure 3's attention residual block is read as: norm, ReLU, 3x3x3 to the residua
 
 Where the public code differs from the paper, the paper's value is the default and the code's is an
 option: layer norm (code: batch norm, `norm=@batch_norm.SyncBatchNorm`), 128 residual units (code:
-half the hidden units), encoder kernel 3 (code: 4). The position embedding, shared by all axial attention layers of encoder and decoder, is
-added to what each of them reads.
+half the hidden units), encoder kernel 3 (code: 4). The position embedding, shared by all axial
+attention layers of encoder and decoder, is added to what each of them reads.
 
 Where the factors differ, the decoder takes the encoder's strides in reverse, which halves its work
 for (8, 4, 4); the public code takes them in the same order. The paper doesn't say.
@@ -119,7 +119,7 @@ class VQVAE(tf.keras.Model):
         aggregation=tf.VariableAggregation.ONLY_FIRST_REPLICA)
     position = (
         positions.SpatioTemporalEmbedding(latent_shape, self.hidden) if self.attention else None)
-    # No other variable tells factors apart: with it, codes of another model are not taken for these.
+    # No other variable tells factors apart, and a prior must not read codes of other factors.
     self.stored_downsampling = self.add_weight(
         name='downsampling', shape=[3], dtype=tf.int32, trainable=False,
         initializer=lambda shape, dtype: tf.constant(self.downsampling, dtype),
