@@ -31,6 +31,8 @@ flags.DEFINE_string('output', None, 'Folder for the files; by default <model_dir
 flags.DEFINE_integer('fps', 8, 'Frames per second of GIF and MP4.', lower_bound=1)
 shared_flags.declare(*configs.FLAGS)
 
+_SHOWN_PIXELS = 96  # at least about the width of a sample in samples.gif, for eyes
+
 
 def write(videos, directory, fps):
   """Writes what `experiment.sample` returns: all together, and every sample alone."""
@@ -40,6 +42,7 @@ def write(videos, directory, fps):
   shown = videos['samples']
   if given:
     shown = video_io.outline(shown, given)
+  shown = video_io.enlarge(shown, max(1, _SHOWN_PIXELS // shown.shape[3]))
   video_io.write_gif(os.path.join(directory, 'samples.gif'), video_io.grid(shown), fps)
   video_io.write_png_strip(os.path.join(directory, 'samples.png'), shown[:8])
   for i, video in enumerate(videos['samples']):
