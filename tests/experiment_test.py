@@ -45,7 +45,8 @@ def _experiment(tiny):
 def _without_xla(monkeypatch):
   """XLA needs ten seconds for a sampler, however small."""
   function = tf.function
-  monkeypatch.setattr(tf, 'function', lambda f, jit_compile=None: function(f))
+  monkeypatch.setattr(
+      tf, 'function', lambda f, jit_compile=None, **options: function(f, **options))
 
 
 @pytest.fixture(scope='module', name='unbroken')

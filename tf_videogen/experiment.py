@@ -259,9 +259,10 @@ def evaluate_continuously(experiment, model_dir, strategy, timeout=3600, poll_se
           last_news = time.time()
       if evaluated and max(evaluated) >= experiment.train_steps:
         return output
-      for _ in range(poll_seconds):
+      next_look = time.time() + poll_seconds
+      while time.time() < next_look:
         stop.check()
-        time.sleep(1)
+        time.sleep(min(1, poll_seconds))
   logging.warning('no new checkpoint in %s for %d s, giving up', model_dir, timeout)
   return output
 
