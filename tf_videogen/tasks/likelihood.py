@@ -70,6 +70,7 @@ class VQVAETask:
 
   @property
   def trainable_variables(self):
+    """What the optimizer updates."""
     return self.model.trainable_variables
 
   def build(self, clip_shape):
@@ -148,6 +149,7 @@ class VideoGPTTask:
 
   @property
   def trainable_variables(self):
+    """What the optimizer updates."""
     return self.model.trainable_variables
 
   @property
