@@ -21,7 +21,7 @@ os.environ.setdefault('TF_ENABLE_ONEDNN_OPTS', '1')
 for message in (
     r'\s*TensorFlow Addons \(TFA\) has ended development',
     r'pkg_resources is deprecated as an API',  # TensorFlow Hub; setup.py keeps setuptools below 81
-    r'You are using a Python version .* which Google will stop supporting',
+    r'You are using a (non-supported )?Python version',  # google.api_core, of 3.10 and of 3.11
 ):
   warnings.filterwarnings('ignore', message=message)
 del message
