@@ -9,6 +9,7 @@ from tf_videogen.launch import program
 # Command, which is a module of this package, and what it does. Modules are imported when called.
 COMMANDS = {
     'prepare': 'prepare a data set',
+    'preflight': 'tell what a config costs on a TPU, without one',
     'train': 'train a model, from a gin file',
     'evaluate': 'measure a trained model',
     'sample': 'generate videos with a trained model',

@@ -71,13 +71,14 @@ class Built:
   checkpoint: tf.train.Checkpoint
 
 
-def build(experiment, strategy, spec):
+def build(experiment, strategy, spec, precision=None):
   """Makes task, optimizer and step under the strategy, all variables created, nothing restored.
 
   Args:
     experiment: an Experiment.
     strategy: a tf.distribute.Strategy.
     spec: name -> TensorSpec of one example, without the batch axis.
+    precision: instead of the experiment's.
 
   Returns:
     Built.
@@ -90,9 +91,12 @@ def build(experiment, strategy, spec):
                      f'{strategy.num_replicas_in_sync} replicas of the strategy; choose a multiple')
   tf.keras.utils.set_random_seed(experiment.seed)
   with strategy.scope():
-    policy = precisions.use(experiment.precision, strategy)
+    policy = precisions.use(precision or experiment.precision, strategy)
     task = experiment.task()
-    task.build(tuple(spec['video'].shape))
+    # Models find their shapes by a call; in a graph that is not run, variables get their values
+    # and nothing else is computed.
+    with tf.__internal__.FuncGraph('build').as_default():
+      task.build(tuple(spec['video'].shape))
     optimizer = experiment.optimizer()
     optimizer.build(task.trainable_variables)
     step = tf.Variable(0, dtype=tf.int64, trainable=False, name='step',
@@ -101,6 +105,14 @@ def build(experiment, strategy, spec):
   logging.info('%s: %s trainable parameters, %s', type(task).__name__, f'{parameters:,}', policy)
   checkpoint = tf.train.Checkpoint(model=task.model, optimizer=optimizer, step=step)
   return Built(task, optimizer, step, checkpoint)
+
+
+def make_trainer(experiment, built, before_call=lambda step: None):
+  """The trainer of what was built; in the scope of its strategy. `before_call`: see the class."""
+  return trainers.LikelihoodTrainer(
+      built.task, built.optimizer, built.step, experiment.seed, experiment.clip_norm,
+      lambda start: experiment.clips.training(experiment.batch_size, experiment.seed, start),
+      before_call)
 
 
 def train(experiment, model_dir, strategy, evaluate_too=True, steps_per_loop=100,
@@ -157,10 +169,7 @@ class _Run:
     self.built = built
     self.model_dir = model_dir
     self.stop = stop
-    trainer = trainers.LikelihoodTrainer(
-        built.task, built.optimizer, built.step, experiment.seed, experiment.clip_norm,
-        lambda start: experiment.clips.training(experiment.batch_size, experiment.seed, start),
-        self._before_call)
+    trainer = make_trainer(experiment, built, self._before_call)
     self.controller = orbit.Controller(
         trainer=trainer, evaluator=_evaluator(experiment, built, stop.check),
         strategy=tf.distribute.get_strategy(), global_step=built.step,

@@ -53,6 +53,10 @@ class PreparedClips(clip_source.ClipSource):
     """Returns the specs of one example, see `ClipSource.example_spec`."""
     return dict(self._spec)
 
+  def describe(self, builder):
+    """Takes the shapes from a TFDS builder, where the data set is not prepared."""
+    self._builder = builder
+
   @functools.cached_property
   def _builder(self):
     return prepared.builder(self.dataset, self.data_dir)

@@ -66,8 +66,9 @@ def get(name='auto', tpu='local'):
 
 def on_accelerators(strategy):
   """Whether replicas are TPU cores or GPUs."""
+  if strategy is tf.distribute.get_strategy() and not tf.distribute.has_strategy():
+    return bool(tf.config.list_logical_devices('GPU'))  # TensorFlow's default: no strategy at all
   return not any('CPU' in device.upper() for device in strategy.extended.worker_devices)
-
 
 
 def distribute(strategy, dataset):

@@ -1,0 +1,182 @@
+"""Tells what a config costs on a TPU before one is rented: asks the TPU's compiler, without a TPU.
+
+    python -m launch.preflight --gin_file=videogpt/bair_prior.gin --topology=v3:2x2
+    python -m launch.preflight --gin_file=... --sweep=videogpt.LatentTransformer.layers=2,4,8,16
+
+Builds the programs of one core, compiles them, and prints memory, FLOPs, a bound on the time of a
+step, and core-hours. Sums over replicas are not in it. The compiler is installed on first use into
+a folder of its own, 1.1 GB. The status is 0 if all compiled and fit.
+"""
+
+import ast
+import json
+import re
+import sys
+
+from absl import flags
+import tensorflow as tf
+
+from tf_videogen import experiment
+from tf_videogen.launch import configs
+from tf_videogen.launch import prepare
+from tf_videogen.launch import program
+from tf_videogen.launch import shared_flags
+from tf_videogen.preflight import compiler
+from tf_videogen.preflight import costs
+from tf_videogen.preflight import hardware
+from tf_videogen.preflight import programs
+from tf_videogen.preflight import report
+
+flags.DEFINE_string('topology', 'v3:2x2', 'Slice of TPUs, generation:chips along each axis.')
+flags.DEFINE_multi_enum('program', ['train'], list(programs.PROGRAMS),
+                        'What to compile; may be repeated.')
+flags.DEFINE_integer('batch_per_core', None, "Clips a core; by default the config's batch over all "
+                     'cores of the slice.', lower_bound=1)
+flags.DEFINE_bool('find_batch', False, 'Also find the largest batch a core that fits.')
+flags.DEFINE_float('efficiency', 0.4, "Share of the bound's speed for a second figure of "
+                   'core-hours.', lower_bound=0.01, upper_bound=1.0)
+flags.DEFINE_string('sweep', None, 'BINDING=V1,V2,...: a table, a row a value.')
+flags.DEFINE_string('plot', None, 'File (.png or .svg) for a plot of the sweep.')
+flags.DEFINE_bool('json', False, 'Print one line of JSON for every program.')
+flags.DEFINE_string('export_hlo', None, 'Also write the HLO of the (one) program into this file.')
+flags.DEFINE_string('clip_shape', None, 'TxHxWxC of the clips, where the data is not prepared and '
+                    'nothing else tells.')
+flags.DEFINE_integer('actions', 0, 'Numbers of actions a frame, together with --clip_shape.')
+shared_flags.declare('gin_file', 'gin_param', 'data_dir')
+
+
+def _say(words):
+  print(f'preflight: {words}', file=sys.stderr, flush=True)
+
+
+def _config(extra=()):
+  values = flags.FLAGS
+  if not values.gin_file:
+    raise ValueError('--gin_file is missing: name the config, such as videogpt/bair_prior.gin')
+  configs.parse(values.gin_file, [*values.gin_param, *extra], values.data_dir)
+  return configs.configured(experiment.Experiment)()
+
+
+def example_spec(clips, clip_shape=None, actions=0):
+  """The specs of one example, of data that may not be prepared.
+
+  Args:
+    clips: a ClipSource.
+    clip_shape: 'TxHxWxC', instead of asking the data.
+    actions: numbers a frame, together with `clip_shape`.
+  """
+  if clip_shape:
+    if not re.fullmatch(r'\d+x\d+x\d+x\d+', clip_shape):
+      raise ValueError(f'--clip_shape={clip_shape} must be TxHxWxC, such as 16x64x64x3')
+    shape = tuple(int(extent) for extent in clip_shape.split('x'))
+    spec = {'video': tf.TensorSpec(shape, tf.uint8), 'label': tf.TensorSpec([], tf.int32)}
+    return {**spec, 'actions': tf.TensorSpec([shape[0], actions])} if actions else spec
+  try:
+    return clips.example_spec()
+  except FileNotFoundError as error:
+    if not hasattr(clips, 'describe'):
+      raise FileNotFoundError(f'{error}; or give --clip_shape=TxHxWxC') from error
+  try:  # a builder knows the shapes before anything is prepared
+    clips.describe(prepare.make_builder(clips.dataset))
+    return clips.example_spec()
+  except ValueError as error:
+    raise ValueError(f'{error}; or give --clip_shape=TxHxWxC') from error
+
+
+def _batch(config, topology):
+  if flags.FLAGS.batch_per_core:
+    return flags.FLAGS.batch_per_core
+  if config.batch_size % topology.cores:
+    raise ValueError(f'Experiment.batch_size = {config.batch_size} is not divisible by the '
+                     f'{topology.cores} cores of {topology.name}; choose another --topology or '
+                     '--batch_per_core')
+  return config.batch_size // topology.cores
+
+
+def _cost(config, name, topology, batch):
+  values = flags.FLAGS
+  spec = example_spec(config.clips, values.clip_shape, values.actions)
+  exported = programs.export(config, spec, name, batch)
+  if values.export_hlo:
+    with tf.io.gfile.GFile(values.export_hlo, 'wb') as f:
+      f.write(exported.hlo)
+  return costs.cost(exported, compiler.compile_program(exported, topology, _say), topology)
+
+
+def _as_json(config, cost, extra):
+  fields = {**cost._asdict(), **extra}
+  if cost.program == 'train' and cost.compiled:
+    hours = costs.core_hours(cost.bound_s, config.train_steps, cost.cores)
+    fields.update(train_steps=config.train_steps, core_hours=hours,
+                  core_hours_at_efficiency=hours / flags.FLAGS.efficiency,
+                  efficiency=flags.FLAGS.efficiency)
+  return json.dumps(fields)
+
+
+def _check(config, name, topology):
+  """Prints one program's cost; returns whether it fits."""
+  batch = _batch(config, topology)
+  cost, extra = _cost(config, name, topology, batch), {}
+  if flags.FLAGS.find_batch:
+    extra['largest_batch'] = costs.largest_batch(
+        lambda size: _cost(config, name, topology, size).fits, batch)
+  if flags.FLAGS.json:
+    print(_as_json(config, cost, extra), flush=True)
+  else:
+    steps = config.train_steps if name == 'train' else None
+    print('\n'.join(report.lines(cost, steps, flags.FLAGS.efficiency)))
+    if extra:
+      print(f'  largest batch a core that fits: {extra["largest_batch"]}')
+  return cost.fits
+
+
+def _values(sweep):
+  """'name=1,2,(3, 4)' -> ('name', ['1', '2', '(3, 4)'])."""
+  name, _, text = sweep.partition('=')
+  values = re.findall(r"(?:\([^)]*\)|\[[^\]]*\]|'[^']*'|[^,])+", text)
+  if not name or not values:
+    raise ValueError(f'--sweep={sweep} must be BINDING=V1,V2,...')
+  return name, [value.strip() for value in values]
+
+
+def _sweep(topology):
+  """Prints the table of a sweep; returns whether all fit."""
+  name, values = _values(flags.FLAGS.sweep)
+  rows = []
+  for value in values:
+    config = _config([f'{name}={value}'])
+    cost = _cost(config, flags.FLAGS.program[0], topology, _batch(config, topology))
+    rows.append((_number(value), cost))
+    if flags.FLAGS.json:
+      print(_as_json(config, cost, {'binding': name, 'value': value}), flush=True)
+  if not flags.FLAGS.json:
+    print(f'{flags.FLAGS.program[0]}, {topology.name}, batch {rows[0][1].batch} a core')
+    print(report.table(name, rows))
+  if flags.FLAGS.plot:
+    report.plot(flags.FLAGS.plot, name, rows)
+  return all(cost.fits for _, cost in rows)
+
+
+def _number(text):
+  try:
+    value = ast.literal_eval(text)
+  except (ValueError, SyntaxError):
+    return text
+  return value if isinstance(value, (int, float)) else text
+
+
+def main(argv):
+  """Compiles the programs that the flags name; the status is 0 if all fit."""
+  del argv
+  topology = hardware.topology(flags.FLAGS.topology)
+  if flags.FLAGS.sweep:
+    sys.exit(0 if _sweep(topology) else 1)
+  config = _config()
+  if not flags.FLAGS.json:
+    print(f'{", ".join(flags.FLAGS.gin_file)} on {topology.name}, {topology.cores} cores')
+  fits = [_check(config, name, topology) for name in flags.FLAGS.program]
+  sys.exit(0 if all(fits) else 1)
+
+
+if __name__ == '__main__':
+  program.run(main)

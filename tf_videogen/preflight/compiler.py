@@ -1,0 +1,165 @@
+"""The TPU compiler, in an environment of its own.
+
+JAX and libtpu, which bring the compiler, need newer packages than TensorFlow 2.15 allows. On first
+use a virtual environment is made for them in the cache folder; what was compiled once is kept
+there, too, by the program's digest.
+"""
+
+import fcntl
+import hashlib
+import json
+import os
+import pathlib
+import re
+import shutil
+import subprocess
+import sys
+import tempfile
+import typing
+
+from tf_videogen import files
+
+_HERE = pathlib.Path(__file__).parent
+_REQUIREMENTS = _HERE / 'compiler_requirements.txt'
+_PROCESS = _HERE / 'compiler_process.py'
+_OLDEST_PYTHON = (3, 11)
+
+
+class Compiled(typing.NamedTuple):
+  """What the compiler says of a program on one core.
+
+  compiled: whether it compiled; a program that doesn't fit the memory may not.
+  error: the compiler's reason where it didn't, one line.
+  peak_bytes: memory that it needs: arguments, results, temporaries, code.
+  argument_bytes, temporary_bytes, code_bytes: parts of it.
+  flops: floating-point operations; bodies of loops as often as they run.
+  bytes_accessed: bytes moved to and from memory, counted the same way.
+  loops_of_unknown_length: loops that were counted once.
+  """
+  compiled: bool
+  error: str = ''
+  peak_bytes: int = 0
+  argument_bytes: int = 0
+  temporary_bytes: int = 0
+  code_bytes: int = 0
+  flops: float = 0.0
+  bytes_accessed: float = 0.0
+  loops_of_unknown_length: int = 0
+
+
+class Unavailable(ValueError):
+  """The compiler's environment is not there and cannot be made; says what is missing."""
+
+
+def cache_dir():
+  """TF_VIDEOGEN_CACHE in the environment, or tf_videogen in the user's cache folder."""
+  default = os.path.join(os.environ.get('XDG_CACHE_HOME', '~/.cache'), 'tf_videogen')
+  return pathlib.Path(os.environ.get('TF_VIDEOGEN_CACHE', default)).expanduser()
+
+
+def _python():
+  """A Python that the compiler's packages run on."""
+  candidates = [os.environ.get('TF_VIDEOGEN_COMPILER_PYTHON'), sys.executable]
+  candidates += [shutil.which(f'python3.{minor}') for minor in (11, 12, 13)]
+  check = f'import sys; sys.exit(sys.version_info[:2] < {_OLDEST_PYTHON})'
+  for candidate in candidates:
+    if candidate and not subprocess.run(
+        [candidate, '-c', check], capture_output=True, check=False).returncode:
+      return candidate
+  raise Unavailable('the TPU compiler needs Python 3.11 or later, and there is none: install one, '
+                    'or name it: TF_VIDEOGEN_COMPILER_PYTHON=/path/to/python3.11')
+
+
+def environment(say=print):
+  """Python of the compiler's environment, which is made on first use.
+
+  Args:
+    say: called with what is being done, where it takes long.
+
+  Raises:
+    Unavailable: with what is missing and how to get it.
+  """
+  digest = hashlib.sha256(_REQUIREMENTS.read_bytes()).hexdigest()[:12]
+  place = cache_dir() / f'tpu_compiler_{digest}'
+  python, done = place / 'bin' / 'python', place / 'installed'
+  if done.exists():
+    return str(python)
+  place.mkdir(parents=True, exist_ok=True)
+  with open(place / 'lock', 'w') as lock:  # two commands at once make it once
+    fcntl.flock(lock, fcntl.LOCK_EX)
+    if not done.exists():
+      say(f'making the environment of the TPU compiler in {place} (1.1 GB, once)')
+      _run([_python(), '-m', 'venv', str(place)], 'a virtual environment cannot be made')
+      _run([str(python), '-m', 'pip', 'install', '--quiet', '--disable-pip-version-check',
+            '--no-deps', '-r', str(_REQUIREMENTS)],
+           'JAX and libtpu cannot be installed; is there a network and a package index?')
+      done.touch()
+  return str(python)
+
+
+def _run(command, what):
+  done = subprocess.run(command, capture_output=True, text=True, check=False)
+  if done.returncode:
+    lines = (done.stderr or done.stdout).strip().splitlines() or ['no reason given']
+    raise Unavailable(f'no TPU compiler: {what} ({lines[-1][:200]}). The command was: '
+                      f'{" ".join(command)}')
+
+
+def compile_program(program, topology, say=print):
+  """Compiles a program for one core, or finds what the compiler said of it before.
+
+  Args:
+    program: a programs.Program.
+    topology: a hardware.Topology.
+    say: called with what is being done, where it takes long.
+
+  Returns:
+    Compiled.
+
+  Raises:
+    Unavailable: see `environment`.
+  """
+  python = environment(say)
+  code = hashlib.sha256(_PROCESS.read_bytes() + _REQUIREMENTS.read_bytes()).hexdigest()[:8]
+  kept = cache_dir() / 'compiled' / (
+      f'{program.digest}_{topology.compile_for.replace(":", "_")}_{code}.json')
+  if not kept.exists():
+    say(f'compiling {program.name}, batch {program.batch}, for {topology.compile_for}: '
+        'seconds to some minutes')
+    kept.parent.mkdir(parents=True, exist_ok=True)
+    files.write(str(kept), json.dumps(_compile(python, program.hlo, topology.compile_for)))
+  answer = json.loads(kept.read_text())
+  answer = {name: answer[name] for name in Compiled._fields if name in answer}
+  if not answer['compiled']:
+    answer['error'] = shortened(answer['error'])
+  return Compiled(**answer)
+
+
+def _compile(python, hlo, topology_name):
+  with tempfile.TemporaryDirectory() as folder:
+    path = os.path.join(folder, 'program.hlo.pb')
+    with open(path, 'wb') as f:
+      f.write(hlo)
+    environ = {name: value for name, value in os.environ.items() if not name.startswith('PYTHON')}
+    done = subprocess.run([python, str(_PROCESS), path, topology_name],
+                          capture_output=True, text=True, env=environ, check=False)
+  lines = done.stdout.strip().splitlines()
+  if done.returncode or not lines:
+    words = (done.stderr.strip().splitlines() or ['no reason given'])[-1]
+    raise Unavailable(f'the TPU compiler ended with status {done.returncode} ({words[:200]}); '
+                      'status -9 is the machine\'s memory: a large program needs 16 GB')
+  return json.loads(lines[-1])
+
+
+def shortened(error):
+  """The compiler's reason in one line, with the operation and our line of code where it tells."""
+  lines = [line.strip() for line in error.splitlines() if line.strip()]
+  reason = lines[0] if lines else 'no reason given'
+  memory = re.search(r'[^.\n]*\((\d[\d.]*\w)\) exceeds available \((\d[\d.]*\w)\)', error)
+  if memory:
+    reason = f'out of memory: required {memory.group(1)}, available {memory.group(2)}'
+  operation = re.search(r'op_name="([^"]+)"', error)
+  place = re.search(r'source_file="[^"]*?(tf_videogen/[^"]+)" source_line=(\d+)', error)
+  details = [f'operation {operation.group(1)}'] if operation else []
+  details += [f'{place.group(1)}:{place.group(2)}'] if place else []
+  return reason[:300] + (f' ({", ".join(details)})' if details else '')

@@ -1,0 +1,213 @@
+"""Compiles an HLO module with the TPU compiler and prints one JSON object.
+
+    python compiler_process.py step.hlo.pb v3:2x2
+
+Runs in the environment of `compiler_requirements.txt`, which has neither TensorFlow nor this
+package.
+"""
+
+import json
+import math
+import os
+import re
+import sys
+import time
+
+os.environ.update(TPU_SKIP_MDS_QUERY='1', TPU_WORKER_HOSTNAMES='localhost', JAX_PLATFORMS='cpu',
+                  TPU_ACCELERATOR_TYPE='v3-8', ALLOW_MULTIPLE_LIBTPU_LOAD='1',
+                  TPU_STDERR_LOG_LEVEL='3', TPU_MIN_LOG_LEVEL='3', TF_CPP_MIN_LOG_LEVEL='3')
+
+
+def compile_hlo(serialized, topology_name):
+  """Compiles for one core; returns the executable."""
+  # JAX has no public way from HLO to an executable.
+  import numpy as np  # pylint: disable=g-import-not-at-top
+  from jax._src.interpreters import mlir as jax_mlir
+  from jax._src.lib import xla_client
+  from jax._src.lib.mlir import ir
+  from jax.experimental import topologies
+  device = topologies.get_topology_desc(platform='tpu', topology_name=topology_name).devices[0]
+  computation = xla_client.XlaComputation(serialized)
+  text = xla_client._xla.mlir.xla_computation_to_mlir_module(computation)
+  text = text.decode() if isinstance(text, bytes) else text
+  # Copies that only change the layout have no word in StableHLO; the compiler lays out anew.
+  text = re.sub(r'mhlo\.copy (%\S+) : (tensor<[^>]*>)', r'stablehlo.reshape \1 : (\2) -> \2', text)
+  context = jax_mlir.make_ir_context()
+  with context, ir.Location.unknown(context):
+    module = ir.Module.parse(text)
+  options = xla_client.CompileOptions()
+  options.num_replicas = options.num_partitions = 1
+  options.device_assignment = xla_client.DeviceAssignment.create(np.array([[device.id]]))
+  return device.client.compile(
+      module, executable_devices=xla_client.DeviceList((device,)), compile_options=options)
+
+
+class LoopCosts:
+  """FLOPs and bytes of a compiled module, loop bodies times their trip counts.
+
+  XLA's own analysis counts the body of a loop once. Here every body is analyzed as a module of its
+  own, and counted as often as it runs.
+
+  Args:
+    text: the module as HLO text.
+    analyze: a function from such text to XLA's analysis, a dict.
+  """
+
+  def __init__(self, text, analyze):
+    header, self._body = text.split('\n', 1)
+    self._header = re.match(r'HloModule [^\s,]+', header).group(0)
+    self._analyze = analyze
+    self._computations, self.entry = {}, None
+    for match in re.finditer(r'^(ENTRY )?%(\S+) \(.*?^}', self._body, re.MULTILINE | re.DOTALL):
+      self._computations[match.group(2)] = match.group(0).splitlines()[1:]
+      if match.group(1):
+        self.entry = match.group(2)
+    self._totals = {}
+    self.unknown = []  # loops whose trip count cannot be told; they count once
+
+  def once(self, computation):
+    """XLA's analysis of a computation as a module's entry: {'flops', 'bytes accessed'}."""
+    body = self._body.replace('\nENTRY %', '\n%')
+    if body.startswith('ENTRY %'):
+      body = body[len('ENTRY '):]
+    text = re.sub(rf'^%{re.escape(computation)} \(', f'ENTRY %{computation} (', body, count=1,
+                  flags=re.MULTILINE)
+    cost = self._analyze(f'{self._header}\n{text}')
+    return {key: cost.get(key, 0.0) for key in ('flops', 'bytes accessed')}
+
+  def total(self, computation=None):
+    """The same, with every loop's body as often as it runs."""
+    computation = computation or self.entry
+    if computation not in self._totals:
+      cost = self.once(computation)
+      for line, condition, body in self._loops(computation):
+        once, total = self.once(body), self.total(body)
+        trips = self._trips(computation, line, condition, body)
+        for key in cost:
+          cost[key] += trips * total[key] - once[key]
+      self._totals[computation] = cost
+    return self._totals[computation]
+
+  def _loops(self, computation):
+    """(line, condition, body) of the loops of a computation."""
+    for line in self._computations.get(computation, ()):
+      if ' while(' in line:
+        yield (line, re.search(r'condition=%([^\s,)}]+)', line).group(1),
+               re.search(r'body=%([^\s,)}]+)', line).group(1))
+
+  def _instruction(self, computation, name):
+    """The line that defines a name, without metadata."""
+    for line in self._computations[computation]:
+      if re.match(rf'\s*(ROOT )?%{re.escape(name)} = ', line):
+        return line.split(', metadata=')[0].split(', backend_config=')[0]
+    return ''
+
+  def _operands(self, line, opcode):
+    found = re.search(rf' {opcode}\((.*?)\)', line)
+    return re.findall(r'%([^\s,)]+)', found.group(1)) if found else []
+
+  def _root(self, computation):
+    for line in self._computations[computation]:
+      if line.lstrip().startswith('ROOT '):
+        return line.split(', metadata=')[0].split(', backend_config=')[0]
+    return ''
+
+  def _constant(self, computation, name):
+    """The integer that a name stands for, through copies, or None."""
+    line = self._instruction(computation, name)
+    found = re.search(r' constant\((-?\d+)\)', line)
+    if found:
+      return int(found.group(1))
+    for opcode in ('copy', 'convert', 'bitcast'):
+      operands = self._operands(line, opcode)
+      if operands:
+        return self._constant(computation, operands[0])
+    return None
+
+  def _index(self, computation, name):
+    """Which element of the loop's tuple a name is, or None."""
+    line = self._instruction(computation, name)
+    if self._operands(line, 'copy'):
+      return self._index(computation, self._operands(line, 'copy')[0])
+    found = re.search(r' get-tuple-element\(.*?\), index=(\d+)', line)
+    return int(found.group(1)) if found else None
+
+  def _trips(self, outer, line, condition, body):
+    """How often a loop's body runs: `for (i = start; i < end; i += step)`."""
+    known = re.search(r'"known_trip_count":\{"n":"(\d+)"', line)
+    if known:
+      return int(known.group(1))
+    initial = self._operands(self._instruction(outer, self._operands(line, 'while')[0]), 'tuple')
+
+    def value(computation, name):
+      """A constant, or an element of the tuple that starts as one and never changes."""
+      constant = self._constant(computation, name)
+      index = self._index(computation, name) if constant is None else None
+      if index is None or index >= len(initial):
+        return constant
+      carried = self._operands(self._root(body), 'tuple')
+      unchanged = len(carried) > index and self._index(body, carried[index]) == index
+      return self._constant(outer, initial[index]) if unchanged else None
+
+    root = self._root(condition)
+    compared, direction = self._operands(root, 'compare'), re.search(r'direction=(\w+)', root)
+    counter = self._index(condition, compared[0]) if len(compared) == 2 else None
+    if counter is None or counter >= len(initial) or direction.group(1) not in ('LT', 'LE', 'NE'):
+      return self._give_up(line)
+    end, start = value(condition, compared[1]), self._constant(outer, initial[counter])
+    carried = self._operands(self._root(body), 'tuple')
+    added = self._operands(self._instruction(body, carried[counter]), 'add') if carried else []
+    steps = [value(body, name) for name in added if self._index(body, name) != counter]
+    if None in (end, start) or len(steps) != 1 or not steps[0]:
+      return self._give_up(line)
+    span = end - start + (direction.group(1) == 'LE')
+    return max(0, math.ceil(span / steps[0]))
+
+  def _give_up(self, line):
+    self.unknown.append(re.match(r'\s*(?:ROOT )?%(\S+)', line).group(1))
+    return 1
+
+
+def describe(executable):
+  """What one core needs and does: bytes, FLOPs, and loops whose trip count is unknown."""
+  from jax._src.lib import xla_client  # pylint: disable=g-import-not-at-top
+  import jax
+  import jaxlib._hlo as hlo
+  client = jax.devices('cpu')[0].client  # analyzes any module; the TPU's needs a TPU for it
+  analyze = lambda text: xla_client._xla.hlo_module_cost_analysis(
+      client, hlo.hlo_module_from_text(text))
+  costs = LoopCosts(executable.hlo_modules()[0].to_string(), analyze)
+  once, total = costs.once(costs.entry), costs.total()
+  own = executable.cost_analysis()  # the TPU compiler's, with every body once
+  own = own[0] if isinstance(own, (list, tuple)) else own
+  loops = {key: total[key] / max(once[key], 1.0) for key in total}
+  memory = executable.get_compiled_memory_stats()
+  return {
+      'peak_bytes': (memory.argument_size_in_bytes + memory.output_size_in_bytes
+                     - memory.alias_size_in_bytes + memory.temp_size_in_bytes
+                     + memory.generated_code_size_in_bytes),
+      'argument_bytes': memory.argument_size_in_bytes,
+      'temporary_bytes': memory.temp_size_in_bytes,
+      'code_bytes': memory.generated_code_size_in_bytes,
+      'flops': own['flops'] * loops['flops'],
+      'bytes_accessed': own['bytes accessed'] * loops['bytes accessed'],
+      'loops_of_unknown_length': len(costs.unknown),
+  }
+
+
+def main(path, topology_name):
+  """Prints {'compiled': True, ...} or {'compiled': False, 'error': ...}."""
+  with open(path, 'rb') as f:
+    serialized = f.read()
+  start = time.time()
+  try:
+    executable = compile_hlo(serialized, topology_name)
+  except Exception as error:  # the compiler's own words are the report
+    print(json.dumps({'compiled': False, 'error': str(error).strip()[:20000]}))
+    return
+  seconds = round(time.time() - start, 1)
+  print(json.dumps({'compiled': True, 'compile_seconds': seconds, **describe(executable)}))
+
+
+if __name__ == '__main__':
+  main(*sys.argv[1:])

@@ -1,0 +1,83 @@
+"""What a program costs: memory against what a core has, bounds on time, core-hours.
+
+The roofline (Williams et al. 2009): a step takes at least FLOPs / peak FLOP/s, and at least
+bytes / bandwidth. Real steps take longer; `efficiency` is the share of the bound's speed that one
+hopes for.
+"""
+
+import typing
+
+
+class Cost(typing.NamedTuple):
+  """A program's cost on a topology.
+
+  program, batch, parameters: see programs.Program; batch is a core's.
+  topology: its name. cores: of the slice.
+  compiled, error, ...: see compiler.Compiled.
+  hbm_bytes: memory of a core. fits: whether the program compiled and fits into it.
+  intensity: FLOPs a byte.
+  compute_s, memory_s: the two bounds; bound_s: the larger one.
+  """
+  program: str
+  batch: int
+  parameters: int
+  topology: str
+  cores: int
+  compiled: bool
+  error: str
+  hbm_bytes: int
+  fits: bool
+  peak_bytes: int
+  argument_bytes: int
+  temporary_bytes: int
+  code_bytes: int
+  flops: float
+  bytes_accessed: float
+  loops_of_unknown_length: int
+  intensity: float
+  compute_s: float
+  memory_s: float
+  bound_s: float
+
+
+def cost(program, compiled, topology):
+  """The Cost of a Program, from what the compiler said of it, on a Topology."""
+  core = topology.generation
+  compute, memory = compiled.flops / core.flops, compiled.bytes_accessed / core.bandwidth
+  return Cost(
+      program=program.name, batch=program.batch, parameters=program.parameters,
+      topology=topology.name, cores=topology.cores, compiled=compiled.compiled,
+      error=compiled.error, hbm_bytes=core.hbm_bytes,
+      fits=compiled.compiled and compiled.peak_bytes <= core.hbm_bytes,
+      peak_bytes=compiled.peak_bytes, argument_bytes=compiled.argument_bytes,
+      temporary_bytes=compiled.temporary_bytes, code_bytes=compiled.code_bytes,
+      flops=compiled.flops, bytes_accessed=compiled.bytes_accessed,
+      loops_of_unknown_length=compiled.loops_of_unknown_length,
+      intensity=compiled.flops / max(compiled.bytes_accessed, 1.0),
+      compute_s=compute, memory_s=memory, bound_s=max(compute, memory))
+
+
+def core_hours(bound_s, steps, cores, efficiency=1.0):
+  """Core-hours of so many steps on so many cores."""
+  return bound_s / efficiency * steps * cores / 3600
+
+
+def largest_batch(fits, start, limit=1024):
+  """The largest batch that fits, by doubling and bisection.
+
+  Args:
+    fits: a function of a batch; if it holds for one batch, it holds for smaller ones.
+    start: the first one to try.
+    limit: the largest one to try.
+
+  Returns:
+    int, 0 if not even 1 fits.
+  """
+  low, high = 0, max(1, start)  # low fits; high will not
+  while high <= limit and fits(high):
+    low, high = high, 2 * high
+  high = min(high, limit + 1)
+  while high - low > 1:
+    middle = (low + high) // 2
+    low, high = (middle, high) if fits(middle) else (low, middle)
+  return low

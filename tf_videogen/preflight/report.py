@@ -1,0 +1,100 @@
+"""Costs for people: lines of text, a table of a sweep, and its plot."""
+
+import io
+
+import matplotlib
+from matplotlib import figure
+
+from tf_videogen import files
+from tf_videogen.preflight import costs
+
+_GIB = 1 << 30
+
+
+def lines(cost, steps=None, efficiency=None):
+  """What there is to say of one program, a list of lines.
+
+  Args:
+    cost: a costs.Cost.
+    steps: of the whole training, for its core-hours; None where the program has none.
+    efficiency: share of the bound's speed for the second figure of core-hours.
+  """
+  if not cost.compiled:
+    return [f'{cost.program}: does not compile for {cost.topology}, batch {cost.batch} a core: '
+            f'{cost.error}']
+  verdict = 'fits' if cost.fits else 'DOES NOT FIT'
+  bound_by = 'arithmetic' if cost.compute_s >= cost.memory_s else 'memory bandwidth'
+  out = [
+      f'{cost.program}: batch {cost.batch} a core, compiled, {verdict}: {gib(cost.peak_bytes)} of '
+      f'{gib(cost.hbm_bytes)} GiB',
+      f'  arguments {gib(cost.argument_bytes)}, temporaries {gib(cost.temporary_bytes)}, code '
+      f'{gib(cost.code_bytes)} GiB',
+      f'  {si(cost.flops)}FLOP, {si(cost.bytes_accessed)}B moved, {cost.intensity:.0f} FLOP/B: at '
+      f'least {seconds(cost.bound_s)} ({bound_by}; arithmetic alone {seconds(cost.compute_s)})']
+  if cost.loops_of_unknown_length:
+    out.append(f'  {cost.loops_of_unknown_length} loops of a length that only the data tells are '
+               'counted once')
+  if steps:
+    at_bound = costs.core_hours(cost.bound_s, steps, cost.cores)
+    hoped = costs.core_hours(cost.bound_s, steps, cost.cores, efficiency)
+    out.append(f'  {steps:,} steps on {cost.cores} cores: {at_bound:,.0f} core-hours at the bound, '
+               f'{hoped:,.0f} at {efficiency:.0%} of its speed')
+  return out
+
+
+def table(name, rows):
+  """A sweep as text: a list of (value, Cost) -> a table, a row a value."""
+  head = (name.split('.')[-1], 'parameters', 'fits', 'peak GiB', 'GFLOP', 'GB moved', 'bound s')
+  body = [(str(value), f'{c.parameters:,}', 'yes' if c.fits else 'no',
+           f'{c.peak_bytes / _GIB:.2f}', f'{c.flops / 1e9:,.0f}', f'{c.bytes_accessed / 1e9:,.1f}',
+           f'{c.bound_s:.4f}') if c.compiled else
+          (str(value), f'{c.parameters:,}', 'no', c.error) for value, c in rows]
+  widths = [max(len(row[i]) for row in [head, *body] if len(row) == len(head) or i < 3)
+            for i in range(len(head))]
+  return '\n'.join('  '.join(cell.rjust(width) for cell, width in zip(row, widths))
+                   for row in [head, *body])
+
+
+def plot(path, name, rows):
+  """Draws memory, FLOPs and bound of a sweep against its value, as a PNG or SVG."""
+  rows = [(value, cost) for value, cost in rows if cost.compiled]
+  values = [value for value, _ in rows]
+  numeric = all(isinstance(value, (int, float)) for value in values)
+  at = values if numeric else range(len(values))
+  quantities = (
+      ('peak memory a core, GiB', [cost.peak_bytes / _GIB for _, cost in rows]),
+      ('TFLOP a core and step', [cost.flops / 1e12 for _, cost in rows]),
+      ('bound on a step, s', [cost.bound_s for _, cost in rows]))
+  fig = figure.Figure(figsize=(10.5, 3), layout='constrained')
+  for axes, (title, heights) in zip(fig.subplots(1, 3), quantities):
+    axes.plot(at, heights, 'o-', color='#2f6fb3')
+    axes.set_title(title, fontsize=10)
+    axes.set_xlabel(name.split('.')[-1])
+    axes.set_xticks(at, [str(value) for value in values], rotation=0 if numeric else 30)
+    axes.set_ylim(bottom=0)
+    axes.spines[['top', 'right']].set_visible(False)
+  if rows:
+    fig.axes[0].axhline(rows[0][1].hbm_bytes / _GIB, color='#d9762b', linestyle='--')
+  file_format = 'svg' if path.endswith('.svg') else 'png'
+  drawing = io.BytesIO()
+  with matplotlib.rc_context({'svg.hashsalt': name}):
+    fig.savefig(drawing, format=file_format, dpi=110)
+  files.write(path, drawing.getvalue())
+
+
+def gib(count):
+  """Bytes in GiB, two places."""
+  return f'{count / _GIB:.2f}'
+
+
+def si(value):
+  """A large number with the prefix of its unit: 1.5e12 -> '1.50 T'."""
+  for factor, prefix in ((1e12, 'T'), (1e9, 'G'), (1e6, 'M'), (1e3, 'k')):
+    if value >= factor:
+      return f'{value / factor:.2f} {prefix}'
+  return f'{value:.0f} '
+
+
+def seconds(value):
+  """Seconds, or milliseconds below one."""
+  return f'{value:.2f} s' if value >= 1 else f'{1000 * value:.1f} ms'
