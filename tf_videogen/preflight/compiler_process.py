@@ -149,23 +149,49 @@ class LoopCosts:
       unchanged = len(carried) > index and self._index(body, carried[index]) == index
       return self._constant(outer, initial[index]) if unchanged else None
 
-    root = self._root(condition)
-    compared, direction = self._operands(root, 'compare'), re.search(r'direction=(\w+)', root)
-    counter = self._index(condition, compared[0]) if len(compared) == 2 else None
+    counts = [self._trips_of(value, outer, initial, condition, line_of, body)
+              for line_of in self._comparisons(condition, self._root(condition))]
+    if None in counts:
+      self.unknown.append(re.match(r'\s*(?:ROOT )?%(\S+)', line).group(1))
+      return 1
+    return min(counts)
+
+  def _counter(self, value, computation, name):
+    """(index of an element of the loop's tuple, constant added to it), (None, 0) if it is other."""
+    index = self._index(computation, name)
+    if index is not None:
+      return index, 0
+    added = self._operands(self._instruction(computation, name), 'add')
+    constants = [value(computation, name) for name in added]
+    for name, constant in zip(added, reversed(constants)):
+      index = self._index(computation, name)
+      if index is not None and constant is not None:
+        return index, constant
+    return None, 0
+
+  def _comparisons(self, condition, line):
+    """The comparisons that a condition is made of: one, or several joined by `and`."""
+    joined = self._operands(line, 'and')
+    if not joined:
+      return [line]
+    return [comparison for name in joined
+            for comparison in self._comparisons(condition, self._instruction(condition, name))]
+
+  def _trips_of(self, value, outer, initial, condition, comparison, body):
+    """Trips of a loop with one comparison `counter < end`, None where it cannot be told."""
+    compared = self._operands(comparison, 'compare')
+    counter, offset = self._counter(value, condition, compared[0]) if compared else (None, 0)
+    direction = re.search(r'direction=(\w+)', comparison)
     if counter is None or counter >= len(initial) or direction.group(1) not in ('LT', 'LE', 'NE'):
-      return self._give_up(line)
+      return None
     end, start = value(condition, compared[1]), self._constant(outer, initial[counter])
     carried = self._operands(self._root(body), 'tuple')
     added = self._operands(self._instruction(body, carried[counter]), 'add') if carried else []
     steps = [value(body, name) for name in added if self._index(body, name) != counter]
     if None in (end, start) or len(steps) != 1 or not steps[0]:
-      return self._give_up(line)
-    span = end - start + (direction.group(1) == 'LE')
+      return None
+    span = end - offset - start + (direction.group(1) == 'LE')
     return max(0, math.ceil(span / steps[0]))
-
-  def _give_up(self, line):
-    self.unknown.append(re.match(r'\s*(?:ROOT )?%(\S+)', line).group(1))
-    return 1
 
 
 def describe(executable):

@@ -1,0 +1,131 @@
+"""Compiles every paper-scale config for a TPU v3 core and keeps what the compiler says.
+
+    python -m tests.preflight.paper_scale [NAME ...]
+
+brings docs/preflight/paper_scale.csv up to date: a row a program, compiled again only where the
+program has another digest. A few minutes a program; stopped, it goes on where it was.
+"""
+
+import csv
+import pathlib
+import sys
+import time
+
+import gin
+import tensorflow as tf
+
+from tf_videogen import experiment
+from tf_videogen.launch import configs
+from tf_videogen.launch import preflight
+from tf_videogen.preflight import compiler
+from tf_videogen.preflight import costs
+from tf_videogen.preflight import hardware
+from tf_videogen.preflight import programs
+
+TABLE = pathlib.Path(__file__).parents[2] / 'docs' / 'preflight' / 'paper_scale.csv'
+TOPOLOGY = 'v3:2x2'
+_FIELDS = ('config', 'program', 'topology', 'batch', 'parameters', 'digest', 'fits', 'peak_bytes',
+           'argument_bytes', 'temporary_bytes', 'code_bytes', 'flops', 'bytes_accessed', 'bound_s',
+           'train_steps', 'core_hours', 'error')
+# Evaluation and sampling of these, too.
+_WHOLE = ('videogpt/bair_vqvae.gin', 'videogpt/bair_prior.gin', 'videogpt/ucf101_vqvae.gin',
+          'videogpt/ucf101_prior.gin')
+
+
+def wanted():
+  """The programs that the table has: a list of (config, program)."""
+  names = sorted(str(path.relative_to(configs.GIN_DIR)) for path in configs.GIN_DIR.rglob('*.gin')
+                 if 'quickstart' not in path.name)
+  found = [(name, 'train') for name in names]
+  for name in _WHOLE:
+    found += [(name, 'evaluate')] + ([(name, 'sample')] if 'prior' in name else [])
+  return found
+
+
+def configured(name):
+  """The Experiment of a config, with something for what it requires."""
+  required = [line.split('=')[0].strip() for path in _included(configs.GIN_DIR / name)
+              for line in path.read_text().splitlines() if '%gin.REQUIRED' in line]
+  configs.parse([name], [f"{macro}='none'" for macro in required])
+  return configs.configured(experiment.Experiment)()
+
+
+def _included(path):
+  includes = [line.split("'")[1] for line in path.read_text().splitlines()
+              if line.startswith('include ')]
+  return [path] + [p for name in includes for p in _included(configs.GIN_DIR / name)]
+
+
+def spec_of(config):
+  """The specs of an example, of data that is not here."""
+  dataset = getattr(config.clips, 'dataset', '')
+  if dataset.startswith(('bair', 'robonet', 'moving_mnist')):
+    return preflight.example_spec(config.clips)
+  size = 128 if dataset.endswith('128') else 64
+  try:
+    actions = gin.query_parameter('videogpt.VideoGPT.actions') // (config.clips.frames - 1)
+  except ValueError:
+    actions = 0
+  return preflight.example_spec(config.clips, f'{config.clips.frames}x{size}x{size}x3', actions)
+
+
+def export(name, program):
+  """(Experiment, Program) of a row: the paper's batch over the cores of the topology."""
+  tf.keras.backend.clear_session()
+  config = configured(name)
+  batch = config.batch_size // hardware.topology(TOPOLOGY).cores
+  return config, programs.export(config, spec_of(config), program, batch)
+
+
+def read():
+  """The table: {(config, program): row}, all values text."""
+  if not TABLE.exists():
+    return {}
+  with open(TABLE, newline='') as f:
+    return {(row['config'], row['program']): row for row in csv.DictReader(f)}
+
+
+def row_of(name, config, exported):
+  """Compiles a program; its row, all values text."""
+  topology = hardware.topology(TOPOLOGY)
+  cost = costs.cost(exported, compiler.compile_program(exported, topology, say=print), topology)
+  hours = costs.core_hours(cost.bound_s, config.train_steps, cost.cores)
+  training = exported.name == 'train'
+  values = {**cost._asdict(), 'config': name, 'digest': exported.digest,
+            'fits': 'yes' if cost.fits else 'no', 'flops': f'{cost.flops:.6g}',
+            'bytes_accessed': f'{cost.bytes_accessed:.6g}', 'bound_s': f'{cost.bound_s:.5g}',
+            'train_steps': config.train_steps if training else '',
+            'core_hours': f'{hours:.1f}' if training else ''}
+  return {field: str(values[field]) for field in _FIELDS}
+
+
+def write(rows):
+  """Writes the table in one step, in the order of `wanted`."""
+  TABLE.parent.mkdir(parents=True, exist_ok=True)
+  partial = TABLE.with_suffix('.partial')
+  with open(partial, 'w', newline='') as f:
+    writer = csv.DictWriter(f, _FIELDS, lineterminator='\n')
+    writer.writeheader()
+    writer.writerows(rows[key] for key in wanted() if key in rows)
+  partial.replace(TABLE)
+
+
+def main(names):
+  """Brings the rows of these configs up to date, of all by default."""
+  rows = read()
+  keys = [key for key in wanted() if not names or any(name in key[0] for name in names)]
+  for i, (name, program) in enumerate(keys):
+    start = time.time()
+    config, exported = export(name, program)
+    old = rows.get((name, program))
+    if old is None or old['digest'] != exported.digest:
+      rows[name, program] = row_of(name, config, exported)
+      write(rows)
+    row = rows[name, program]
+    print(f'{i + 1}/{len(keys)} {name} {program}: fits: {row["fits"]}, '
+          f'{int(row["peak_bytes"]) / 2**30:.2f} GiB, {time.time() - start:.0f} s {row["error"]}',
+          flush=True)
+
+
+if __name__ == '__main__':
+  main(sys.argv[1:])
