@@ -59,11 +59,11 @@ def cache_dir():
 
 def _python():
   """A Python that the compiler's packages run on."""
-  candidates = [os.environ.get('TF_VIDEOGEN_COMPILER_PYTHON'), sys.executable]
-  candidates += [shutil.which(f'python3.{minor}') for minor in (11, 12, 13)]
+  named = os.environ.get('TF_VIDEOGEN_COMPILER_PYTHON')
+  candidates = [named] if named else [sys.executable, 'python3.11', 'python3.12', 'python3.13']
   check = f'import sys; sys.exit(sys.version_info[:2] < {_OLDEST_PYTHON})'
   for candidate in candidates:
-    if candidate and not subprocess.run(
+    if shutil.which(candidate) and not subprocess.run(
         [candidate, '-c', check], capture_output=True, check=False).returncode:
       return candidate
   raise Unavailable('the TPU compiler needs Python 3.11 or later, and there is none: install one, '
@@ -155,7 +155,7 @@ def shortened(error):
   """The compiler's reason in one line, with the operation and our line of code where it tells."""
   lines = [line.strip() for line in error.splitlines() if line.strip()]
   reason = lines[0] if lines else 'no reason given'
-  memory = re.search(r'[^.\n]*\((\d[\d.]*\w)\) exceeds available \((\d[\d.]*\w)\)', error)
+  memory = re.search(r'\((\d[\d.]*\w)\) exceeds available (?:HBM )?\((\d[\d.]*\w)\)', error)
   if memory:
     reason = f'out of memory: required {memory.group(1)}, available {memory.group(2)}'
   operation = re.search(r'op_name="([^"]+)"', error)

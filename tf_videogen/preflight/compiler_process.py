@@ -215,8 +215,8 @@ def describe(executable):
       'argument_bytes': memory.argument_size_in_bytes,
       'temporary_bytes': memory.temp_size_in_bytes,
       'code_bytes': memory.generated_code_size_in_bytes,
-      'flops': own['flops'] * loops['flops'],
-      'bytes_accessed': own['bytes accessed'] * loops['bytes accessed'],
+      'flops': own.get('flops', 0.0) * loops['flops'],
+      'bytes_accessed': own.get('bytes accessed', 0.0) * loops['bytes accessed'],
       'loops_of_unknown_length': len(costs.unknown),
   }
 

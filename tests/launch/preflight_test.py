@@ -1,0 +1,216 @@
+"""launch.preflight: figures, sweeps, exit statuses, mistakes in one line; and the real compiler."""
+
+import json
+
+from absl.testing import flagsaver
+import pytest
+import tensorflow as tf
+
+from tf_videogen.launch import preflight
+from tf_videogen.launch import program
+from tf_videogen.preflight import compiler
+from tf_videogen.preflight import hardware
+from tf_videogen.preflight import programs
+
+NAME = 'python -m launch.preflight'
+HIDDEN = 'vqvae.VQVAE.hidden'
+
+
+@pytest.fixture(autouse=True)
+def _keep_policy():
+  yield
+  tf.keras.mixed_precision.set_global_policy('float32')
+
+
+def _run(*arguments):
+  with flagsaver.flagsaver(), pytest.raises(SystemExit) as info:
+    program.run(preflight.main, [NAME, *map(str, arguments)])
+  return info.value.code or 0
+
+
+@pytest.fixture(name='compiled')
+def _compiled(monkeypatch):
+  """A compiler that needs 3 GiB a clip; returns the batches that it was asked for."""
+  batches = []
+
+  def compile_program(exported, topology, say):
+    del topology, say
+    batches.append(exported.batch)
+    gib = 3 * exported.batch
+    if gib > 16:
+      return compiler.Compiled(False, f'out of memory: required {gib}G, available 15.48G')
+    return compiler.Compiled(True, peak_bytes=gib << 30, flops=61.5e12, bytes_accessed=45e9)
+
+  monkeypatch.setattr(compiler, 'compile_program', compile_program)
+  return batches
+
+
+def test_figures(tiny_files, compiled, capsys):
+  assert _run(f'--gin_file={tiny_files.vqvae_gin}', '--topology=v4:2x2x1',
+              '--program=train', '--program=evaluate') == 0
+  out = capsys.readouterr().out
+  assert compiled == [1, 1] and f'{tiny_files.vqvae_gin} on v4:2x2x1, 4 cores' in out
+  assert 'train: batch 1 a core, compiled, fits: 3.00 of 32.00 GiB' in out
+  assert '6 steps on 4 cores' in out and 'evaluate: batch 1 a core' in out
+
+
+def test_json_and_the_largest_batch(tiny_files, compiled, capsys):
+  assert _run(f'--gin_file={tiny_files.vqvae_gin}', '--batch_per_core=2', '--find_batch', '--json',
+              '--efficiency=0.5') == 0
+  said = json.loads(capsys.readouterr().out)
+  assert said['batch'] == 2 and said['largest_batch'] == 5 and set(compiled) == {2, 4, 8, 6, 5}
+  assert said['fits'] and said['peak_bytes'] == 6 << 30 and said['bound_s'] == 1.0
+  assert said['core_hours'] == 6 * 8 / 3600
+  assert said['core_hours_at_efficiency'] == 2 * said['core_hours'] and said['parameters'] > 100
+
+
+def test_what_does_not_fit_fails(tiny_files, compiled, capsys):
+  assert _run(f'--gin_file={tiny_files.vqvae_gin}', '--batch_per_core=6') == 1
+  assert compiled == [6]
+  assert ('train: does not compile for v3:2x2, batch 6 a core: out of memory: required 18G'
+          in capsys.readouterr().out)
+
+
+def test_a_sweep(tiny_files, compiled, capsys, tmp_path):
+  plot = tmp_path / 'sweep.png'
+  assert _run(f'--gin_file={tiny_files.vqvae_gin}', '--batch_per_core=1', f'--plot={plot}',
+              f'--sweep={HIDDEN}=8,16') == 0
+  lines = capsys.readouterr().out.splitlines()
+  assert lines[0] == 'train, v3:2x2, batch 1 a core' and compiled == [1, 1]
+  assert [line.split()[0] for line in lines[1:]] == ['hidden', '8', '16']
+  parameters = [int(line.split()[1].replace(',', '')) for line in lines[2:]]
+  assert parameters[0] < parameters[1] and plot.read_bytes()[:4] == b'\x89PNG'
+
+
+def test_the_exported_program_is_the_compiled_one(tiny_files, compiled, tmp_path):
+  del compiled
+  path = tmp_path / 'step.hlo.pb'
+  arguments = [f'--gin_file={tiny_files.vqvae_gin}', '--batch_per_core=1']
+  assert _run(*arguments, f'--export_hlo={path}') == 0
+  assert len(programs.digest(path.read_bytes())) == 16
+
+
+def test_shapes_of_data_that_is_not_prepared(tmp_path):
+  from tf_videogen.data import clips  # pylint: disable=g-import-not-at-top
+  bair = clips.PreparedClips('bair_robot_pushing_small', 16, data_dir=str(tmp_path),
+                             video_feature='image_aux1', actions_feature='action')
+  spec = preflight.example_spec(bair)
+  assert spec['video'].shape == (16, 64, 64, 3) and spec['actions'].shape == (16, 4)
+  unknown = clips.PreparedClips('ucf101_nobody', 16, data_dir=str(tmp_path))
+  with pytest.raises(ValueError, match='or give --clip_shape=TxHxWxC'):
+    preflight.example_spec(unknown)
+  spec = preflight.example_spec(unknown, '16x32x32x3', 2)
+  assert spec['video'].shape == (16, 32, 32, 3) and spec['actions'].shape == (16, 2)
+
+
+@pytest.mark.parametrize('sweep, values', [
+    ('a.b=1,2', ['1', '2']), ('a.b=(1, 2), (3, 4)', ['(1, 2)', '(3, 4)']),
+    ("a.b='x,y',@c.D", ["'x,y'", '@c.D'])])
+def test_values_of_a_sweep(sweep, values):
+  assert preflight._values(sweep) == ('a.b', values)
+
+
+@pytest.mark.parametrize('message, arguments', [
+    ("unknown topology 'v7:2x2'; there are, and larger ones: v2:2x2", ['--topology=v7:2x2']),
+    ('--gin_file is missing', ['--gin_file=']),
+    ('not divisible by the 8 cores of v3:2x2; choose another --topology or --batch_per_core', []),
+    ('VQVAETask has no program to sample', ['--program=sample', '--batch_per_core=1']),
+    ('--clip_shape=64 must be TxHxWxC', ['--clip_shape=64', '--batch_per_core=1']),
+    ('--sweep=x must be BINDING=V1,V2', ['--sweep=x']),
+    ('hiden', [f'--sweep={HIDDEN[:-3]}en=3,4'.replace('hidd', 'hid')]),
+])
+def test_mistakes_are_one_line(message, arguments, tiny_files, compiled, capsys):
+  del compiled
+  config = [] if '--gin_file=' in arguments else [f'--gin_file={tiny_files.vqvae_gin}']
+  assert _run(*config, *[a for a in arguments if a != '--gin_file=']) == 1
+  captured = capsys.readouterr()
+  assert message in captured.err and captured.err.count('\n') == 1, captured.err
+
+
+def test_no_compiler_says_how_to_get_it(tiny_files, monkeypatch, tmp_path, capsys):
+  monkeypatch.setenv('TF_VIDEOGEN_CACHE', str(tmp_path))
+  monkeypatch.setenv('TF_VIDEOGEN_COMPILER_PYTHON', '/not/there')
+  monkeypatch.setattr(compiler, '_OLDEST_PYTHON', (9, 0))
+  assert _run(f'--gin_file={tiny_files.vqvae_gin}', '--batch_per_core=1') == 1
+  assert 'TF_VIDEOGEN_COMPILER_PYTHON=/path/to/python3.11' in capsys.readouterr().err
+  assert not list(tmp_path.glob('*/installed'))
+
+
+def test_no_network_says_so(monkeypatch, tmp_path):
+  monkeypatch.setenv('TF_VIDEOGEN_CACHE', str(tmp_path))
+  monkeypatch.setattr(compiler, '_run', _no_network(compiler._run))
+  with pytest.raises(compiler.Unavailable, match='is there a network and a package index'):
+    compiler.environment(lambda words: None)
+  assert not list(tmp_path.glob('*/installed'))
+
+
+def _no_network(run):
+  return lambda command, what: run(
+      ['false'] if 'pip' in command else ['true'], what)
+
+
+def test_reasons_of_the_compiler_are_shortened():
+  error = ('RESOURCE_EXHAUSTED: E1000: CompileTimeHbmOom: Ran out of memory on HBM, the total memory '
+           'required for HLO temporaries (20.10G) exceeds available HBM (15.48G). HLO module: m.'
+           '\nop_name="block_3/MatMul" source_file="/x/tf_videogen/layers/a.py" '
+           'source_line=7')
+  assert compiler.shortened(error) == ('out of memory: required 20.10G, available 15.48G '
+                                       '(operation block_3/MatMul, tf_videogen/layers/a.py:7)')
+  assert compiler.shortened('bad\nworse') == 'bad'
+
+
+@pytest.fixture(name='tpu_compiler', scope='module')
+def _tpu_compiler():
+  try:
+    compiler.environment()
+  except compiler.Unavailable as error:
+    pytest.skip(str(error))
+
+
+def test_the_tpu_compiler_takes_a_training_step(tiny_files, tpu_compiler, capsys):
+  """The real compiler on a real program: the smallest of all."""
+  del tpu_compiler
+  assert _run(f'--gin_file={tiny_files.vqvae_gin}', '--batch_per_core=1', '--json') == 0
+  said = json.loads(capsys.readouterr().out)
+  assert said['compiled'] and said['fits'] and 1e5 < said['flops'] < 1e8
+  assert 0 < said['temporary_bytes'] < said['peak_bytes'] < 64 << 20
+
+
+def _hlo(function, *specs):
+  ir = tf.function(function, jit_compile=True).experimental_get_compiler_ir(*specs)
+  return programs.Program(function.__name__, 1, 0, ir(stage='hlo_serialized'))
+
+
+def test_a_loop_costs_what_its_unrolled_form_costs(tpu_compiler):
+  """12 products of 256 x 512 x 512, in loops of 4 and 3, and one after the other."""
+  del tpu_compiler
+  weights = tf.random.stateless_normal([512, 512], [1, 2])
+
+  def looped(x):
+    for _ in tf.range(4):
+      x = tf.tanh(x)
+      for _ in tf.range(3):
+        x += tf.matmul(x, weights)
+    return x
+
+  def unrolled(x):
+    for _ in range(4):
+      x = tf.tanh(x)
+      for _ in range(3):
+        x += tf.matmul(x, weights)
+    return x
+
+  topology, spec = hardware.topology('v3:2x2'), tf.TensorSpec([256, 512])
+  loop, straight = (compiler.compile_program(_hlo(f, spec), topology)
+                    for f in (looped, unrolled))
+  assert straight.flops == pytest.approx(12 * 2 * 256 * 512 * 512, rel=0.01)
+  assert loop.flops == pytest.approx(straight.flops, rel=1e-3)
+  assert loop.loops_of_unknown_length == 0
+
+
+def test_what_the_compiler_refuses_is_a_line(tpu_compiler):
+  del tpu_compiler
+  noise = lambda seed: tf.random.stateless_uniform([64, 1 << 26], seed)  # 16 GiB
+  huge = _hlo(lambda seed: tf.reduce_max(tf.sort(noise(seed))[:, 7]), tf.TensorSpec([2], tf.int32))
+  refused = compiler.compile_program(huge, hardware.topology('v3:2x2'))
+  assert not refused.compiled and refused.error.startswith('out of memory: required ')

@@ -1,0 +1,99 @@
+"""Costs of loops: bodies count as often as they run."""
+
+import re
+
+import pytest
+
+from tf_videogen.preflight import compiler_process
+
+# An outer loop of 6, whose body has a loop of 3: the compiler's way to write `for`.
+LOOPS = '''HloModule m, entry_computation_layout={()->f32[]}
+
+%inner_body (p: (s32[], f32[])) -> (s32[], f32[]) {
+  %p = (s32[], f32[]) parameter(0)
+  %i = s32[] get-tuple-element(%p), index=0
+  %one = s32[] constant(1)
+  %next = s32[] add(%i, %one)
+  %x = f32[] get-tuple-element(%p), index=1
+  ROOT %t = (s32[], f32[]) tuple(%next, %x)
+}
+
+%inner_condition (q: (s32[], f32[])) -> pred[] {
+  %q = (s32[], f32[]) parameter(0)
+  %j = s32[] get-tuple-element(%q), index=0
+  %three = s32[] constant(3)
+  ROOT %c = pred[] compare(%j, %three), direction=LT
+}
+
+%outer_body (r: (s32[], f32[], s32[])) -> (s32[], f32[], s32[]) {
+  %r = (s32[], f32[], s32[]) parameter(0)
+  %k = s32[] get-tuple-element(%r), index=0
+  %two = s32[] get-tuple-element(%r), index=2
+  %k2 = s32[] add(%k, %two), metadata={op_name="while/add"}
+  %y = f32[] get-tuple-element(%r), index=1
+  %zero = s32[] constant(0)
+  %start = s32[] copy(%zero)
+  %init = (s32[], f32[]) tuple(%start, %y)
+  %w = (s32[], f32[]) while(%init), condition=%inner_condition, body=%inner_body
+  %z = f32[] get-tuple-element(%w), index=1
+  ROOT %u = (s32[], f32[], s32[]) tuple(%k2, %z, %two)
+}
+
+%outer_condition (s: (s32[], f32[], s32[])) -> pred[] {
+  %s = (s32[], f32[], s32[]) parameter(0)
+  %l = s32[] get-tuple-element(%s), index=0
+  %offset = s32[] constant(100)
+  %shifted = s32[] add(%l, %offset)
+  %end = s32[] constant(112)
+  %below = pred[] compare(%shifted, %end), direction=LT
+  %many = s32[] constant(1000)
+  %below_many = pred[] compare(%l, %many), direction=LT
+  ROOT %both = pred[] and(%below, %below_many)
+}
+
+ENTRY %main (a: f32[]) -> f32[] {
+  %a = f32[] parameter(0)
+  %nought = s32[] constant(0)
+  %step = s32[] constant(2)
+  %begin = (s32[], f32[], s32[]) tuple(%nought, %a, %step)
+  %v = (s32[], f32[], s32[]) while(%begin), condition=%outer_condition, body=%outer_body
+  ROOT %result = f32[] get-tuple-element(%v), index=1
+}
+'''
+OWN = {'inner_body': 1000.0, 'outer_body': 10.0, 'main': 1.0}
+CALLS = {'main': 'outer_body', 'outer_body': 'inner_body'}
+
+
+def _analyze(text):
+  """As XLA does: the entry's own operations, and those of the bodies it calls, once."""
+  name = re.search(r'^ENTRY %(\S+) ', text, re.MULTILINE).group(1)
+  assert text.count('ENTRY ') == 1
+  flops = OWN[name]
+  while name in CALLS:
+    name = CALLS[name]
+    flops += OWN[name]
+  return {'flops': flops, 'bytes accessed': 2 * flops}
+
+
+def test_nested_loops_multiply():
+  costs = compiler_process.LoopCosts(LOOPS, _analyze)
+  assert costs.once('main')['flops'] == 1011
+  total = costs.total()
+  assert total['flops'] == 1 + 6 * (10 + 3 * 1000) and total['bytes accessed'] == 2 * total['flops']
+  assert not costs.unknown
+
+
+@pytest.mark.parametrize('old, new', [
+    ('%three = s32[] constant(3)', '%three = s32[] custom-call()'),  # an end that data tells
+    ('add(%i, %one)', 'multiply(%i, %one)'),
+    ('%start = s32[] copy(%zero)', '%start = s32[] custom-call()')])
+def test_a_length_that_data_tells_counts_once(old, new):
+  assert old in LOOPS
+  costs = compiler_process.LoopCosts(LOOPS.replace(old, new), _analyze)
+  assert costs.total()['flops'] == 1 + 6 * (10 + 1000) and costs.unknown == ['w']
+
+
+def test_a_known_trip_count_is_believed():
+  line = 'body=%inner_body'
+  text = LOOPS.replace(line, line + ', backend_config={"known_trip_count":{"n":"5"}}')
+  assert compiler_process.LoopCosts(text, _analyze).total()['flops'] == 1 + 6 * (10 + 5 * 1000)

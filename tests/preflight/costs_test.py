@@ -1,0 +1,77 @@
+"""Bounds, core-hours, the largest batch, and what is said of them."""
+
+import pytest
+
+from tf_videogen.preflight import compiler
+from tf_videogen.preflight import costs
+from tf_videogen.preflight import hardware
+from tf_videogen.preflight import programs
+from tf_videogen.preflight import report
+
+V3 = hardware.topology('v3:2x2')
+PROGRAM = programs.Program('train', 4, 1000, b'')
+GIB = 1 << 30
+
+
+def _cost(peak=GIB, flops=0.0, moved=0.0, **kwargs):
+  compiled = compiler.Compiled(True, peak_bytes=peak, flops=flops, bytes_accessed=moved, **kwargs)
+  return costs.cost(PROGRAM, compiled, V3)
+
+
+def test_the_larger_bound_counts():
+  arithmetic = _cost(flops=123e12, moved=450e9)
+  assert arithmetic.bound_s == arithmetic.compute_s == 2.0 and arithmetic.memory_s == 1.0
+  memory = _cost(flops=61.5e12, moved=1350e9)
+  assert memory.bound_s == memory.memory_s == 3.0 and memory.compute_s == 1.0
+  assert memory.intensity == pytest.approx(61.5e12 / 1350e9)
+
+
+def test_core_hours():
+  assert costs.core_hours(0.5, 7200, 8) == 8.0
+  assert costs.core_hours(0.5, 7200, 8, efficiency=0.4) == 20.0
+
+
+@pytest.mark.parametrize('peak, fits', [(16 * GIB, True), (16 * GIB + 1, False)])
+def test_fits(peak, fits):
+  assert _cost(peak).fits == fits
+
+
+def test_what_does_not_compile_does_not_fit():
+  cost = costs.cost(PROGRAM, compiler.Compiled(False, 'out of memory: required 20G'), V3)
+  assert not cost.fits
+  assert report.lines(cost) == [
+      'train: does not compile for v3:2x2, batch 4 a core: out of memory: required 20G']
+
+
+@pytest.mark.parametrize('largest', [0, 1, 3, 4, 7, 8, 100, 1024])
+@pytest.mark.parametrize('start', [1, 4])
+def test_largest_batch(largest, start):
+  tried = []
+
+  def fits(batch):
+    tried.append(batch)
+    return batch <= largest
+
+  assert costs.largest_batch(fits, start) == largest
+  assert max(tried) <= 1024 and len(tried) == len(set(tried)) <= 21
+
+
+def test_lines():
+  cost = _cost(2 * GIB, flops=61.5e12, moved=90e9, loops_of_unknown_length=2)
+  text = '\n'.join(report.lines(cost, steps=7200, efficiency=0.5))
+  assert 'fits: 2.00 of 16.00 GiB' in text
+  assert '61.50 TFLOP, 90.00 GB moved, 683 FLOP/B: at least 1.00 s (arithmetic; ' in text
+  assert '7,200 steps on 8 cores: 16 core-hours at the bound, 32 at 50% of its speed' in text
+  assert '2 loops of a length that only the data tells are counted once' in text
+
+
+def test_a_sweep_as_table_and_plot(tmp_path):
+  rows = [(2, _cost(GIB, 1e12, 1e9)), (4, _cost(2 * GIB, 2e12, 1e9)),
+          (8, costs.cost(PROGRAM, compiler.Compiled(False, 'out of memory'), V3))]
+  lines = report.table('a.B.layers', rows).splitlines()
+  assert lines[0].split()[:3] == ['layers', 'parameters', 'fits']
+  assert lines[2].split() == ['4', '1,000', 'yes', '2.00', '2,000', '1.0', '0.0325']
+  assert lines[3].split() == ['8', '1,000', 'no', 'out', 'of', 'memory']
+  for name in ('plot.png', 'plot.svg'):
+    report.plot(str(tmp_path / name), 'a.B.layers', rows)
+    assert (tmp_path / name).stat().st_size > 5000

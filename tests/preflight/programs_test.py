@@ -1,0 +1,61 @@
+"""Programs of one core: what they hold, and what tells them apart."""
+
+import pytest
+import tensorflow as tf
+from tensorflow.compiler.xla.service import hlo_pb2
+
+from tf_videogen.preflight import programs
+
+
+@pytest.fixture(autouse=True)
+def _keep_policy():
+  yield
+  tf.keras.mixed_precision.set_global_policy('float32')
+
+
+def _export(tiny, name='train', batch=2, **kwargs):
+  return programs.export(tiny.experiment(**kwargs), tiny.clips().example_spec(), name, batch)
+
+
+def test_the_same_program_has_the_same_digest(tiny):
+  first, again = _export(tiny), _export(tiny)
+  assert first.digest == again.digest and first.hlo != again.hlo
+  assert _export(tiny, batch=4).digest != first.digest
+  assert _export(tiny, clip_norm=1.0).digest != first.digest
+
+
+def test_a_training_step_updates_in_place(tiny):
+  program = _export(tiny)
+  module = hlo_pb2.HloModuleProto.FromString(program.hlo)
+  assert 0 < program.parameters < 5000
+  assert len(module.input_output_alias.entries) > 2 * 20  # variables, and Adam's two of each
+  shapes = [tuple(p.dimensions) for p in module.host_program_shape.parameters]
+  assert (2, 4, 8, 8, 1) in shapes
+
+
+def test_a_tpu_computes_in_bfloat16_by_itself(tiny):
+  assert b'bf16' not in _text(_export(tiny))
+  assert b'bf16' in _text(_export(tiny, precision='auto'))
+
+
+def _text(program):
+  module = hlo_pb2.HloModuleProto.FromString(program.hlo)
+  types = {i.shape.element_type for c in module.computations for i in c.instructions}
+  return b'bf16' if 16 in types else b'f32'  # 16 is BF16 in XLA's PrimitiveType
+
+
+def test_evaluation_and_sampling_have_programs(tiny):
+  assert _export(tiny, 'evaluate').batch == 2
+  prior = lambda: tiny.prior('none', classes=3)
+  sampler = _export(tiny, 'sample', task=prior)
+  module = hlo_pb2.HloModuleProto.FromString(sampler.hlo)
+  opcodes = {i.opcode for c in module.computations for i in c.instructions}
+  assert 'while' in opcodes and not module.input_output_alias.entries
+
+
+@pytest.mark.parametrize('name, message', [
+    ('sample', 'VQVAETask has no program to sample'),
+    ('export', "unknown program 'export'; there are: train, evaluate, sample")])
+def test_errors(tiny, name, message):
+  with pytest.raises(ValueError, match=message):
+    _export(tiny, name)
