@@ -45,8 +45,8 @@ class RandomClips(clip_source.ClipSource):
   def example_spec(self):
     return {'video': tf.TensorSpec(self.shape, tf.uint8)}
 
-  def training(self, batch_size, seed, start_step=0):
-    del seed, start_step
+  def training(self, batch_size, seed, start_step=0, host=0, hosts=1):
+    del seed, start_step, host, hosts
     noise = randomness.uniform((batch_size,) + self.shape, randomness.seed_of(0))
     video = tf.cast(noise * 255.0, tf.uint8)
     return tf.data.Dataset.from_tensors({'video': video}).repeat()
@@ -84,7 +84,7 @@ def train_step(task, clips, batch, learning_rate=3e-4):
   step = tf.Variable(0, dtype=tf.int64, trainable=False,
                      aggregation=tf.VariableAggregation.ONLY_FIRST_REPLICA)
   loop = trainer.LikelihoodTrainer(
-      task, optimizer, step, 0, None, lambda start: clips.training(batch, 0, start))
+      task, optimizer, step, 0, None, lambda start, *_: clips.training(batch, 0, start))
   return lambda: loop.train(1)['loss'].numpy()
 
 

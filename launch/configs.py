@@ -165,8 +165,8 @@ def _bindings(text):
   return {name: macros.get(value, value) for name, value in found.items() if '.' in name}
 
 
-def keep(model_dir):
-  """Writes the config into the model directory.
+def keep(model_dir, writes=True):
+  """Writes the config into the model directory; with `writes` false, only compares.
 
   Raises:
     ValueError: if the directory has a checkpoint, and was made by another config.
@@ -181,7 +181,8 @@ def keep(model_dir):
                         for name in differing[:3])
       raise ValueError(f'{model_dir} is the directory of another config ({shown}); use another '
                        '--model_dir, or that config')
-  files.write(path, now)
+  if writes:
+    files.write(path, now)
 
 
 def keep_operative(model_dir):

@@ -2,12 +2,16 @@
 
   python -m launch.train --gin_file=videogpt/moving_mnist_vqvae.gin --model_dir=runs/vqvae
 
-SIGTERM and Ctrl-C save and exit with 143; the same command then goes on.
+SIGTERM and Ctrl-C save and exit with 143; the loss of a worker or of the TPU exits with 75. The
+same command then goes on.
 """
 
+import os
+import re
 import sys
 
 from absl import flags
+import tensorflow as tf
 
 from tf_videogen import experiment
 from tf_videogen.launch import configs
@@ -20,9 +24,12 @@ flags.DEFINE_enum(
     'mode', 'train_and_evaluate',
     ['train', 'evaluate', 'train_and_evaluate', 'evaluate_continuously'],
     'What to do; evaluate_continuously follows another process that trains.')
+flags.DEFINE_integer('worker_timeout', strategies.WORKER_TIMEOUT, 'Seconds that a worker of '
+                     '--strategy=multi_worker waits for the others.', lower_bound=1)
 shared_flags.declare(*configs.FLAGS)
 
 _STOPPED = 143  # the exit status of a process that SIGTERM ended
+_LOST = 75  # "try again" in sysexits.h: a worker or the TPU went away
 
 
 def _train(config, model_dir, strategy, evaluate_too):
@@ -38,15 +45,35 @@ def _train(config, model_dir, strategy, evaluate_too):
     sys.exit(_STOPPED)
 
 
+def _say_what_was_lost(error):
+  """One line about a device or a worker that no longer answers."""
+  text = ' '.join(str(error).split())
+  worker = re.search(r'/job:worker/replica:\d+/task:(\d+) heartbeat timeout', text)
+  lost = f'worker {worker.group(1)}' if worker else 'a worker or the TPU'
+  reason = text.rpartition('aborted by: ')[2][:200]  # before it, where in the graph
+  print(f'train: {lost} no longer answers; the same command, on all workers, goes on from the latest '
+        f'checkpoint ({reason})', file=sys.stderr, flush=True)
+
+
 def main(argv):
-  """Does what --mode says."""
+  """Does what --mode says; see the module."""
   del argv
+  try:
+    _run()
+  except (tf.errors.UnavailableError, tf.errors.AbortedError) as error:
+    _say_what_was_lost(error)
+    # Not sys.exit: collective operations that wait for the lost one would hold up the end.
+    os._exit(_LOST)
+
+
+def _run():
   mode, model_dir = flags.FLAGS.mode, flags.FLAGS.model_dir
   configs.parse_flags()
-  strategy = strategies.get(flags.FLAGS.strategy, flags.FLAGS.tpu)
+  strategy = strategies.get(
+      flags.FLAGS.strategy, flags.FLAGS.tpu, flags.FLAGS.worker_timeout)
   config = configs.configured(experiment.Experiment)()
   if mode in ('train', 'train_and_evaluate'):
-    configs.keep(model_dir)
+    configs.keep(model_dir, writes=strategies.is_chief(strategy))
     _train(config, model_dir, strategy, mode == 'train_and_evaluate')
     return
   function = {'evaluate': experiment.evaluate,

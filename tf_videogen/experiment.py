@@ -26,6 +26,7 @@ from tf_videogen.training import evaluator as evaluators
 from tf_videogen.training import precision as precisions
 from tf_videogen.training import preemption
 from tf_videogen.training import progress
+from tf_videogen.training import strategies
 from tf_videogen.training import trainer as trainers
 
 _SPEC_FILE = 'clips.json'
@@ -111,8 +112,8 @@ def make_trainer(experiment, built, before_call=lambda step: None):
   """The trainer of what was built; in the scope of its strategy. `before_call`: see the class."""
   return trainers.LikelihoodTrainer(
       built.task, built.optimizer, built.step, experiment.seed, experiment.clip_norm,
-      lambda start: experiment.clips.training(experiment.batch_size, experiment.seed, start),
-      before_call)
+      lambda start, host, hosts: experiment.clips.training(
+          experiment.batch_size, experiment.seed, start, host, hosts), before_call)
 
 
 def train(experiment, model_dir, strategy, evaluate_too=True, steps_per_loop=100,
@@ -140,13 +141,15 @@ def train(experiment, model_dir, strategy, evaluate_too=True, steps_per_loop=100
     ValueError: if a checkpoint is another configuration's, or the batch doesn't divide.
   """
   spec = experiment.clips.example_spec()
-  with preemption.StopRequest() as stop:
+  chief = strategies.is_chief(strategy)
+  with preemption.StopRequest(strategies.any_worker(strategy)) as stop:
     built = build(experiment, strategy, spec)
-    _save_spec(spec, model_dir)
+    if chief:
+      _save_spec(spec, model_dir)
     with strategy.scope():
       manager = checkpoint_manager.CheckpointManager(
           built.checkpoint, model_dir, keep_checkpoints, step_counter=built.step,
-          checkpoint_interval=checkpoint_interval)
+          checkpoint_interval=checkpoint_interval, writes=chief)
       if not checkpoints.paths(model_dir):
         built.task.initialize(experiment.clips)
       run = _Run(experiment, built, model_dir, stop, steps_per_loop, manager, actions)
@@ -162,25 +165,31 @@ def train(experiment, model_dir, strategy, evaluate_too=True, steps_per_loop=100
 
 
 class _Run:
-  """A training run: Orbit's controller, which restores, and what it does after loops."""
+  """A training run: Orbit's controller, which restores, and what it does after loops.
+
+  Every worker has one and does all that needs all of them; the chief alone writes.
+  """
 
   def __init__(self, experiment, built, model_dir, stop, steps_per_loop, manager, actions):
     self.experiment = experiment
     self.built = built
     self.model_dir = model_dir
     self.stop = stop
+    self.chief = strategies.is_chief(tf.distribute.get_strategy())
+    summaries = lambda name: os.path.join(model_dir, 'summaries', name) if self.chief else None
     trainer = make_trainer(experiment, built, self._before_call)
     self.controller = orbit.Controller(
         trainer=trainer, evaluator=_evaluator(experiment, built, stop.check),
         strategy=tf.distribute.get_strategy(), global_step=built.step,
         # Loops end at multiples, wherever the run goes on from.
         steps_per_loop=lambda step: steps_per_loop - int(step) % steps_per_loop,
-        checkpoint_manager=manager, summary_dir=os.path.join(model_dir, 'summaries', 'train'),
-        eval_summary_dir=os.path.join(model_dir, 'summaries', 'evaluation'),
-        train_actions=[self._after_loop, *actions],
-        eval_actions=[lambda output: _append_results(model_dir, self.step, output)])
+        checkpoint_manager=manager, summary_dir=summaries('train'),
+        eval_summary_dir=summaries('evaluation'),
+        train_actions=[self._after_loop, *(actions if self.chief else ())],
+        eval_actions=[self._after_evaluation])
     self.log = results.TrainingLog(model_dir)
-    self.log.truncate(self.step)
+    if self.chief:
+      self.log.truncate(self.step)
     self.bar = progress.Progress(self.step, experiment.train_steps)
 
   @property
@@ -194,7 +203,12 @@ class _Run:
 
   def _after_loop(self, terms):
     self.bar.move(self.step)
-    self.log.append(self.step, self.bar.row(terms))
+    if self.chief:
+      self.log.append(self.step, self.bar.row(terms))
+
+  def _after_evaluation(self, output):
+    if self.chief:
+      _append_results(self.model_dir, self.step, output)
 
   def to_the_end(self, evaluation_interval, preview_clips):
     """Trains from evaluation to evaluation; one that is due and not in results.csv is made up."""
@@ -204,8 +218,9 @@ class _Run:
     while True:
       due = self.step >= end or (self.step > 0 and self.step % interval == 0)
       if evaluation_interval != 0 and due and self.step not in evaluated:
-        with self.controller.eval_summary_manager.summary_writer().as_default():
-          _write_previews(self.experiment, self.built, self.model_dir, preview_clips)
+        if self.chief:
+          with self.controller.eval_summary_manager.summary_writer().as_default():
+            _write_previews(self.experiment, self.built, self.model_dir, preview_clips)
         self.controller.evaluate()  # its rows come last: what they record is all done
         evaluated.add(self.step)
         self.bar.skip_time()
@@ -230,10 +245,11 @@ def evaluate(experiment, model_dir, strategy, preview_clips=8):
   with strategy.scope():
     _restore(built, model_dir)
     output = _evaluator(experiment, built).evaluate(None)
-    _append_results(model_dir, int(built.step.numpy()), output)
-    summaries = os.path.join(model_dir, 'summaries', 'evaluation')
-    with tf.summary.create_file_writer(summaries).as_default():
-      _write_previews(experiment, built, model_dir, preview_clips)
+    if strategies.is_chief(strategy):
+      _append_results(model_dir, int(built.step.numpy()), output)
+      summaries = os.path.join(model_dir, 'summaries', 'evaluation')
+      with tf.summary.create_file_writer(summaries).as_default():
+        _write_previews(experiment, built, model_dir, preview_clips)
   return output
 
 
@@ -252,7 +268,10 @@ def evaluate_continuously(experiment, model_dir, strategy, timeout=3600, poll_se
 
   Raises:
     preemption.Stopped: at SIGTERM.
+    ValueError: with several workers, which would find new checkpoints at different times.
   """
+  if strategies.has_workers(strategy):
+    raise ValueError('evaluate_continuously is for one process: use another --strategy')
   built = build(experiment, strategy, experiment.clips.example_spec())
   output, last_news = None, time.time()
   with strategy.scope(), preemption.StopRequest() as stop:

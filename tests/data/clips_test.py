@@ -205,13 +205,17 @@ def test_evaluation_is_one_exact_pass(source, batch_size, limit):
   assert valid[:examples].all() and not valid[examples:].any()
 
 
-def test_replicas_share_the_batches(source, two_replicas):
+@pytest.mark.parametrize('hosts', [2, 4])
+def test_hosts_share_the_batches(source, hosts):
   made = source(4)
-  for make in (lambda: made.training(4, seed=0).take(7), lambda: made.evaluation('test', 4)):
-    shares = two_replicas.experimental_distribute_dataset(make())
-    joined = [{name: np.concatenate([x.numpy() for x in two_replicas.experimental_local_results(v)])
-               for name, v in batch.items()} for batch in shares]
-    _assert_same(_numpy(make()), joined)
+  for make in (lambda *host: made.training(4, 0, 2, *host).take(7),
+               lambda *host: made.evaluation('test', 4, None, *host)):
+    shares = [_numpy(make(host, hosts)) for host in range(hosts)]
+    joined = [{name: np.concatenate([share[name] for share in batch]) for name in batch[0]}
+              for batch in zip(*shares, strict=True)]
+    _assert_same(_numpy(make(0, 1)), joined)
+  with pytest.raises(ValueError, match='batch_size = 4 is not divisible by the 3 hosts'):
+    made.training(4, 0, 0, 0, 3)
 
 
 def test_slices_of_tfds(data_dir):

@@ -39,9 +39,9 @@ def test_processors_are_no_accelerators(cpu, two_replicas):
 
 
 def test_batches_are_divided_in_order(tiny, two_replicas):
-  dataset = tiny.clips().evaluation('test', 4)
-  whole = next(iter(dataset))
-  batch = next(iter(strategies.distribute(two_replicas, dataset)))
+  make = lambda host, hosts: tiny.clips().evaluation('test', 4, None, host, hosts)
+  whole = next(iter(make(0, 1)))
+  batch = next(iter(strategies.distribute(two_replicas, make)))
   assert 'id' not in batch and set(batch) == set(whole) - {'id'}
   parts = two_replicas.experimental_local_results(batch['video'])
   assert [part.shape[0] for part in parts] == [2, 2]

@@ -16,11 +16,7 @@ def _trainer(experiment, strategy, before=lambda task: None):
   built = experiments.build(experiment, strategy, experiment.clips.example_spec())
   with strategy.scope():
     before(built.task)
-    make_dataset = lambda start: experiment.clips.training(
-        experiment.batch_size, experiment.seed, start)
-    trainer = trainers.LikelihoodTrainer(
-        built.task, built.optimizer, built.step, experiment.seed, experiment.clip_norm,
-        make_dataset)
+    trainer = experiments.make_trainer(experiment, built)
   return trainer, built
 
 
@@ -163,7 +159,7 @@ def test_batches_go_on_where_training_does(tiny, cpu):
   trainer, built = _trainer(experiment, cpu)
   started = []
   make_dataset = trainer.make_dataset
-  trainer.make_dataset = lambda start: started.append(start) or make_dataset(start)
+  trainer.make_dataset = lambda start, *host: started.append(start) or make_dataset(start, *host)
   built.step.assign(7)
   trainer.train(1)
   trainer.train(2)

@@ -66,7 +66,7 @@ class ClipSource:
     """
     raise NotImplementedError
 
-  def training(self, batch_size, seed, start_step=0):
+  def training(self, batch_size, seed, start_step=0, host=0, hosts=1):
     """Returns an endless tf.data.Dataset of training batches, from step `start_step` on.
 
     Every example comes once an epoch; a batch may hold the end of one epoch and the start of the
@@ -76,9 +76,10 @@ class ClipSource:
       batch_size: int, B.
       seed: int; streams of different seeds have different orders and windows.
       start_step: int, the number of the first batch.
+      host, hosts: of several hosts, number `host` gets its rows of every batch, the others' unread.
 
     Returns:
-      Dataset of dicts of tensors, as in `example_spec`, with static shapes [B, ...].
+      Dataset of dicts of tensors, as in `example_spec`, with static shapes [B / hosts, ...].
     """
     _check_positive('batch_size', batch_size)
     self.example_spec()  # data that doesn't fit is found here, not inside a traced function
@@ -98,16 +99,16 @@ class ClipSource:
       return self._read(self.train_split, record, start_of)
 
     records = tf.data.Dataset.counter(first_epoch).flat_map(records_of_epoch)
-    examples = records.enumerate(first).map(read, tf.data.AUTOTUNE, deterministic=True)
-    return _batched(examples, batch_size)
+    return _batched(records.enumerate(first), read, batch_size, host, hosts)
 
-  def evaluation(self, split, batch_size, limit=None):
+  def evaluation(self, split, batch_size, limit=None, host=0, hosts=1):
     """Returns one exact pass over a split in stored order, of the first window of each video.
 
     Args:
       split: str, name of the split.
       batch_size: int, B.
       limit: int, the number of examples from the start of the split; None: all.
+      host, hosts: see `training`.
 
     Returns:
       Dataset of ceil(examples / B) batches: dicts as from `training`, and `valid`, bool [B], which
@@ -126,7 +127,7 @@ class ClipSource:
       example = self._read(split, record, lambda starts: tf.zeros([], tf.int32))
       return {**example, 'valid': position < examples}
 
-    return _batched(records.enumerate().map(read, tf.data.AUTOTUNE, deterministic=True), batch_size)
+    return _batched(records.enumerate(), read, batch_size, host, hosts)
 
   def _shuffled_records(self, epoch_seed):
     """Raw records of the training split in the order that the seed, int64 [2], determines."""
@@ -149,11 +150,15 @@ def _check_positive(name, value):
     raise ValueError(f'{name} must be at least 1, got {value}')
 
 
-def _batched(examples, batch_size):
-  """Batches of static shape, in fixed order, prefetched."""
+def _batched(records, read, batch_size, host, hosts):
+  """This host's rows of every batch of numbered records, in fixed order, prefetched."""
+  if batch_size % hosts:
+    raise ValueError(f'batch_size = {batch_size} is not divisible by the {hosts} hosts')
+  rows = batch_size // hosts
+  if hosts > 1:
+    records = records.filter(lambda position, _: position % batch_size // rows == host)
   options = tf.data.Options()
   options.deterministic = True
-  # Several hosts divide batches, never files: the order doesn't depend on their number.
-  options.experimental_distribute.auto_shard_policy = tf.data.experimental.AutoShardPolicy.DATA
-  batches = examples.batch(batch_size, drop_remainder=True)
+  examples = records.map(read, tf.data.AUTOTUNE, deterministic=True)
+  batches = examples.batch(rows, drop_remainder=True)
   return batches.prefetch(tf.data.AUTOTUNE).with_options(options)

@@ -10,9 +10,18 @@ class CheckpointManager(tf.train.CheckpointManager):
 
   Orbit counts the interval from the last save, so that a run that goes on would save at other steps
   than an unbroken one; here they are the multiples of the interval. No step is saved twice.
+
+  Args:
+    writes: whether this process saves; of several workers, the chief alone does.
+    *args, **kwargs: those of tf.train.CheckpointManager.
   """
 
   _last = None
+
+  def __init__(self, *args, writes=True, **kwargs):
+    super().__init__(*args, **kwargs)
+    self.writes = writes
+    _ = self.checkpoint.save_counter  # is made here: all workers make a variable, or none does
 
   def restore_or_initialize(self):
     """Restores, and returns the checkpoint's path; None in a new directory.
@@ -28,7 +37,7 @@ class CheckpointManager(tf.train.CheckpointManager):
     """As tf.train.CheckpointManager.save."""
     number, interval = int(checkpoint_number), self.checkpoint_interval
     early = self._last is not None and number // interval == self._last // interval
-    if number == self._last or (check_interval and early):
+    if not self.writes or number == self._last or (check_interval and early):
       return None
     path = super().save(checkpoint_number, check_interval=False, options=options)
     self._last = number

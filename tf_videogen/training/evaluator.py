@@ -1,5 +1,7 @@
 """The evaluator that Orbit's controller drives: exact statistics of any task over whole splits."""
 
+import itertools
+
 import numpy as np
 import orbit
 import tensorflow as tf
@@ -37,10 +39,11 @@ class TaskEvaluator(orbit.AbstractEvaluator):
 
   def sums(self, split):
     """Merged statistics of a split: dict of float64 arrays."""
-    dataset = self.clips.evaluation(split, self.batch_size, limit=self.limit)
-    batches = strategies.distribute(self.strategy, dataset)
+    batches = strategies.distribute(self.strategy, lambda host, hosts: self.clips.evaluation(
+        split, self.batch_size, self.limit, host, hosts))
     examples = min(self.clips.count(split), self.limit or self.clips.count(split))
-    bar = tqdm.tqdm(batches, f'evaluate {split}', -(-examples // self.batch_size), leave=False,
+    count = -(-examples // self.batch_size)
+    bar = tqdm.tqdm(itertools.islice(batches, count), f'evaluate {split}', count, leave=False,
                     unit='batch', mininterval=progress.interval())
     total = None
     for batch in bar:

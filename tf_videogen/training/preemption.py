@@ -16,10 +16,15 @@ class StopRequest:
 
   Enter it after the strategy is made: MultiWorkerMirroredStrategy replaces handlers that were
   installed before.
+
+  Args:
+    agree: a function of `requested`, whether to stop; several workers stop together, see
+      `strategies.any_worker`.
   """
 
-  def __init__(self):
+  def __init__(self, agree=lambda requested: requested):
     self.requested = False
+    self.agree = agree
 
   def __enter__(self):
     self._previous = {number: signal.signal(number, self._request)
@@ -36,6 +41,6 @@ class StopRequest:
       signal.signal(number, self._previous[number])
 
   def check(self):
-    """Raises Stopped if a stop was requested."""
-    if self.requested:
+    """Raises Stopped if a stop was requested, of any worker."""
+    if self.agree(self.requested):
       raise Stopped

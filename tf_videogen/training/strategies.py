@@ -1,8 +1,17 @@
-"""Distribution strategies by name."""
+"""Distribution strategies by name, and what the workers of one must agree on.
+
+A worker is a process. On one host, and on a TPU pod, there is one; with 'multi_worker' there are
+several, which run the same program, each on its share of every batch, and of which the chief alone
+writes.
+"""
+import contextlib
 import os
+import subprocess
+import sys
 
 import tensorflow as tf
 
+WORKER_TIMEOUT = 300  # seconds to wait for all workers
 STRATEGIES = ('auto', 'cpu', 'mirrored', 'multi_worker', 'tpu')
 
 
@@ -35,19 +44,59 @@ def _cpu():
   return tf.distribute.OneDeviceStrategy('/cpu:0')
 
 
+# Ends a process that is still waiting after some seconds, and says so. It is a process of its own:
+# the wait for the other workers holds Python's lock and hears no signal.
+_WATCH = """
+import os, select, signal, sys
+seconds, process = int(sys.argv[1]), int(sys.argv[2])
+if not select.select([sys.stdin], [], [], seconds)[0]:
+  print(sys.argv[3], file=sys.stderr, flush=True)
+  os.kill(process, signal.SIGKILL)
+"""
+
+
+@contextlib.contextmanager
+def _deadline(seconds, message):
+  """Kills this process with a message on stderr if the context takes longer."""
+  watch = subprocess.Popen(
+      [sys.executable, '-IS', '-c', _WATCH, str(seconds), str(os.getpid()), message],
+      stdin=subprocess.PIPE)
+  try:
+    yield
+  finally:
+    watch.stdin.close()  # it ends with its input
+    watch.wait()
+
+
+def _multi_worker(timeout):
+  if 'TF_CONFIG' not in os.environ:
+    raise ValueError('--strategy=multi_worker needs TF_CONFIG in the environment of every worker, '
+                     'such as {"cluster": {"worker": ["host1:2222", "host2:2222"]}, "task": '
+                     '{"type": "worker", "index": 0}}')
+  try:
+    resolver = tf.distribute.cluster_resolver.TFConfigClusterResolver()
+    workers = [place for places in resolver.cluster_spec().as_dict().values() for place in places]
+  except (ValueError, TypeError, KeyError) as e:
+    raise ValueError(f'TF_CONFIG in the environment cannot be read: {e}') from e
+  with _deadline(timeout, f'not all of the {len(workers)} workers ({", ".join(workers)}) came '
+                 f'within {timeout} s (--worker_timeout); this one gives up'):
+    return tf.distribute.MultiWorkerMirroredStrategy(resolver)
+
+
 def _auto(tpu):
   if tpu != 'local' or _has_tpu():
     return _tpu(tpu)
   return _mirrored() if tf.config.list_logical_devices('GPU') else _cpu()
 
 
-def get(name='auto', tpu='local'):
+def get(name='auto', tpu='local', worker_timeout=WORKER_TIMEOUT):
   """The strategy of that name.
 
   Args:
     name: 'cpu', 'mirrored' (all GPUs, or all logical CPUs), 'multi_worker' (by TF_CONFIG), 'tpu',
       or 'auto': a TPU if there is one, else GPUs, else the processor.
     tpu: 'local' on a TPU VM, else the TPU's name.
+    worker_timeout: seconds after which a worker that waits for others ends its process.
 
   Raises:
     ValueError: for an unknown name, or where there is no such device.
@@ -56,7 +105,7 @@ def get(name='auto', tpu='local'):
       'auto': lambda: _auto(tpu),
       'cpu': _cpu,
       'mirrored': _mirrored,
-      'multi_worker': tf.distribute.MultiWorkerMirroredStrategy,
+      'multi_worker': lambda: _multi_worker(worker_timeout),
       'tpu': lambda: _tpu(tpu),
   }
   if name not in makers:
@@ -71,8 +120,54 @@ def on_accelerators(strategy):
   return not any('CPU' in device.upper() for device in strategy.extended.worker_devices)
 
 
-def distribute(strategy, dataset):
-  """The dataset of global batches over the replicas, without the strings, which stay on hosts."""
-  names = [name for name, spec in dataset.element_spec.items() if spec.dtype != tf.string]
-  dataset = dataset.map(lambda batch: {name: batch[name] for name in names})
-  return strategy.experimental_distribute_dataset(dataset)
+def has_workers(strategy):
+  """Whether several processes train together."""
+  return isinstance(strategy, tf.distribute.MultiWorkerMirroredStrategy)
+
+
+def is_chief(strategy):
+  """Whether this process writes checkpoints, results and summaries: the first of all workers."""
+  if not has_workers(strategy):
+    return True
+  resolver = strategy.cluster_resolver
+  if resolver.task_type != 'chief' and 'chief' in resolver.cluster_spec().jobs:
+    return False
+  return resolver.task_id == 0
+
+
+def any_worker(strategy):
+  """A function of a bool: whether it is true on any worker. All of them must call it together."""
+  if not has_workers(strategy):
+    return lambda here: here
+
+  @tf.function
+  def number(here):
+    return strategy.reduce('SUM', strategy.run(tf.identity, args=(here,)), axis=None)
+
+  return lambda here: int(number(tf.constant(int(here)))) > 0
+
+
+def distribute(strategy, make_dataset):
+  """Batches over the replicas, without the strings, which stay on hosts.
+
+  Args:
+    strategy: a tf.distribute.Strategy.
+    make_dataset: (host, hosts) -> tf.data.Dataset of that host's rows of every global batch, of
+      static shapes.
+
+  Returns:
+    A distributed dataset; the first rows are the first replica's. It starts over at its end: shapes
+    stay static only where TensorFlow knows that no worker runs out of batches before another.
+  """
+  def of_host(context):
+    dataset = make_dataset(context.input_pipeline_id, context.num_input_pipelines)
+    replicas = context.num_replicas_in_sync // context.num_input_pipelines
+    names = [name for name, spec in dataset.element_spec.items() if spec.dtype != tf.string]
+
+    def split(batch):  # [B, ...] -> [replicas, B / replicas, ...]
+      return {name: tf.reshape(batch[name], [replicas, -1, *batch[name].shape[1:]])
+              for name in names}
+
+    return dataset.map(split).unbatch().repeat().prefetch(replicas)
+
+  return strategy.distribute_datasets_from_function(of_host)

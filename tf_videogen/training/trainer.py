@@ -32,8 +32,8 @@ class LikelihoodTrainer(orbit.AbstractTrainer):
     step: the global step, an int64 variable.
     seed: of the run; step s draws from (seed, s).
     clip_norm: bound of the global norm of the gradients, or None.
-    make_dataset: step -> tf.data.Dataset of global batches from that step on; called at the first
-      `train`.
+    make_dataset: (step, host, hosts) -> tf.data.Dataset of that host's rows of every batch from
+      that step on; called at the first `train`.
     before_call: called with the step before every call; may raise.
   """
 
@@ -95,8 +95,9 @@ class LikelihoodTrainer(orbit.AbstractTrainer):
       FloatingPointError: at the first step with a term that is not finite.
     """
     if self._iterator is None:
-      dataset = self.make_dataset(int(self.step.numpy()))
-      self._iterator = iter(strategies.distribute(self.strategy, dataset))
+      start = int(self.step.numpy())
+      self._iterator = iter(strategies.distribute(
+          self.strategy, lambda host, hosts: self.make_dataset(start, host, hosts)))
     end = int(self.step.numpy()) + int(num_steps)
     while (step := int(self.step.numpy())) < end:
       self.before_call(step)

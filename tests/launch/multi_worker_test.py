@@ -1,0 +1,116 @@
+"""Two workers, real processes on the loopback interface: one run, and what becomes of the other."""
+
+import json
+import os
+import pathlib
+import signal
+import socket
+import subprocess
+import sys
+import time
+
+import numpy as np
+import pytest
+
+from tf_videogen import checkpoints
+from tf_videogen.reporting import results
+
+ROOT = pathlib.Path(__file__).resolve().parents[2]
+
+
+def _ports(count):
+  sockets = [socket.socket() for _ in range(count)]
+  for s in sockets:
+    s.bind(('127.0.0.1', 0))
+  ports = [s.getsockname()[1] for s in sockets]
+  for s in sockets:
+    s.close()
+  return ports
+
+
+def _start(folder, *arguments, indices=(0, 1)):
+  """Starts workers of a cluster of two; what they say goes to worker<i>.log in the folder."""
+  places = [f'127.0.0.1:{port}' for port in _ports(2)]
+  workers = []
+  for i in indices:
+    config = {'cluster': {'worker': places}, 'task': {'type': 'worker', 'index': i}}
+    with open(folder / f'worker{i}.log', 'w') as log:
+      workers.append(subprocess.Popen(
+          [sys.executable, '-m', 'launch.train', f'--model_dir={folder / "run"}',
+           '--strategy=multi_worker', *arguments], cwd=ROOT, stdout=log, stderr=log,
+          env={**os.environ, 'TF_CONFIG': json.dumps(config)}))
+  return workers
+
+
+def _wait(workers, seconds):
+  try:
+    return [worker.wait(seconds) for worker in workers]
+  finally:
+    for worker in workers:
+      worker.kill()
+
+
+def _until_it_trains(folder):
+  deadline = time.time() + 120
+  while len(results.read_training_log(str(folder / 'run'))) < 3:
+    assert time.time() < deadline, (folder / 'worker0.log').read_text()[-2000:]
+    time.sleep(0.1)
+
+
+def test_two_workers_train_as_one(tiny_files, tmp_path):
+  arguments = [f'--gin_file={tiny_files.vqvae_gin}', '--gin_param=TRAIN_STEPS=20']
+  assert _wait(_start(tmp_path, *arguments), 200) == [0, 0]
+  alone = tmp_path / 'alone'
+  subprocess.run([sys.executable, '-m', 'launch.train', f'--model_dir={alone}', '--strategy=cpu',
+                  *arguments], cwd=ROOT, check=True, capture_output=True)
+  ours, theirs = (results.read_training_log(str(d)) for d in (tmp_path / 'run', alone))
+  assert [row['step'] for row in ours] == list(range(1, 21))
+  for name in ('loss', 'nmse', 'commitment', 'gradient_norm'):
+    np.testing.assert_allclose(
+        [row[name] for row in ours], [row[name] for row in theirs], rtol=1e-4)
+  ours, theirs = (results.read_results(str(d)) for d in (tmp_path / 'run', alone))
+  assert [(r.step, r.split, r.metric, r.examples) for r in ours] == [
+      (r.step, r.split, r.metric, r.examples) for r in theirs]
+  np.testing.assert_allclose([r.value for r in ours], [r.value for r in theirs], rtol=1e-4)
+  assert sorted(p.name for p in (tmp_path / 'run').iterdir()) == sorted(
+      p.name for p in alone.iterdir())
+
+
+@pytest.mark.slow
+def test_a_killed_worker_ends_the_other(tiny_files, tmp_path):
+  arguments = [f'--gin_file={tiny_files.vqvae_gin}', '--gin_param=TRAIN_STEPS=100000']
+  workers = _start(tmp_path, *arguments)
+  _until_it_trains(tmp_path)
+  workers[1].kill()
+  assert _wait(workers[:1], 30) == [75]
+  last = (tmp_path / 'worker0.log').read_text().strip().splitlines()[-1]
+  assert 'no longer answers; the same command, on all workers, goes on from' in last
+  again = _start(tmp_path, *arguments)
+  done = checkpoints.step_of(checkpoints.paths(str(tmp_path / 'run'))[0])
+  time.sleep(20)
+  again[0].send_signal(signal.SIGTERM)  # one is told; both stop and save
+  assert _wait(again, 60) == [143, 143]
+  assert checkpoints.step_of(checkpoints.paths(str(tmp_path / 'run'))[0]) > done >= 3
+
+
+@pytest.mark.slow
+def test_a_worker_that_never_appears(tiny_files, tmp_path):
+  start = time.time()
+  workers = _start(tmp_path, f'--gin_file={tiny_files.vqvae_gin}', '--worker_timeout=8', indices=[0])
+  assert _wait(workers, 60) == [-signal.SIGKILL]
+  assert 8 < time.time() - start < 30
+  said = (tmp_path / 'worker0.log').read_text().strip()
+  assert said.startswith('not all of the 2 workers (127.0.0.1:')
+  assert said.endswith('came within 8 s (--worker_timeout); this one gives up')
+
+
+@pytest.mark.parametrize('config, message', [
+    (None, '--strategy=multi_worker needs TF_CONFIG in the environment of every worker'),
+    ('{', 'TF_CONFIG in the environment cannot be read')])
+def test_no_cluster(config, message, tiny_files, tmp_path):
+  environ = {name: value for name, value in os.environ.items() if name != 'TF_CONFIG'}
+  run = subprocess.run(
+      [sys.executable, '-m', 'launch.train', f'--gin_file={tiny_files.vqvae_gin}',
+       f'--model_dir={tmp_path}', '--strategy=multi_worker'], cwd=ROOT, capture_output=True,
+      text=True, check=False, env={**environ, **({'TF_CONFIG': config} if config else {})})
+  assert run.returncode == 1 and message in run.stderr and run.stderr.count('\n') == 1
