@@ -260,6 +260,31 @@ def test_dropout_is_a_function_of_the_seed():
   assert np.any(run(1) != run(2)) and np.any(run(1) != run(None))
 
 
+@pytest.mark.parametrize('conditions', [{}, {'classes': 3, 'conditioning_frames': 1}])
+def test_rematerialized_blocks_train_the_same(conditions):
+  model = _model('sparse', dropout=0.3, **conditions)
+  codes = _codes(model)
+  blocks = []
+
+  @tf.function
+  def gradients(variables):
+    with tf.GradientTape() as tape:
+      loss = tf.reduce_mean(model(codes, _conditions(model), randomness.seed_of(3))**2)
+    return loss, tape.gradient(loss, variables)
+
+  loss, plain = gradients(model.trainable_variables)
+  call = type(model.prior.blocks[0]).call
+  with pytest.MonkeyPatch.context() as patch:
+    patch.setattr(type(model.prior.blocks[0]), 'call',
+                  lambda self, *args: blocks.append(self) or call(self, *args))
+    model.prior.rematerialize = True
+    again, rematerialized = gradients.python_function(model.trainable_variables)
+  assert len(blocks) == 4  # two blocks, forward and backward
+  np.testing.assert_allclose(loss, again, rtol=1e-6)
+  for ours, theirs in zip(rematerialized, plain, strict=True):
+    np.testing.assert_allclose(ours, theirs, rtol=1e-4, atol=1e-6)
+
+
 def test_every_dropout_has_a_mask_of_its_own():
   """Two layers, three dropouts each: a seed that two of them share would repeat a mask."""
   model = _model(dropout=0.5, conditioning_frames=1)

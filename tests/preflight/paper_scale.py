@@ -1,13 +1,15 @@
 """Compiles every paper-scale config for a TPU v3 core and keeps what the compiler says.
 
-    python -m tests.preflight.paper_scale [NAME ...]
+    python -m tests.preflight.paper_scale [videogpt/bair_prior.gin ...]
 
 brings docs/preflight/paper_scale.csv up to date: a row a program, compiled again only where the
-program has another digest. A few minutes a program; stopped, it goes on where it was.
+program has another digest. A few minutes a program, one at a time; stopped, it goes on where it
+was. Without names, every config is a process of its own, as exported programs stay in memory.
 """
 
 import csv
 import pathlib
+import subprocess
 import sys
 import time
 
@@ -112,19 +114,23 @@ def write(rows):
 
 def main(names):
   """Brings the rows of these configs up to date, of all by default."""
-  rows = read()
-  keys = [key for key in wanted() if not names or any(name in key[0] for name in names)]
-  for i, (name, program) in enumerate(keys):
+  if not names:
+    for name in dict.fromkeys(name for name, _ in wanted()):
+      subprocess.run([sys.executable, '-m', 'tests.preflight.paper_scale', name], check=False)
+    return
+  for name, program in wanted():
+    if name not in names:
+      continue
     start = time.time()
     config, exported = export(name, program)
+    rows = read()
     old = rows.get((name, program))
     if old is None or old['digest'] != exported.digest:
       rows[name, program] = row_of(name, config, exported)
       write(rows)
     row = rows[name, program]
-    print(f'{i + 1}/{len(keys)} {name} {program}: fits: {row["fits"]}, '
-          f'{int(row["peak_bytes"]) / 2**30:.2f} GiB, {time.time() - start:.0f} s {row["error"]}',
-          flush=True)
+    print(f'{name} {program}: fits: {row["fits"]}, {int(row["peak_bytes"]) / 2**30:.2f} GiB, '
+          f'{time.time() - start:.0f} s {row["error"]}', flush=True)
 
 
 if __name__ == '__main__':

@@ -28,6 +28,7 @@ from tf_videogen.layers import attention as attention_layers
 from tf_videogen.layers import conditional_norm
 from tf_videogen.layers import positions
 from tf_videogen.layers import randomness
+from tf_videogen.layers import rematerialization
 
 
 class Conditions(typing.NamedTuple):
@@ -111,10 +112,13 @@ class LatentTransformer(tf.keras.layers.Layer):
     feedforward: hidden width of the feed-forward layers.
     dropout: rate after attention and feed-forward layers, in training.
     attention: a causal attention pattern (class), made with the shape of the latents.
+    rematerialize: whether training keeps a block's input alone and computes the block again in the
+      backward pass: less memory, a third more arithmetic.
   """
 
   def __init__(self, layers=16, width=512, heads=4, feedforward=2048, dropout=0.2,
-               attention=attention_layers.SparseCausalAttention, name='prior'):
+               attention=attention_layers.SparseCausalAttention, rematerialize=False,
+               name='prior'):
     super().__init__(name=name)
     self.layers = layers
     self.width = width
@@ -122,6 +126,7 @@ class LatentTransformer(tf.keras.layers.Layer):
     self.feedforward = feedforward
     self.dropout = dropout
     self.attention = attention
+    self.rematerialize = rematerialize
 
   def build_for(self, latent_shape, quantizer, cross_attention, condition_size):
     """Creates the layers for codes [t, h, w] of each codebook of `quantizer`."""
@@ -171,9 +176,20 @@ class LatentTransformer(tf.keras.layers.Layer):
     # [t, h, w, (C,) D] -> [N, D]
     x += tf.reshape(self.position.grid(), [self.tokens, self.width])
     for i, block in enumerate(self.blocks):
-      x = block(x, conditions, None if seed is None else randomness.fold_in(seed, i))
+      x = self._block(block, x, conditions, None if seed is None else randomness.fold_in(seed, i))
     x = self.norm(x, conditions.vector)
     return tf.cast(self._per_codebook(x, self.output_map), tf.float32)
+
+  def _block(self, block, x, conditions, seed):
+    if not self.rematerialize or not block.built:
+      return block(x, conditions, seed)
+    given = [c for c in conditions if c is not None]
+
+    def again(x, *given):
+      given = iter(given)
+      return block(x, Conditions(*(None if c is None else next(given) for c in conditions)), seed)
+
+    return rematerialization.rematerialize(again)(x, *given)
 
   def initial_caches(self, batch_size, tokens=None):
     """Empty keys and values of every block, with room for `tokens`, N by default."""
