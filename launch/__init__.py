@@ -1,4 +1,6 @@
-"""Programs: train, evaluate, sample, prepare, report, benchmark, and the command `tf-videogen`.
+"""Programs: train, evaluate, sample, export, prepare, preflight, report, benchmark.
+
+The command `tf-videogen` runs them, too.
 
 Each is a module with absl flags and `main(argv)`. `python -m launch.train` from the root of a
 checkout and `tf-videogen train` from anywhere are the same program.

@@ -1,8 +1,12 @@
 """Times training and sampling on this machine; prints one line of JSON, medians in seconds.
 
   python -m launch.benchmark --work=videogpt_moving_mnist --batch=4
+  python -m launch.benchmark --work=input --gin_file=videogpt/moving_mnist_vqvae.gin
 
-Figures are of the precision that `auto` finds here, and under "float32" of that one.
+Figures are of the precision that `auto` finds here, and under "float32" of that one. `input` times
+the batches of a config's data alone, and its training step on one batch over and over: input holds
+training up where `input_share`, the one divided by the other, comes near 1. For a TPU's step, see
+`launch.preflight`.
 """
 
 import functools
@@ -14,10 +18,12 @@ import time
 from absl import flags
 import tensorflow as tf
 
+from tf_videogen import experiment
 from tf_videogen.data import clip_source
 from tf_videogen.layers import attention
 from tf_videogen.layers import randomness
 from tf_videogen.layers import vector_quantizer
+from tf_videogen.launch import configs
 from tf_videogen.launch import program
 from tf_videogen.launch import shared_flags
 from tf_videogen.models import videogpt
@@ -28,11 +34,13 @@ from tf_videogen.training import precision as precisions
 from tf_videogen.training import strategies
 from tf_videogen.training import trainer
 
-flags.DEFINE_enum('work', 'videogpt_moving_mnist', ['videogpt_moving_mnist'], 'What to time.')
-flags.DEFINE_integer('batch', 4, 'Clips of a step, and clips that are sampled.', lower_bound=1)
+flags.DEFINE_enum('work', 'videogpt_moving_mnist', ['videogpt_moving_mnist', 'input'],
+                  'What to time.')
+flags.DEFINE_integer('batch', 4, 'Clips of a step, and clips that are sampled; of the config with '
+                     '--work=input.', lower_bound=1)
 flags.DEFINE_integer('repeats', 7, 'Measurements, of which the median is printed.', lower_bound=1)
 flags.DEFINE_bool('small', False, 'Tiny models, to see that it runs.')
-shared_flags.declare('strategy', 'tpu')
+shared_flags.declare('strategy', 'tpu', 'gin_file', 'gin_param', 'data_dir')
 
 
 class RandomClips(clip_source.ClipSource):
@@ -120,11 +128,38 @@ def videogpt_moving_mnist(batch, repeats, small):
   return figures
 
 
+def input_pipeline(config, strategy, repeats):
+  """Times the batches of an Experiment's data, and its step without them."""
+  clips, size = config.clips, config.batch_size
+  built = experiment.build(config, strategy, clips.example_spec())
+  with strategy.scope():
+    batches = iter(strategies.distribute(strategy, lambda host, hosts: clips.training(
+        size, config.seed, 0, host, hosts)))
+    # Several batches a measurement: some were ready before it.
+    input_s = seconds(lambda: [next(batches) for _ in range(16)], repeats) / 16
+    loop = experiment.make_trainer(config, built)
+    loop.make_dataset = lambda start, host, hosts: clips.training(
+        size, config.seed, start, host, hosts).take(1).cache().repeat()
+    step_s = seconds(lambda: loop.train(1)['loss'].numpy(), repeats)
+  return {'batch': size, 'input_s': round(input_s, 5), 'input_clips_per_s': round(size / input_s, 1),
+          'step_s': step_s, 'step_clips_per_s': round(size / step_s, 1),
+          'input_share': round(input_s / step_s, 4)}
+
+
 def main(argv):
-  """Times --work in both precisions, where there are two."""
+  """Times --work, models in both precisions, where there are two."""
   del argv
   values = flags.FLAGS
   strategy = strategies.get(values.strategy, values.tpu)
+  if values.work == 'input':
+    if not values.gin_file:
+      raise ValueError('--gin_file is missing: name the config whose input is to be timed')
+    configs.parse(values.gin_file, values.gin_param, values.data_dir)
+    config = configs.configured(experiment.Experiment)()
+    print(json.dumps({'work': 'input', 'config': values.gin_file[-1],
+                      'processors': os.cpu_count(),
+                      **input_pipeline(config, strategy, values.repeats)}))
+    return
   figures = {}
   with strategy.scope():
     for precision in dict.fromkeys([precisions.resolve('auto', strategy), 'float32']):

@@ -13,6 +13,7 @@ COMMANDS = {
     'train': 'train a model, from a gin file',
     'evaluate': 'measure a trained model',
     'sample': 'generate videos with a trained model',
+    'export': 'write a SavedModel that samples without this package',
     'report': 'make a page of results and videos',
     'benchmark': 'time training and sampling',
 }

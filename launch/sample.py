@@ -19,17 +19,12 @@ from tf_videogen.launch import shared_flags
 from tf_videogen.training import strategies
 
 flags.DEFINE_integer('num_samples', 16, 'How many clips.', lower_bound=1)
-flags.DEFINE_integer('batch_size', 8, 'Clips that are sampled at once.', lower_bound=1)
 flags.DEFINE_integer('seed', 0, 'The same seed gives the same clips.')
-flags.DEFINE_float('temperature', 1.0, 'Divides the logits; below 1 is more conservative.')
-flags.DEFINE_integer('top_k', None, 'Draw from the k most likely codes only.', lower_bound=1)
-flags.DEFINE_float('top_p', None, 'Draw from the most likely codes of total probability p.',
-                   lower_bound=0.0, upper_bound=1.0)
 flags.DEFINE_string('conditions', None, 'Split that conditions are taken from; by default the '
                     'first that the config evaluates.')
 flags.DEFINE_string('output', None, 'Folder for the files; by default <model_dir>/samples.')
 flags.DEFINE_integer('fps', 8, 'Frames per second of GIF and MP4.', lower_bound=1)
-shared_flags.declare(*configs.FLAGS)
+shared_flags.declare(*configs.FLAGS, *shared_flags.SAMPLING)
 
 _SHOWN_PIXELS = 96  # at least about the width of a sample in samples.gif, for eyes
 

@@ -5,6 +5,8 @@ absl refuses a second definition when two programs are imported into one process
 
 from absl import flags
 
+SAMPLING = ('batch_size', 'temperature', 'top_k', 'top_p')
+
 flags.DEFINE_multi_string(
     'gin_file', [], "A config, from the file system or the suite's gin/ folder; may be repeated.")
 flags.DEFINE_multi_string(
@@ -16,6 +18,11 @@ flags.DEFINE_string(
     'TFDS_DATA_DIR, or else ~/tensorflow_datasets.')
 flags.DEFINE_string('strategy', 'auto', 'auto, cpu, mirrored, multi_worker or tpu.')
 flags.DEFINE_string('tpu', 'local', "local on a TPU VM, or a TPU's name.")
+flags.DEFINE_integer('batch_size', 8, 'Clips that are sampled at once.', lower_bound=1)
+flags.DEFINE_float('temperature', 1.0, 'Divides the logits; below 1 is more conservative.')
+flags.DEFINE_integer('top_k', None, 'Draw from the k most likely codes only.', lower_bound=1)
+flags.DEFINE_float('top_p', None, 'Draw from the most likely codes of total probability p.',
+                   lower_bound=0.0, upper_bound=1.0)
 flags.disclaim_key_flags()  # so that `declare` speaks for the module that calls it
 
 

@@ -316,9 +316,7 @@ def sample(experiment, model_dir, strategy, num_samples=16, seed=0, split=None, 
   """
   spec, batch_size = _saved_spec(model_dir), min(batch_size, num_samples)
   built = build(experiment, strategy, spec)
-  if not hasattr(built.task, 'sample'):
-    raise ValueError(f'{type(built.task).__name__} has nothing to sample from; '
-                     'sample from the directory of a prior')
+  _check_sampler(built.task)
   if built.task.conditional:
     split = split or experiment.splits[0]
     batches = experiment.clips.evaluation(split, batch_size, limit=num_samples)
@@ -342,6 +340,50 @@ def sample(experiment, model_dir, strategy, num_samples=16, seed=0, split=None, 
     videos['data'] = np.concatenate(data)[:count]
     videos['conditioning_frames'] = np.int32(built.task.conditioning_frames)
   return videos
+
+
+def export(experiment, model_dir, export_dir, batch_size=8, temperature=1.0, top_k=None,
+           top_p=None):
+  """Writes a SavedModel whose signature `sample` draws clips, from the latest readable checkpoint.
+
+  Args:
+    experiment: an Experiment whose task can sample.
+    model_dir: a trained model's directory.
+    export_dir: a folder, local or gs://.
+    batch_size: clips that a call draws.
+    temperature, top_k, top_p: see `models.videogpt.VideoGPT.sample_codes`.
+
+  Returns:
+    What the signature takes, name -> TensorSpec: `seed`, and what the model is conditioned on. It
+    returns {'videos': uint8 [batch_size, T, H, W, C]}, those of `sample` for the same seed and size
+    of batch.
+  """
+  spec = _saved_spec(model_dir)
+  built = build(experiment, tf.distribute.get_strategy(), spec)
+  _check_sampler(built.task)
+  _restore(built, model_dir)
+  inputs = {'seed': tf.TensorSpec([], tf.int32, 'seed')}
+  for name, of_clip in sorted(built.task.condition_spec(spec).items()):
+    inputs[name] = tf.TensorSpec([batch_size] + of_clip.shape, of_clip.dtype, name)
+
+  @tf.function(input_signature=list(inputs.values()), autograph=False)
+  def draw(seed, *conditions):
+    batch = {'video': tf.zeros([batch_size] + spec['video'].shape, tf.uint8)}
+    batch.update(zip(list(inputs)[1:], conditions))
+    first = randomness.fold_in(randomness.seed_of(seed), 0)
+    return {'videos': built.task.sample(batch, first, temperature, top_k, top_p)}
+
+  module = tf.Module()
+  module.values = list(built.task.model.variables)  # not the Keras model: it would save its layers
+  module.draw = draw
+  tf.saved_model.save(module, export_dir, signatures={'sample': draw})
+  return inputs
+
+
+def _check_sampler(task):
+  if not hasattr(task, 'sample'):
+    raise ValueError(f'{type(task).__name__} has nothing to sample from; '
+                     'sample from the directory of a prior')
 
 
 def _save_spec(spec, model_dir):

@@ -20,3 +20,16 @@ def test_prints_one_line(capsys):
   names = ['vqvae_train_step_s', 'vqvae_encode_s', 'prior_train_step_s', 'prior_sample_s']
   assert figures['batch'] == 2 and all(figures[name] > 0 for name in names)
   assert all(figures['float32'][name] > 0 for name in names)
+
+
+def test_input(tiny_files, capsys):
+  with flagsaver.flagsaver():
+    benchmark.flags.FLAGS(['benchmark', '--work=input', f'--gin_file={tiny_files.vqvae_gin}',
+                           '--repeats=2', '--strategy=cpu'])
+    benchmark.main([])
+    figures = json.loads(capsys.readouterr().out)
+    assert figures['batch'] == 4 and figures['input_s'] > 0 and figures['step_s'] > 0
+    assert figures['input_share'] == pytest.approx(figures['input_s'] / figures['step_s'], rel=0.01)
+    benchmark.flags.FLAGS.gin_file = []
+    with pytest.raises(ValueError, match='--gin_file is missing'):
+      benchmark.main([])

@@ -211,6 +211,15 @@ class VideoGPTTask:
     return {'data': batch['video'], 'reconstructions': reconstructions,
             'samples': self.sample(batch, seed)}
 
+  def condition_spec(self, spec):
+    """What `sample` reads of a clip besides noise: a part of `spec`, name -> TensorSpec."""
+    wanted = {'label': self.model.classes, 'actions': self.model.actions}
+    found = {name: spec[name] for name in wanted if wanted[name]}
+    if self.conditioning_frames:
+      video = spec['video']
+      found['video'] = tf.TensorSpec([self.conditioning_frames] + video.shape[1:], video.dtype)
+    return found
+
   def sample(self, batch, seed, temperature=1.0, top_k=None, top_p=None):
     """Samples a clip for each clip of the batch, which has the conditions: frames, label, actions.
 

@@ -1,0 +1,42 @@
+"""Exports the sampler of a trained model as a SavedModel, which needs nothing but TensorFlow.
+
+  python -m launch.export --model_dir=runs/prior --export_dir=exported
+
+Elsewhere:
+
+  sample = tf.saved_model.load('exported').signatures['sample']
+  videos = sample(seed=tf.constant(3))['videos']  # uint8 [batch_size, T, H, W, C]
+
+The same seed gives the videos of `launch.sample --seed` with the same --batch_size. A conditional
+model's signature also takes `video` (the given first frames), `label` and `actions`.
+"""
+
+from absl import flags
+
+from tf_videogen import experiment
+from tf_videogen.launch import configs
+from tf_videogen.launch import program
+from tf_videogen.launch import shared_flags
+
+flags.DEFINE_string('export_dir', None, 'Folder for the SavedModel.')
+shared_flags.declare('gin_file', 'gin_param', 'model_dir', *shared_flags.SAMPLING)
+
+
+def main(argv):
+  """Exports and says what the signature takes."""
+  del argv
+  values = flags.FLAGS
+  if not values.export_dir:
+    raise ValueError('--export_dir is missing: name the folder for the SavedModel')
+  configs.parse_flags()
+  config = configs.configured(experiment.Experiment)()
+  inputs = experiment.export(
+      config, values.model_dir, values.export_dir, values.batch_size, values.temperature,
+      values.top_k, values.top_p)
+  print(f'exported to {values.export_dir}; its signature "sample" takes')
+  for name, spec in inputs.items():
+    print(f'  {name}: {spec.dtype.name} {list(spec.shape)}')
+
+
+if __name__ == '__main__':
+  program.run(main)
