@@ -141,7 +141,8 @@ def input_pipeline(config, strategy, repeats):
     loop.make_dataset = lambda start, host, hosts: clips.training(
         size, config.seed, start, host, hosts).take(1).cache().repeat()
     step_s = seconds(lambda: loop.train(1)['loss'].numpy(), repeats)
-  return {'batch': size, 'input_s': round(input_s, 5), 'input_clips_per_s': round(size / input_s, 1),
+  return {'batch': size,
+          'input_s': round(input_s, 5), 'input_clips_per_s': round(size / input_s, 1),
           'step_s': step_s, 'step_clips_per_s': round(size / step_s, 1),
           'input_share': round(input_s / step_s, 4)}
 

@@ -28,7 +28,7 @@ from tf_videogen.preflight import programs
 from tf_videogen.preflight import report
 
 flags.DEFINE_string('topology', 'v3:2x2', 'Slice of TPUs, generation:chips along each axis.')
-flags.DEFINE_multi_enum('program', ['train'], list(programs.PROGRAMS),
+flags.DEFINE_multi_enum('program', ['train'], list(experiment.PROGRAMS),
                         'What to compile; may be repeated.')
 flags.DEFINE_integer('batch_per_core', None, "Clips a core; by default the config's batch over all "
                      'cores of the slice.', lower_bound=1)
@@ -93,10 +93,16 @@ def _batch(config, topology):
   return config.batch_size // topology.cores
 
 
+def export(config, spec, name, batch):
+  """A program of an Experiment as HLO: its name, clips a core -> programs.Program."""
+  function, inputs, parameters = experiment.program(config, spec, name, batch)
+  return programs.export(name, function, inputs, batch, parameters)
+
+
 def _cost(config, name, topology, batch):
   values = flags.FLAGS
   spec = example_spec(config.clips, values.clip_shape, values.actions)
-  exported = programs.export(config, spec, name, batch)
+  exported = export(config, spec, name, batch)
   if values.export_hlo:
     with tf.io.gfile.GFile(values.export_hlo, 'wb') as f:
       f.write(exported.hlo)

@@ -51,8 +51,8 @@ def _say_what_was_lost(error):
   worker = re.search(r'/job:worker/replica:\d+/task:(\d+) heartbeat timeout', text)
   lost = f'worker {worker.group(1)}' if worker else 'a worker or the TPU'
   reason = text.rpartition('aborted by: ')[2][:200]  # before it, where in the graph
-  print(f'train: {lost} no longer answers; the same command, on all workers, goes on from the latest '
-        f'checkpoint ({reason})', file=sys.stderr, flush=True)
+  print(f'train: {lost} no longer answers; the same command, on all workers, goes on from the '
+        f'latest checkpoint ({reason})', file=sys.stderr, flush=True)
 
 
 def main(argv):

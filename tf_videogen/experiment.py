@@ -29,6 +29,7 @@ from tf_videogen.training import progress
 from tf_videogen.training import strategies
 from tf_videogen.training import trainer as trainers
 
+PROGRAMS = ('train', 'evaluate', 'sample')
 _SPEC_FILE = 'clips.json'
 
 
@@ -102,8 +103,8 @@ def build(experiment, strategy, spec, precision=None):
     optimizer.build(task.trainable_variables)
     step = tf.Variable(0, dtype=tf.int64, trainable=False, name='step',
                        aggregation=tf.VariableAggregation.ONLY_FIRST_REPLICA)
-  parameters = sum(variable.shape.num_elements() for variable in task.trainable_variables)
-  logging.info('%s: %s trainable parameters, %s', type(task).__name__, f'{parameters:,}', policy)
+  logging.info('%s: %s trainable parameters, %s', type(task).__name__, f'{_parameters(task):,}',
+               policy)
   checkpoint = tf.train.Checkpoint(model=task.model, optimizer=optimizer, step=step)
   return Built(task, optimizer, step, checkpoint)
 
@@ -114,6 +115,47 @@ def make_trainer(experiment, built, before_call=lambda step: None):
       built.task, built.optimizer, built.step, experiment.seed, experiment.clip_norm,
       lambda start, host, hosts: experiment.clips.training(
           experiment.batch_size, experiment.seed, start, host, hosts), before_call)
+
+
+def program(experiment, spec, name, batch):
+  """One of the programs that a core of a TPU runs, outside of any strategy.
+
+  They are the trainer's step with forward and backward pass, optimizer and all updates; the task's
+  statistics; the task's sampler.
+
+  Args:
+    experiment: an Experiment. Its precision 'auto' is a TPU's, mixed_bfloat16.
+    spec: name -> TensorSpec of one example, as `clips.example_spec()` has it.
+    name: one of PROGRAMS.
+    batch: clips of the core.
+
+  Returns:
+    A function of a dict of tensors, the dict of their TensorSpecs, and the number of trainable
+    parameters.
+
+  Raises:
+    ValueError: if the experiment has no such program, or the model doesn't fit the clips.
+  """
+  if name not in PROGRAMS:
+    raise ValueError(f'unknown program {name!r}; there are: {", ".join(PROGRAMS)}')
+  precision = {'auto': 'mixed_bfloat16'}.get(experiment.precision, experiment.precision)
+  built = build(experiment, tf.distribute.get_strategy(), spec, precision)
+  inputs = {key: tf.TensorSpec([batch] + value.shape, value.dtype)
+            for key, value in spec.items() if value.dtype != tf.string}
+  if name == 'train':
+    function = make_trainer(experiment, built).replica_step
+  else:
+    inputs['valid'] = tf.TensorSpec([batch], tf.bool)
+    function = built.task.statistics
+  if name == 'sample':
+    _check_sampler(built.task)
+    inputs['seed'] = tf.TensorSpec([2], tf.int32)
+    function = lambda batch: built.task.sample(batch, batch['seed'])
+  return function, inputs, _parameters(built.task)
+
+
+def _parameters(task):
+  return sum(variable.shape.num_elements() for variable in task.trainable_variables)
 
 
 def train(experiment, model_dir, strategy, evaluate_too=True, steps_per_loop=100,

@@ -96,7 +96,8 @@ def test_a_killed_worker_ends_the_other(tiny_files, tmp_path):
 @pytest.mark.slow
 def test_a_worker_that_never_appears(tiny_files, tmp_path):
   start = time.time()
-  workers = _start(tmp_path, f'--gin_file={tiny_files.vqvae_gin}', '--worker_timeout=8', indices=[0])
+  workers = _start(
+      tmp_path, f'--gin_file={tiny_files.vqvae_gin}', '--worker_timeout=8', indices=[0])
   assert _wait(workers, 60) == [-signal.SIGKILL]
   assert 8 < time.time() - start < 30
   said = (tmp_path / 'worker0.log').read_text().strip()

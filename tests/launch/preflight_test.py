@@ -114,7 +114,7 @@ def test_values_of_a_sweep(sweep, values):
     ("unknown topology 'v7:2x2'; there are, and larger ones: v2:2x2", ['--topology=v7:2x2']),
     ('--gin_file is missing', ['--gin_file=']),
     ('not divisible by the 8 cores of v3:2x2; choose another --topology or --batch_per_core', []),
-    ('VQVAETask has no program to sample', ['--program=sample', '--batch_per_core=1']),
+    ('VQVAETask has nothing to sample from', ['--program=sample', '--batch_per_core=1']),
     ('--clip_shape=64 must be TxHxWxC', ['--clip_shape=64', '--batch_per_core=1']),
     ('--sweep=x must be BINDING=V1,V2', ['--sweep=x']),
     ('hiden', [f'--sweep={HIDDEN[:-3]}en=3,4'.replace('hidd', 'hid')]),
@@ -150,9 +150,9 @@ def _no_network(run):
 
 
 def test_reasons_of_the_compiler_are_shortened():
-  error = ('RESOURCE_EXHAUSTED: E1000: CompileTimeHbmOom: Ran out of memory on HBM, the total memory '
-           'required for HLO temporaries (20.10G) exceeds available HBM (15.48G). HLO module: m.'
-           '\nop_name="block_3/MatMul" source_file="/x/tf_videogen/layers/a.py" '
+  error = ('RESOURCE_EXHAUSTED: E1000: CompileTimeHbmOom: Ran out of memory on HBM, the total '
+           'memory required for HLO temporaries (20.10G) exceeds available HBM (15.48G). HLO module:'
+           ' m.\nop_name="block_3/MatMul" source_file="/x/tf_videogen/layers/a.py" '
            'source_line=7')
   assert compiler.shortened(error) == ('out of memory: required 20.10G, available 15.48G '
                                        '(operation block_3/MatMul, tf_videogen/layers/a.py:7)')

@@ -22,7 +22,6 @@ from tf_videogen.launch import preflight
 from tf_videogen.preflight import compiler
 from tf_videogen.preflight import costs
 from tf_videogen.preflight import hardware
-from tf_videogen.preflight import programs
 
 TABLE = pathlib.Path(__file__).parents[2] / 'docs' / 'preflight' / 'paper_scale.csv'
 TOPOLOGY = 'v3:2x2'
@@ -76,7 +75,7 @@ def export(name, program):
   tf.keras.backend.clear_session()
   config = configured(name)
   batch = config.batch_size // hardware.topology(TOPOLOGY).cores
-  return config, programs.export(config, spec_of(config), program, batch)
+  return config, preflight.export(config, spec_of(config), program, batch)
 
 
 def read():

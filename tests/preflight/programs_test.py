@@ -4,7 +4,7 @@ import pytest
 import tensorflow as tf
 from tensorflow.compiler.xla.service import hlo_pb2
 
-from tf_videogen.preflight import programs
+from tf_videogen.launch import preflight
 
 
 @pytest.fixture(autouse=True)
@@ -14,7 +14,7 @@ def _keep_policy():
 
 
 def _export(tiny, name='train', batch=2, **kwargs):
-  return programs.export(tiny.experiment(**kwargs), tiny.clips().example_spec(), name, batch)
+  return preflight.export(tiny.experiment(**kwargs), tiny.clips().example_spec(), name, batch)
 
 
 def test_the_same_program_has_the_same_digest(tiny):
@@ -54,7 +54,7 @@ def test_evaluation_and_sampling_have_programs(tiny):
 
 
 @pytest.mark.parametrize('name, message', [
-    ('sample', 'VQVAETask has no program to sample'),
+    ('sample', 'VQVAETask has nothing to sample from'),
     ('export', "unknown program 'export'; there are: train, evaluate, sample")])
 def test_errors(tiny, name, message):
   with pytest.raises(ValueError, match=message):

@@ -1,8 +1,7 @@
 """The programs of an experiment as one core of a TPU would run them, as HLO.
 
-What is exported is what runs: the trainer's step with forward and backward pass, optimizer and all
-updates; the task's statistics; the task's sampler. It is one replica's, outside of any strategy, so
-that sums over replicas are not in it: neither their time nor their buffers.
+What is exported is what runs, see `experiment.program`. It is one replica's, outside of any
+strategy, so that sums over replicas are not in it: neither their time nor their buffers.
 """
 
 import hashlib
@@ -11,15 +10,11 @@ import typing
 import tensorflow as tf
 from tensorflow.compiler.xla.service import hlo_pb2
 
-from tf_videogen import experiment as experiments
-
-PROGRAMS = ('train', 'evaluate', 'sample')
-
 
 class Program(typing.NamedTuple):
   """A program of one core.
 
-  name: one of PROGRAMS.
+  name: 'train', 'evaluate' or 'sample'.
   batch: clips that it takes at once.
   parameters: trainable ones of the network.
   hlo: serialized HloModuleProto.
@@ -35,43 +30,22 @@ class Program(typing.NamedTuple):
     return digest(self.hlo)
 
 
-def export(experiment, spec, name, batch):
-  """Builds an experiment and exports one of its programs; nothing is computed.
+def export(name, function, inputs, batch, parameters):
+  """Exports a function; nothing is computed.
 
   Args:
-    experiment: an Experiment. Its precision 'auto' is a TPU's, mixed_bfloat16.
-    spec: name -> TensorSpec of one example, as `clips.example_spec()` has it.
-    name: one of PROGRAMS.
-    batch: clips a core.
+    name: of the program.
+    function: of one dict of tensors.
+    inputs: name -> TensorSpec of that dict.
+    batch, parameters: see Program.
 
   Returns:
     Program.
 
   Raises:
-    ValueError: if the experiment has no such program, or the model doesn't fit the clips.
+    ValueError: if the program's constants are too large.
   """
-  if name not in PROGRAMS:
-    raise ValueError(f'unknown program {name!r}; there are: {", ".join(PROGRAMS)}')
-  precision = {'auto': 'mixed_bfloat16'}.get(experiment.precision, experiment.precision)
-  built = experiments.build(experiment, tf.distribute.get_strategy(), spec, precision)
-  function, inputs = _function(experiment, built, spec, name, batch)
-  parameters = sum(v.shape.num_elements() for v in built.task.trainable_variables)
   return Program(name, batch, parameters, _hlo(function, inputs))
-
-
-def _function(experiment, built, spec, name, batch):
-  """A function of a dict of tensors, and the specs of that dict."""
-  inputs = {key: tf.TensorSpec([batch] + value.shape, value.dtype)
-            for key, value in spec.items() if value.dtype != tf.string}
-  if name == 'train':
-    return experiments.make_trainer(experiment, built).replica_step, inputs
-  inputs['valid'] = tf.TensorSpec([batch], tf.bool)
-  if name == 'evaluate':
-    return built.task.statistics, inputs
-  if not hasattr(built.task, 'sample'):
-    raise ValueError(f'{type(built.task).__name__} has no program to sample')
-  inputs['seed'] = tf.TensorSpec([2], tf.int32)
-  return lambda batch: built.task.sample(batch, batch['seed']), inputs
 
 
 def _hlo(function, inputs):
