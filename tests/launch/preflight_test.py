@@ -151,8 +151,8 @@ def _no_network(run):
 
 def test_reasons_of_the_compiler_are_shortened():
   error = ('RESOURCE_EXHAUSTED: E1000: CompileTimeHbmOom: Ran out of memory on HBM, the total '
-           'memory required for HLO temporaries (20.10G) exceeds available HBM (15.48G). HLO module:'
-           ' m.\nop_name="block_3/MatMul" source_file="/x/tf_videogen/layers/a.py" '
+           'memory required for HLO temporaries (20.10G) exceeds available HBM (15.48G). HLO '
+           'module: m.\nop_name="block_3/MatMul" source_file="/x/tf_videogen/layers/a.py" '
            'source_line=7')
   assert compiler.shortened(error) == ('out of memory: required 20.10G, available 15.48G '
                                        '(operation block_3/MatMul, tf_videogen/layers/a.py:7)')
