@@ -1,4 +1,4 @@
-"""Programs: train, evaluate, sample, export, prepare, preflight, report, benchmark.
+"""Programs: train, restarts, evaluate, sample, export, prepare, preflight, report, benchmark.
 
 The command `tf-videogen` runs them, too.
 

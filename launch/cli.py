@@ -11,6 +11,7 @@ COMMANDS = {
     'prepare': 'prepare a data set',
     'preflight': 'tell what a config costs on a TPU, without one',
     'train': 'train a model, from a gin file',
+    'restarts': 'train, and start again after a preemption',
     'evaluate': 'measure a trained model',
     'sample': 'generate videos with a trained model',
     'export': 'write a SavedModel that samples without this package',

@@ -1,0 +1,101 @@
+"""Trains as launch.train does, and starts it again when a TPU or a worker went away.
+
+  python -m launch.restarts --max_failures=5 -- --gin_file=... --model_dir=gs://bucket/run
+
+What stands after -- goes to launch.train, which goes on from its latest checkpoint at every start.
+Mistakes of the user and SIGTERM end it at once; so does the last of --max_failures ends in a row
+without a new checkpoint. The status is that of the last launch.train.
+"""
+
+import signal
+import subprocess
+import sys
+import time
+
+from absl import flags
+
+from tf_videogen import checkpoints
+from tf_videogen.launch import program
+
+flags.DEFINE_integer('max_failures', 5, 'Ends in a row without a new checkpoint, after which to '
+                     'give up.', lower_bound=1)
+flags.DEFINE_float('pause', 30.0, 'Seconds before the next start, times the number of ends in a '
+                   'row without a new checkpoint.', lower_bound=0.0)
+
+_FINAL = (0, 1, 2, 130)  # done, a mistake of the user, one in the flags, Ctrl-C
+_STOPPED = 143
+
+
+def latest_step(model_dir):
+  """The step of the latest checkpoint, -1 if there is none."""
+  paths = checkpoints.paths(model_dir)
+  return checkpoints.step_of(paths[0]) if paths else -1
+
+
+def run(command, model_dir, max_failures, pause):
+  """Runs a command until it is done, was told to stop, or fails without progress.
+
+  Args:
+    command: a list, the command of launch.train.
+    model_dir: whose checkpoints are its progress.
+    max_failures: ends in a row without a new checkpoint.
+    pause: seconds, see --pause.
+
+  Returns:
+    The status of the last end.
+  """
+  failures, told = 0, []
+  previous = signal.signal(signal.SIGTERM, lambda number, _: told.append(number))
+  try:
+    while True:
+      before = latest_step(model_dir)
+      status = _status(command, told)
+      if status in _FINAL or told:
+        return status
+      after = latest_step(model_dir)
+      failures = 0 if after > before else failures + 1
+      _say(f'launch.train ended with status {status}; the latest checkpoint is of step {after}')
+      if failures >= max_failures:
+        _say(f'{failures} ends in a row without a new checkpoint (--max_failures), giving up')
+        return status
+      _sleep(pause * max(failures, 1), told)
+      if told:
+        return _STOPPED
+  finally:
+    signal.signal(signal.SIGTERM, previous)
+
+
+def _status(command, told):
+  """Runs the command, passes SIGTERM on; its status, that of a shell where a signal ended it."""
+  process, passed = subprocess.Popen(command), False
+  while process.poll() is None:
+    if told and not passed:
+      process.terminate()
+      passed = True
+    time.sleep(0.1)
+  return process.returncode if process.returncode >= 0 else 128 - process.returncode
+
+
+def _sleep(seconds, told):
+  end = time.time() + seconds
+  while time.time() < end and not told:
+    time.sleep(min(0.1, seconds))
+
+
+def _say(words):
+  print(f'restarts: {words}', file=sys.stderr, flush=True)
+
+
+def main(argv):
+  """Runs launch.train with what stands after --."""
+  arguments = argv[1:]
+  model_dir = [a.partition('=')[2] for a in arguments if a.lstrip('-').startswith('model_dir=')]
+  if not model_dir:
+    raise ValueError('name the model directory after --: python -m launch.restarts -- '
+                     '--gin_file=... --model_dir=...')
+  command = [sys.executable, '-m', 'tf_videogen.launch.cli', 'train', *arguments]
+  sys.exit(run(command, model_dir[-1], flags.FLAGS.max_failures, flags.FLAGS.pause))
+
+
+if __name__ == '__main__':
+  program.run(main)

@@ -1,0 +1,86 @@
+"""launch.restarts: what is started again, and when it gives up."""
+
+import pathlib
+import signal
+import subprocess
+import sys
+import time
+
+import pytest
+
+from tf_videogen import checkpoints
+from tf_videogen.launch import restarts
+
+ROOT = pathlib.Path(__file__).resolve().parents[2]
+
+
+@pytest.fixture(name='job')
+def _job(tmp_path, monkeypatch):
+  """A command that ends with the statuses of a list, and saves a step where one is given."""
+  steps = tmp_path / 'steps'
+  monkeypatch.setattr(restarts, 'latest_step',
+                      lambda model_dir: int(steps.read_text()) if steps.exists() else -1)
+
+  def command(*ends):
+    plan = tmp_path / 'plan'
+    plan.write_text('\n'.join(f'{status} {step}' for status, step in ends))
+    code = ('import pathlib, sys\nplan = pathlib.Path(sys.argv[1])\n'
+            'first, *rest = plan.read_text().splitlines()\nplan.write_text("\\n".join(rest))\n'
+            'status, step = map(int, first.split())\n'
+            'step < 0 or pathlib.Path(sys.argv[2]).write_text(str(step))\nsys.exit(status)')
+    return [sys.executable, '-c', code, str(plan), str(steps)]
+
+  command.left = lambda: len((tmp_path / 'plan').read_text().splitlines())
+  return command
+
+
+def test_starts_again_until_it_is_done(job):
+  assert restarts.run(job((75, 10), (137, 20), (75, -1), (0, 30)), 'run', 2, 0.0) == 0
+  assert job.left() == 0
+
+
+def test_gives_up_without_progress(job, capsys):
+  assert restarts.run(job((75, 10), (75, -1), (134, -1), (0, 30)), 'run', 2, 0.0) == 134
+  assert job.left() == 1
+  assert '2 ends in a row without a new checkpoint' in capsys.readouterr().err
+
+
+@pytest.mark.parametrize('status', [1, 2, 130])
+def test_mistakes_are_final(job, status):
+  assert restarts.run(job((status, -1), (0, 30)), 'run', 5, 0.0) == status
+  assert job.left() == 1
+
+
+def test_a_killed_training_is_trained_to_its_end(tiny_files, tmp_path):
+  """The real thing: the training inside is killed, and then told to stop."""
+  model_dir = tmp_path / 'run'
+  process = subprocess.Popen(
+      [sys.executable, '-m', 'launch.restarts', '--pause=0', '--', f'--model_dir={model_dir}',
+       f'--gin_file={tiny_files.vqvae_gin}', '--gin_param=TRAIN_STEPS=100000', '--mode=train',
+       '--strategy=cpu'], cwd=ROOT, stderr=subprocess.PIPE, text=True)
+  try:
+    first = _until_saved(model_dir, 0)
+    subprocess.run(['pkill', '-KILL', '-P', str(process.pid)], check=True)
+    _until_saved(model_dir, first + 10)
+    process.send_signal(signal.SIGTERM)
+    error = process.communicate(timeout=60)[1]
+  finally:
+    process.kill()
+  assert process.returncode == 143
+  assert 'restarts: launch.train ended with status 137; the latest checkpoint is of step' in error
+
+
+def _until_saved(model_dir, step):
+  deadline = time.time() + 120
+  while time.time() < deadline:
+    paths = checkpoints.paths(str(model_dir))
+    if paths and checkpoints.step_of(paths[0]) > step:
+      return checkpoints.step_of(paths[0])
+    time.sleep(0.2)
+  raise AssertionError('no checkpoint in two minutes')
+
+
+def test_no_model_dir():
+  run = subprocess.run([sys.executable, '-m', 'launch.restarts', '--', '--gin_file=x'], cwd=ROOT,
+                       capture_output=True, text=True, check=False)
+  assert run.returncode == 1 and 'name the model directory after --' in run.stderr

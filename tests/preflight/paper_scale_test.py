@@ -1,0 +1,42 @@
+"""Paper-scale configs on a TPU v3 core, by the committed table of what its compiler said."""
+
+import os
+import random
+
+import pytest
+
+from tests.preflight import paper_scale
+from tf_videogen.preflight import compiler
+
+WANTED = paper_scale.wanted()
+
+
+def test_the_table_has_configs_that_there_are():
+  assert set(paper_scale.read()) <= set(WANTED)
+
+
+@pytest.mark.parametrize('row', paper_scale.read().values(),
+                         ids=lambda row: f'{row["config"]}-{row["program"]}')
+def test_fits(row):
+  assert row['fits'] == 'yes', row['error']
+  assert 0 < int(row['peak_bytes']) <= 16 << 30 and float(row['flops']) > 0
+
+
+@pytest.mark.slow
+def test_the_table_is_what_the_compiler_says():
+  """Compiles what has changed since the table was made, and a sample of the rest.
+
+  TF_VIDEOGEN_SAMPLE_SEED draws another sample.
+  """
+  try:
+    compiler.environment()
+  except compiler.Unavailable as error:
+    pytest.skip(str(error))
+  table = paper_scale.read()
+  drawn = random.Random(int(os.environ.get('TF_VIDEOGEN_SAMPLE_SEED', 0))).sample(sorted(table), 2)
+  for name, program in WANTED:
+    config, exported = paper_scale.export(name, program)
+    row = table.get((name, program))
+    if row is None or row['digest'] != exported.digest or (name, program) in drawn:
+      assert paper_scale.row_of(name, config, exported) == row, (
+          f'{name}: bring the table up to date: python -m tests.preflight.paper_scale {name}')
