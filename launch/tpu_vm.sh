@@ -1,0 +1,134 @@
+#!/usr/bin/env bash
+# Trains on a Cloud TPU: rents it, installs this checkout, prepares the data in a bucket, trains,
+# shows the log, and gives the TPU back. Needs gcloud, logged in, with a project.
+#
+#   launch/tpu_vm.sh --name=bair --zone=europe-west4-a --type=v3-8 --bucket=gs://my-bucket \
+#       --dataset=bair_robot_pushing_small [STEP ...] -- --gin_file=videogpt/bair_vqvae.gin
+#
+# Steps, all but delete by default, in this order: create install prepare run follow; and delete.
+# What stands after -- goes to launch.train; the model directory is <bucket>/runs/<name>.
+#
+#   --project=P   instead of gcloud's own        --spot      cheaper, may be taken away at any time
+#   --runtime=R   instead of TensorFlow 2.15's   --dry_run   print every command, run none
+set -euo pipefail
+
+root="$(cd -P -- "$(dirname -- "${BASH_SOURCE[0]}")/.." && pwd -P)"
+name='' zone='' type='' bucket='' dataset='' project='' runtime='' spot=() dry_run='' steps=() training=()
+
+fail() { echo "tpu_vm: $*" >&2; exit 2; }
+
+while (($#)); do
+  case "$1" in
+    --name=*) name="${1#*=}" ;;
+    --zone=*) zone="${1#*=}" ;;
+    --type=*) type="${1#*=}" ;;
+    --bucket=*) bucket="${1#*=}"; bucket="${bucket%/}" ;;
+    --dataset=*) dataset="${1#*=}" ;;
+    --project=*) project="${1#*=}" ;;
+    --runtime=*) runtime="${1#*=}" ;;
+    --spot) spot=(--spot) ;;
+    --dry_run) dry_run=yes ;;
+    -h | --help) sed -n '2,/^set /{/^set /d;s/^# \{0,1\}//p}' "${BASH_SOURCE[0]}"; exit 0 ;;
+    create | install | prepare | run | follow | delete) steps+=("$1") ;;
+    --) shift; training=("$@"); break ;;
+    *) fail "unknown argument $1 (see --help)" ;;
+  esac
+  shift
+done
+
+[[ -n "$name" ]] || fail '--name is missing: how the TPU is to be called'
+[[ -n "$zone" ]] || fail '--zone is missing, such as europe-west4-a'
+((${#steps[@]})) || steps=(create install prepare run follow)
+place=(--zone="$zone" ${project:+--project="$project"})
+
+# Hosts of more than one: more than 8 cores of v2, v3, v4 and v5p, or more than 8 chips of others.
+is_pod() { (("${type##*-}" > 8)); }
+
+default_runtime() {
+  local found=tpu-vm-tf-2.15.0
+  is_pod && found+=-pod
+  case "$type" in v5* | v6*) found+=-pjrt ;; esac
+  echo "$found"
+}
+
+run() {
+  if [[ -n "$dry_run" ]]; then
+    printf '%q ' "$@"; echo
+  else
+    "$@"
+  fi
+}
+
+tpus() { run gcloud compute tpus "$@" "${place[@]}"; }
+on() { tpus tpu-vm ssh "$name" --worker="$1" --command="$2"; }  # a worker's number, or all
+wants() { [[ -n "${!1}" ]] || fail "--$1 is missing: the step '$2' needs it"; }
+
+state() {
+  gcloud compute tpus queued-resources describe "$name" "${place[@]}" --format='value(state.state)'
+}
+
+request() {
+  tpus queued-resources create "$name" --node-id="$name" --accelerator-type="$type" \
+      --runtime-version="${runtime:-$(default_runtime)}" ${spot[@]+"${spot[@]}"}
+}
+
+drop() { tpus queued-resources delete "$name" --force --quiet; }
+
+create() {
+  wants type create
+  request
+  if [[ -n "$dry_run" ]]; then
+    echo "# wait until 'queued-resources describe $name' says ACTIVE; after FAILED or SUSPENDED:"
+    drop
+    request
+    return
+  fi
+  local now
+  until now="$(state)"; [[ "$now" == ACTIVE ]]; do
+    echo "tpu_vm: $(date +%H:%M:%S) $name is $now" >&2
+    case "$now" in
+      FAILED | SUSPENDED) drop; request ;;  # such a request is never queued again
+    esac
+    sleep 30
+  done
+}
+
+install() {
+  local archive=/tmp/tf_videogen.tar.gz
+  run git -C "$root" archive --prefix=tf_videogen/ --output="$archive" HEAD
+  tpus tpu-vm scp "$archive" "$name:tf_videogen.tar.gz" --worker=all
+  on all 'rm -rf tf_videogen && tar -xzf tf_videogen.tar.gz && tf_videogen/launch/install.sh'
+}
+
+in_checkout() { echo "cd tf_videogen && export TFDS_DATA_DIR=$bucket/data && $1"; }
+
+prepare() {
+  wants bucket prepare
+  wants dataset prepare
+  on 0 "$(in_checkout "$(printf '%q ' .venv/bin/python -m launch.prepare --dataset="$dataset" \
+      --data_dir="$bucket/data")")"
+}
+
+train() {
+  wants bucket run
+  ((${#training[@]})) || fail "the step 'run' needs what launch.train is to do: -- --gin_file=..."
+  local tpu=local command
+  if [[ -n "$type" ]] && is_pod; then tpu="$name"; fi
+  command="$(printf '%q ' .venv/bin/python -m launch.restarts -- --model_dir="$bucket/runs/$name" \
+      --data_dir="$bucket/data" --strategy=tpu --tpu="$tpu" "${training[@]}")"
+  on 0 "$(in_checkout "nohup $command > ../train.log 2>&1 < /dev/null &")"
+}
+
+follow() { on 0 'tail -n 100 -F train.log'; }
+
+for step in "${steps[@]}"; do
+  echo "tpu_vm: $step" >&2
+  case "$step" in
+    create) create ;;
+    install) install ;;
+    prepare) prepare ;;
+    run) train ;;
+    follow) follow ;;
+    delete) drop ;;
+  esac
+done
