@@ -51,6 +51,7 @@ def test_mistakes_are_final(job, status):
   assert job.left() == 1
 
 
+@pytest.mark.slow
 def test_a_killed_training_is_trained_to_its_end(tiny_files, tmp_path):
   """The real thing: the training inside is killed, and then told to stop."""
   model_dir = tmp_path / 'run'
