@@ -130,16 +130,15 @@ def videogpt_moving_mnist(batch, repeats, small):
 
 def input_pipeline(config, strategy, repeats):
   """Times the batches of an Experiment's data, and its step without them."""
-  clips, size = config.clips, config.batch_size
-  built = experiment.build(config, strategy, clips.example_spec())
+  size = config.batch_size
+  built = experiment.build(config, strategy, config.clips.example_spec())
   with strategy.scope():
-    batches = iter(strategies.distribute(strategy, lambda host, hosts: clips.training(
-        size, config.seed, 0, host, hosts)))
+    loop = experiment.make_trainer(config, built)
+    make_dataset = loop.make_dataset
+    batches = iter(strategies.distribute(strategy, functools.partial(make_dataset, 0)))
     # Several batches a measurement: some were ready before it.
     input_s = seconds(lambda: [next(batches) for _ in range(16)], repeats) / 16
-    loop = experiment.make_trainer(config, built)
-    loop.make_dataset = lambda start, host, hosts: clips.training(
-        size, config.seed, start, host, hosts).take(1).cache().repeat()
+    loop.make_dataset = lambda *where: make_dataset(*where).take(1).cache().repeat()
     step_s = seconds(lambda: loop.train(1)['loss'].numpy(), repeats)
   return {'batch': size,
           'input_s': round(input_s, 5), 'input_clips_per_s': round(size / input_s, 1),

@@ -17,6 +17,7 @@ from absl import flags
 import tensorflow as tf
 
 from tf_videogen import experiment
+from tf_videogen import files
 from tf_videogen.launch import configs
 from tf_videogen.launch import prepare
 from tf_videogen.launch import program
@@ -99,13 +100,12 @@ def export(config, spec, name, batch):
   return programs.export(name, function, inputs, batch, parameters)
 
 
-def _cost(config, name, topology, batch):
+def _cost(config, name, topology, batch, export_to=None):
   values = flags.FLAGS
   spec = example_spec(config.clips, values.clip_shape, values.actions)
   exported = export(config, spec, name, batch)
-  if values.export_hlo:
-    with tf.io.gfile.GFile(values.export_hlo, 'wb') as f:
-      f.write(exported.hlo)
+  if export_to:
+    files.write(export_to, exported.hlo)
   return costs.cost(exported, compiler.compile_program(exported, topology, _say), topology)
 
 
@@ -122,10 +122,10 @@ def _as_json(config, cost, extra):
 def _check(config, name, topology):
   """Prints one program's cost; returns whether it fits."""
   batch = _batch(config, topology)
-  cost, extra = _cost(config, name, topology, batch), {}
+  cost, extra = _cost(config, name, topology, batch, flags.FLAGS.export_hlo), {}
   if flags.FLAGS.find_batch:
-    extra['largest_batch'] = costs.largest_batch(
-        lambda size: _cost(config, name, topology, size).fits, batch)
+    fits = lambda size: (cost if size == batch else _cost(config, name, topology, size)).fits
+    extra['largest_batch'] = costs.largest_batch(fits, batch)
   if flags.FLAGS.json:
     print(_as_json(config, cost, extra), flush=True)
   else:
@@ -151,7 +151,8 @@ def _sweep(topology):
   rows = []
   for value in values:
     config = _config([f'{name}={value}'])
-    cost = _cost(config, flags.FLAGS.program[0], topology, _batch(config, topology))
+    cost = _cost(config, flags.FLAGS.program[0], topology, _batch(config, topology),
+                 flags.FLAGS.export_hlo)
     rows.append((_number(value), cost))
     if flags.FLAGS.json:
       print(_as_json(config, cost, {'binding': name, 'value': value}), flush=True)

@@ -126,7 +126,6 @@ def compile_program(program, topology, say=print):
   if not kept.exists():
     say(f'compiling {program.name}, batch {program.batch}, for {topology.compile_for}: '
         'seconds to some minutes')
-    kept.parent.mkdir(parents=True, exist_ok=True)
     files.write(str(kept), json.dumps(_compile(python, program.hlo, topology.compile_for)))
   answer = json.loads(kept.read_text())
   answer = {name: answer[name] for name in Compiled._fields if name in answer}
