@@ -14,6 +14,7 @@ model's signature also takes `video` (the given first frames), `label` and `acti
 from absl import flags
 
 from tf_videogen import experiment
+from tf_videogen import sampling
 from tf_videogen.launch import configs
 from tf_videogen.launch import program
 from tf_videogen.launch import shared_flags
@@ -30,7 +31,7 @@ def main(argv):
     raise ValueError('--export_dir is missing: name the folder for the SavedModel')
   configs.parse_flags()
   config = configs.configured(experiment.Experiment)()
-  inputs = experiment.export(
+  inputs = sampling.export(
       config, values.model_dir, values.export_dir, values.batch_size, values.temperature,
       values.top_k, values.top_p)
   print(f'exported to {values.export_dir}; its signature "sample" takes')

@@ -8,6 +8,7 @@
 # Environment:
 #   PYTHON            the interpreter that makes the environment; default: python3.11 or python3.10
 #   TF_VIDEOGEN_VENV  where the environment is; default: .venv in the root of the checkout
+#   TF_VIDEOGEN_TPU_WHEELS  folder with a TPU VM's own TensorFlow 2.15; default: /usr/share/tpu
 #
 # An index or certificates that pip has been told of (environment or pip.conf) are told to uv, too.
 set -euo pipefail
@@ -95,5 +96,13 @@ if ! { "$python" -m pip install --quiet -c constraints.txt pip uv &&
   PIP_CONSTRAINT=constraints.txt PIP_BUILD_CONSTRAINT=constraints.txt \
       "$python" -m pip install --quiet -e '.[test]'
 fi
+
+# Images of TPU VMs bring the TensorFlow that knows the TPU; the index's does not.
+tag="$("$python" -c 'import sys; print("cp%d%d" % sys.version_info[:2])')"
+for wheel in "${TF_VIDEOGEN_TPU_WHEELS:-/usr/share/tpu}"/tensorflow-2.15*-"$tag"-*.whl; do
+  [[ -e "$wheel" ]] || continue
+  say "installing $wheel, which knows the TPU"
+  "$python" -m pip install --quiet --no-deps --force-reinstall -- "$wheel"
+done
 wanted > "$stamp"
 say "done in $SECONDS seconds"

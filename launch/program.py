@@ -19,6 +19,8 @@ from absl import app
 from absl import flags
 from absl import logging
 
+STOPPED = 143  # the status of a program that SIGTERM ended
+
 _HELP = ('-h', '-help', '--help', '--helpshort')
 _FLAG_COLUMN = 24  # help that starts in this column, after the flag's name
 

@@ -23,7 +23,6 @@ flags.DEFINE_float('pause', 30.0, 'Seconds before the next start, times the numb
                    'row without a new checkpoint.', lower_bound=0.0)
 
 _FINAL = (0, 1, 2, 130)  # done, a mistake of the user, one in the flags, Ctrl-C
-_STOPPED = 143
 
 
 def latest_step(model_dir):
@@ -60,7 +59,7 @@ def run(command, model_dir, max_failures, pause):
         return status
       _sleep(pause * max(failures, 1), told)
       if told:
-        return _STOPPED
+        return program.STOPPED
   finally:
     signal.signal(signal.SIGTERM, previous)
 

@@ -12,6 +12,7 @@ from absl import flags
 import tensorflow as tf
 
 from tf_videogen import experiment
+from tf_videogen import sampling
 from tf_videogen.data import video_io
 from tf_videogen.launch import configs
 from tf_videogen.launch import program
@@ -30,7 +31,7 @@ _SHOWN_PIXELS = 96  # at least about the width of a sample in samples.gif, for e
 
 
 def write(videos, directory, fps):
-  """Writes what `experiment.sample` returns: all together, and every sample alone."""
+  """Writes what `sampling.sample` returns: all together, and every sample alone."""
   for path in tf.io.gfile.glob(os.path.join(directory, 'sample*')):
     tf.io.gfile.remove(path)  # of an earlier, perhaps larger sample
   given = int(videos.get('conditioning_frames', 0))
@@ -56,7 +57,7 @@ def main(argv):
   configs.parse_flags()
   strategy = strategies.get(values.strategy, values.tpu)
   config = configs.configured(experiment.Experiment)()
-  videos = experiment.sample(
+  videos = sampling.sample(
       config, values.model_dir, strategy, values.num_samples, values.seed, values.conditions,
       values.batch_size, values.temperature, values.top_k, values.top_p)
   directory = values.output or os.path.join(values.model_dir, 'samples')

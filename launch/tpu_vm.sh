@@ -44,11 +44,22 @@ place=(--zone="$zone" ${project:+--project="$project"})
 # Hosts of more than one: more than 8 cores of v2, v3, v4 and v5p, or more than 8 chips of others.
 is_pod() { (("${type##*-}" > 8)); }
 
+# Those that TensorFlow reaches by the PJRT runtime.
+is_pjrt() { [[ "$type" == v5* || "$type" == v6* ]]; }
+
 default_runtime() {
   local found=tpu-vm-tf-2.15.0
   is_pod && found+=-pod
-  case "$type" in v5* | v6*) found+=-pjrt ;; esac
+  is_pjrt && found+=-pjrt
   echo "$found"
+}
+
+# What TensorFlow wants to be told, assignments for a shell.
+environment() {
+  echo -n "TFDS_DATA_DIR=$bucket/data"
+  is_pod && echo -n ' TPU_LOAD_LIBRARY=0'  # the hosts run the TPU, not this process
+  is_pjrt && echo -n ' NEXT_PLUGGABLE_DEVICE_USE_C_API=true TF_PLUGGABLE_DEVICE_LIBRARY_PATH=/lib/libtpu.so'
+  return 0
 }
 
 run() {
@@ -97,10 +108,11 @@ install() {
   local archive=/tmp/tf_videogen.tar.gz
   run git -C "$root" archive --prefix=tf_videogen/ --output="$archive" HEAD
   tpus tpu-vm scp "$archive" "$name:tf_videogen.tar.gz" --worker=all
-  on all 'rm -rf tf_videogen && tar -xzf tf_videogen.tar.gz && tf_videogen/launch/install.sh'
+  local venv='{ python3 -c "import ensurepip" 2> /dev/null || sudo apt-get install -y python3-venv; }'
+  on all "rm -rf tf_videogen && tar -xzf tf_videogen.tar.gz && $venv && tf_videogen/launch/install.sh"
 }
 
-in_checkout() { echo "cd tf_videogen && export TFDS_DATA_DIR=$bucket/data && $1"; }
+in_checkout() { echo "cd tf_videogen && export $(environment) && $1"; }
 
 prepare() {
   wants bucket prepare
@@ -112,8 +124,9 @@ prepare() {
 train() {
   wants bucket run
   ((${#training[@]})) || fail "the step 'run' needs what launch.train is to do: -- --gin_file=..."
+  wants type run
   local tpu=local command
-  if [[ -n "$type" ]] && is_pod; then tpu="$name"; fi
+  if is_pod; then tpu="$name"; fi
   command="$(printf '%q ' .venv/bin/python -m launch.restarts -- --model_dir="$bucket/runs/$name" \
       --data_dir="$bucket/data" --strategy=tpu --tpu="$tpu" "${training[@]}")"
   on 0 "$(in_checkout "nohup $command > ../train.log 2>&1 < /dev/null &")"

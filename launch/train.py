@@ -28,7 +28,6 @@ flags.DEFINE_integer('worker_timeout', strategies.WORKER_TIMEOUT, 'Seconds that 
                      '--strategy=multi_worker waits for the others.', lower_bound=1)
 shared_flags.declare(*configs.FLAGS)
 
-_STOPPED = 143  # the exit status of a process that SIGTERM ended
 _LOST = 75  # "try again" in sysexits.h: a worker or the TPU went away
 
 
@@ -42,7 +41,7 @@ def _train(config, model_dir, strategy, evaluate_too):
   complete = configs.configured(experiment.train)(
       config, model_dir, strategy, evaluate_too=evaluate_too, actions=(keep_operative,))
   if not complete:
-    sys.exit(_STOPPED)
+    sys.exit(program.STOPPED)
 
 
 def _say_what_was_lost(error):
@@ -81,7 +80,7 @@ def _run():
   try:
     output = configs.configured(function)(config, model_dir, strategy)
   except preemption.Stopped:
-    sys.exit(_STOPPED)
+    sys.exit(program.STOPPED)
   program.print_results(output or {})
 
 

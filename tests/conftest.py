@@ -157,3 +157,11 @@ def tiny(tiny_files):
 def cpu():
   """A strategy of one replica."""
   return tf.distribute.OneDeviceStrategy('/cpu:0')
+
+
+@pytest.fixture
+def without_xla(monkeypatch):
+  """XLA needs ten seconds for a sampler, however small."""
+  function = tf.function
+  monkeypatch.setattr(
+      tf, 'function', lambda f=None, jit_compile=None, **options: function(f, **options))

@@ -1,4 +1,4 @@
-"""Training, evaluation and sampling of tiny models, whole, stopped and going on."""
+"""Training and evaluation of tiny models, whole, stopped and going on."""
 
 import glob
 import os
@@ -8,7 +8,6 @@ import signal
 from absl import logging
 import numpy as np
 import pytest
-import tensorflow as tf
 
 from tf_videogen import checkpoints
 from tf_videogen import experiment as experiments
@@ -39,14 +38,6 @@ def _assert_alike(found, expected):
 @pytest.fixture(scope='module', name='experiment')
 def _experiment(tiny):
   return tiny.experiment(train_steps=STEPS, splits=('test', 'train'), evaluation_limit=10)
-
-
-@pytest.fixture(name='without_xla')
-def _without_xla(monkeypatch):
-  """XLA needs ten seconds for a sampler, however small."""
-  function = tf.function
-  monkeypatch.setattr(
-      tf, 'function', lambda f, jit_compile=None, **options: function(f, **options))
 
 
 @pytest.fixture(scope='module', name='unbroken')
@@ -170,55 +161,3 @@ def test_errors_before_training(tiny, unbroken, two_replicas, cpu, tmp_path):
     experiments.train(other, unbroken, cpu)
   with pytest.raises(FileNotFoundError, match='no checkpoint of the VQ-VAE in'):
     experiments.train(tiny.experiment(lambda: tiny.prior('nowhere')), str(tmp_path / 'p'), cpu)
-  with pytest.raises(FileNotFoundError, match='is not a model directory'):
-    experiments.sample(other, str(tmp_path / 'nowhere'), cpu)
-  with pytest.raises(ValueError, match='VQVAETask has nothing to sample from'):
-    experiments.sample(tiny.experiment(), unbroken, cpu)
-
-
-@pytest.mark.usefixtures('without_xla')
-def test_a_prior_samples_without_its_vqvae(tiny, unbroken, cpu, tmp_path):
-  vqvae_dir, model_dir = str(tmp_path / 'vqvae'), str(tmp_path / 'prior')
-  shutil.copytree(unbroken, vqvae_dir)
-  experiment = tiny.experiment(lambda: tiny.prior(vqvae_dir, dropout=0.1), train_steps=2)
-  assert experiments.train(experiment, model_dir, cpu, steps_per_loop=2, preview_clips=0)
-  shutil.rmtree(vqvae_dir)
-
-  def sample(**kwargs):
-    videos = experiments.sample(experiment, model_dir, cpu, num_samples=5, batch_size=4, **kwargs)
-    assert set(videos) == {'samples'}
-    return videos['samples']
-
-  samples = sample()
-  assert samples.shape == (5, 4, 8, 8, 1) and samples.dtype == np.uint8
-  np.testing.assert_array_equal(samples, sample())
-  assert (samples != sample(seed=1)).any()
-  assert (samples[0] != samples[4]).any()  # batches differ
-
-
-@pytest.mark.usefixtures('without_xla')
-def test_a_conditional_prior(tiny, unbroken, cpu, tmp_path):
-  model_dir = str(tmp_path)
-  experiment = tiny.experiment(lambda: tiny.prior(unbroken, classes=3, actions=8), train_steps=2)
-  assert experiments.train(experiment, model_dir, cpu, steps_per_loop=2, preview_clips=2)
-  with np.load(os.path.join(model_dir, 'previews', 'test.npz')) as previews:
-    assert previews['samples'].shape == previews['data'].shape == (2, 4, 8, 8, 1)
-  videos = experiments.sample(experiment, model_dir, cpu, num_samples=12, batch_size=8)
-  assert len(videos['samples']) == len(videos['data']) == 10  # as many as the split has
-  with np.load(tiny.files.test) as arrays:
-    np.testing.assert_array_equal(videos['data'], arrays['video'][:, :4])
-  assert videos['conditioning_frames'] == 0
-
-
-@pytest.mark.usefixtures('without_xla')
-def test_a_prior_continues_frames(tiny, unbroken, cpu, tmp_path):
-  model_dir = str(tmp_path)
-  encoder = lambda: tf.keras.layers.Conv3D(6, (1, 4, 4), (1, 4, 4))  # stands for the 3-D ResNet
-  task = lambda: tiny.prior(unbroken, frame_encoder=encoder(), conditioning_frames=1)
-  experiment = tiny.experiment(task, train_steps=1)
-  assert experiments.train(experiment, model_dir, cpu, evaluate_too=False)
-  videos = experiments.sample(experiment, model_dir, cpu, num_samples=3, batch_size=2,
-                              split='train', top_k=2)
-  assert videos['samples'].shape == videos['data'].shape == (3, 4, 8, 8, 1)
-  assert videos['conditioning_frames'] == 1
-  assert not results.read_results(model_dir)

@@ -1,7 +1,7 @@
-"""What is trained, on what and how, and what can be done with it: train, evaluate, sample.
+"""What is trained, on what and how: a configuration, its training and its evaluation.
 
 These are the class and the functions that gin files bind. None of them knows a paper: they know
-tasks (docs/design.md).
+tasks (docs/design.md). What draws samples from a trained model is in `sampling`.
 """
 
 import dataclasses
@@ -14,7 +14,6 @@ from absl import logging
 import numpy as np
 import orbit
 import tensorflow as tf
-import tqdm
 
 from tf_videogen import checkpoints
 from tf_videogen import files
@@ -148,7 +147,7 @@ def program(experiment, spec, name, batch):
     inputs['valid'] = tf.TensorSpec([batch], tf.bool)
     function = built.task.statistics
   if name == 'sample':
-    _check_sampler(built.task)
+    check_sampler(built.task)
     inputs['seed'] = tf.TensorSpec([2], tf.int32)
     function = lambda batch: built.task.sample(batch, batch['seed'])
   return function, inputs, _parameters(built.task)
@@ -285,7 +284,7 @@ def evaluate(experiment, model_dir, strategy, preview_clips=8):
   """
   built = build(experiment, strategy, experiment.clips.example_spec())
   with strategy.scope():
-    _restore(built, model_dir)
+    restore(built, model_dir)
     output = _evaluator(experiment, built).evaluate(None)
     if strategies.is_chief(strategy):
       _append_results(model_dir, int(built.step.numpy()), output)
@@ -337,92 +336,8 @@ def evaluate_continuously(experiment, model_dir, strategy, timeout=3600, poll_se
   return output
 
 
-def sample(experiment, model_dir, strategy, num_samples=16, seed=0, split=None, batch_size=8,
-           temperature=1.0, top_k=None, top_p=None):
-  """Samples from the latest readable checkpoint.
-
-  Args:
-    experiment: an Experiment whose task can sample.
-    model_dir: a trained model's directory.
-    strategy: a tf.distribute.Strategy.
-    num_samples: how many clips.
-    seed: the same seed gives the same clips.
-    split: where conditions are taken from (first frames, classes, actions); the experiment's first
-      one by default.
-    batch_size: clips that are sampled at once.
-    temperature, top_k, top_p: see `models.videogpt.VideoGPT.sample_codes`.
-
-  Returns:
-    dict of 'samples', uint8 [num_samples, T, H, W, C]; and, where the model is conditional, 'data',
-    the clips that the conditions are from, and the scalar 'conditioning_frames'.
-  """
-  spec, batch_size = _saved_spec(model_dir), min(batch_size, num_samples)
-  built = build(experiment, strategy, spec)
-  _check_sampler(built.task)
-  if built.task.conditional:
-    split = split or experiment.splits[0]
-    batches = experiment.clips.evaluation(split, batch_size, limit=num_samples)
-  else:
-    batches = [{'video': tf.zeros((batch_size,) + tuple(spec['video'].shape), tf.uint8)}]
-    batches *= -(-num_samples // batch_size)
-  samples, data = [], []
-  with strategy.scope():
-    _restore(built, model_dir)
-    bar = tqdm.tqdm(batches, 'sample', -(-num_samples // batch_size), unit='batch')
-    for i, batch in enumerate(bar):
-      batch_seed = randomness.fold_in(randomness.seed_of(seed), i)
-      drawn = built.task.sample(batch, batch_seed, temperature, top_k, top_p)
-      samples.append(drawn.numpy())
-      data.append(batch['video'].numpy())
-  count = min(num_samples, experiment.clips.count(split) if built.task.conditional else num_samples)
-  if count < num_samples:
-    logging.warning('split %s has conditions for %d clips only', split, count)
-  videos = {'samples': np.concatenate(samples)[:count]}
-  if built.task.conditional:
-    videos['data'] = np.concatenate(data)[:count]
-    videos['conditioning_frames'] = np.int32(built.task.conditioning_frames)
-  return videos
-
-
-def export(experiment, model_dir, export_dir, batch_size=8, temperature=1.0, top_k=None,
-           top_p=None):
-  """Writes a SavedModel whose signature `sample` draws clips, from the latest readable checkpoint.
-
-  Args:
-    experiment: an Experiment whose task can sample.
-    model_dir: a trained model's directory.
-    export_dir: a folder, local or gs://.
-    batch_size: clips that a call draws.
-    temperature, top_k, top_p: see `models.videogpt.VideoGPT.sample_codes`.
-
-  Returns:
-    What the signature takes, name -> TensorSpec: `seed`, and what the model is conditioned on. It
-    returns {'videos': uint8 [batch_size, T, H, W, C]}, those of `sample` for the same seed and size
-    of batch.
-  """
-  spec = _saved_spec(model_dir)
-  built = build(experiment, tf.distribute.get_strategy(), spec)
-  _check_sampler(built.task)
-  _restore(built, model_dir)
-  inputs = {'seed': tf.TensorSpec([], tf.int32, 'seed')}
-  for name, of_clip in sorted(built.task.condition_spec(spec).items()):
-    inputs[name] = tf.TensorSpec([batch_size] + of_clip.shape, of_clip.dtype, name)
-
-  @tf.function(input_signature=list(inputs.values()), autograph=False)
-  def draw(seed, *conditions):
-    batch = {'video': tf.zeros([batch_size] + spec['video'].shape, tf.uint8)}
-    batch.update(zip(list(inputs)[1:], conditions))
-    first = randomness.fold_in(randomness.seed_of(seed), 0)
-    return {'videos': built.task.sample(batch, first, temperature, top_k, top_p)}
-
-  module = tf.Module()
-  module.values = list(built.task.model.variables)  # not the Keras model: it would save its layers
-  module.draw = draw
-  tf.saved_model.save(module, export_dir, signatures={'sample': draw})
-  return inputs
-
-
-def _check_sampler(task):
+def check_sampler(task):
+  """Raises ValueError if a task cannot sample."""
   if not hasattr(task, 'sample'):
     raise ValueError(f'{type(task).__name__} has nothing to sample from; '
                      'sample from the directory of a prior')
@@ -434,7 +349,18 @@ def _save_spec(spec, model_dir):
   files.write(os.path.join(model_dir, _SPEC_FILE), json.dumps(readable, indent=1))
 
 
-def _saved_spec(model_dir):
+def saved_spec(model_dir):
+  """The shapes of an example of what a model directory was trained on.
+
+  Args:
+    model_dir: a trained model's directory.
+
+  Returns:
+    name -> TensorSpec of one example, without the batch axis.
+
+  Raises:
+    FileNotFoundError: if it is no model directory.
+  """
   path = os.path.join(model_dir, _SPEC_FILE)
   if not tf.io.gfile.exists(path):
     raise FileNotFoundError(f'{model_dir} is not a model directory (it has no {_SPEC_FILE}); '
@@ -449,7 +375,13 @@ def _evaluator(experiment, built, after_batch=lambda: None):
       experiment.evaluation_limit, after_batch)
 
 
-def _restore(built, model_dir):
+def restore(built, model_dir):
+  """Restores the latest readable checkpoint of a directory into what was built.
+
+  Raises:
+    FileNotFoundError: if there is none.
+    ValueError: if it is another configuration's.
+  """
   if checkpoints.restore_latest(built.checkpoint, model_dir) is None:
     raise FileNotFoundError(f'no checkpoint in {model_dir}: train first, or name another '
                             '--model_dir')

@@ -8,13 +8,12 @@ import gin
 import pytest
 import tensorflow as tf
 
+from tests import shipped_configs
 from tf_videogen import experiment
 from tf_videogen.launch import configs
 from tf_videogen.models import vqvae
 from tf_videogen.tasks import likelihood
 
-FILES = sorted(str(path.relative_to(configs.GIN_DIR)) for path in configs.GIN_DIR.rglob('*.gin'))
-GIVEN = {'VQVAE_DIR': "'nowhere'", 'TRAIN_FILE': "'train.npz'", 'TEST_FILE': "'test.npz'"}
 VQVAE = 'videogpt/moving_mnist_vqvae.gin'
 PRIOR = 'videogpt/moving_mnist_prior.gin'
 
@@ -23,19 +22,6 @@ PRIOR = 'videogpt/moving_mnist_prior.gin'
 def _clean():
   yield
   gin.clear_config()
-
-
-def _required(name):
-  """Bindings of the macros that a file wants."""
-  wanted = []
-  for macro, value in GIVEN.items():
-    try:
-      configs.parse([name], wanted)
-    except ValueError as e:
-      assert 'the config wants ' in str(e)
-      found = re.search(r'--gin_param="(\w+)=', str(e)).group(1)
-      wanted.append(f'{found}={GIVEN[found]}')
-  return wanted
 
 
 def test_find(tmp_path, monkeypatch):
@@ -126,10 +112,9 @@ def test_keep_before_the_first_checkpoint(tmp_path):
   assert 'hidden = 16' in (tmp_path / configs.CONFIG).read_text()
 
 
-@pytest.mark.parametrize('name', FILES)
+@pytest.mark.parametrize('name', shipped_configs.NAMES)
 def test_every_config_parses(name, tmp_path):
-  params = _required(name)
-  configs.parse([name], params)
+  shipped_configs.parse(name)
   clips = gin.query_parameter('experiment.Experiment.clips')
   assert clips.selector.split('.')[-1] in ('PreparedClips', 'FileClips')
   configs.keep(str(tmp_path))
@@ -138,27 +123,20 @@ def test_every_config_parses(name, tmp_path):
   assert gin.config_str() == before
 
 
-@pytest.mark.parametrize('name', FILES)
+@pytest.mark.parametrize('name', shipped_configs.NAMES)
 def test_every_config_names_its_command(name):
   header = (configs.GIN_DIR / name).read_text().split('\nfrom ')[0].split('\ninclude ')[0]
   comment = ' '.join(re.sub(r'\\?\n#', ' ', '\n' + header).split())
   assert f'python -m launch.train --gin_file={name} --model_dir=runs/' in comment
   given = set(re.findall(r'--gin_param="(\w+)=', comment))
-  assert given == {param.split('=')[0] for param in _required(name)}
-
-
-def _clip_shape(clips):
-  """The shape of the clips of a source, without the data: [T, H, W, C]."""
-  dataset = getattr(clips, 'dataset', '')
-  size = 128 if dataset.endswith('128') else 32 if 'optdigits' in dataset else 64
-  return (clips.frames, size, size, 1 if dataset.startswith('moving_mnist') else 3)
+  assert given == {param.split('=')[0] for param in shipped_configs.required(name)}
 
 
 def _built_task(name):
-  configs.parse([name], _required(name))
+  shipped_configs.parse(name)
   tf.keras.mixed_precision.set_global_policy('float32')
   config = configs.configured(experiment.Experiment)()
-  shape = _clip_shape(config.clips)
+  shape = shipped_configs.clip_shape(config.clips)
   with tf.Graph().as_default():  # variables without values, layers without computing
     task = config.task()
     task.build(shape)
@@ -192,7 +170,7 @@ def test_a_config_builds(name):
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize('name', FILES)
+@pytest.mark.parametrize('name', shipped_configs.NAMES)
 def test_every_config_builds(name):
   _check_task(name)
 

@@ -4,14 +4,11 @@ import os
 import subprocess
 import sys
 
-from absl.testing import flagsaver
 import numpy as np
-import pytest
 
+from tests.launch import in_process
 from tf_videogen.launch import export
-from tf_videogen.launch import program
 from tf_videogen.launch import sample
-from tf_videogen.launch import train
 
 ELSEWHERE = '''
 import sys
@@ -26,23 +23,14 @@ np.save('drawn.npy', drawn)
 '''
 
 
-def _run(main, *arguments):
-  with flagsaver.flagsaver(), pytest.raises(SystemExit) as info:
-    program.run(main, ['program', *map(str, arguments)])
-  return info.value.code or 0
-
-
-def test_a_process_without_this_package_samples_the_same(tiny_files, tmp_path, capsys):
-  vqvae, prior = tmp_path / 'vqvae', tmp_path / 'prior'
-  fast = ['--strategy=cpu', '--mode=train', '--gin_param=TRAIN_STEPS=2']
-  assert _run(train.main, f'--gin_file={tiny_files.vqvae_gin}', f'--model_dir={vqvae}', *fast) == 0
-  assert _run(train.main, f'--gin_file={tiny_files.prior_gin}', f'--model_dir={prior}',
-              f"--gin_param=VQVAE_DIR='{vqvae}'", *fast) == 0
-  chosen = ['--batch_size=4', '--temperature=0.9', '--top_k=5']
-  assert _run(sample.main, f'--model_dir={prior}', '--num_samples=4', '--seed=3', *chosen) == 0
+def test_a_process_without_this_package_samples_the_same(tiny_files, prior_dir, tmp_path, capsys):
+  chosen = [f'--model_dir={prior_dir}', '--batch_size=4', '--temperature=0.9', '--top_k=5']
+  sampled = tmp_path / 'samples'
+  assert in_process.run(sample.main, '--num_samples=4', '--seed=3', f'--output={sampled}',
+                        *chosen) == 0
   capsys.readouterr()
-  assert _run(export.main, f'--model_dir={prior}', f'--export_dir={tmp_path / "exported"}',
-              *chosen) == 0
+  exported = tmp_path / 'exported'
+  assert in_process.run(export.main, f'--export_dir={exported}', *chosen) == 0
   assert 'seed: int32 []\n  label: int32 [4]\n' in capsys.readouterr().out
 
   with np.load(tiny_files.test) as clips:
@@ -50,12 +38,14 @@ def test_a_process_without_this_package_samples_the_same(tiny_files, tmp_path, c
   environ = {name: value for name, value in os.environ.items() if name != 'PYTHONPATH'}
   subprocess.run([sys.executable, '-c', ELSEWHERE], cwd=tmp_path, check=True, env=environ)
   drawn = np.load(tmp_path / 'drawn.npy')
-  with np.load(prior / 'samples' / 'samples.npz') as sampled:
-    np.testing.assert_array_equal(drawn[0], sampled['samples'])
+  with np.load(sampled / 'samples.npz') as here:
+    np.testing.assert_array_equal(drawn[0], here['samples'])
   np.testing.assert_array_equal(drawn[0], drawn[1])
   assert np.any(drawn[0] != drawn[2])
 
-  assert _run(export.main, f'--model_dir={vqvae}', f'--export_dir={tmp_path / "no"}') == 1
-  assert 'VQVAETask has nothing to sample from' in capsys.readouterr().err
-  assert _run(export.main, f'--model_dir={prior}') == 1
+
+def test_mistakes(prior_dir, tmp_path, capsys):
+  assert in_process.run(export.main, f'--model_dir={prior_dir}') == 1
   assert '--export_dir is missing' in capsys.readouterr().err
+  assert in_process.run(export.main, f'--model_dir={tmp_path}', '--export_dir=no') == 1
+  assert 'config.gin' in capsys.readouterr().err

@@ -2,12 +2,11 @@
 
 import json
 
-from absl.testing import flagsaver
 import pytest
 import tensorflow as tf
 
+from tests.launch import in_process
 from tf_videogen.launch import preflight
-from tf_videogen.launch import program
 from tf_videogen.preflight import compiler
 from tf_videogen.preflight import hardware
 from tf_videogen.preflight import programs
@@ -23,9 +22,7 @@ def _keep_policy():
 
 
 def _run(*arguments):
-  with flagsaver.flagsaver(), pytest.raises(SystemExit) as info:
-    program.run(preflight.main, [NAME, *map(str, arguments)])
-  return info.value.code or 0
+  return in_process.run(preflight.main, *arguments, name=NAME)
 
 
 @pytest.fixture(name='compiled')

@@ -3,14 +3,13 @@
 import fcntl
 import os
 
-from absl.testing import flagsaver
 import pytest
 import tensorflow_datasets as tfds
 
+from tests.launch import in_process
 from tf_videogen.data import clips
 from tf_videogen.datasets.moving_mnist_clips import moving_mnist_clips_dataset_builder
 from tf_videogen.launch import prepare
-from tf_videogen.launch import program
 
 Builder = moving_mnist_clips_dataset_builder.Builder
 VERSION = str(Builder.VERSION)
@@ -27,10 +26,8 @@ def _tiny(monkeypatch):
 
 def _run(data_dir, dataset, *arguments):
   """Runs the program; returns its exit status."""
-  argv = ['prepare', f'--dataset={dataset}', f'--data_dir={data_dir}', *arguments]
-  with flagsaver.flagsaver(), pytest.raises(SystemExit) as info:
-    program.run(prepare.main, argv)
-  return info.value.code or 0
+  return in_process.run(prepare.main, f'--dataset={dataset}', f'--data_dir={data_dir}', *arguments,
+                        name='prepare')
 
 
 def test_prepares_once(tmp_path, capsys):

@@ -1,26 +1,16 @@
-"""launch.sample: the files that it writes, and a prior from its training to its samples."""
+"""launch.sample: the files that it writes, and a trained prior's samples and numbers."""
 
 import os
 import shutil
 
-from absl.testing import flagsaver
 import numpy as np
 import PIL.Image
 import pytest
-import tensorflow as tf
 
+from tests.launch import in_process
 from tf_videogen.data import video_io
 from tf_videogen.launch import evaluate
-from tf_videogen.launch import program
 from tf_videogen.launch import sample
-from tf_videogen.launch import train
-
-
-def _run(main, *arguments):
-  """Runs a program in this process; returns its exit status."""
-  with flagsaver.flagsaver(), pytest.raises(SystemExit) as info:
-    program.run(main, ['program', *map(str, arguments)])
-  return info.value.code or 0
 
 
 def _check_names(folder, count):
@@ -55,25 +45,21 @@ def test_write(tmp_path, conditioning_frames):
       np.testing.assert_array_equal(found[name], value)
 
 
-def test_from_training_to_samples(tiny_files, tmp_path, monkeypatch, capsys):
-  function = tf.function  # XLA needs ten seconds for a sampler, however small
-  monkeypatch.setattr(
-      tf, 'function', lambda f, jit_compile=None, **kwargs: function(f, **kwargs))
-  vqvae_dir, prior_dir, output = tmp_path / 'vqvae', tmp_path / 'prior', tmp_path / 'output'
-  few = ['--gin_param=TRAIN_STEPS = 2', '--mode=train']
-  assert _run(train.main, f'--gin_file={tiny_files.vqvae_gin}', f'--model_dir={vqvae_dir}',
-              *few) == 0
-  assert _run(train.main, f'--gin_file={tiny_files.prior_gin}', f'--model_dir={prior_dir}', *few,
-              f'--gin_param=VQVAE_DIR = \'{vqvae_dir}\'') == 0
-  shutil.rmtree(vqvae_dir)
-  capsys.readouterr()
-  assert _run(sample.main, f'--model_dir={prior_dir}', '--num_samples=3', '--batch_size=2',
-              '--top_k=4', '--temperature=0.9', '--conditions=train', f'--output={output}') == 0
-  assert f'3 samples in {output}' in capsys.readouterr().out
-  with np.load(output / 'samples.npz') as found:
+@pytest.mark.usefixtures('without_xla')
+def test_samples_of_a_prior(prior_dir, tmp_path, capsys):
+  assert in_process.run(
+      sample.main, f'--model_dir={prior_dir}', '--num_samples=3', '--batch_size=2', '--top_k=4',
+      '--temperature=0.9', '--conditions=train', f'--output={tmp_path}') == 0
+  assert f'3 samples in {tmp_path}' in capsys.readouterr().out
+  with np.load(tmp_path / 'samples.npz') as found:
     assert found['samples'].shape == found['data'].shape == (3, 4, 8, 8, 1)
-  _check_names(output, 3)
-  assert _run(evaluate.main, f'--model_dir={prior_dir}',
-              '--gin_param=experiment.evaluate.preview_clips = 0') == 0
+  _check_names(tmp_path, 3)
+
+
+def test_numbers_of_a_prior(prior_dir, tmp_path, capsys):
+  model_dir = tmp_path / 'copy'
+  shutil.copytree(prior_dir, model_dir)
+  assert in_process.run(evaluate.main, f'--model_dir={model_dir}',
+                        '--gin_param=experiment.evaluate.preview_clips = 0') == 0
   out = capsys.readouterr().out
   assert 'test/bits_per_code' in out and 'test/nats_per_clip' in out

@@ -51,14 +51,24 @@ def test_runtime_of_a_type(kind, runtime):
   assert '--spot' in create and '--spot' not in _commands(f'--type={kind}', 'create')[0]
 
 
-def test_a_pod_is_trained_by_its_name():
-  train, = _commands('--type=v3-32', '--bucket=gs://b', 'run', '--', '--gin_file=x.gin')
-  assert '--tpu=bair --gin_file=x.gin' in ' '.join(train)
+@pytest.mark.parametrize('kind, tpu, environment', [
+    ('v3-8', 'local', ''),
+    ('v3-32', 'bair', ' TPU_LOAD_LIBRARY=0'),
+    ('v5litepod-4', 'local', ' NEXT_PLUGGABLE_DEVICE_USE_C_API=true '
+     'TF_PLUGGABLE_DEVICE_LIBRARY_PATH=/lib/libtpu.so')])
+def test_training_on_a_type(kind, tpu, environment):
+  """A pod is trained by its name, from one host; later generations need the PJRT runtime."""
+  train, = _commands(f'--type={kind}', '--bucket=gs://b', 'run', '--', '--gin_file=x.gin')
+  train = ' '.join(train)
+  assert f'--tpu={tpu} --gin_file=x.gin' in train
+  assert f'export TFDS_DATA_DIR=gs://b/data{environment} && nohup' in train
 
 
 @pytest.mark.parametrize('message, arguments', [
     ("--type is missing: the step 'create' needs it", ['create']),
     ("--bucket is missing: the step 'run' needs it", ['run', '--', '--gin_file=x']),
+    ("--type is missing: the step 'run' needs it",
+     ['--bucket=gs://b', 'run', '--', '--gin_file=x']),
     ("--dataset is missing: the step 'prepare' needs it", ['--bucket=gs://b', 'prepare']),
     ("the step 'run' needs what launch.train is to do", ['--bucket=gs://b', 'run']),
     ('unknown argument destroy (see --help)', ['destroy']),

@@ -8,12 +8,11 @@ import subprocess
 import sys
 import time
 
-from absl.testing import flagsaver
 import numpy as np
 import pytest
 
+from tests.launch import in_process
 from tf_videogen import checkpoints
-from tf_videogen.launch import program
 from tf_videogen.launch import train
 from tf_videogen.reporting import results
 
@@ -24,9 +23,7 @@ MNIST = 'videogpt/moving_mnist_vqvae.gin'
 
 def _run(*arguments):
   """Runs the program in this process; returns its exit status."""
-  with flagsaver.flagsaver(), pytest.raises(SystemExit) as info:
-    program.run(train.main, [NAME, *map(str, arguments)])
-  return info.value.code or 0
+  return in_process.run(train.main, *arguments, name=NAME)
 
 
 def _start(*arguments):

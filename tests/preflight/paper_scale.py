@@ -8,15 +8,17 @@ was. Without names, every config is a process of its own, as exported programs s
 """
 
 import csv
+import io
 import pathlib
 import subprocess
 import sys
 import time
 
-import gin
 import tensorflow as tf
 
+from tests import shipped_configs
 from tf_videogen import experiment
+from tf_videogen import files
 from tf_videogen.launch import configs
 from tf_videogen.launch import preflight
 from tf_videogen.preflight import compiler
@@ -35,47 +37,20 @@ _WHOLE = ('videogpt/bair_vqvae.gin', 'videogpt/bair_prior.gin', 'videogpt/ucf101
 
 def wanted():
   """The programs that the table has: a list of (config, program)."""
-  names = sorted(str(path.relative_to(configs.GIN_DIR)) for path in configs.GIN_DIR.rglob('*.gin')
-                 if 'quickstart' not in path.name)
-  found = [(name, 'train') for name in names]
+  found = [(name, 'train') for name in shipped_configs.NAMES if 'quickstart' not in name]
   for name in _WHOLE:
     found += [(name, 'evaluate')] + ([(name, 'sample')] if 'prior' in name else [])
   return found
 
 
-def configured(name):
-  """The Experiment of a config, with something for what it requires."""
-  required = [line.split('=')[0].strip() for path in _included(configs.GIN_DIR / name)
-              for line in path.read_text().splitlines() if '%gin.REQUIRED' in line]
-  configs.parse([name], [f"{macro}='none'" for macro in required])
-  return configs.configured(experiment.Experiment)()
-
-
-def _included(path):
-  includes = [line.split("'")[1] for line in path.read_text().splitlines()
-              if line.startswith('include ')]
-  return [path] + [p for name in includes for p in _included(configs.GIN_DIR / name)]
-
-
-def spec_of(config):
-  """The specs of an example, of data that is not here."""
-  dataset = getattr(config.clips, 'dataset', '')
-  if dataset.startswith(('bair', 'robonet', 'moving_mnist')):
-    return preflight.example_spec(config.clips)
-  size = 128 if dataset.endswith('128') else 64
-  try:
-    actions = gin.query_parameter('videogpt.VideoGPT.actions') // (config.clips.frames - 1)
-  except ValueError:
-    actions = 0
-  return preflight.example_spec(config.clips, f'{config.clips.frames}x{size}x{size}x3', actions)
-
-
 def export(name, program):
   """(Experiment, Program) of a row: the paper's batch over the cores of the topology."""
   tf.keras.backend.clear_session()
-  config = configured(name)
+  shipped_configs.parse(name)
+  config = configs.configured(experiment.Experiment)()
   batch = config.batch_size // hardware.topology(TOPOLOGY).cores
-  return config, preflight.export(config, spec_of(config), program, batch)
+  spec = shipped_configs.example_spec(config.clips)
+  return config, preflight.export(config, spec, program, batch)
 
 
 def read():
@@ -102,13 +77,11 @@ def row_of(name, config, exported):
 
 def write(rows):
   """Writes the table in one step, in the order of `wanted`."""
-  TABLE.parent.mkdir(parents=True, exist_ok=True)
-  partial = TABLE.with_suffix('.partial')
-  with open(partial, 'w', newline='') as f:
-    writer = csv.DictWriter(f, _FIELDS, lineterminator='\n')
-    writer.writeheader()
-    writer.writerows(rows[key] for key in wanted() if key in rows)
-  partial.replace(TABLE)
+  text = io.StringIO()
+  writer = csv.DictWriter(text, _FIELDS, lineterminator='\n')
+  writer.writeheader()
+  writer.writerows(rows[key] for key in wanted() if key in rows)
+  files.write(str(TABLE), text.getvalue())
 
 
 def main(names):

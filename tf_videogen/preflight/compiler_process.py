@@ -62,18 +62,24 @@ class LoopCosts:
       self._computations[match.group(2)] = match.group(0).splitlines()[1:]
       if match.group(1):
         self.entry = match.group(2)
-    self._totals = {}
+    self._once, self._totals = {}, {}
     self.unknown = []  # loops whose trip count cannot be told; they count once
 
   def once(self, computation):
     """XLA's analysis of a computation as a module's entry: {'flops', 'bytes accessed'}."""
+    if computation not in self._once:
+      cost = self._analyze(self._with_entry(computation))
+      self._once[computation] = {key: cost.get(key, 0.0) for key in ('flops', 'bytes accessed')}
+    return dict(self._once[computation])
+
+  def _with_entry(self, computation):
+    """The module's text with another computation as its entry."""
     body = self._body.replace('\nENTRY %', '\n%')
     if body.startswith('ENTRY %'):
       body = body[len('ENTRY '):]
     text = re.sub(rf'^%{re.escape(computation)} \(', f'ENTRY %{computation} (', body, count=1,
                   flags=re.MULTILINE)
-    cost = self._analyze(f'{self._header}\n{text}')
-    return {key: cost.get(key, 0.0) for key in ('flops', 'bytes accessed')}
+    return f'{self._header}\n{text}'
 
   def total(self, computation=None):
     """The same, with every loop's body as often as it runs."""
@@ -96,21 +102,22 @@ class LoopCosts:
                re.search(r'body=%([^\s,)}]+)', line).group(1))
 
   def _instruction(self, computation, name):
-    """The line that defines a name, without metadata."""
+    """The line that defines a name."""
+    return self._line(computation, rf'\s*(ROOT )?%{re.escape(name)} = ')
+
+  def _root(self, computation):
+    return self._line(computation, r'\s*ROOT ')
+
+  def _line(self, computation, start):
+    """The first line with such a start, without metadata."""
     for line in self._computations[computation]:
-      if re.match(rf'\s*(ROOT )?%{re.escape(name)} = ', line):
+      if re.match(start, line):
         return line.split(', metadata=')[0].split(', backend_config=')[0]
     return ''
 
   def _operands(self, line, opcode):
     found = re.search(rf' {opcode}\((.*?)\)', line)
     return re.findall(r'%([^\s,)]+)', found.group(1)) if found else []
-
-  def _root(self, computation):
-    for line in self._computations[computation]:
-      if line.lstrip().startswith('ROOT '):
-        return line.split(', metadata=')[0].split(', backend_config=')[0]
-    return ''
 
   def _constant(self, computation, name):
     """The integer that a name stands for, through copies, or None."""

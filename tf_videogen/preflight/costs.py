@@ -46,15 +46,10 @@ def cost(program, compiled, topology):
   compute, memory = compiled.flops / core.flops, compiled.bytes_accessed / core.bandwidth
   return Cost(
       program=program.name, batch=program.batch, parameters=program.parameters,
-      topology=topology.name, cores=topology.cores, compiled=compiled.compiled,
-      error=compiled.error, hbm_bytes=core.hbm_bytes,
+      topology=topology.name, cores=topology.cores, hbm_bytes=core.hbm_bytes,
       fits=compiled.compiled and compiled.peak_bytes <= core.hbm_bytes,
-      peak_bytes=compiled.peak_bytes, argument_bytes=compiled.argument_bytes,
-      temporary_bytes=compiled.temporary_bytes, code_bytes=compiled.code_bytes,
-      flops=compiled.flops, bytes_accessed=compiled.bytes_accessed,
-      loops_of_unknown_length=compiled.loops_of_unknown_length,
       intensity=compiled.flops / max(compiled.bytes_accessed, 1.0),
-      compute_s=compute, memory_s=memory, bound_s=max(compute, memory))
+      compute_s=compute, memory_s=memory, bound_s=max(compute, memory), **compiled._asdict())
 
 
 def core_hours(bound_s, steps, cores, efficiency=1.0):

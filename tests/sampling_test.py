@@ -1,0 +1,75 @@
+"""Samples of tiny priors, without and with conditions."""
+
+import os
+import shutil
+
+import numpy as np
+import pytest
+import tensorflow as tf
+
+from tf_videogen import experiment as experiments
+from tf_videogen import sampling
+from tf_videogen.reporting import results
+
+pytestmark = pytest.mark.usefixtures('without_xla')
+
+
+@pytest.fixture(scope='module', name='vqvae')
+def _vqvae(tiny, cpu, tmp_path_factory):
+  """The model directory of a VQ-VAE."""
+  model_dir = str(tmp_path_factory.mktemp('vqvae'))
+  experiments.train(tiny.experiment(train_steps=1), model_dir, cpu, evaluate_too=False)
+  return model_dir
+
+
+def test_a_prior_samples_without_its_vqvae(tiny, vqvae, cpu, tmp_path):
+  vqvae_dir, model_dir = str(tmp_path / 'vqvae'), str(tmp_path / 'prior')
+  shutil.copytree(vqvae, vqvae_dir)
+  experiment = tiny.experiment(lambda: tiny.prior(vqvae_dir, dropout=0.1), train_steps=2)
+  assert experiments.train(experiment, model_dir, cpu, steps_per_loop=2, preview_clips=0)
+  shutil.rmtree(vqvae_dir)
+
+  def sample(**kwargs):
+    videos = sampling.sample(experiment, model_dir, cpu, num_samples=5, batch_size=4, **kwargs)
+    assert set(videos) == {'samples'}
+    return videos['samples']
+
+  samples = sample()
+  assert samples.shape == (5, 4, 8, 8, 1) and samples.dtype == np.uint8
+  np.testing.assert_array_equal(samples, sample())
+  assert (samples != sample(seed=1)).any()
+  assert (samples[0] != samples[4]).any()  # batches differ
+
+
+def test_a_conditional_prior(tiny, vqvae, cpu, tmp_path):
+  model_dir = str(tmp_path)
+  experiment = tiny.experiment(lambda: tiny.prior(vqvae, classes=3, actions=8), train_steps=2)
+  assert experiments.train(experiment, model_dir, cpu, steps_per_loop=2, preview_clips=2)
+  with np.load(os.path.join(model_dir, 'previews', 'test.npz')) as previews:
+    assert previews['samples'].shape == previews['data'].shape == (2, 4, 8, 8, 1)
+  videos = sampling.sample(experiment, model_dir, cpu, num_samples=12, batch_size=8)
+  assert len(videos['samples']) == len(videos['data']) == 10  # as many as the split has
+  with np.load(tiny.files.test) as arrays:
+    np.testing.assert_array_equal(videos['data'], arrays['video'][:, :4])
+  assert videos['conditioning_frames'] == 0
+
+
+def test_a_prior_continues_frames(tiny, vqvae, cpu, tmp_path):
+  model_dir = str(tmp_path)
+  encoder = lambda: tf.keras.layers.Conv3D(6, (1, 4, 4), (1, 4, 4))  # stands for the 3-D ResNet
+  task = lambda: tiny.prior(vqvae, frame_encoder=encoder(), conditioning_frames=1)
+  experiment = tiny.experiment(task, train_steps=1)
+  assert experiments.train(experiment, model_dir, cpu, evaluate_too=False)
+  videos = sampling.sample(experiment, model_dir, cpu, num_samples=3, batch_size=2,
+                           split='train', top_k=2)
+  assert videos['samples'].shape == videos['data'].shape == (3, 4, 8, 8, 1)
+  assert videos['conditioning_frames'] == 1
+  assert not results.read_results(model_dir)
+
+
+def test_errors(tiny, vqvae, cpu, tmp_path):
+  prior = tiny.experiment(lambda: tiny.prior(vqvae))
+  with pytest.raises(FileNotFoundError, match='is not a model directory'):
+    sampling.sample(prior, str(tmp_path / 'nowhere'), cpu)
+  with pytest.raises(ValueError, match='VQVAETask has nothing to sample from'):
+    sampling.sample(tiny.experiment(), vqvae, cpu)

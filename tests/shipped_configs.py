@@ -1,0 +1,48 @@
+"""The configs of gin/, without the data and the models that they are trained on."""
+
+import re
+
+import gin
+
+from tf_videogen.launch import configs
+from tf_videogen.launch import preflight
+
+NAMES = sorted(str(path.relative_to(configs.GIN_DIR)) for path in configs.GIN_DIR.rglob('*.gin'))
+_GIVEN = {'VQVAE_DIR': "'nowhere'", 'TRAIN_FILE': "'train.npz'", 'TEST_FILE': "'test.npz'"}
+
+
+def required(name):
+  """Bindings of the macros that a config requires, such as "VQVAE_DIR='nowhere'"."""
+  wanted = []
+  for _ in _GIVEN:
+    try:
+      configs.parse([name], wanted)
+    except ValueError as error:
+      macro = re.search(r'the config wants (\w+)', str(error)).group(1)
+      wanted.append(f'{macro}={_GIVEN[macro]}')
+  return wanted
+
+
+def parse(name):
+  """Parses a config, with something for what it requires."""
+  configs.parse([name], required(name))
+
+
+def clip_shape(clips):
+  """The shape of the clips of a source, without the data: (T, H, W, C)."""
+  dataset = getattr(clips, 'dataset', '')
+  size = 128 if dataset.endswith('128') else 32 if 'optdigits' in dataset else 64
+  return (clips.frames, size, size, 1 if dataset.startswith('moving_mnist') else 3)
+
+
+def example_spec(clips):
+  """The specs of an example: what the builder says where there is one."""
+  try:
+    return preflight.example_spec(clips)
+  except (FileNotFoundError, ValueError):
+    pass
+  try:
+    actions = gin.query_parameter('videogpt.VideoGPT.actions') // (clips.frames - 1)
+  except ValueError:
+    actions = 0
+  return preflight.example_spec(clips, 'x'.join(map(str, clip_shape(clips))), actions)

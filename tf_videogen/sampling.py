@@ -1,0 +1,94 @@
+"""What draws clips from a trained model: at once, or exported for elsewhere."""
+
+from absl import logging
+import numpy as np
+import tensorflow as tf
+import tqdm
+
+from tf_videogen import experiment as experiments
+from tf_videogen.layers import randomness
+
+
+def sample(experiment, model_dir, strategy, num_samples=16, seed=0, split=None, batch_size=8,
+           temperature=1.0, top_k=None, top_p=None):
+  """Samples from the latest readable checkpoint.
+
+  Args:
+    experiment: an Experiment whose task can sample.
+    model_dir: a trained model's directory.
+    strategy: a tf.distribute.Strategy.
+    num_samples: how many clips.
+    seed: the same seed gives the same clips.
+    split: where conditions are taken from (first frames, classes, actions); the experiment's first
+      one by default.
+    batch_size: clips that are sampled at once.
+    temperature, top_k, top_p: see `models.videogpt.VideoGPT.sample_codes`.
+
+  Returns:
+    dict of 'samples', uint8 [num_samples, T, H, W, C]; and, where the model is conditional, 'data',
+    the clips that the conditions are from, and the scalar 'conditioning_frames'.
+  """
+  spec, batch_size = experiments.saved_spec(model_dir), min(batch_size, num_samples)
+  built = experiments.build(experiment, strategy, spec)
+  experiments.check_sampler(built.task)
+  if built.task.conditional:
+    split = split or experiment.splits[0]
+    batches = experiment.clips.evaluation(split, batch_size, limit=num_samples)
+  else:
+    batches = [{'video': tf.zeros((batch_size,) + tuple(spec['video'].shape), tf.uint8)}]
+    batches *= -(-num_samples // batch_size)
+  samples, data = [], []
+  with strategy.scope():
+    experiments.restore(built, model_dir)
+    bar = tqdm.tqdm(batches, 'sample', -(-num_samples // batch_size), unit='batch')
+    for i, batch in enumerate(bar):
+      batch_seed = randomness.fold_in(randomness.seed_of(seed), i)
+      drawn = built.task.sample(batch, batch_seed, temperature, top_k, top_p)
+      samples.append(drawn.numpy())
+      data.append(batch['video'].numpy())
+  count = min(num_samples, experiment.clips.count(split) if built.task.conditional else num_samples)
+  if count < num_samples:
+    logging.warning('split %s has conditions for %d clips only', split, count)
+  videos = {'samples': np.concatenate(samples)[:count]}
+  if built.task.conditional:
+    videos['data'] = np.concatenate(data)[:count]
+    videos['conditioning_frames'] = np.int32(built.task.conditioning_frames)
+  return videos
+
+
+def export(experiment, model_dir, export_dir, batch_size=8, temperature=1.0, top_k=None,
+           top_p=None):
+  """Writes a SavedModel whose signature `sample` draws clips, from the latest readable checkpoint.
+
+  Args:
+    experiment: an Experiment whose task can sample.
+    model_dir: a trained model's directory.
+    export_dir: a folder, local or gs://.
+    batch_size: clips that a call draws.
+    temperature, top_k, top_p: see `models.videogpt.VideoGPT.sample_codes`.
+
+  Returns:
+    What the signature takes, name -> TensorSpec: `seed`, and what the model is conditioned on. It
+    returns {'videos': uint8 [batch_size, T, H, W, C]}, those of `sample` for the same seed and size
+    of batch.
+  """
+  spec = experiments.saved_spec(model_dir)
+  built = experiments.build(experiment, tf.distribute.get_strategy(), spec)
+  experiments.check_sampler(built.task)
+  experiments.restore(built, model_dir)
+  inputs = {'seed': tf.TensorSpec([], tf.int32, 'seed')}
+  for name, of_clip in sorted(built.task.condition_spec(spec).items()):
+    inputs[name] = tf.TensorSpec([batch_size] + of_clip.shape, of_clip.dtype, name)
+
+  @tf.function(input_signature=list(inputs.values()), autograph=False)
+  def draw(seed, *conditions):
+    batch = {'video': tf.zeros([batch_size] + spec['video'].shape, tf.uint8)}
+    batch.update(zip(list(inputs)[1:], conditions))
+    first = randomness.fold_in(randomness.seed_of(seed), 0)
+    return {'videos': built.task.sample(batch, first, temperature, top_k, top_p)}
+
+  module = tf.Module()
+  module.values = list(built.task.model.variables)  # not the Keras model: it would save its layers
+  module.draw = draw
+  tf.saved_model.save(module, export_dir, signatures={'sample': draw})
+  return inputs
