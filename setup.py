@@ -43,6 +43,7 @@ REQUIREMENTS = [
 TEST_REQUIREMENTS = [
     'dill',  # tfds.testing imports it
     'pytest>=8.1',
+    'pytest-xdist',  # two tests at once
 ]
 
 
