@@ -14,18 +14,16 @@ import re
 import sys
 
 from absl import flags
-import tensorflow as tf
 
 from tf_videogen import experiment
 from tf_videogen import files
 from tf_videogen.launch import configs
-from tf_videogen.launch import prepare
 from tf_videogen.launch import program
 from tf_videogen.launch import shared_flags
+from tf_videogen.launch import tpu_programs
 from tf_videogen.preflight import compiler
 from tf_videogen.preflight import costs
 from tf_videogen.preflight import hardware
-from tf_videogen.preflight import programs
 from tf_videogen.preflight import report
 
 flags.DEFINE_string('topology', 'v3:2x2', 'Slice of TPUs, generation:chips along each axis.')
@@ -58,32 +56,6 @@ def _config(extra=()):
   return configs.configured(experiment.Experiment)()
 
 
-def example_spec(clips, clip_shape=None, actions=0):
-  """The specs of one example, of data that may not be prepared.
-
-  Args:
-    clips: a ClipSource.
-    clip_shape: 'TxHxWxC', instead of asking the data.
-    actions: numbers a frame, together with `clip_shape`.
-  """
-  if clip_shape:
-    if not re.fullmatch(r'\d+x\d+x\d+x\d+', clip_shape):
-      raise ValueError(f'--clip_shape={clip_shape} must be TxHxWxC, such as 16x64x64x3')
-    shape = tuple(int(extent) for extent in clip_shape.split('x'))
-    spec = {'video': tf.TensorSpec(shape, tf.uint8), 'label': tf.TensorSpec([], tf.int32)}
-    return {**spec, 'actions': tf.TensorSpec([shape[0], actions])} if actions else spec
-  try:
-    return clips.example_spec()
-  except FileNotFoundError as error:
-    if not hasattr(clips, 'describe'):
-      raise FileNotFoundError(f'{error}; or give --clip_shape=TxHxWxC') from error
-  try:  # a builder knows the shapes before anything is prepared
-    clips.describe(prepare.make_builder(clips.dataset))
-    return clips.example_spec()
-  except ValueError as error:
-    raise ValueError(f'{error}; or give --clip_shape=TxHxWxC') from error
-
-
 def _batch(config, topology):
   if flags.FLAGS.batch_per_core:
     return flags.FLAGS.batch_per_core
@@ -94,16 +66,11 @@ def _batch(config, topology):
   return config.batch_size // topology.cores
 
 
-def export(config, spec, name, batch):
-  """A program of an Experiment as HLO: its name, clips a core -> programs.Program."""
-  function, inputs, parameters = experiment.program(config, spec, name, batch)
-  return programs.export(name, function, inputs, batch, parameters)
-
-
-def _cost(config, name, topology, batch, export_to=None):
+def _cost(name, topology, batch, export_to=None, extra=()):
   values = flags.FLAGS
-  spec = example_spec(config.clips, values.clip_shape, values.actions)
-  exported = export(config, spec, name, batch)
+  exported = tpu_programs.export_apart(tpu_programs.Request(
+      tuple(values.gin_file), (*values.gin_param, *extra), values.data_dir, name, batch,
+      values.clip_shape, values.actions))
   if export_to:
     files.write(export_to, exported.hlo)
   return costs.cost(exported, compiler.compile_program(exported, topology, _say), topology)
@@ -122,9 +89,9 @@ def _as_json(config, cost, extra):
 def _check(config, name, topology):
   """Prints one program's cost; returns whether it fits."""
   batch = _batch(config, topology)
-  cost, extra = _cost(config, name, topology, batch, flags.FLAGS.export_hlo), {}
+  cost, extra = _cost(name, topology, batch, flags.FLAGS.export_hlo), {}
   if flags.FLAGS.find_batch:
-    fits = lambda size: (cost if size == batch else _cost(config, name, topology, size)).fits
+    fits = lambda size: (cost if size == batch else _cost(name, topology, size)).fits
     extra['largest_batch'] = costs.largest_batch(fits, batch)
   if flags.FLAGS.json:
     print(_as_json(config, cost, extra), flush=True)
@@ -150,9 +117,10 @@ def _sweep(topology):
   name, values = _values(flags.FLAGS.sweep)
   rows = []
   for value in values:
-    config = _config([f'{name}={value}'])
-    cost = _cost(config, flags.FLAGS.program[0], topology, _batch(config, topology),
-                 flags.FLAGS.export_hlo)
+    binding = [f'{name}={value}']
+    config = _config(binding)
+    cost = _cost(flags.FLAGS.program[0], topology, _batch(config, topology),
+                 flags.FLAGS.export_hlo, binding)
     rows.append((_number(value), cost))
     if flags.FLAGS.json:
       print(_as_json(config, cost, {'binding': name, 'value': value}), flush=True)

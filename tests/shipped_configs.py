@@ -5,7 +5,7 @@ import re
 import gin
 
 from tf_videogen.launch import configs
-from tf_videogen.launch import preflight
+from tf_videogen.launch import tpu_programs
 
 NAMES = sorted(str(path.relative_to(configs.GIN_DIR)) for path in configs.GIN_DIR.rglob('*.gin'))
 _GIVEN = {'VQVAE_DIR': "'nowhere'", 'TRAIN_FILE': "'train.npz'", 'TEST_FILE': "'test.npz'"}
@@ -35,14 +35,18 @@ def clip_shape(clips):
   return (clips.frames, size, size, 1 if dataset.startswith('moving_mnist') else 3)
 
 
-def example_spec(clips):
-  """The specs of an example: what the builder says where there is one."""
+def unprepared(clips):
+  """How to say an example's specs where no builder does, ('TxHxWxC', numbers of actions a frame).
+
+  None and 0 where a builder does.
+  """
   try:
-    return preflight.example_spec(clips)
+    tpu_programs.example_spec(clips)
+    return None, 0
   except (FileNotFoundError, ValueError):
     pass
   try:
     actions = gin.query_parameter('videogpt.VideoGPT.actions') // (clips.frames - 1)
   except ValueError:
     actions = 0
-  return preflight.example_spec(clips, 'x'.join(map(str, clip_shape(clips))), actions)
+  return 'x'.join(map(str, clip_shape(clips))), actions

@@ -7,6 +7,7 @@ import tensorflow as tf
 
 from tests.launch import in_process
 from tf_videogen.launch import preflight
+from tf_videogen.launch import tpu_programs
 from tf_videogen.preflight import compiler
 from tf_videogen.preflight import hardware
 from tf_videogen.preflight import programs
@@ -16,7 +17,9 @@ HIDDEN = 'vqvae.VQVAE.hidden'
 
 
 @pytest.fixture(autouse=True)
-def _keep_policy():
+def _in_this_process(monkeypatch):
+  """Programs are exported in the process of the tests, which takes no start."""
+  monkeypatch.setattr(tpu_programs, 'export_apart', tpu_programs.export)
   yield
   tf.keras.mixed_precision.set_global_policy('float32')
 
@@ -87,16 +90,26 @@ def test_the_exported_program_is_the_compiled_one(tiny_files, compiled, tmp_path
   assert len(programs.digest(path.read_bytes())) == 16
 
 
+def test_exported_in_a_process_of_its_own(tiny_files, monkeypatch):
+  request = tpu_programs.Request((tiny_files.vqvae_gin,), (), None, 'train', 1)
+  here = tpu_programs.export_apart(request)
+  monkeypatch.undo()
+  apart = tpu_programs.export_apart(request)
+  assert apart.digest == here.digest and apart.parameters == here.parameters
+  with pytest.raises(ValueError, match='must be TxHxWxC'):
+    tpu_programs.export_apart(request._replace(clip_shape='64'))
+
+
 def test_shapes_of_data_that_is_not_prepared(tmp_path):
   from tf_videogen.data import clips  # pylint: disable=g-import-not-at-top
   bair = clips.PreparedClips('bair_robot_pushing_small', 16, data_dir=str(tmp_path),
                              video_feature='image_aux1', actions_feature='action')
-  spec = preflight.example_spec(bair)
+  spec = tpu_programs.example_spec(bair)
   assert spec['video'].shape == (16, 64, 64, 3) and spec['actions'].shape == (16, 4)
   unknown = clips.PreparedClips('ucf101_nobody', 16, data_dir=str(tmp_path))
   with pytest.raises(ValueError, match='or give --clip_shape=TxHxWxC'):
-    preflight.example_spec(unknown)
-  spec = preflight.example_spec(unknown, '16x32x32x3', 2)
+    tpu_programs.example_spec(unknown)
+  spec = tpu_programs.example_spec(unknown, '16x32x32x3', 2)
   assert spec['video'].shape == (16, 32, 32, 3) and spec['actions'].shape == (16, 2)
 
 

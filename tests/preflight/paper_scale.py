@@ -4,23 +4,20 @@
 
 brings docs/preflight/paper_scale.csv up to date: a row a program, compiled again only where the
 program has another digest. A few minutes a program, one at a time; stopped, it goes on where it
-was. Without names, every config is a process of its own, as exported programs stay in memory.
+was.
 """
 
 import csv
 import io
 import pathlib
-import subprocess
 import sys
 import time
-
-import tensorflow as tf
 
 from tests import shipped_configs
 from tf_videogen import experiment
 from tf_videogen import files
 from tf_videogen.launch import configs
-from tf_videogen.launch import preflight
+from tf_videogen.launch import tpu_programs
 from tf_videogen.preflight import compiler
 from tf_videogen.preflight import costs
 from tf_videogen.preflight import hardware
@@ -45,12 +42,12 @@ def wanted():
 
 def export(name, program):
   """(Experiment, Program) of a row: the paper's batch over the cores of the topology."""
-  tf.keras.backend.clear_session()
   shipped_configs.parse(name)
   config = configs.configured(experiment.Experiment)()
   batch = config.batch_size // hardware.topology(TOPOLOGY).cores
-  spec = shipped_configs.example_spec(config.clips)
-  return config, preflight.export(config, spec, program, batch)
+  return config, tpu_programs.export_apart(tpu_programs.Request(
+      (name,), tuple(shipped_configs.required(name)), None, program, batch,
+      *shipped_configs.unprepared(config.clips)))
 
 
 def read():
@@ -86,12 +83,8 @@ def write(rows):
 
 def main(names):
   """Brings the rows of these configs up to date, of all by default."""
-  if not names:
-    for name in dict.fromkeys(name for name, _ in wanted()):
-      subprocess.run([sys.executable, '-m', 'tests.preflight.paper_scale', name], check=False)
-    return
   for name, program in wanted():
-    if name not in names:
+    if names and name not in names:
       continue
     start = time.time()
     config, exported = export(name, program)

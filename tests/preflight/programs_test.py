@@ -4,7 +4,8 @@ import pytest
 import tensorflow as tf
 from tensorflow.compiler.xla.service import hlo_pb2
 
-from tf_videogen.launch import preflight
+from tf_videogen import experiment
+from tf_videogen.preflight import programs
 
 
 @pytest.fixture(autouse=True)
@@ -14,7 +15,9 @@ def _keep_policy():
 
 
 def _export(tiny, name='train', batch=2, **kwargs):
-  return preflight.export(tiny.experiment(**kwargs), tiny.clips().example_spec(), name, batch)
+  function, inputs, parameters = experiment.program(
+      tiny.experiment(**kwargs), tiny.clips().example_spec(), name, batch)
+  return programs.export(name, function, inputs, batch, parameters)
 
 
 def test_the_same_program_has_the_same_digest(tiny):

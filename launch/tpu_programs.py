@@ -1,0 +1,87 @@
+"""A config's programs as one core of a TPU would run them, exported for its compiler."""
+
+from concurrent.futures import process as processes
+import multiprocessing
+import re
+import typing
+
+import tensorflow as tf
+
+from tf_videogen import experiment
+from tf_videogen.launch import configs
+from tf_videogen.launch import prepare
+from tf_videogen.preflight import programs
+
+
+class Request(typing.NamedTuple):
+  """What to export.
+
+  gin_files, gin_params, data_dir: the config, see `configs.parse`.
+  program: one of experiment.PROGRAMS.
+  batch: clips of the core.
+  clip_shape: 'TxHxWxC', instead of asking the data.
+  actions: numbers a frame, together with `clip_shape`.
+  """
+  gin_files: tuple
+  gin_params: tuple
+  data_dir: str | None
+  program: str
+  batch: int
+  clip_shape: str | None = None
+  actions: int = 0
+
+
+def export(request):
+  """Exports in this process: a Request -> programs.Program."""
+  configs.parse(request.gin_files, request.gin_params, request.data_dir)
+  config = configs.configured(experiment.Experiment)()
+  spec = example_spec(config.clips, request.clip_shape, request.actions)
+  function, inputs, parameters = experiment.program(config, spec, request.program, request.batch)
+  return programs.export(request.program, function, inputs, request.batch, parameters)
+
+
+def export_apart(request):
+  """Exports in a process of its own, as TensorFlow keeps what it took: 10 GB for 16,384 tokens.
+
+  Args:
+    request: a Request.
+
+  Returns:
+    programs.Program.
+
+  Raises:
+    ValueError, FileNotFoundError: see `configs.parse`, `example_spec` and `experiment.program`; and
+      where the memory of the machine doesn't do.
+  """
+  try:
+    with processes.ProcessPoolExecutor(1, multiprocessing.get_context('spawn')) as process:
+      return process.submit(export, request).result()
+  except processes.BrokenProcessPool as error:
+    raise ValueError('the process that exports the program was killed; a large program needs 10 GB '
+                     'of memory') from error
+
+
+def example_spec(clips, clip_shape=None, actions=0):
+  """The specs of one example, of data that may not be prepared.
+
+  Args:
+    clips: a ClipSource.
+    clip_shape: 'TxHxWxC', instead of asking the data.
+    actions: numbers a frame, together with `clip_shape`.
+  """
+  if clip_shape:
+    if not re.fullmatch(r'\d+x\d+x\d+x\d+', clip_shape):
+      raise ValueError(f'--clip_shape={clip_shape} must be TxHxWxC, such as 16x64x64x3')
+    shape = tuple(int(extent) for extent in clip_shape.split('x'))
+    spec = {'video': tf.TensorSpec(shape, tf.uint8), 'label': tf.TensorSpec([], tf.int32)}
+    return {**spec, 'actions': tf.TensorSpec([shape[0], actions])} if actions else spec
+  try:
+    return clips.example_spec()
+  except FileNotFoundError as error:
+    if not hasattr(clips, 'describe'):
+      raise FileNotFoundError(f'{error}; or give --clip_shape=TxHxWxC') from error
+  try:  # a builder knows the shapes before anything is prepared
+    clips.describe(prepare.make_builder(clips.dataset))
+    return clips.example_spec()
+  except ValueError as error:
+    raise ValueError(f'{error}; or give --clip_shape=TxHxWxC') from error
