@@ -26,11 +26,13 @@ CONFIG = 'config.gin'
 # Bindings that may change between two starts of the same model directory: what they bind doesn't
 # change what is learned.
 _MAY_DIFFER = re.compile(
-    r'^(experiment\.(train|evaluate|evaluate_continuously|sample)\.|'
+    r'^(experiment\.(train|evaluate|evaluate_continuously)\.|'
     r'experiment\.Experiment\.(train_steps|splits|evaluation_limit)$|'
     r'.*\.(data_dir|vqvae_dir)$|clips\.FileClips\.\w+_path$)')
 
 shared_flags.declare(*FLAGS)
+gin.add_config_file_search_path(str(GIN_DIR))
+gin.config.register_file_reader(tf.io.gfile.GFile, tf.io.gfile.exists)  # gs:// paths
 
 
 def find(name):
@@ -100,7 +102,6 @@ def parse(names, params, data_dir=None):
     ValueError: if something in them is wrong, in one line.
   """
   gin.clear_config()
-  gin.add_config_file_search_path(str(GIN_DIR))
   paths, seen, imports, macros = [find(name) for name in names], set(), [], set()
   for path in paths:
     more_imports, more_macros = _imports_and_macros(path, seen)

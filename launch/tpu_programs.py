@@ -5,6 +5,7 @@ import multiprocessing
 import re
 import typing
 
+from absl import logging
 import tensorflow as tf
 
 from tf_videogen import experiment
@@ -54,7 +55,8 @@ def export_apart(request):
       where the memory of the machine doesn't do.
   """
   try:
-    with processes.ProcessPoolExecutor(1, multiprocessing.get_context('spawn')) as process:
+    with processes.ProcessPoolExecutor(1, multiprocessing.get_context('spawn'),
+                                       logging.use_absl_handler) as process:
       return process.submit(export, request).result()
   except processes.BrokenProcessPool as error:
     raise ValueError('the process that exports the program was killed; a large program needs 10 GB '

@@ -5,6 +5,7 @@
 """
 
 import functools
+import io
 import os
 
 import numpy as np
@@ -246,12 +247,16 @@ def _forms(arrays):
 
 def _load_arrays(path):
   """Reads `video`, and `actions` and `label` where there are, from an .npz or .npy; checks them."""
-  if not os.path.exists(path):
+  if not tf.io.gfile.exists(path):
     raise FileNotFoundError(f'there is no file {path}')
+  content, mapped = path, 'r'
+  if '://' in path:  # NumPy reads local files only
+    with tf.io.gfile.GFile(path, 'rb') as file:
+      content, mapped = io.BytesIO(file.read()), None
   if path.endswith('.npy'):
-    arrays = {'video': np.load(path, mmap_mode='r', allow_pickle=False)}
+    arrays = {'video': np.load(content, mmap_mode=mapped, allow_pickle=False)}
   else:
-    with np.load(path, allow_pickle=False) as file:
+    with np.load(content, allow_pickle=False) as file:
       arrays = {name: file[name] for name in ('video', 'actions', 'label') if name in file}
       if 'video' not in arrays:
         raise ValueError(f'{path} has no array `video`; it has: {", ".join(file)}')
