@@ -5,21 +5,24 @@
 #   launch/tpu_vm.sh --name=bair --zone=europe-west4-a --type=v3-8 --bucket=gs://my-bucket \
 #       --dataset=bair_robot_pushing_small [STEP ...] -- --gin_file=videogpt/bair_vqvae.gin
 #
-# Steps, all but delete by default, in this order: create install prepare run follow; and delete.
-# What stands after -- goes to launch.train; the model directory is <bucket>/runs/<name>.
+# Steps: create install prepare run follow, these by default; sample and delete if asked for.
+# What stands after -- goes to launch.train; the model directory is <bucket>/runs/<run>. Each step
+# can be repeated: training goes on from its latest checkpoint, also on another TPU.
 #
-#   --project=P   instead of gcloud's own        --spot      cheaper, may be taken away at any time
-#   --runtime=R   instead of TensorFlow 2.15's   --dry_run   print every command, run none
+#   --run=R       a run's name; default: --name  --spot      cheaper, may be taken away at any time
+#   --project=P   instead of gcloud's own        --dry_run   print every command, run none
+#   --runtime=R   instead of TensorFlow 2.15's
 set -euo pipefail
 
 root="$(cd -P -- "$(dirname -- "${BASH_SOURCE[0]}")/.." && pwd -P)"
-name='' zone='' type='' bucket='' dataset='' project='' runtime='' spot=() dry_run='' steps=() training=()
+name='' run='' zone='' type='' bucket='' dataset='' project='' runtime='' spot=() dry_run='' steps=() training=()
 
 fail() { echo "tpu_vm: $*" >&2; exit 2; }
 
 while (($#)); do
   case "$1" in
     --name=*) name="${1#*=}" ;;
+    --run=*) run="${1#*=}" ;;
     --zone=*) zone="${1#*=}" ;;
     --type=*) type="${1#*=}" ;;
     --bucket=*) bucket="${1#*=}"; bucket="${bucket%/}" ;;
@@ -29,7 +32,7 @@ while (($#)); do
     --spot) spot=(--spot) ;;
     --dry_run) dry_run=yes ;;
     -h | --help) sed -n '2,/^set /{/^set /d;s/^# \{0,1\}//p}' "${BASH_SOURCE[0]}"; exit 0 ;;
-    create | install | prepare | run | follow | delete) steps+=("$1") ;;
+    create | install | prepare | run | follow | sample | delete) steps+=("$1") ;;
     --) shift; training=("$@"); break ;;
     *) fail "unknown argument $1 (see --help)" ;;
   esac
@@ -38,6 +41,7 @@ done
 
 [[ -n "$name" ]] || fail '--name is missing: how the TPU is to be called'
 [[ -n "$zone" ]] || fail '--zone is missing, such as europe-west4-a'
+run="${run:-$name}"
 ((${#steps[@]})) || steps=(create install prepare run follow)
 place=(--zone="$zone" ${project:+--project="$project"})
 
@@ -62,15 +66,22 @@ environment() {
   return 0
 }
 
-run() {
-  if [[ -n "$dry_run" ]]; then
-    printf '%q ' "$@"; echo
-  else
-    "$@"
-  fi
+# Prints a word as a shell and a reader understand it.
+quoted() {
+  case "$1" in
+    '' | *[!A-Za-z0-9_@%+=:,./-]*) printf "'%s' " "${1//\'/\'\\\'\'}" ;;
+    *) printf '%s ' "$1" ;;
+  esac
 }
 
-tpus() { run gcloud compute tpus "$@" "${place[@]}"; }
+call() {
+  local word
+  [[ -n "$dry_run" ]] || { "$@"; return; }
+  for word in "$@"; do quoted "$word"; done
+  echo
+}
+
+tpus() { call gcloud compute tpus "$@" "${place[@]}"; }
 on() { tpus tpu-vm ssh "$name" --worker="$1" --command="$2"; }  # a worker's number, or all
 wants() { [[ -n "${!1}" ]] || fail "--$1 is missing: the step '$2' needs it"; }
 
@@ -87,26 +98,27 @@ drop() { tpus queued-resources delete "$name" --force --quiet; }
 
 create() {
   wants type create
-  request
   if [[ -n "$dry_run" ]]; then
+    request
     echo "# wait until 'queued-resources describe $name' says ACTIVE; after FAILED or SUSPENDED:"
     drop
     request
     return
   fi
   local now
+  state > /dev/null 2>&1 || request  # a request of this name may be there already
   until now="$(state)"; [[ "$now" == ACTIVE ]]; do
     echo "tpu_vm: $(date +%H:%M:%S) $name is $now" >&2
     case "$now" in
       FAILED | SUSPENDED) drop; request ;;  # such a request is never queued again
     esac
-    sleep 30
+    sleep "${TF_VIDEOGEN_POLL_SECONDS:-30}"
   done
 }
 
 install() {
   local archive=/tmp/tf_videogen.tar.gz
-  run git -C "$root" archive --prefix=tf_videogen/ --output="$archive" HEAD
+  call git -C "$root" archive --prefix=tf_videogen/ --output="$archive" HEAD
   tpus tpu-vm scp "$archive" "$name:tf_videogen.tar.gz" --worker=all
   local venv='{ python3 -c "import ensurepip" 2> /dev/null || sudo apt-get install -y python3-venv; }'
   on all "rm -rf tf_videogen && tar -xzf tf_videogen.tar.gz && $venv && tf_videogen/launch/install.sh"
@@ -127,9 +139,18 @@ train() {
   wants type run
   local tpu=local command
   if is_pod; then tpu="$name"; fi
-  command="$(printf '%q ' .venv/bin/python -m launch.restarts -- --model_dir="$bucket/runs/$name" \
+  command="$(printf '%q ' .venv/bin/python -m launch.restarts -- --model_dir="$bucket/runs/$run" \
       --data_dir="$bucket/data" --strategy=tpu --tpu="$tpu" "${training[@]}")"
   on 0 "$(in_checkout "nohup $command > ../train.log 2>&1 < /dev/null &")"
+}
+
+sample() {
+  wants bucket sample
+  wants type sample
+  is_pod && fail "the step 'sample' is for one host: use a TPU of 8 cores, or a machine without one"
+  on 0 "$(in_checkout "$(printf '%q ' .venv/bin/python -m launch.sample \
+      --model_dir="$bucket/runs/$run" --strategy=tpu)")"
+  call gcloud storage cp --recursive "$bucket/runs/$run/samples" .
 }
 
 follow() { on 0 'tail -n 100 -F train.log'; }
@@ -142,6 +163,7 @@ for step in "${steps[@]}"; do
     prepare) prepare ;;
     run) train ;;
     follow) follow ;;
+    sample) sample ;;
     delete) drop ;;
   esac
 done

@@ -1,5 +1,6 @@
 """launch/tpu_vm.sh: the commands that it prints, what it asks for, and how it reads to shellcheck."""
 
+import os
 import pathlib
 import shlex
 import shutil
@@ -14,6 +15,47 @@ NAMED = ['--name=bair', '--zone=europe-west4-a', '--dry_run']
 def _run(*arguments):
   return subprocess.run([LAUNCH / 'tpu_vm.sh', *NAMED, *arguments], capture_output=True, text=True,
                         check=False)
+
+
+@pytest.fixture(name='gcloud')
+def _gcloud(tmp_path):
+  """A gcloud that writes down what it is asked; returns a function of the states that it tells."""
+  script = tmp_path / 'gcloud'
+  script.write_text('''#!/usr/bin/env bash
+echo "$*" >> "$(dirname "$0")/asked"
+if [[ "$*" == *describe* ]]; then
+  states="$(dirname "$0")/states"
+  state="$(head -n 1 "$states")"
+  sed -i 1d "$states"
+  [[ "$state" != none ]] || exit 1
+  echo "$state"
+fi
+''')
+  script.chmod(0o755)
+
+  def run(*states):
+    (tmp_path / 'states').write_text('\n'.join(states) + '\n')
+    environ = {**os.environ, 'PATH': f'{tmp_path}:{os.environ["PATH"]}',
+               'TF_VIDEOGEN_POLL_SECONDS': '0'}
+    subprocess.run([LAUNCH / 'tpu_vm.sh', *NAMED[:2], '--type=v3-8', 'create'], env=environ,
+                   check=True, capture_output=True)
+    return [line.split()[3] for line in (tmp_path / 'asked').read_text().splitlines()]
+
+  return run
+
+
+def test_a_tpu_is_requested_and_waited_for(gcloud):
+  asked = gcloud('none', 'WAITING_FOR_RESOURCES', 'PROVISIONING', 'ACTIVE')
+  assert asked == ['describe', 'create', 'describe', 'describe', 'describe']
+
+
+def test_a_tpu_that_is_there_is_taken(gcloud):
+  assert gcloud('ACTIVE', 'ACTIVE') == ['describe', 'describe']
+
+
+def test_a_preempted_tpu_is_requested_again(gcloud):
+  asked = gcloud('SUSPENDED', 'SUSPENDED', 'ACTIVE')
+  assert asked == ['describe', 'describe', 'delete', 'create', 'describe']
 
 
 def _commands(*arguments):
@@ -64,6 +106,12 @@ def test_training_on_a_type(kind, tpu, environment):
   assert f'export TFDS_DATA_DIR=gs://b/data{environment} && nohup' in train
 
 
+def test_samples_of_another_run():
+  draw, copy = _commands('--type=v3-8', '--bucket=gs://b', '--run=prior', 'sample')
+  assert 'launch.sample --model_dir=gs://b/runs/prior --strategy=tpu' in ' '.join(draw)
+  assert copy == 'gcloud storage cp --recursive gs://b/runs/prior/samples .'.split()
+
+
 @pytest.mark.parametrize('message, arguments', [
     ("--type is missing: the step 'create' needs it", ['create']),
     ("--bucket is missing: the step 'run' needs it", ['run', '--', '--gin_file=x']),
@@ -71,6 +119,7 @@ def test_training_on_a_type(kind, tpu, environment):
      ['--bucket=gs://b', 'run', '--', '--gin_file=x']),
     ("--dataset is missing: the step 'prepare' needs it", ['--bucket=gs://b', 'prepare']),
     ("the step 'run' needs what launch.train is to do", ['--bucket=gs://b', 'run']),
+    ("the step 'sample' is for one host", ['--type=v3-32', '--bucket=gs://b', 'sample']),
     ('unknown argument destroy (see --help)', ['destroy']),
     ('--name is missing', ['--name=', 'delete'])])
 def test_mistakes(message, arguments):
