@@ -82,20 +82,21 @@ def _check_names(params, macros):
                        f'{", ".join(sorted(macros)) or "none"}')
 
 
-def _check_required():
-  for line in gin.config_str().splitlines():
-    if line.endswith('= %gin.REQUIRED'):
-      name = line.split('=')[0].strip()
-      raise ValueError(f'the config wants {name}: add --gin_param="{name}=\'...\'"')
+def _required():
+  """Names of the macros that the config wants and nothing gave."""
+  return [line.split('=')[0].strip() for line in gin.config_str().splitlines()
+          if line.endswith('= %gin.REQUIRED')]
 
 
-def parse(names, params, data_dir=None):
+def parse(names, params, data_dir=None, needs_all=True):
   """Reads configs and bindings into gin.
 
   Args:
     names: of config files.
     params: bindings 'NAME=VALUE', later than the files.
     data_dir: binds the data sets' folder, if given.
+    needs_all: whether everything that the config requires must be there, such as VQVAE_DIR; what
+      is not is otherwise its own name.
 
   Raises:
     FileNotFoundError: if a file is missing, with the nearest names.
@@ -121,7 +122,10 @@ def parse(names, params, data_dir=None):
     raise ValueError(f'in the config: {_first_line(e)}') from e
   finally:
     logging.set_verbosity(verbosity)
-  _check_required()
+  for name in _required():
+    if needs_all:
+      raise ValueError(f'the config wants {name}: add --gin_param="{name}=\'...\'"')
+    gin.bind_parameter(f'{name}/macro.value', name)
 
 
 def parse_flags():

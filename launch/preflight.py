@@ -52,7 +52,7 @@ def _config(extra=()):
   values = flags.FLAGS
   if not values.gin_file:
     raise ValueError('--gin_file is missing: name the config, such as videogpt/bair_prior.gin')
-  configs.parse(values.gin_file, [*values.gin_param, *extra], values.data_dir)
+  configs.parse(values.gin_file, [*values.gin_param, *extra], values.data_dir, needs_all=False)
   return configs.configured(experiment.Experiment)()
 
 

@@ -34,7 +34,7 @@ class Request(typing.NamedTuple):
 
 def export(request):
   """Exports in this process: a Request -> programs.Program."""
-  configs.parse(request.gin_files, request.gin_params, request.data_dir)
+  configs.parse(request.gin_files, request.gin_params, request.data_dir, needs_all=False)
   config = configs.configured(experiment.Experiment)()
   spec = example_spec(config.clips, request.clip_shape, request.actions)
   function, inputs, parameters = experiment.program(config, spec, request.program, request.batch)

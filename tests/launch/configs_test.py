@@ -65,6 +65,8 @@ def test_what_is_required():
   with pytest.raises(ValueError, match=r"the config wants VQVAE_DIR: add --gin_param=\"VQVAE_DIR="):
     configs.parse([PRIOR], [])
   configs.parse([PRIOR], ["VQVAE_DIR='a'"])
+  configs.parse([PRIOR], [], needs_all=False)
+  assert gin.query_parameter('VQVAE_DIR/macro.value') == 'VQVAE_DIR'
 
 
 def test_params_and_data_dir():

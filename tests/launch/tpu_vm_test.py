@@ -1,4 +1,4 @@
-"""launch/tpu_vm.sh: the commands that it prints, what it asks for, and how it reads to shellcheck."""
+"""launch/tpu_vm.sh: the commands that it prints, what it asks for; shellcheck reads it, too."""
 
 import os
 import pathlib

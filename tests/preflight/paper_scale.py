@@ -2,9 +2,9 @@
 
     python -m tests.preflight.paper_scale [videogpt/bair_prior.gin ...]
 
-brings docs/preflight/paper_scale.csv up to date: a row a program, compiled again only where the
-program has another digest. A few minutes a program, one at a time; stopped, it goes on where it
-was.
+brings docs/preflight/paper_scale.csv, and the page beside it, up to date: a row a program, compiled
+again only where the program has another digest. A few minutes a program, one at a time; stopped, it
+goes on where it was.
 """
 
 import csv
@@ -23,6 +23,7 @@ from tf_videogen.preflight import costs
 from tf_videogen.preflight import hardware
 
 TABLE = pathlib.Path(__file__).parents[2] / 'docs' / 'preflight' / 'paper_scale.csv'
+PAGE = TABLE.with_suffix('.md')
 TOPOLOGY = 'v3:2x2'
 _FIELDS = ('config', 'program', 'topology', 'batch', 'parameters', 'digest', 'fits', 'peak_bytes',
            'argument_bytes', 'temporary_bytes', 'code_bytes', 'flops', 'bytes_accessed', 'bound_s',
@@ -42,11 +43,11 @@ def wanted():
 
 def export(name, program):
   """(Experiment, Program) of a row: the paper's batch over the cores of the topology."""
-  shipped_configs.parse(name)
+  configs.parse([name], [], needs_all=False)
   config = configs.configured(experiment.Experiment)()
   batch = config.batch_size // hardware.topology(TOPOLOGY).cores
   return config, tpu_programs.export_apart(tpu_programs.Request(
-      (name,), tuple(shipped_configs.required(name)), None, program, batch,
+      (name,), (), None, program, batch,
       *shipped_configs.unprepared(config.clips)))
 
 
@@ -73,12 +74,42 @@ def row_of(name, config, exported):
 
 
 def write(rows):
-  """Writes the table in one step, in the order of `wanted`."""
+  """Writes the table and its page, in the order of `wanted`."""
+  rows = [rows[key] for key in wanted() if key in rows]
   text = io.StringIO()
   writer = csv.DictWriter(text, _FIELDS, lineterminator='\n')
   writer.writeheader()
-  writer.writerows(rows[key] for key in wanted() if key in rows)
+  writer.writerows(rows)
   files.write(str(TABLE), text.getvalue())
+  files.write(str(PAGE), page(rows))
+
+
+_HEAD = """# What the papers' configs cost on a core of TPU v3
+
+What the TPU's compiler says of every config at the paper's batch, over 8 cores (`v3:2x2`, 16 GiB
+each). Made by `python -m tests.preflight.paper_scale`; one row of it by
+
+    python -m launch.preflight --gin_file=CONFIG --program=PROGRAM
+
+Times are what a step takes at least, by the arithmetic and the memory bandwidth of a core; sums
+over cores are not in them. [tpu.md](../tpu.md) explains.
+
+| config | program | clips a core | parameters | peak GiB | TFLOP | GB moved | step s | core-hours |
+| --- | --- | ---: | ---: | ---: | ---: | ---: | ---: | ---: |
+"""
+
+
+def page(rows):
+  """The table for readers, Markdown."""
+  lines = []
+  for row in rows:
+    hours = f'{float(row["core_hours"]):,.0f}' if row['core_hours'] else ''
+    cells = (row['config'].removesuffix('.gin'), row['program'], row['batch'],
+             f'{int(row["parameters"]):,}', f'{int(row["peak_bytes"]) / 2**30:.2f}',
+             f'{float(row["flops"]) / 1e12:,.2f}', f'{float(row["bytes_accessed"]) / 1e9:,.1f}',
+             f'{float(row["bound_s"]):,.3f}', hours)
+    lines.append(f'| {" | ".join(cells)} |\n')
+  return _HEAD + ''.join(lines)
 
 
 def main(names):

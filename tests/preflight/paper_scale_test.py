@@ -15,6 +15,10 @@ def test_the_table_has_configs_that_there_are():
   assert set(paper_scale.read()) <= set(WANTED)
 
 
+def test_the_page_is_the_table():
+  assert paper_scale.PAGE.read_text() == paper_scale.page(paper_scale.read().values())
+
+
 @pytest.mark.parametrize('row', paper_scale.read().values(),
                          ids=lambda row: f'{row["config"]}-{row["program"]}')
 def test_fits(row):
