@@ -145,15 +145,19 @@ def parse_flags():
 
 def configured(function):
   """A function or class with its gin bindings applied; errors of gin become one line."""
-  inner = gin.get_configurable(function)
+  try:
+    inner = gin.get_configurable(function)
+  except ValueError as e:  # no file imports it
+    raise ValueError(f'the config says nothing of {function.__name__}: nothing to train or '
+                     'evaluate; include one that does') from e
 
   def call(*args, **kwargs):
     try:
       return inner(*args, **kwargs)
-    except RuntimeError as e:
-      if 'Required bindings' not in str(e):
+    except (RuntimeError, TypeError) as e:
+      if not re.search('Required bindings|missing .* required positional argument', str(e)):
         raise
-      raise ValueError(_first_line(e)) from e
+      raise ValueError(f'in the config: {_first_line(e)}') from e
 
   return call
 

@@ -4,8 +4,9 @@
     python -m launch.preflight --gin_file=... --sweep=videogpt.LatentTransformer.layers=2,4,8,16
 
 Builds the programs of one core, compiles them, and prints memory, FLOPs, a bound on the time of a
-step, and core-hours. Sums over replicas are not in it. The compiler is installed on first use into
-a folder of its own, 1.1 GB. The status is 0 if all compiled and fit.
+step, and core-hours; of one that does not fit, the batch that does. Sums over replicas are not in
+it. The compiler is installed on first use into a folder of its own, 1.1 GB. The status is 0 if all
+compiled and fit.
 """
 
 import ast
@@ -31,7 +32,8 @@ flags.DEFINE_multi_enum('program', ['train'], list(experiment.PROGRAMS),
                         'What to compile; may be repeated.')
 flags.DEFINE_integer('batch_per_core', None, "Clips a core; by default the config's batch over all "
                      'cores of the slice.', lower_bound=1)
-flags.DEFINE_bool('find_batch', False, 'Also find the largest batch a core that fits.')
+flags.DEFINE_bool('find_batch', False, 'Find the largest batch a core that fits, also '
+                  'where the asked one does.')
 flags.DEFINE_float('efficiency', 0.4, "Share of the bound's speed for a second figure of "
                    'core-hours.', lower_bound=0.01, upper_bound=1.0)
 flags.DEFINE_string('sweep', None, 'BINDING=V1,V2,...: a table, a row a value.')
@@ -90,7 +92,7 @@ def _check(config, name, topology):
   """Prints one program's cost; returns whether it fits."""
   batch = _batch(config, topology)
   cost, extra = _cost(name, topology, batch, flags.FLAGS.export_hlo), {}
-  if flags.FLAGS.find_batch:
+  if flags.FLAGS.find_batch or cost.too_large:
     fits = lambda size: (cost if size == batch else _cost(name, topology, size)).fits
     extra['largest_batch'] = costs.largest_batch(fits, batch)
   if flags.FLAGS.json:

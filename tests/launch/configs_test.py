@@ -69,6 +69,26 @@ def test_what_is_required():
   assert gin.query_parameter('VQVAE_DIR/macro.value') == 'VQVAE_DIR'
 
 
+@pytest.mark.parametrize('binding, message', [
+    ('experiment.Experiment.seed = 5', r"missing 5 required positional arguments: 'task', 'clips'"),
+    ('experiment.Experiment.batch_size = %gin.REQUIRED', 'batch_size')])
+def test_a_config_without_an_experiment(binding, message, tmp_path):
+  path = tmp_path / 'partial.gin'
+  path.write_text(f'from __gin__ import dynamic_registration\nfrom tf_videogen import experiment\n'
+                  f'{binding}\n')
+  with pytest.raises(ValueError, match=message) as info:
+    configs.parse([str(path)], [])
+    configs.configured(experiment.Experiment)()
+  assert '\n' not in str(info.value)
+
+
+def test_what_no_config_imports():
+  def nobody():
+    pass
+  with pytest.raises(ValueError, match='the config says nothing of nobody: nothing to train'):
+    configs.configured(nobody)
+
+
 def test_params_and_data_dir():
   configs.parse([VQVAE], ['vqvae.VQVAE.hidden=16', 'TRAIN_STEPS=3'], '/data')
   assert gin.query_parameter('vqvae.VQVAE.hidden') == 16

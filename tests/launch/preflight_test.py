@@ -66,9 +66,18 @@ def test_json_and_the_largest_batch(tiny_files, compiled, capsys):
 
 def test_what_does_not_fit_fails(tiny_files, compiled, capsys):
   assert _run(f'--gin_file={tiny_files.vqvae_gin}', '--batch_per_core=6') == 1
-  assert compiled == [6]
-  assert ('train: does not compile for v3:2x2, batch 6 a core: out of memory: required 18G'
-          in capsys.readouterr().out)
+  assert compiled == [6, 3, 4, 5]
+  out = capsys.readouterr().out
+  assert 'train: does not compile for v3:2x2, batch 6 a core: out of memory: required 18G' in out
+  assert 'largest batch a core that fits: 5' in out
+
+
+def test_what_the_compiler_refuses_fails(tiny_files, monkeypatch, capsys):
+  monkeypatch.setattr(compiler, 'compile_program',
+                      lambda *_: compiler.Compiled(False, 'no such operation'))
+  assert _run(f'--gin_file={tiny_files.vqvae_gin}', '--batch_per_core=6') == 1
+  out = capsys.readouterr().out
+  assert 'batch 6 a core: no such operation' in out and 'largest batch' not in out
 
 
 def test_a_sweep(tiny_files, compiled, capsys, tmp_path):

@@ -2,12 +2,14 @@
 
 import os
 import random
+import re
 
 import pytest
 
 from tests.preflight import paper_scale
 from tf_videogen.preflight import compiler
 
+GUIDE = paper_scale.TABLE.parents[1] / 'tpu.md'
 WANTED = paper_scale.wanted()
 
 
@@ -17,6 +19,13 @@ def test_the_table_has_configs_that_there_are():
 
 def test_the_page_is_the_table():
   assert paper_scale.PAGE.read_text() == paper_scale.page(paper_scale.read().values())
+
+
+def test_the_guide_quotes_the_table():
+  quoted = re.findall(r'\[([\d,]+)\]\(\.\./gin/([\w/]+\.gin)\)', GUIDE.read_text())
+  hours = {config: f'{float(row["core_hours"]):,.0f}'
+           for (config, program), row in paper_scale.read().items() if program == 'train'}
+  assert len(quoted) == 6 and all(hours[config] == said for said, config in quoted)
 
 
 @pytest.mark.parametrize('row', paper_scale.read().values(),

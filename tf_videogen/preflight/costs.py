@@ -39,6 +39,11 @@ class Cost(typing.NamedTuple):
   memory_s: float
   bound_s: float
 
+  @property
+  def too_large(self):
+    """Whether it is the memory that a core lacks; a smaller batch may fit."""
+    return not self.fits and (self.compiled or self.error.startswith('out of memory'))
+
 
 def cost(program, compiled, topology):
   """The Cost of a Program, from what the compiler said of it, on a Topology."""
