@@ -6,8 +6,9 @@
 #       --dataset=bair_robot_pushing_small [STEP ...] -- --gin_file=videogpt/bair_vqvae.gin
 #
 # Steps: create install prepare run follow, these by default; sample and delete if asked for.
-# What stands after -- goes to launch.train; the model directory is <bucket>/runs/<run>. Each step
-# can be repeated: training goes on from its latest checkpoint, also on another TPU.
+# What stands after -- goes to launch.train (to launch.sample, if sample is the only step); the model
+# directory is <bucket>/runs/<run>. Steps can be repeated when no training runs there: training goes
+# on from its latest checkpoint, also on another TPU.
 #
 #   --run=R       a run's name; default: --name  --spot      cheaper, may be taken away at any time
 #   --project=P   instead of gcloud's own        --dry_run   print every command, run none
@@ -17,7 +18,8 @@ set -euo pipefail
 root="$(cd -P -- "$(dirname -- "${BASH_SOURCE[0]}")/.." && pwd -P)"
 name='' run='' zone='' type='' bucket='' dataset='' project='' runtime='' spot=() dry_run='' steps=() training=()
 
-fail() { echo "tpu_vm: $*" >&2; exit 2; }
+say() { echo "tpu_vm: $*" >&2; }
+fail() { say "$*"; exit 2; }
 
 while (($#)); do
   case "$1" in
@@ -39,8 +41,12 @@ while (($#)); do
   shift
 done
 
+wants() { [[ -n "${!1}" ]] || fail "--$1 is missing: the step '$2' needs it"; }
+
 [[ -n "$name" ]] || fail '--name is missing: how the TPU is to be called'
 [[ -n "$zone" ]] || fail '--zone is missing, such as europe-west4-a'
+[[ -z "$type" || "$type" =~ -[0-9]+$ ]] || fail "--type=$type must end in a number, such as v3-8"
+[[ -z "$bucket" || "$bucket" == gs://?* ]] || fail "--bucket=$bucket must begin with gs://"
 run="${run:-$name}"
 ((${#steps[@]})) || steps=(create install prepare run follow)
 place=(--zone="$zone" ${project:+--project="$project"})
@@ -83,8 +89,6 @@ call() {
 
 tpus() { call gcloud compute tpus "$@" "${place[@]}"; }
 on() { tpus tpu-vm ssh "$name" --worker="$1" --command="$2"; }  # a worker's number, or all
-wants() { [[ -n "${!1}" ]] || fail "--$1 is missing: the step '$2' needs it"; }
-
 state() {
   gcloud compute tpus queued-resources describe "$name" "${place[@]}" --format='value(state.state)'
 }
@@ -97,66 +101,84 @@ request() {
 drop() { tpus queued-resources delete "$name" --force --quiet; }
 
 create() {
-  wants type create
   if [[ -n "$dry_run" ]]; then
     request
-    echo "# wait until 'queued-resources describe $name' says ACTIVE; after FAILED or SUSPENDED:"
+    echo "# wait until 'queued-resources describe $name' says ACTIVE; after SUSPENDED:"
     drop
     request
     return
   fi
   local now
   state > /dev/null 2>&1 || request  # a request of this name may be there already
-  until now="$(state)"; [[ "$now" == ACTIVE ]]; do
-    echo "tpu_vm: $(date +%H:%M:%S) $name is $now" >&2
+  while true; do
+    now="$(state)" || fail "$name cannot be asked for; the same command waits on"
     case "$now" in
-      FAILED | SUSPENDED) drop; request ;;  # such a request is never queued again
+      ACTIVE) return ;;
+      SUSPENDED) drop; request ;;  # such a request is never queued again
+      FAILED) fail "the request failed: see 'gcloud compute tpus queued-resources describe $name', then delete it" ;;
     esac
-    sleep "${TF_VIDEOGEN_POLL_SECONDS:-30}"
+    say "$(date +%H:%M:%S) $name is $now"
+    sleep "${TF_VIDEOGEN_POLL_SECONDS:-30}"  # tests don't wait
   done
 }
 
+# Training holds this lock; installing would pull the ground from under it.
+idle='{ flock -n ~/train.lock true || { echo "tpu_vm: training runs there: see the step follow" >&2; exit 1; }; }'
+
 install() {
-  local archive=/tmp/tf_videogen.tar.gz
-  call git -C "$root" archive --prefix=tf_videogen/ --output="$archive" HEAD
-  tpus tpu-vm scp "$archive" "$name:tf_videogen.tar.gz" --worker=all
-  local venv='{ python3 -c "import ensurepip" 2> /dev/null || sudo apt-get install -y python3-venv; }'
-  on all "rm -rf tf_videogen && tar -xzf tf_videogen.tar.gz && $venv && tf_videogen/launch/install.sh"
+  local folder venv
+  folder="$(mktemp -d)"
+  git -C "$root" diff --quiet HEAD || say 'changes that are not committed stay here'
+  call git -C "$root" archive --prefix=tf_videogen/ --output="$folder/tf_videogen.tar.gz" HEAD
+  tpus tpu-vm scp "$folder/tf_videogen.tar.gz" "$name:tf_videogen.tar.gz" --worker=all
+  rm -rf -- "$folder"
+  venv='{ python3 -c "import ensurepip" 2> /dev/null ||
+sudo apt-get -o DPkg::Lock::Timeout=600 install -y python3-venv; }'
+  on all "$idle && rm -rf tf_videogen && tar -xzf tf_videogen.tar.gz && ${venv//$'\n'/ } && tf_videogen/launch/install.sh"
 }
 
 in_checkout() { echo "cd tf_videogen && export $(environment) && $1"; }
 
 prepare() {
-  wants bucket prepare
-  wants dataset prepare
   on 0 "$(in_checkout "$(printf '%q ' .venv/bin/python -m launch.prepare --dataset="$dataset" \
       --data_dir="$bucket/data")")"
 }
 
 train() {
-  wants bucket run
-  ((${#training[@]})) || fail "the step 'run' needs what launch.train is to do: -- --gin_file=..."
-  wants type run
   local tpu=local command
   if is_pod; then tpu="$name"; fi
   command="$(printf '%q ' .venv/bin/python -m launch.restarts -- --model_dir="$bucket/runs/$run" \
       --data_dir="$bucket/data" --strategy=tpu --tpu="$tpu" "${training[@]}")"
-  on 0 "$(in_checkout "nohup $command > ../train.log 2>&1 < /dev/null &")"
+  # In braces: ssh waits for whatever holds its output, the shell of a list in the background, too.
+  on 0 "$(in_checkout "$idle && { nohup flock -n ~/train.lock $command> ~/train.log 2>&1 < /dev/null & }")"
 }
 
+# Ends with the training.
+follow() { on 0 'tail -n 100 -F train.log & flock train.lock true; sleep 2; kill $!'; }
+
 sample() {
-  wants bucket sample
-  wants type sample
-  is_pod && fail "the step 'sample' is for one host: use a TPU of 8 cores, or a machine without one"
-  on 0 "$(in_checkout "$(printf '%q ' .venv/bin/python -m launch.sample \
-      --model_dir="$bucket/runs/$run" --strategy=tpu)")"
+  local arguments=()
+  ((${#steps[@]} > 1)) || arguments=(${training[@]+"${training[@]}"})
+  on 0 "$(in_checkout "$idle && $(printf '%q ' .venv/bin/python -m launch.sample \
+      --model_dir="$bucket/runs/$run" --strategy=tpu ${arguments[@]+"${arguments[@]}"})")"
   call gcloud storage cp --recursive "$bucket/runs/$run/samples" .
 }
 
-follow() { on 0 'tail -n 100 -F train.log'; }
+# Before the first step: nothing is rented for a mistake.
+for step in "${steps[@]}"; do
+  case "$step" in
+    create) wants type create ;;
+    prepare) wants bucket prepare; wants dataset prepare ;;
+    run | sample) wants bucket "$step"; wants type "$step" ;;
+  esac
+  [[ "$step" != run ]] || ((${#training[@]})) ||
+    fail "the step 'run' needs what launch.train is to do: -- --gin_file=..."
+  [[ "$step" != sample ]] || ! is_pod ||
+    fail "the step 'sample' is for one host: use a TPU of 8 cores, or a machine without one"
+done
 
 for step in "${steps[@]}"; do
-  echo "tpu_vm: $step" >&2
+  say "$step"
   case "$step" in
     create) create ;;
     install) install ;;

@@ -5,6 +5,7 @@ import pathlib
 import shlex
 import shutil
 import subprocess
+import time
 
 import pytest
 
@@ -37,25 +38,62 @@ fi
     (tmp_path / 'states').write_text('\n'.join(states) + '\n')
     environ = {**os.environ, 'PATH': f'{tmp_path}:{os.environ["PATH"]}',
                'TF_VIDEOGEN_POLL_SECONDS': '0'}
-    subprocess.run([LAUNCH / 'tpu_vm.sh', *NAMED[:2], '--type=v3-8', 'create'], env=environ,
-                   check=True, capture_output=True)
-    return [line.split()[3] for line in (tmp_path / 'asked').read_text().splitlines()]
+    done = subprocess.run([LAUNCH / 'tpu_vm.sh', *NAMED[:2], '--type=v3-8', 'create'], env=environ,
+                          check=False, capture_output=True, text=True, timeout=20)
+    asked = [line.split()[3] for line in (tmp_path / 'asked').read_text().splitlines()]
+    return done.returncode, asked, done.stderr
 
   return run
 
 
 def test_a_tpu_is_requested_and_waited_for(gcloud):
-  asked = gcloud('none', 'WAITING_FOR_RESOURCES', 'PROVISIONING', 'ACTIVE')
-  assert asked == ['describe', 'create', 'describe', 'describe', 'describe']
+  status, asked, _ = gcloud('none', 'WAITING_FOR_RESOURCES', 'PROVISIONING', 'ACTIVE')
+  assert status == 0 and asked == ['describe', 'create', 'describe', 'describe', 'describe']
 
 
 def test_a_tpu_that_is_there_is_taken(gcloud):
-  assert gcloud('ACTIVE', 'ACTIVE') == ['describe', 'describe']
+  assert gcloud('ACTIVE', 'ACTIVE')[:2] == (0, ['describe', 'describe'])
 
 
 def test_a_preempted_tpu_is_requested_again(gcloud):
-  asked = gcloud('SUSPENDED', 'SUSPENDED', 'ACTIVE')
-  assert asked == ['describe', 'describe', 'delete', 'create', 'describe']
+  status, asked, _ = gcloud('SUSPENDED', 'SUSPENDED', 'ACTIVE')
+  assert status == 0 and asked == ['describe', 'describe', 'delete', 'create', 'describe']
+
+
+@pytest.mark.parametrize('states, message', [
+    (['PROVISIONING', 'FAILED'], 'the request failed: see'),
+    (['DELETING', 'DELETING', 'none'], 'cannot be asked for')])
+def test_what_waiting_does_not_mend(gcloud, states, message):
+  status, asked, error = gcloud(*states)
+  assert status == 2 and message in error and 'create' not in asked
+
+
+@pytest.fixture(name='machine')
+def _machine(tmp_path):
+  """A home with a checkout whose training takes two seconds; returns what runs a command there."""
+  python = tmp_path / 'tf_videogen' / '.venv' / 'bin' / 'python'
+  python.parent.mkdir(parents=True)
+  python.write_text('#!/usr/bin/env bash\necho "$@"\nsleep 2\necho trained\n')
+  python.chmod(0o755)
+
+  def ssh(words):
+    command, = (word.partition('=')[2] for word in words if word.startswith('--command='))
+    return subprocess.run(['bash', '-c', command], cwd=tmp_path, capture_output=True, text=True,
+                          env={**os.environ, 'HOME': str(tmp_path)}, check=False, timeout=20)
+
+  return ssh
+
+
+def test_training_goes_on_without_its_shell(machine, tmp_path):
+  step = lambda *words: _commands('--type=v3-8', '--bucket=gs://b', *words)[-1]
+  run = step('run', '--', '--gin_file=x.gin', "--gin_param=A='a b'")
+  start = time.time()
+  assert machine(run).returncode == 0 and time.time() - start < 1.5
+  again = machine(run)
+  assert again.returncode == 1 and 'training runs there: see the step follow' in again.stderr
+  assert machine(step('install')).returncode == 1 and (tmp_path / 'tf_videogen').exists()
+  followed = machine(step('follow'))
+  assert "--gin_file=x.gin --gin_param=A='a b'\ntrained\n" in followed.stdout
 
 
 def _commands(*arguments):
@@ -76,12 +114,12 @@ def test_every_step():
   prepare, train, follow = (
       next(word for word in words if word.startswith('--command=')) for words in commands[-3:])
   assert 'launch.prepare --dataset=bair_robot_pushing_small --data_dir=gs://b/data' in prepare
-  start = train.partition('nohup ')[2].partition(' > ')[0]
+  start = train.partition('nohup flock -n ~/train.lock ')[2].partition('> ~')[0]
   assert shlex.split(start) == [
       '.venv/bin/python', '-m', 'launch.restarts', '--', '--model_dir=gs://b/runs/bair',
       '--data_dir=gs://b/data', '--strategy=tpu', '--tpu=local',
       '--gin_file=videogpt/bair_prior.gin', "--gin_param=VQVAE_DIR='gs://b/a b'"]
-  assert follow == '--command=tail -n 100 -F train.log'
+  assert follow.startswith('--command=tail -n 100 -F train.log')
 
 
 @pytest.mark.parametrize('kind, runtime', [
@@ -103,12 +141,14 @@ def test_training_on_a_type(kind, tpu, environment):
   train, = _commands(f'--type={kind}', '--bucket=gs://b', 'run', '--', '--gin_file=x.gin')
   train = ' '.join(train)
   assert f'--tpu={tpu} --gin_file=x.gin' in train
-  assert f'export TFDS_DATA_DIR=gs://b/data{environment} && nohup' in train
+  assert f'export TFDS_DATA_DIR=gs://b/data{environment} && {{ flock' in train
 
 
 def test_samples_of_another_run():
   draw, copy = _commands('--type=v3-8', '--bucket=gs://b', '--run=prior', 'sample')
   assert 'launch.sample --model_dir=gs://b/runs/prior --strategy=tpu' in ' '.join(draw)
+  draw, _ = _commands('--type=v3-8', '--bucket=gs://b', 'sample', '--', '--num_samples=64')
+  assert '--strategy=tpu --num_samples=64' in ' '.join(draw)
   assert copy == 'gcloud storage cp --recursive gs://b/runs/prior/samples .'.split()
 
 
@@ -117,8 +157,13 @@ def test_samples_of_another_run():
     ("--bucket is missing: the step 'run' needs it", ['run', '--', '--gin_file=x']),
     ("--type is missing: the step 'run' needs it",
      ['--bucket=gs://b', 'run', '--', '--gin_file=x']),
+    ("--dataset is missing: the step 'prepare' needs it",
+     ['--type=v3-8', '--bucket=gs://b', '--', '--gin_file=x']),
+    ('--type=v3 must end in a number', ['--type=v3', 'create']),
+    ('--bucket=b must begin with gs://', ['--bucket=b', 'prepare']),
     ("--dataset is missing: the step 'prepare' needs it", ['--bucket=gs://b', 'prepare']),
-    ("the step 'run' needs what launch.train is to do", ['--bucket=gs://b', 'run']),
+    ("the step 'run' needs what launch.train is to do",
+     ['--type=v3-8', '--bucket=gs://b', 'run']),
     ("the step 'sample' is for one host", ['--type=v3-32', '--bucket=gs://b', 'sample']),
     ('unknown argument destroy (see --help)', ['destroy']),
     ('--name is missing', ['--name=', 'delete'])])
