@@ -7,6 +7,7 @@ Mistakes of the user and SIGTERM end it at once; so does the last of --max_failu
 without a new checkpoint. The status is that of the last launch.train.
 """
 
+import os
 import signal
 import subprocess
 import sys
@@ -14,8 +15,17 @@ import time
 
 from absl import flags
 
+_ENVIRONMENT = dict(os.environ)  # of launch.train
+# This process reads checkpoints by TensorFlow, which would take the TPU away from launch.train.
+os.environ['TPU_LOAD_LIBRARY'] = '0'
+os.environ.pop('TF_PLUGGABLE_DEVICE_LIBRARY_PATH', None)
+
+# pylint: disable=g-import-not-at-top,wrong-import-position
+import tensorflow as tf
+
 from tf_videogen import checkpoints
 from tf_videogen.launch import program
+# pylint: enable=g-import-not-at-top,wrong-import-position
 
 flags.DEFINE_integer('max_failures', 5, 'Ends in a row without a new checkpoint, after which to '
                      'give up.', lower_bound=1)
@@ -25,9 +35,13 @@ flags.DEFINE_float('pause', 30.0, 'Seconds before the next start, times the numb
 _FINAL = (0, 1, 2, 130)  # done, a mistake of the user, one in the flags, Ctrl-C
 
 
-def latest_step(model_dir):
-  """The step of the latest checkpoint, -1 if there is none."""
-  paths = checkpoints.paths(model_dir)
+def latest_step(model_dir, unknown=-1):
+  """The step of the latest checkpoint, -1 if there is none; `unknown` if storage gives no answer."""
+  try:
+    paths = checkpoints.paths(model_dir)
+  except tf.errors.OpError as error:
+    _say(f'{model_dir} cannot be read just now ({error.message[:200]})')
+    return unknown
   return checkpoints.step_of(paths[0]) if paths else -1
 
 
@@ -43,15 +57,15 @@ def run(command, model_dir, max_failures, pause):
   Returns:
     The status of the last end.
   """
-  failures, told = 0, []
+  failures, told, after = 0, [], -1
   previous = signal.signal(signal.SIGTERM, lambda number, _: told.append(number))
   try:
     while True:
-      before = latest_step(model_dir)
+      before = latest_step(model_dir, after)
       status = _status(command, told)
       if status in _FINAL or told:
         return status
-      after = latest_step(model_dir)
+      after = latest_step(model_dir, before)
       failures = 0 if after > before else failures + 1
       _say(f'launch.train ended with status {status}; the latest checkpoint is of step {after}')
       if failures >= max_failures:
@@ -66,12 +80,16 @@ def run(command, model_dir, max_failures, pause):
 
 def _status(command, told):
   """Runs the command, passes SIGTERM on; its status, that of a shell where a signal ended it."""
-  process, passed = subprocess.Popen(command), False
-  while process.poll() is None:
-    if told and not passed:
-      process.terminate()
-      passed = True
-    time.sleep(0.1)
+  process, passed = subprocess.Popen(command, env=_ENVIRONMENT), False
+  try:
+    while process.poll() is None:
+      if told and not passed:
+        process.terminate()
+        passed = True
+      time.sleep(0.1)
+  except KeyboardInterrupt:  # launch.train got it, too, and saves
+    process.wait()
+    raise
   return process.returncode if process.returncode >= 0 else 128 - process.returncode
 
 

@@ -9,6 +9,7 @@ same command then goes on.
 import os
 import re
 import sys
+import traceback
 
 from absl import flags
 import tensorflow as tf
@@ -45,7 +46,12 @@ def _train(config, model_dir, strategy, evaluate_too):
 
 
 def _say_what_was_lost(error):
-  """One line about a device or a worker that no longer answers."""
+  """A line about a device or a worker that no longer answers, with a traceback if it may be us."""
+  if not isinstance(error, (tf.errors.UnavailableError, tf.errors.AbortedError)):
+    traceback.print_exception(error)
+    print('train: an error of the device, the network or this program; the same command goes on '
+          'from the latest checkpoint', file=sys.stderr, flush=True)
+    return
   text = ' '.join(str(error).split())
   worker = re.search(r'/job:worker/replica:\d+/task:(\d+) heartbeat timeout', text)
   lost = f'worker {worker.group(1)}' if worker else 'a worker or the TPU'
@@ -59,7 +65,7 @@ def main(argv):
   del argv
   try:
     _run()
-  except (tf.errors.UnavailableError, tf.errors.AbortedError) as error:
+  except strategies.LOST as error:
     _say_what_was_lost(error)
     # Not sys.exit: collective operations that wait for the lost one would hold up the end.
     os._exit(_LOST)

@@ -10,6 +10,7 @@ import tensorflow as tf
 from tf_videogen import experiment as experiments
 from tf_videogen import sampling
 from tf_videogen.reporting import results
+from tf_videogen.training import strategies
 
 pytestmark = pytest.mark.usefixtures('without_xla')
 
@@ -39,6 +40,20 @@ def test_a_prior_samples_without_its_vqvae(tiny, vqvae, cpu, tmp_path):
   np.testing.assert_array_equal(samples, sample())
   assert (samples != sample(seed=1)).any()
   assert (samples[0] != samples[4]).any()  # batches differ
+
+
+def test_programs_of_a_strategy_sample_the_same(tiny, vqvae, cpu, two_replicas, tmp_path,
+                                                monkeypatch):
+  """What is done on a TPU, on two processors."""
+  model_dir = str(tmp_path)
+  experiment = tiny.experiment(lambda: tiny.prior(vqvae, classes=3), train_steps=1)
+  monkeypatch.setattr(strategies, 'needs_programs', lambda strategy: strategy is two_replicas)
+  assert experiments.train(experiment, model_dir, two_replicas, preview_clips=2)
+  with np.load(os.path.join(model_dir, 'previews', 'test.npz')) as previews:
+    assert previews['samples'].shape == (2, 4, 8, 8, 1)
+  videos = [sampling.sample(experiment, model_dir, strategy, num_samples=4)['samples']
+            for strategy in (cpu, two_replicas)]
+  np.testing.assert_array_equal(*videos)
 
 
 def test_a_conditional_prior(tiny, vqvae, cpu, tmp_path):

@@ -403,8 +403,9 @@ def _write_previews(experiment, built, model_dir, count):
     return
   split = experiment.splits[0]
   batch = next(iter(experiment.clips.evaluation(split, count, limit=count)))
+  previews = strategies.on_first_replica(tf.distribute.get_strategy(), built.task.previews)
   videos = {name: np.asarray(video) for name, video in
-            built.task.previews(batch, randomness.seed_of(experiment.seed)).items()}
+            previews(batch, randomness.seed_of(experiment.seed)).items()}
   directory = os.path.join(model_dir, 'previews')
   given = {'conditioning_frames': np.int32(getattr(built.task, 'conditioning_frames', 0))}
   video_io.write_npz(os.path.join(directory, f'{split}.npz'), {**videos, **given})

@@ -7,6 +7,7 @@ import tqdm
 
 from tf_videogen import experiment as experiments
 from tf_videogen.layers import randomness
+from tf_videogen.training import strategies
 
 
 def sample(experiment, model_dir, strategy, num_samples=16, seed=0, split=None, batch_size=8,
@@ -40,10 +41,12 @@ def sample(experiment, model_dir, strategy, num_samples=16, seed=0, split=None, 
   samples, data = [], []
   with strategy.scope():
     experiments.restore(built, model_dir)
+    draw = strategies.on_first_replica(strategy, lambda batch, seed: built.task.sample(
+        batch, seed, temperature, top_k, top_p))
     bar = tqdm.tqdm(batches, 'sample', -(-num_samples // batch_size), unit='batch')
     for i, batch in enumerate(bar):
       batch_seed = randomness.fold_in(randomness.seed_of(seed), i)
-      drawn = built.task.sample(batch, batch_seed, temperature, top_k, top_p)
+      drawn = draw(batch, batch_seed)
       samples.append(drawn.numpy())
       data.append(batch['video'].numpy())
   count = min(num_samples, experiment.clips.count(split) if built.task.conditional else num_samples)

@@ -102,7 +102,7 @@ def test_a_worker_that_never_appears(tiny_files, tmp_path):
   assert 8 < time.time() - start < 30
   said = (tmp_path / 'worker0.log').read_text().strip()
   assert said.startswith('not all of the 2 workers (127.0.0.1:')
-  assert said.endswith('came within 8 s (--worker_timeout); this one gives up')
+  assert said.endswith('came within 8 s (launch.train --worker_timeout); this one gives up')
 
 
 @pytest.mark.parametrize('config, message', [

@@ -1,5 +1,6 @@
 """launch.restarts: what is started again, and when it gives up."""
 
+import os
 import pathlib
 import signal
 import subprocess
@@ -7,6 +8,7 @@ import sys
 import time
 
 import pytest
+import tensorflow as tf
 
 from tf_videogen import checkpoints
 from tf_videogen.launch import restarts
@@ -19,7 +21,7 @@ def _job(tmp_path, monkeypatch):
   """A command that ends with the statuses of a list, and saves a step where one is given."""
   steps = tmp_path / 'steps'
   monkeypatch.setattr(restarts, 'latest_step',
-                      lambda model_dir: int(steps.read_text()) if steps.exists() else -1)
+                      lambda model_dir, unknown: int(steps.read_text()) if steps.exists() else -1)
 
   def command(*ends):
     plan = tmp_path / 'plan'
@@ -51,6 +53,24 @@ def test_mistakes_are_final(job, status):
   assert job.left() == 1
 
 
+def test_storage_that_gives_no_answer_is_no_end(monkeypatch, capsys):
+  def fail(model_dir):
+    raise tf.errors.UnavailableError(None, None, f'no {model_dir}')
+  monkeypatch.setattr(checkpoints, 'paths', fail)
+  assert restarts.latest_step('gs://b/run', 70) == 70
+  assert 'gs://b/run cannot be read just now (no gs://b/run)' in capsys.readouterr().err
+
+
+def test_the_training_has_the_environment_and_the_tpu():
+  """Its parent has no TPU library: only one process can have the TPU."""
+  code = ('import os, sys\nfrom tf_videogen.launch import restarts\n'
+          'assert os.environ["TPU_LOAD_LIBRARY"] == "0"\n'
+          'child = "import os, sys; sys.exit(os.environ[\'TPU_LOAD_LIBRARY\'] != \'1\')"\n'
+          'sys.exit(restarts.run([sys.executable, "-c", child], "nowhere", 1, 0.0))')
+  subprocess.run([sys.executable, '-c', code], cwd=ROOT, check=True,
+                 env={**os.environ, 'TPU_LOAD_LIBRARY': '1'})
+
+
 @pytest.mark.slow
 def test_a_killed_training_is_trained_to_its_end(tiny_files, tmp_path):
   """The real thing: the training inside is killed, and then told to stop."""
@@ -58,17 +78,18 @@ def test_a_killed_training_is_trained_to_its_end(tiny_files, tmp_path):
   process = subprocess.Popen(
       [sys.executable, '-m', 'launch.restarts', '--pause=0', '--', f'--model_dir={model_dir}',
        f'--gin_file={tiny_files.vqvae_gin}', '--gin_param=TRAIN_STEPS=100000', '--mode=train',
-       '--strategy=cpu'], cwd=ROOT, stderr=subprocess.PIPE, text=True)
+       '--strategy=cpu'], cwd=ROOT, stderr=open(tmp_path / 'log', 'w'))
   try:
     first = _until_saved(model_dir, 0)
     subprocess.run(['pkill', '-KILL', '-P', str(process.pid)], check=True)
     _until_saved(model_dir, first + 10)
     process.send_signal(signal.SIGTERM)
-    error = process.communicate(timeout=60)[1]
+    process.wait(timeout=60)
   finally:
     process.kill()
   assert process.returncode == 143
-  assert 'restarts: launch.train ended with status 137; the latest checkpoint is of step' in error
+  assert ('restarts: launch.train ended with status 137; the latest checkpoint is of step'
+          in (tmp_path / 'log').read_text())
 
 
 def _until_saved(model_dir, step):

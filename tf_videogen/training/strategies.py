@@ -12,6 +12,9 @@ import sys
 import tensorflow as tf
 
 WORKER_TIMEOUT = 300  # seconds to wait for all workers
+# What TensorFlow raises when a TPU or a worker went away, or comes back; to try again may help.
+LOST = (tf.errors.UnavailableError, tf.errors.AbortedError, tf.errors.DeadlineExceededError,
+        tf.errors.InternalError, tf.errors.UnknownError, tf.errors.CancelledError)
 STRATEGIES = ('auto', 'cpu', 'mirrored', 'multi_worker', 'tpu')
 
 
@@ -30,8 +33,10 @@ def _tpu(tpu):
       tf.config.experimental_connect_to_cluster(resolver)
     tf.tpu.experimental.initialize_tpu_system(resolver)
     return tf.distribute.TPUStrategy(resolver)
+  except LOST:
+    raise  # it is there, or was
   except Exception as e:  # the resolver raises whatever its transport raises
-    raise ValueError(f'{no_tpu} ({str(e).splitlines()[0][:200]})') from e
+    raise ValueError(f'{no_tpu} ({" ".join(str(e).split())[:200]})') from e
 
 
 def _mirrored():
@@ -79,7 +84,7 @@ def _multi_worker(timeout):
   except (ValueError, TypeError, KeyError) as e:
     raise ValueError(f'TF_CONFIG in the environment cannot be read: {e}') from e
   with _deadline(timeout, f'not all of the {len(workers)} workers ({", ".join(workers)}) came '
-                 f'within {timeout} s (--worker_timeout); this one gives up'):
+                 f'within {timeout} s (launch.train --worker_timeout); this one gives up'):
     return tf.distribute.MultiWorkerMirroredStrategy(resolver)
 
 
@@ -100,6 +105,7 @@ def get(name='auto', tpu='local', worker_timeout=WORKER_TIMEOUT):
 
   Raises:
     ValueError: for an unknown name, or where there is no such device.
+    LOST: where a TPU does not answer just now.
   """
   makers = {
       'auto': lambda: _auto(tpu),
@@ -133,6 +139,33 @@ def is_chief(strategy):
   if resolver.task_type != 'chief' and 'chief' in resolver.cluster_spec().jobs:
     return False
   return resolver.task_id == 0
+
+
+def needs_programs(strategy):
+  """Whether variables live where only compiled programs of the strategy reach them: on a TPU."""
+  return isinstance(strategy, tf.distribute.TPUStrategy)
+
+
+def on_first_replica(strategy, function):
+  """A function of a batch (dict of tensors) and a seed, computed where the variables are.
+
+  Args:
+    strategy: a tf.distribute.Strategy.
+    function: of a batch without strings and a seed; returns tensors.
+
+  Returns:
+    The function, or on a TPU a program of it, of which the first replica's results are returned.
+  """
+  if not needs_programs(strategy):
+    return function
+  program = tf.function(lambda *args: strategy.run(function, args), autograph=False)
+
+  def call(batch, seed):
+    numbers = {name: value for name, value in batch.items() if value.dtype != tf.string}
+    of_first = lambda value: strategy.experimental_local_results(value)[0]
+    return tf.nest.map_structure(of_first, program(numbers, seed))
+
+  return call
 
 
 def any_worker(strategy):
