@@ -7,8 +7,9 @@ Elsewhere:
   sample = tf.saved_model.load('exported').signatures['sample']
   videos = sample(seed=tf.constant(3))['videos']  # uint8 [batch_size, T, H, W, C]
 
-The same seed gives the videos of `launch.sample --seed` with the same --batch_size. A conditional
-model's signature also takes `video` (the given first frames), `label` and `actions`.
+The same seed gives the first batch of `launch.sample --seed` with the same --batch_size, on the
+same kind of machine. A conditional model's signature also takes `video` (the given first frames),
+`label` and `actions`.
 """
 
 from absl import flags

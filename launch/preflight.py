@@ -78,9 +78,15 @@ def _cost(name, topology, batch, export_to=None, extra=()):
   return costs.cost(exported, compiler.compile_program(exported, topology, _say), topology)
 
 
+def _is_the_run(config, cost):
+  """Whether a step of the program is one of the config's training, and its hours can be told."""
+  return (cost.program == 'train' and cost.compiled
+          and cost.batch * cost.cores == config.batch_size)
+
+
 def _as_json(config, cost, extra):
   fields = {**cost._asdict(), **extra}
-  if cost.program == 'train' and cost.compiled:
+  if _is_the_run(config, cost):
     hours = costs.core_hours(cost.bound_s, config.train_steps, cost.cores)
     fields.update(train_steps=config.train_steps, core_hours=hours,
                   core_hours_at_efficiency=hours / flags.FLAGS.efficiency,
@@ -92,16 +98,16 @@ def _check(config, name, topology):
   """Prints one program's cost; returns whether it fits."""
   batch = _batch(config, topology)
   cost, extra = _cost(name, topology, batch, flags.FLAGS.export_hlo), {}
+  if not flags.FLAGS.json:
+    steps = config.train_steps if _is_the_run(config, cost) else None
+    print('\n'.join(report.lines(cost, steps, flags.FLAGS.efficiency)), flush=True)
   if flags.FLAGS.find_batch or cost.too_large:
     fits = lambda size: (cost if size == batch else _cost(name, topology, size)).fits
     extra['largest_batch'] = costs.largest_batch(fits, batch)
+    if not flags.FLAGS.json:
+      print(f'  largest batch a core that fits: {extra["largest_batch"]}')
   if flags.FLAGS.json:
     print(_as_json(config, cost, extra), flush=True)
-  else:
-    steps = config.train_steps if name == 'train' else None
-    print('\n'.join(report.lines(cost, steps, flags.FLAGS.efficiency)))
-    if extra:
-      print(f'  largest batch a core that fits: {extra["largest_batch"]}')
   return cost.fits
 
 
@@ -114,6 +120,16 @@ def _values(sweep):
   return name, [value.strip() for value in values]
 
 
+def _check_flags():
+  values = flags.FLAGS
+  if values.sweep and (values.find_batch or values.export_hlo or len(values.program) > 1):
+    raise ValueError('--sweep is of one --program, without --find_batch and --export_hlo')
+  if values.plot and not values.sweep:
+    raise ValueError('--plot draws a --sweep: name one')
+  if values.export_hlo and len(values.program) > 1:
+    raise ValueError('--export_hlo writes one --program')
+
+
 def _sweep(topology):
   """Prints the table of a sweep; returns whether all fit."""
   name, values = _values(flags.FLAGS.sweep)
@@ -121,8 +137,7 @@ def _sweep(topology):
   for value in values:
     binding = [f'{name}={value}']
     config = _config(binding)
-    cost = _cost(flags.FLAGS.program[0], topology, _batch(config, topology),
-                 flags.FLAGS.export_hlo, binding)
+    cost = _cost(flags.FLAGS.program[0], topology, _batch(config, topology), extra=binding)
     rows.append((_number(value), cost))
     if flags.FLAGS.json:
       print(_as_json(config, cost, {'binding': name, 'value': value}), flush=True)
@@ -146,6 +161,7 @@ def main(argv):
   """Compiles the programs that the flags name; the status is 0 if all fit."""
   del argv
   topology = hardware.topology(flags.FLAGS.topology)
+  _check_flags()
   if flags.FLAGS.sweep:
     sys.exit(0 if _sweep(topology) else 1)
   config = _config()

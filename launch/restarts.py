@@ -36,7 +36,7 @@ _FINAL = (0, 1, 2, 130)  # done, a mistake of the user, one in the flags, Ctrl-C
 
 
 def latest_step(model_dir, unknown=-1):
-  """The step of the latest checkpoint, -1 if there is none; `unknown` if storage gives no answer."""
+  """The step of the latest checkpoint, -1 if there is none, `unknown` if storage doesn't answer."""
   try:
     paths = checkpoints.paths(model_dir)
   except tf.errors.OpError as error:

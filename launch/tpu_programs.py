@@ -57,10 +57,20 @@ def export_apart(request):
   try:
     with processes.ProcessPoolExecutor(1, multiprocessing.get_context('spawn'),
                                        logging.use_absl_handler) as process:
-      return process.submit(export, request).result()
+      return process.submit(_export_or_say_why, request).result()
   except processes.BrokenProcessPool as error:
     raise ValueError('the process that exports the program was killed; a large program needs 10 GB '
                      'of memory') from error
+
+
+def _export_or_say_why(request):
+  """`export`, whose errors can travel between processes: gin raises classes that can't."""
+  try:
+    return export(request)
+  except FileNotFoundError as error:
+    raise FileNotFoundError(str(error)) from None
+  except ValueError as error:
+    raise ValueError(str(error)) from None
 
 
 def example_spec(clips, clip_shape=None, actions=0):

@@ -55,13 +55,11 @@ def test_figures(tiny_files, compiled, capsys):
 
 
 def test_json_and_the_largest_batch(tiny_files, compiled, capsys):
-  assert _run(f'--gin_file={tiny_files.vqvae_gin}', '--batch_per_core=2', '--find_batch', '--json',
-              '--efficiency=0.5') == 0
+  assert _run(f'--gin_file={tiny_files.vqvae_gin}', '--batch_per_core=2', '--find_batch', '--json') == 0
   said = json.loads(capsys.readouterr().out)
   assert said['batch'] == 2 and said['largest_batch'] == 5 and set(compiled) == {2, 4, 8, 6, 5}
   assert said['fits'] and said['peak_bytes'] == 6 << 30 and said['bound_s'] == 1.0
-  assert said['core_hours'] == 6 * 8 / 3600
-  assert said['core_hours_at_efficiency'] == 2 * said['core_hours'] and said['parameters'] > 100
+  assert said['parameters'] > 100
 
 
 def test_what_does_not_fit_fails(tiny_files, compiled, capsys):
@@ -78,6 +76,17 @@ def test_what_the_compiler_refuses_fails(tiny_files, monkeypatch, capsys):
   assert _run(f'--gin_file={tiny_files.vqvae_gin}', '--batch_per_core=6') == 1
   out = capsys.readouterr().out
   assert 'batch 6 a core: no such operation' in out and 'largest batch' not in out
+
+
+def test_hours_are_of_the_config_only(tiny_files, compiled, capsys):
+  """Not of another batch than the config's, 4 over 4 cores."""
+  config = [f'--gin_file={tiny_files.vqvae_gin}', '--topology=v4:2x2x1', '--json',
+            '--efficiency=0.5']
+  assert _run(*config) == 0 and _run(*config, '--batch_per_core=2') == 0
+  its, other = map(json.loads, capsys.readouterr().out.splitlines())
+  assert its['core_hours'] == 6 * 4 / 3600 * its['bound_s'] and 'core_hours' not in other
+  assert its['core_hours_at_efficiency'] == 2 * its['core_hours']
+  assert compiled == [1, 2]
 
 
 def test_a_sweep(tiny_files, compiled, capsys, tmp_path):
@@ -105,8 +114,9 @@ def test_exported_in_a_process_of_its_own(tiny_files, monkeypatch):
   monkeypatch.undo()
   apart = tpu_programs.export_apart(request)
   assert apart.digest == here.digest and apart.parameters == here.parameters
-  with pytest.raises(ValueError, match='must be TxHxWxC'):
-    tpu_programs.export_apart(request._replace(clip_shape='64'))
+  with pytest.raises(ValueError, match='takes three powers of two'):  # a model's constructor
+    tpu_programs.export_apart(
+        request._replace(gin_params=('vqvae.VQVAE.downsampling = (3, 4, 4)',)))
 
 
 def test_shapes_of_data_that_is_not_prepared(tmp_path):
@@ -135,8 +145,12 @@ def test_values_of_a_sweep(sweep, values):
     ('not divisible by the 8 cores of v3:2x2; choose another --topology or --batch_per_core', []),
     ('VQVAETask has nothing to sample from', ['--program=sample', '--batch_per_core=1']),
     ('--clip_shape=64 must be TxHxWxC', ['--clip_shape=64', '--batch_per_core=1']),
+    ('--sweep is of one --program', ['--sweep=x=1', '--find_batch']),
+    ('--plot draws a --sweep', ['--plot=x.png']),
+    ('--export_hlo writes one --program',
+     ['--export_hlo=x', '--program=train', '--program=evaluate']),
     ('--sweep=x must be BINDING=V1,V2', ['--sweep=x']),
-    ('hiden', [f'--sweep={HIDDEN[:-3]}en=3,4'.replace('hidd', 'hid')]),
+    ('hiden', ['--sweep=vqvae.VQVAE.hiden=3,4']),
 ])
 def test_mistakes_are_one_line(message, arguments, tiny_files, compiled, capsys):
   del compiled

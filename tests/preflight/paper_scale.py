@@ -86,8 +86,8 @@ def write(rows):
 
 _HEAD = """# What the papers' configs cost on a core of TPU v3
 
-What the TPU's compiler says of every config at the paper's batch, over 8 cores (`v3:2x2`, 16 GiB
-each). Made by `python -m tests.preflight.paper_scale`; one row of it by
+What the TPU's compiler says of the configs at the paper's batch, over 8 cores (`v3:2x2`, 16 GiB
+each): {rows} of {wanted} programs so far. Made by `python -m tests.preflight.paper_scale`; one row by
 
     python -m launch.preflight --gin_file=CONFIG --program=PROGRAM
 
@@ -109,11 +109,14 @@ def page(rows):
              f'{float(row["flops"]) / 1e12:,.2f}', f'{float(row["bytes_accessed"]) / 1e9:,.1f}',
              f'{float(row["bound_s"]):,.3f}', hours)
     lines.append(f'| {" | ".join(cells)} |\n')
-  return _HEAD + ''.join(lines)
+  return _HEAD.format(rows=len(lines), wanted=len(wanted())) + ''.join(lines)
 
 
 def main(names):
   """Brings the rows of these configs up to date, of all by default."""
+  unknown = set(names) - {name for name, _ in wanted()}
+  if unknown:
+    sys.exit(f'no such config: {", ".join(sorted(unknown))}')
   for name, program in wanted():
     if names and name not in names:
       continue

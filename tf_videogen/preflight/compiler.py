@@ -106,7 +106,7 @@ def _run(command, what):
 
 
 def compile_program(program, topology, say=print):
-  """Compiles a program for one core, or finds what the compiler said of it before.
+  """Compiles a program for one core, or finds what the compiler said when it did.
 
   Args:
     program: a programs.Program.
@@ -126,8 +126,11 @@ def compile_program(program, topology, say=print):
   if not kept.exists():
     say(f'compiling {program.name}, batch {program.batch}, for {topology.compile_for}: '
         'seconds to some minutes')
-    files.write(str(kept), json.dumps(_compile(python, program.hlo, topology.compile_for)))
-  answer = json.loads(kept.read_text())
+    answer = _compile(python, program.hlo, topology.compile_for)
+    if answer['compiled']:  # what failed is tried again: it may have been this machine
+      files.write(str(kept), json.dumps(answer))
+  else:
+    answer = json.loads(kept.read_text())
   answer = {name: answer[name] for name in Compiled._fields if name in answer}
   if not answer['compiled']:
     answer['error'] = shortened(answer['error'])
