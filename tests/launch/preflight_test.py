@@ -192,12 +192,14 @@ def test_reasons_of_the_compiler_are_shortened():
   assert compiler.shortened('bad\nworse') == 'bad'
 
 
-@pytest.fixture(name='tpu_compiler', scope='module')
-def _tpu_compiler():
+@pytest.fixture(name='tpu_compiler')
+def _tpu_compiler(monkeypatch, tmp_path):
+  """The real compiler, which has compiled nothing yet."""
   try:
     compiler.environment()
   except compiler.Unavailable as error:
     pytest.skip(str(error))
+  monkeypatch.setattr(compiler, 'compiled_dir', lambda: tmp_path)
 
 
 def test_the_tpu_compiler_takes_a_training_step(tiny_files, tpu_compiler, capsys):

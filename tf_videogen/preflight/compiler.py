@@ -48,13 +48,18 @@ class Compiled(typing.NamedTuple):
 
 
 class Unavailable(ValueError):
-  """The compiler's environment is not there and cannot be made; says what is missing."""
+  """The compiler cannot be had or does not come to an end here; says what is missing."""
 
 
 def cache_dir():
   """TF_VIDEOGEN_CACHE in the environment, or tf_videogen in the user's cache folder."""
   default = os.path.join(os.environ.get('XDG_CACHE_HOME', '~/.cache'), 'tf_videogen')
   return pathlib.Path(os.environ.get('TF_VIDEOGEN_CACHE', default)).expanduser()
+
+
+def compiled_dir():
+  """Where what the compiler said is kept, by programs' digests."""
+  return cache_dir() / 'compiled'
 
 
 def _python():
@@ -82,14 +87,14 @@ def environment(say=print):
   digest = hashlib.sha256(_REQUIREMENTS.read_bytes()).hexdigest()[:12]
   place = cache_dir() / f'tpu_compiler_{digest}'
   python, done = place / 'bin' / 'python', place / 'installed'
-  if done.exists():
+  if done.exists() and python.exists():  # a link to a Python that may have gone
     return str(python)
   place.mkdir(parents=True, exist_ok=True)
   with open(place / 'lock', 'w') as lock:  # two commands at once make it once
     fcntl.flock(lock, fcntl.LOCK_EX)
-    if not done.exists():
+    if not (done.exists() and python.exists()):
       say(f'making the environment of the TPU compiler in {place} (1.1 GB, once)')
-      _run([_python(), '-m', 'venv', str(place)], 'a virtual environment cannot be made')
+      _run([_python(), '-m', 'venv', '--clear', str(place)], 'a virtual environment cannot be made')
       _run([str(python), '-m', 'pip', 'install', '--quiet', '--disable-pip-version-check',
             '--no-deps', '-r', str(_REQUIREMENTS)],
            'JAX and libtpu cannot be installed; is there a network and a package index?')
@@ -121,7 +126,7 @@ def compile_program(program, topology, say=print):
   """
   python = environment(say)
   code = hashlib.sha256(_PROCESS.read_bytes() + _REQUIREMENTS.read_bytes()).hexdigest()[:8]
-  kept = cache_dir() / 'compiled' / (
+  kept = compiled_dir() / (
       f'{program.digest}_{topology.compile_for.replace(":", "_")}_{code}.json')
   if not kept.exists():
     say(f'compiling {program.name}, batch {program.batch}, for {topology.compile_for}: '
