@@ -147,7 +147,9 @@ def _compile(python, hlo, topology_name):
     path = os.path.join(folder, 'program.hlo.pb')
     with open(path, 'wb') as f:
       f.write(hlo)
-    environ = {name: value for name, value in os.environ.items() if not name.startswith('PYTHON')}
+    # Not what tells TensorFlow, or the TPU's library, which TPU to use.
+    environ = {name: value for name, value in os.environ.items()
+               if not name.startswith(('PYTHON', 'TPU_', 'TF_'))}
     done = subprocess.run([python, str(_PROCESS), path, topology_name],
                           capture_output=True, text=True, env=environ, check=False)
   lines = done.stdout.strip().splitlines()
