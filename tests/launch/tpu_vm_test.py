@@ -70,10 +70,11 @@ def test_what_waiting_does_not_mend(gcloud, states, message):
 
 @pytest.fixture(name='machine')
 def _machine(tmp_path):
-  """A home with a checkout whose training takes two seconds; returns what runs a command there."""
+  """A home with a checkout whose training ends with a file `end`; returns what runs commands."""
   python = tmp_path / 'tf_videogen' / '.venv' / 'bin' / 'python'
   python.parent.mkdir(parents=True)
-  python.write_text('#!/usr/bin/env bash\necho "$@"\nsleep 2\necho trained\n')
+  python.write_text('#!/usr/bin/env bash\necho "$@"\n'
+                    'until [ -e ~/end ]; do sleep 0.1; done\necho trained\n')
   python.chmod(0o755)
 
   def ssh(words):
@@ -87,11 +88,13 @@ def _machine(tmp_path):
 def test_training_goes_on_without_its_shell(machine, tmp_path):
   step = lambda *words: _commands('--type=v3-8', '--bucket=gs://b', *words)[-1]
   run = step('run', '--', '--gin_file=x.gin', "--gin_param=A='a b'")
-  start = time.time()
-  assert machine(run).returncode == 0 and time.time() - start < 1.5
+  assert machine(run).returncode == 0
+  while not (tmp_path / 'train.log').read_text():
+    time.sleep(0.1)  # until the program has started, and holds the lock
   again = machine(run)
   assert again.returncode == 1 and 'training runs there: see the step follow' in again.stderr
   assert machine(step('install')).returncode == 1 and (tmp_path / 'tf_videogen').exists()
+  (tmp_path / 'end').touch()
   followed = machine(step('follow'))
   assert "--gin_file=x.gin --gin_param=A='a b'\ntrained\n" in followed.stdout
 
