@@ -13,11 +13,11 @@ SparseCausalAttention = attention.SparseCausalAttention
 # Pattern, and the mask of its definition: (shape, arguments), (block, grid, local blocks).
 FULL = [((5, 3, 7), {}), ((5, 3, 7), {'query_chunk': 32}), ((3, 16, 8), {}), ((4, 4), {})]
 SPARSE = [
-    (((4, 4, 4), {'block': 8, 'local_blocks': 1, 'query_chunk': 16}), (8, (4, 2), 1)),
+    (((4, 4, 4), {'block': 8, 'local_blocks': 1}), (8, (4, 2), 1)),
+    (((4, 4, 4), {'block': 8, 'local_blocks': 2}), (8, (4, 2), 2)),
     (((4, 4, 4), {'block': 8, 'local_blocks': 3}), (8, (4, 2), 3)),
-    (((4, 4, 4), {'block': 8, 'local_blocks': 3, 'query_chunk': 32}), (8, (4, 2), 3)),
-    (((2, 3, 4, 8), {'block': 8, 'local_blocks': 2, 'query_chunk': 96}), (8, (2, 3, 4), 2)),
-    (((5, 4, 4, 2), {'block': 8, 'local_blocks': 0, 'query_chunk': 64}), (8, (5, 4), 0)),
+    (((2, 3, 4, 8), {'block': 8, 'local_blocks': 2}), (8, (2, 3, 4), 2)),
+    (((5, 4, 4, 2), {'block': 8, 'local_blocks': 0}), (8, (5, 4), 0)),
     (((16, 8), {'block': 8, 'local_blocks': 4}), (8, (16,), 4)),
     (((3, 8), {'block': 24}), (24, (1,), 4)),
     (((6, 8, 8), {}), (32, (6, 2), 4)),

@@ -9,13 +9,13 @@ the shape of the latents, takes their tokens in raster order, and offers
 
 No scores are kept (the recomputation of FlashAttention, Dao et al. 2022,
 https://arxiv.org/abs/2205.14135, without its kernel). With S = q k^T / sqrt(D), lse = log sum exp
-S, P = exp(S - lse) and O = P v, the backward pass computes, a chunk of queries at a time,
+S, P = exp(S - lse) and O = P v, the backward pass computes
 
   dv = P^T dO,   dS = P (dO v^T - rowsum(dO O)),   dq = dS k / sqrt(D),   dk = dS^T q / sqrt(D)
 
-from q, k, v, O and lse alone. A chunk sees the keys that one of its queries attends to and hardly
-others, so most of what is masked is never computed. Scores, softmax and lse are float32 in every
-precision; the matrix products have the type of the inputs.
+from q, k, v, O and lse alone: full attention a chunk of queries at a time, sparse attention a head
+at a time. Scores, softmax and lse are float32 in every precision; the matrix products have the type
+of the inputs.
 """
 
 import functools
@@ -25,18 +25,15 @@ import tensorflow as tf
 
 from tf_videogen.layers import rematerialization
 
-MASKED = -1e30  # added to a score, it makes its exponential exactly 0
+_MASKED = -1e30  # added to a score, it makes its exponential exactly 0
 
 
 class _CausalPattern:
-  """What both patterns share: the passes over chunks of queries, forward and backward.
+  """What both patterns share: a backward pass that computes the scores again.
 
-  `_split(x)` brings the tokens into a layout with positions on axis 2: [B, H, N, D], or blocks of
-  tokens [B, H, N / block, block, D]; `_merge` is its inverse. `_chunks` are (start, stop) of the
-  chunks of queries along that axis. `_keys()` yields for each chunk (ranges, bias): `ranges` are
-  (start, stop) of its keys along that axis, perhaps starting before 0, all of one size; `bias`,
-  [..., queries, keys], is added to the scores. `_transposed_axis` is where the positions are once
-  the last two axes are transposed.
+  `_outputs(q, k, v)` returns the output [B, H, N, D] and the log-sum-exp of the scores [B, H, N,
+  1]; `_gradients(q, upstream, lse, delta, k, v)` those of q, k and v, where `delta` is rowsum(dO
+  O), [B, H, N, 1]. Queries are scaled.
   """
 
   def __init__(self, shape):
@@ -49,46 +46,17 @@ class _CausalPattern:
       if x.shape.rank != 4 or x.shape[2] != self.length:
         raise ValueError(f'{name} must be [B, H, {self.length}, D] for latents of shape '
                          f'{self.shape}, got {x.shape}.')
-    attention = tf.custom_gradient(self._forward)
-    return self._merge(attention(self._split(_scaled(q)), self._split(k), self._split(v)))
+    return tf.custom_gradient(self._forward)(_scaled(q), k, v)
 
   def _forward(self, q, k, v):
-    """The output in the layout of `_split`, and the function that is its backward pass."""
-    outputs, lses = [], []
-    for (start, stop), (ranges, bias) in zip(self._chunks, self._keys()):
-      with _two_at_once(outputs):
-        output, lse = _attend(_cut(q, 2, start, stop), _view(k, ranges), _view(v, ranges), bias)
-      outputs.append(output)
-      lses.append(lse)
-    output, lse = tf.concat(outputs, 2), tf.concat(lses, 2)
+    """The output, and the function that is its backward pass."""
+    output, lse = self._outputs(q, k, v)
     return output, functools.partial(self._backward, q, k, v, output, lse)
 
   def _backward(self, q, k, v, output, lse, upstream):
-    """Gradients of q, k and v; those of k and v are summed transposed, which is faster."""
     q, k, v, upstream = rematerialization.optimization_barrier([q, k, v, upstream])
     delta = tf.reduce_sum(_float(upstream) * _float(output), -1, keepdims=True)
-    dq, dk, dv = [], [None] * len(self._chunks), [None] * len(self._chunks)
-    for (start, stop), (ranges, bias) in zip(self._chunks, self._keys()):
-      with _two_at_once(dq):
-        rows = [_cut(x, 2, start, stop) for x in (q, upstream, lse, delta)]
-        dq_chunk, dk_chunk, dv_chunk = _attend_backward(
-            *rows, _view(k, ranges), _view(v, ranges), bias)
-        self._accumulate(dk, dk_chunk, ranges)
-        self._accumulate(dv, dv_chunk, ranges)
-      dq.append(dq_chunk)
-    dk, dv = (tf.concat(x, self._transposed_axis) for x in (dk, dv))
-    dk, dv = (tf.cast(tf.linalg.matrix_transpose(x), q.dtype) for x in (dk, dv))
-    return tf.concat(dq, 2), dk, dv
-
-  def _accumulate(self, sums, gradient, ranges):
-    """Adds the gradient of keys [..., D, keys] to those of the chunks that `ranges` overlap."""
-    axis = self._transposed_axis
-    for (start, stop), part in zip(ranges, tf.split(gradient, len(ranges), -1)):
-      for i, (first, last) in enumerate(self._chunks):
-        low, high = max(start, first), min(stop, last)
-        if low < high:
-          piece = _pad(_cut(part, axis, low - start, high - start), axis, low - first, last - high)
-          sums[i] = _float(piece) if sums[i] is None else sums[i] + _float(piece)
+    return self._gradients(q, upstream, lse, delta, k, v)
 
 
 class CausalAttention(_CausalPattern):
@@ -96,10 +64,10 @@ class CausalAttention(_CausalPattern):
 
   Args:
     shape: shape of the latents, e.g. (4, 16, 16); N is its product.
-    query_chunk: tokens a chunk. None: N / 8, but at least 128. Then a sixteenth of the work is
-      spent on masked scores; a chunk of a model small enough for a CPU stays in its caches (N =
-      1,024: 128 and 256 are equally fast, 512 slower by a quarter); and 8,192 tokens on a TPU are
-      8 chunks of 1,024, a small graph of large products.
+    query_chunk: tokens a chunk; it sees the keys up to its last token. None: N / 8, but at least
+      128. Then a sixteenth of the work is spent on masked scores; a chunk of a model small enough
+      for a CPU stays in its caches (N = 1,024: 128 and 256 are equally fast, 512 slower by a
+      quarter); and 8,192 tokens on a TPU are 8 chunks of 1,024, a small graph of large products.
   """
 
   def __init__(self, shape, query_chunk=None):
@@ -107,22 +75,38 @@ class CausalAttention(_CausalPattern):
     self.query_chunk = min(query_chunk or max(128, -(-self.length // 8)), self.length)
     self._chunks = [(start, min(start + self.query_chunk, self.length))
                     for start in range(0, self.length, self.query_chunk)]
-    self._transposed_axis = 3
-
-  def _split(self, x):
-    return x
-
-  def _merge(self, x):
-    return x
 
   def cache_length(self, tokens):
     """The size of a cache with room for so many tokens."""
     return tokens
 
-  def _keys(self):
+  def _biases(self):
+    """The bias of the scores of every chunk, [queries, keys]."""
     index = _opaque(np.arange(self.length, dtype=np.int32))
-    for start, stop in self._chunks:
-      yield [(0, stop)], _bias(index[:stop] <= index[start:stop, tf.newaxis])
+    return [_bias(index[:stop] <= index[start:stop, tf.newaxis]) for start, stop in self._chunks]
+
+  def _outputs(self, q, k, v):
+    outputs, lses = [], []
+    for (start, stop), bias in zip(self._chunks, self._biases()):
+      with _two_at_once(outputs):
+        output, lse = _attend(q[:, :, start:stop], k[:, :, :stop], v[:, :, :stop], bias)
+      outputs.append(output)
+      lses.append(lse)
+    return tf.concat(outputs, 2), tf.concat(lses, 2)
+
+  def _gradients(self, q, upstream, lse, delta, k, v):
+    dq, dk, dv = [], [0.0] * len(self._chunks), [0.0] * len(self._chunks)
+    for (start, stop), bias in zip(self._chunks, self._biases()):
+      with _two_at_once(dq):
+        rows = [x[:, :, start:stop] for x in (q, upstream, lse, delta)]
+        dq_chunk, dk_chunk, dv_chunk = _attend_backward(
+            *rows, k[:, :, :stop], v[:, :, :stop], bias)
+        for i, (first, last) in enumerate(self._chunks[:len(dq) + 1]):
+          dk[i] += _float(dk_chunk[..., first:last])
+          dv[i] += _float(dv_chunk[..., first:last])
+      dq.append(dq_chunk)
+    dk, dv = (tf.cast(tf.linalg.matrix_transpose(tf.concat(x, -1)), q.dtype) for x in (dk, dv))
+    return tf.concat(dq, 2), dk, dv
 
   def step(self, q_t, k_cache, v_cache, t):
     """Row t of the full pass.
@@ -151,77 +135,168 @@ class SparseCausalAttention(_CausalPattern):
   to at most 384 keys of 8,192 in the example.
 
   This is a set of *shifts*, key block = query block - shift, each valid where
-  (query block // stride) % extent >= steps. So the keys are shifted views: there is no gather, and
-  no mask of tokens x tokens.
+  (query block // stride) % extent >= steps. A step of sampling gathers these blocks. The full pass
+  has no gather and no mask of tokens x tokens: it sees them in parts, the local blocks side by side
+  with those before, and the blocks along every axis as short dense sequences. With lse_i and O_i of
+  part i, lse = log sum exp lse_i and O = sum exp(lse_i - lse) O_i; gradients are sums over parts.
 
   Args:
     shape: shape of the latents, e.g. (8, 32, 32), or (8, 32, 32, 2) with two codes a position.
     block: tokens a block.
     local_blocks: number of preceding blocks that are attended to.
-    query_chunk: tokens a chunk, rounded up to whole slices of the grid's first axis. None: at
-      least N / 4 and 256: smaller chunks are not faster, and make a larger graph.
 
   Raises:
     ValueError: where `shape` cannot be cut into such blocks.
   """
 
-  def __init__(self, shape, block=32, local_blocks=4, query_chunk=None):
+  def __init__(self, shape, block=32, local_blocks=4):
     super().__init__(shape)
     self.block = block
     self.grid = _block_grid(self.shape, block)
     self.shifts = _block_shifts(self.grid, local_blocks)
-    blocks = self.length // block
-    part = blocks // self.grid[0]
-    part *= -(-(query_chunk or max(256, self.length // 4)) // (part * block))
-    self._chunks = [(start, min(start + part, blocks)) for start in range(0, blocks, part)]
-    self._transposed_axis = 2
-
-  def _split(self, x):
-    # [B, H, N, D] -> [B, H, N / block, block, D]
-    return tf.reshape(x, [-1, x.shape[1], x.shape[2] // self.block, self.block, x.shape[-1]])
-
-  def _merge(self, x):
-    # [B, H, N / block, block, D] -> [B, H, N, D]
-    return tf.reshape(x, [-1, x.shape[1], self.length, x.shape[-1]])
+    strided = [_StridedBlocks(self.grid, axis, block, local_blocks)
+               for axis, extent in enumerate(self.grid[:-1])
+               if (extent - 1) * np.prod(self.grid[axis + 1:]) > local_blocks]
+    self._parts = [_LocalBlocks(self.length // block, block, local_blocks), *strided]
 
   def cache_length(self, tokens):
     """The size of a cache with room for so many tokens: whole blocks."""
     return -(-tokens // self.block) * self.block
 
-  def _keys(self):
-    token = _opaque(np.arange(self.block, dtype=np.int32))
-    for start, stop in self._chunks:
-      blocks = np.arange(start, stop)
-      shifts = [shift for shift in self.shifts if _is_valid(shift, blocks).any()]
-      valid = np.stack([_is_valid(shift, blocks) for shift in shifts], -1)
-      yield [(start - shift[0], stop - shift[0]) for shift in shifts], self._bias(valid, token)
+  def _outputs(self, q, k, v):
+    output, lse = self._each_head(self._head_outputs, [q, k, v], [q.dtype, tf.float32])
+    return output, lse[..., tf.newaxis]
 
-  def _bias(self, valid, token):
-    """The bias of the scores, [..., queries, shifts * block].
+  def _gradients(self, q, upstream, lse, delta, k, v):
+    # A TPU pads the last axis of what a loop takes to 128: there is no axis of 1 here.
+    return self._each_head(self._head_gradients, [q, upstream, lse[..., 0], delta[..., 0], k, v],
+                           [q.dtype] * 3)
 
-    Args:
-      valid: bool [..., shifts]; which shifts lead to keys. The first one is shift 0.
-      token: int32 [queries], the place of every query in its block.
+  def _each_head(self, function, tensors, dtypes):
+    """Calls a function of tensors [B, N, ...] with those of every head of tensors [B, H, N, ...].
+
+    A loop: the scores of one head are in memory at a time, and the program is small.
     """
-    shifts = valid.shape[-1]
-    # Queries see keys of their own block up to their own place, and all of another block or none.
-    reach = tf.where(valid, [0] + [self.block] * (shifts - 1), -self.block)
-    last_key = reach[..., tf.newaxis, :] + token[:, tf.newaxis]  # [..., queries, shifts]
-    seen = tf.range(self.block) <= last_key[..., tf.newaxis]  # [..., queries, shifts, block]
-    return _bias(tf.reshape(seen, [*seen.shape[:-2], shifts * self.block]))
+    results = tf.map_fn(lambda x: function(*x), tuple(map(_swap_first_axes, tensors)),
+                        parallel_iterations=1, fn_output_signature=tuple(dtypes))
+    return [_swap_first_axes(x) for x in results]
+
+  def _head_outputs(self, q, k, v):
+    outputs, lses = zip(*(
+        map(part.tokens, _attend(part.rows(q), part.keys(k), part.keys(v), part.bias()))
+        for part in self._parts))
+    lse = tf.reduce_logsumexp(tf.stack(lses), 0)
+    output = tf.add_n([tf.exp(part - lse) * _float(x) for part, x in zip(lses, outputs)])
+    return tf.cast(output, q.dtype), lse[..., 0]
+
+  def _head_gradients(self, q, upstream, lse, delta, k, v):
+    queries = q, upstream, lse[..., tf.newaxis], delta[..., tf.newaxis]
+    gradients = []
+    for part in self._parts:
+      dq, dk, dv = _attend_backward(
+          *map(part.rows, queries), part.keys(k), part.keys(v), part.bias())
+      gradients.append((part.tokens(_float(dq)), part.keys_backward(dk), part.keys_backward(dv)))
+    return tuple(tf.cast(tf.add_n(x), q.dtype) for x in zip(*gradients))
 
   def step(self, q_t, k_cache, v_cache, t):
     """Row t of the full pass: `CausalAttention.step`, but it reads only the blocks it needs."""
     block, token = t // self.block, t % self.block
     blocks = tf.stack([tf.maximum(block - shift[0], 0) for shift in self.shifts])
     valid = tf.stack([_is_valid(shift, block) for shift in self.shifts])
+    # Of its own block, shift 0, the token sees the keys up to itself, of the others all.
+    last = tf.where(valid, [token] + [self.block - 1] * (len(self.shifts) - 1), -1)
+    seen = tf.reshape(tf.range(self.block) <= last[:, tf.newaxis], [-1])
     k, v = self._gather(k_cache, blocks), self._gather(v_cache, blocks)
-    return _attend(_scaled(q_t), k, v, self._bias(valid, token[tf.newaxis]))[0]
+    return _attend(_scaled(q_t), k, v, _bias(seen))[0]
 
   def _gather(self, x, blocks):
-    # [B, H, M, D] -> [B, H, shifts, block, D] -> [B, H, shifts * block, D]
-    x = tf.gather(self._split(x), blocks, axis=2)
+    # [B, H, M, D] -> [B, H, M / block, block, D] -> [B, H, shifts * block, D]
+    x = tf.reshape(x, [-1, x.shape[1], x.shape[2] // self.block, self.block, x.shape[-1]])
+    x = tf.gather(x, blocks, axis=2)
     return tf.reshape(x, [-1, x.shape[1], len(self.shifts) * self.block, x.shape[-1]])
+
+
+class _LocalBlocks:
+  """A block's own keys, causally, and those of the `local_blocks` before it.
+
+  So many blocks make a group, whose queries see keys of their own group and the one before: fewer
+  and larger products than block by block, and less to copy.
+
+  As every part: `rows` brings tokens [B, N, D] into the layout of queries, `tokens` is its inverse,
+  `keys` brings them into that of keys; `keys_backward` takes the gradient of that layout,
+  transposed, to that of tokens; and `bias` is added to the scores.
+  """
+
+  def __init__(self, blocks, block, local_blocks):
+    self.block, self.local_blocks = block, local_blocks
+    group = next(size for size in range(max(1, local_blocks), 0, -1) if blocks % size == 0)
+    self.groups, self.group = blocks // group, group * block  # their number, and tokens of each
+    self.before = min(-(-local_blocks // group), self.groups - 1)
+
+  def rows(self, x):
+    # [B, N, D] -> [B, groups, group, D]
+    return tf.reshape(x, [-1, self.groups, self.group, x.shape[-1]])
+
+  def tokens(self, x):
+    # [B, groups, group, D] -> [B, N, D]
+    return tf.reshape(x, [-1, self.groups * self.group, x.shape[-1]])
+
+  def keys(self, x):
+    # [B, N, D] -> [B, groups, (before + 1) * group, D]
+    x = self.rows(x)
+    return tf.concat([tf.pad(x[:, :self.groups - shift], [[0, 0], [shift, 0], [0, 0], [0, 0]])
+                      for shift in range(self.before, -1, -1)], 2)
+
+  def keys_backward(self, gradient):
+    # [B, groups, D, (before + 1) * group] -> [B, N, D]
+    shifts = range(self.before, -1, -1)
+    total = tf.add_n([_float(tf.pad(x[:, shift:], [[0, 0], [0, shift], [0, 0], [0, 0]]))
+                      for shift, x in zip(shifts, tf.split(gradient, len(shifts), -1))])
+    return self.tokens(tf.linalg.matrix_transpose(total))
+
+  def bias(self):
+    # [groups, group, (before + 1) * group]
+    query = _opaque(np.arange(self.groups * self.group, dtype=np.int32))
+    query = tf.reshape(query, [self.groups, self.group, 1])
+    key = query[:, :1] + tf.range(-self.before * self.group, self.group)
+    near = query // self.block - key // self.block <= self.local_blocks
+    return _bias((key >= 0) & (key <= query) & near)
+
+
+class _StridedBlocks:
+  """The blocks with a smaller coordinate on one axis of the grid and the same ones elsewhere.
+
+  Such a column of blocks, side by side, is a short sequence, whose blocks see the earlier ones but
+  those that are local, too.
+  """
+
+  def __init__(self, grid, axis, block, local_blocks):
+    self.lead, self.extent = int(np.prod(grid[:axis])), grid[axis]
+    self.stride, self.block = int(np.prod(grid[axis + 1:])), block
+    self.nearest = max(1, local_blocks // self.stride + 1)  # steps to the first that is not local
+
+  def rows(self, x):
+    # [B, lead * extent * stride * block, D] -> [B, lead, stride, extent * block, D]
+    x = tf.reshape(x, [-1, self.lead, self.extent, self.stride, self.block, x.shape[-1]])
+    x = tf.transpose(x, [0, 1, 3, 2, 4, 5])
+    return tf.reshape(x, [-1, self.lead, self.stride, self.extent * self.block, x.shape[-1]])
+
+  def tokens(self, x):
+    # [B, lead, stride, extent * block, D] -> [B, lead * extent * stride * block, D]
+    x = tf.reshape(x, [-1, self.lead, self.stride, self.extent, self.block, x.shape[-1]])
+    x = tf.transpose(x, [0, 1, 3, 2, 4, 5])
+    return tf.reshape(
+        x, [-1, self.lead * self.extent * self.stride * self.block, x.shape[-1]])
+
+  keys = rows
+
+  def keys_backward(self, gradient):
+    # [B, lead, stride, D, extent * block] -> [B, lead * extent * stride * block, D]
+    return self.tokens(_float(tf.linalg.matrix_transpose(gradient)))
+
+  def bias(self):
+    block = _opaque(np.arange(self.extent * self.block, dtype=np.int32)) // self.block
+    return _bias(block[:, tf.newaxis] - block >= self.nearest)
 
 
 def _block_grid(shape, block):
@@ -255,7 +330,7 @@ def _is_valid(shift, blocks):
 
 
 def _attend(q, k, v, bias):
-  """Attention of a chunk of queries.
+  """Attention of some queries.
 
   Args:
     q: [..., queries, D], scaled.
@@ -299,6 +374,10 @@ def _scaled(q):
   return q * tf.cast(q.shape[-1] ** -0.5, q.dtype)
 
 
+def _swap_first_axes(x):
+  return tf.transpose(x, [1, 0, *range(2, x.shape.rank)])
+
+
 def _float(x):
   return tf.cast(x, tf.float32)
 
@@ -309,7 +388,7 @@ def _opaque(array):
 
 
 def _bias(seen):
-  return tf.where(seen, 0.0, MASKED)
+  return tf.where(seen, 0.0, _MASKED)
 
 
 def _two_at_once(done):
@@ -318,25 +397,3 @@ def _two_at_once(done):
   TensorFlow's executor starts what is ready, and so would fill the memory with all chunks' scores.
   """
   return tf.control_dependencies(done[-2:-1])
-
-
-def _view(x, ranges):
-  """Ranges of axis 2, side by side on the axis before the last; zeros before the start."""
-  parts = [_pad(_cut(x, 2, max(start, 0), stop), 2, max(-start, 0), 0) for start, stop in ranges]
-  return parts[0] if len(parts) == 1 else tf.concat(parts, -2)
-
-
-def _cut(x, axis, start, stop):
-  if (start, stop) == (0, x.shape[axis]):
-    return x
-  begin, size = np.zeros(x.shape.rank, np.int32), np.full(x.shape.rank, -1, np.int32)
-  begin[axis], size[axis] = start, stop - start
-  return tf.slice(x, begin, size)
-
-
-def _pad(x, axis, before, after):
-  if not before and not after:
-    return x
-  paddings = np.zeros([x.shape.rank, 2], np.int32)
-  paddings[axis] = before, after
-  return tf.pad(x, paddings)
