@@ -2,11 +2,16 @@
 
 A training step folds its step into the run's seed, a layer its index, a replica its id; nothing
 keeps a state, so a run that was killed and goes on draws what the unbroken run would have drawn.
-Everything draws with Philox, of which every kind of device has an implementation. XLA makes other
-floating-point numbers of its bits than TensorFlow's own kernels do: a run repeats itself to the
-last digit on devices of one kind.
+Everything draws with Philox, of which every kind of device has an implementation, but dropout in a
+program of XLA, which draws with the device's own generator: a TPU's costs next to nothing, where
+Philox takes a large share of a transformer's step. XLA also makes other floating-point numbers of
+Philox's bits than TensorFlow's own kernels do: a run repeats itself to the last digit on devices of
+one kind.
 """
 import tensorflow as tf
+from tensorflow.compiler.tf2xla.python import xla
+
+from tf_videogen.layers import rematerialization
 
 
 def seed_of(number):
@@ -48,4 +53,11 @@ def dropout(x, rate, seed):
   """
   if seed is None or not rate:
     return x
-  return tf.nn.experimental.stateless_dropout(x, rate, fold_in_replica(seed), rng_alg='philox')
+  seed = fold_in_replica(seed)
+  if not rematerialization.compiled_by_xla():
+    return tf.nn.experimental.stateless_dropout(x, rate, seed, rng_alg='philox')
+  high, low = tf.unstack(tf.cast(tf.bitcast(seed, tf.uint32), tf.uint64))
+  state = tf.stack([high * 2**32 + low, 0])  # key, counter
+  _, bits = xla.rng_bit_generator(
+      tf.random.Algorithm.AUTO_SELECT, state, tf.shape(x), tf.uint32)
+  return tf.where(bits >= round(2**32 * rate), x / (1 - rate), tf.zeros([], x.dtype))

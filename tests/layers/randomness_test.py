@@ -1,0 +1,38 @@
+"""Dropout: its share and scale, and what its mask is a function of; compiled and not."""
+import numpy as np
+import pytest
+import tensorflow as tf
+
+from tf_videogen.layers import randomness
+
+SIZE = 100_000
+
+
+@pytest.fixture(name='dropout', params=[False, True], ids=['kernels', 'xla'])
+def _dropout(request):
+  function = tf.function(randomness.dropout, jit_compile=request.param)
+  return lambda rate, seed, dtype=tf.float32: tf.cast(
+      function(tf.fill([4, SIZE // 4], tf.constant(3, dtype)), rate, randomness.seed_of(seed)),
+      tf.float32).numpy()
+
+
+@pytest.mark.parametrize('dtype', [tf.float32, tf.bfloat16])
+@pytest.mark.parametrize('rate', [0.2, 0.5])
+def test_share_and_scale(dropout, rate, dtype):
+  y = dropout(rate, 1, dtype)
+  np.testing.assert_allclose(y[y > 0], 3 / (1 - rate), rtol=0.01)
+  # Five standard deviations of the mean of as many independent masks.
+  assert abs(np.mean(y == 0) - rate) < 5 * np.sqrt(rate * (1 - rate) / SIZE)
+  assert abs(np.mean(y[1:] == y[:-1]) - (rate**2 + (1 - rate)**2)) < 0.01  # nor do rows agree
+
+
+def test_the_mask_is_a_function_of_the_seed(dropout):
+  np.testing.assert_array_equal(dropout(0.5, 1), dropout(0.5, 1))
+  for seed in (0, 2, -1):
+    assert abs(np.mean(dropout(0.5, 1) == dropout(0.5, seed)) - 0.5) < 0.01
+
+
+def test_off(dropout):
+  x = tf.ones([3])
+  assert randomness.dropout(x, 0.5, None) is x and randomness.dropout(x, 0, [1, 2]) is x
+  np.testing.assert_array_equal(dropout(0.0, 1), 3)
