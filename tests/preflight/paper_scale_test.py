@@ -35,21 +35,22 @@ def test_fits(row):
   assert 0 < int(row['peak_bytes']) <= 16 << 30 and float(row['flops']) > 0
 
 
-@pytest.mark.slow
-def test_the_table_is_what_the_compiler_says():
-  """Compiles what has changed since the table was made, and a sample of the rest.
+def _drawn():
+  """A sample of the table. TF_VIDEOGEN_SAMPLE_SEED draws another one."""
+  seed = int(os.environ.get('TF_VIDEOGEN_SAMPLE_SEED', 0))
+  return random.Random(seed).sample(sorted(paper_scale.read()), 2)
 
-  TF_VIDEOGEN_SAMPLE_SEED draws another sample.
-  """
+
+@pytest.mark.slow
+@pytest.mark.parametrize('name, program', WANTED, ids=[f'{n}-{p}' for n, p in WANTED])
+def test_the_table_is_what_the_compiler_says(name, program):
+  """Compiles what has changed since the table was made, and a sample of the rest."""
   try:
     compiler.environment()
   except compiler.Unavailable as error:
     pytest.skip(str(error))
-  table = paper_scale.read()
-  drawn = random.Random(int(os.environ.get('TF_VIDEOGEN_SAMPLE_SEED', 0))).sample(sorted(table), 2)
-  for name, program in WANTED:
-    config, exported = paper_scale.export(name, program)
-    row = table.get((name, program))
-    if row is None or row['digest'] != exported.digest or (name, program) in drawn:
-      assert paper_scale.row_of(name, config, exported) == row, (
-          f'{name}: bring the table up to date: python -m tests.preflight.paper_scale {name}')
+  config, exported = paper_scale.export(name, program)
+  row = paper_scale.read().get((name, program))
+  if row is None or row['digest'] != exported.digest or (name, program) in _drawn():
+    assert paper_scale.row_of(name, config, exported) == row, (
+        f'bring the table up to date: python -m tests.preflight.paper_scale {name}')
