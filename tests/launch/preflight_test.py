@@ -1,6 +1,8 @@
 """launch.preflight: figures, sweeps, exit statuses, mistakes in one line; and the real compiler."""
 
 import json
+import threading
+import time
 
 import pytest
 import tensorflow as tf
@@ -214,6 +216,25 @@ def test_the_tpu_compiler_takes_a_training_step(tiny_files, tpu_compiler, capsys
 def _hlo(function, *specs):
   ir = tf.function(function, jit_compile=True).experimental_get_compiler_ir(*specs)
   return programs.Program(function.__name__, 1, 0, ir(stage='hlo_serialized'))
+
+
+def test_one_compilation_at_a_time(tpu_compiler):
+  del tpu_compiler
+  program = _hlo(lambda x: x + 1, tf.TensorSpec([8]))
+  topology = hardware.topology('v3:2x2')
+  first, second = [], []
+  waiting = threading.Thread(
+      target=compiler.compile_program, args=(program, topology, second.append))
+
+  def say(what):
+    first.append(what)
+    waiting.start()
+    while not second:
+      time.sleep(0.01)
+
+  compiler.compile_program(program, topology, say)
+  waiting.join()
+  assert [said.split(' ')[0] for said in first + second] == ['compiling', 'waiting', 'compiling']
 
 
 def test_a_loop_costs_what_its_unrolled_form_costs(tpu_compiler):

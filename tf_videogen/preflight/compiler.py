@@ -5,6 +5,7 @@ use a virtual environment is made for them in the cache folder; what was compile
 there, too, by the program's digest.
 """
 
+import contextlib
 import fcntl
 import hashlib
 import json
@@ -129,9 +130,10 @@ def compile_program(program, topology, say=print):
   kept = compiled_dir() / (
       f'{program.digest}_{topology.compile_for.replace(":", "_")}_{code}.json')
   if not kept.exists():
-    say(f'compiling {program.name}, batch {program.batch}, for {topology.compile_for}: '
-        'seconds to some minutes')
-    answer = _compile(python, program.hlo, topology.compile_for)
+    with _one_at_a_time(say):
+      say(f'compiling {program.name}, batch {program.batch}, for {topology.compile_for}: '
+          'seconds to some minutes')
+      answer = _compile(python, program.hlo, topology.compile_for)
     if answer['compiled']:  # what failed is tried again: it may have been this machine
       files.write(str(kept), json.dumps(answer))
   else:
@@ -140,6 +142,18 @@ def compile_program(program, topology, say=print):
   if not answer['compiled']:
     answer['error'] = shortened(answer['error'])
   return Compiled(**answer)
+
+
+@contextlib.contextmanager
+def _one_at_a_time(say):
+  """One compilation at a time on this machine: two large programs need more than its memory."""
+  with open(cache_dir() / 'compiling', 'w') as lock:
+    try:
+      fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except BlockingIOError:
+      say('waiting for another compilation on this machine')
+      fcntl.flock(lock, fcntl.LOCK_EX)
+    yield
 
 
 def _compile(python, hlo, topology_name):
