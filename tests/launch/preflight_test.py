@@ -220,11 +220,11 @@ def _hlo(function, *specs):
 
 def test_one_compilation_at_a_time(tpu_compiler):
   del tpu_compiler
-  program = _hlo(lambda x: x + 1, tf.TensorSpec([8]))
+  program, other = (_hlo(f, tf.TensorSpec([8])) for f in (lambda x: x + 1, lambda x: x + 2))
   topology = hardware.topology('v3:2x2')
   first, second = [], []
   waiting = threading.Thread(
-      target=compiler.compile_program, args=(program, topology, second.append))
+      target=compiler.compile_program, args=(other, topology, second.append))
 
   def say(what):
     first.append(what)

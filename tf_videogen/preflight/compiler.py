@@ -76,6 +76,18 @@ def _python():
                     'or name it: TF_VIDEOGEN_COMPILER_PYTHON=/path/to/python3.11')
 
 
+@contextlib.contextmanager
+def _one_at_a_time(path, say):
+  """One command at a time on this machine, by a lock on a file."""
+  with open(path, 'w') as lock:
+    try:
+      fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except BlockingIOError:
+      say('waiting for another command on this machine')
+      fcntl.flock(lock, fcntl.LOCK_EX)
+    yield
+
+
 def environment(say=print):
   """Python of the compiler's environment, which is made on first use.
 
@@ -91,8 +103,7 @@ def environment(say=print):
   if done.exists() and python.exists():  # a link to a Python that may have gone
     return str(python)
   place.mkdir(parents=True, exist_ok=True)
-  with open(place / 'lock', 'w') as lock:  # two commands at once make it once
-    fcntl.flock(lock, fcntl.LOCK_EX)
+  with _one_at_a_time(place / 'lock', say):  # two commands at once make it once
     if not (done.exists() and python.exists()):
       say(f'making the environment of the TPU compiler in {place} (1.1 GB, once)')
       _run([_python(), '-m', 'venv', '--clear', str(place)], 'a virtual environment cannot be made')
@@ -129,31 +140,22 @@ def compile_program(program, topology, say=print):
   code = hashlib.sha256(_PROCESS.read_bytes() + _REQUIREMENTS.read_bytes()).hexdigest()[:8]
   kept = compiled_dir() / (
       f'{program.digest}_{topology.compile_for.replace(":", "_")}_{code}.json')
-  if not kept.exists():
-    with _one_at_a_time(say):
+  with contextlib.ExitStack() as alone:
+    if not kept.exists():  # two at once would need more memory than there is
+      kept.parent.mkdir(parents=True, exist_ok=True)
+      alone.enter_context(_one_at_a_time(kept.parent / 'lock', say))
+    if kept.exists():  # perhaps since just now
+      answer = json.loads(kept.read_text())
+    else:
       say(f'compiling {program.name}, batch {program.batch}, for {topology.compile_for}: '
           'seconds to some minutes')
       answer = _compile(python, program.hlo, topology.compile_for)
-    if answer['compiled']:  # what failed is tried again: it may have been this machine
-      files.write(str(kept), json.dumps(answer))
-  else:
-    answer = json.loads(kept.read_text())
+      if answer['compiled']:  # what failed is tried again: it may have been this machine
+        files.write(str(kept), json.dumps(answer))
   answer = {name: answer[name] for name in Compiled._fields if name in answer}
   if not answer['compiled']:
     answer['error'] = shortened(answer['error'])
   return Compiled(**answer)
-
-
-@contextlib.contextmanager
-def _one_at_a_time(say):
-  """One compilation at a time on this machine: two large programs need more than its memory."""
-  with open(cache_dir() / 'compiling', 'w') as lock:
-    try:
-      fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
-    except BlockingIOError:
-      say('waiting for another compilation on this machine')
-      fcntl.flock(lock, fcntl.LOCK_EX)
-    yield
 
 
 def _compile(python, hlo, topology_name):
