@@ -75,10 +75,11 @@ def test_the_training_has_the_environment_and_the_tpu():
 def test_a_killed_training_is_trained_to_its_end(tiny_files, tmp_path):
   """The real thing: the training inside is killed, and then told to stop."""
   model_dir = tmp_path / 'run'
-  process = subprocess.Popen(
-      [sys.executable, '-m', 'launch.restarts', '--pause=0', '--', f'--model_dir={model_dir}',
-       f'--gin_file={tiny_files.vqvae_gin}', '--gin_param=TRAIN_STEPS=100000', '--mode=train',
-       '--strategy=cpu'], cwd=ROOT, stderr=open(tmp_path / 'log', 'w'))
+  with open(tmp_path / 'log', 'w') as log:
+    process = subprocess.Popen(
+        [sys.executable, '-m', 'launch.restarts', '--pause=0', '--', f'--model_dir={model_dir}',
+         f'--gin_file={tiny_files.vqvae_gin}', '--gin_param=TRAIN_STEPS=100000', '--mode=train',
+         '--strategy=cpu'], cwd=ROOT, stderr=log)
   try:
     first = _until_saved(model_dir, 0)
     subprocess.run(['pkill', '-KILL', '-P', str(process.pid)], check=True)

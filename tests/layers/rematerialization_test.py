@@ -14,24 +14,6 @@ def _normal(*shape):
   return tf.constant(np.random.default_rng(0).normal(size=shape), tf.float32)
 
 
-@pytest.mark.parametrize('compiled', [False, True])
-def test_xla_is_recognized(compiled):
-  found = []
-
-  @tf.function(jit_compile=compiled)
-  def run(x):
-    found.append(rematerialization.compiled_by_xla())
-    nested = tf.function(lambda x: found.append(rematerialization.compiled_by_xla()) or x)
-    for _ in tf.range(2):
-      found.append(rematerialization.compiled_by_xla())
-      x = nested(x)
-    return x
-
-  run(tf.zeros([]))
-  assert len(found) == 3 and set(found) == {compiled}
-  assert not rematerialization.compiled_by_xla()
-
-
 @pytest.mark.parametrize('policy', ['float32', 'mixed_bfloat16'])
 @pytest.mark.parametrize('compiled', [False, True])
 def test_rematerialized_block_has_the_same_gradients(policy, compiled):

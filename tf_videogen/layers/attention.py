@@ -10,7 +10,7 @@ import tensorflow as tf
 from tensorflow.compiler.tf2xla.python import xla
 
 from tf_videogen.layers import attention_patterns
-from tf_videogen.layers import rematerialization
+from tf_videogen.layers import xla_context
 
 CausalAttention = attention_patterns.CausalAttention
 SparseCausalAttention = attention_patterns.SparseCausalAttention
@@ -166,6 +166,6 @@ def _along(x, axis, layer):
 
 def _write(cache, row, t):
   """The cache [B, H, M, D / H] with row [B, H, 1, D / H] at position t."""
-  if rematerialization.compiled_by_xla():
+  if xla_context.compiled_by_xla():
     return xla.dynamic_update_slice(cache, row, tf.stack([0, 0, t, 0]))
   return tf.where((tf.range(cache.shape[2]) == t)[:, tf.newaxis], row, cache)

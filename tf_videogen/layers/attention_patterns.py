@@ -23,7 +23,7 @@ import functools
 import numpy as np
 import tensorflow as tf
 
-from tf_videogen.layers import rematerialization
+from tf_videogen.layers import xla_context
 
 _MASKED = -1e30  # added to a score, it makes its exponential exactly 0
 
@@ -54,7 +54,7 @@ class _CausalPattern:
     return output, functools.partial(self._backward, q, k, v, output, lse)
 
   def _backward(self, q, k, v, output, lse, upstream):
-    q, k, v, upstream = rematerialization.optimization_barrier([q, k, v, upstream])
+    q, k, v, upstream = xla_context.optimization_barrier([q, k, v, upstream])
     delta = tf.reduce_sum(_float(upstream) * _float(output), -1, keepdims=True)
     return self._gradients(q, upstream, lse, delta, k, v)
 
@@ -384,7 +384,7 @@ def _float(x):
 
 def _opaque(array):
   """A constant that XLA does not fold: a mask computed from it does not swell the program."""
-  return rematerialization.optimization_barrier([tf.constant(array)])[0]
+  return xla_context.optimization_barrier([tf.constant(array)])[0]
 
 
 def _bias(seen):

@@ -11,7 +11,7 @@ one kind.
 import tensorflow as tf
 from tensorflow.compiler.tf2xla.python import xla
 
-from tf_videogen.layers import rematerialization
+from tf_videogen.layers import xla_context
 
 
 def seed_of(number):
@@ -54,7 +54,7 @@ def dropout(x, rate, seed):
   if seed is None or not rate:
     return x
   seed = fold_in_replica(seed)
-  if not rematerialization.compiled_by_xla():
+  if not xla_context.compiled_by_xla():
     return tf.nn.experimental.stateless_dropout(x, rate, seed, rng_alg='philox')
   high, low = tf.unstack(tf.cast(tf.bitcast(seed, tf.uint32), tf.uint64))
   state = tf.stack([high * 2**32 + low, 0])  # key, counter

@@ -7,18 +7,8 @@ nothing on a TPU. Here inputs and upstream gradient pass through an optimization
 """
 
 import tensorflow as tf
-from tensorflow.compiler.tf2xla.python import xla
-from tensorflow.python.ops import control_flow_util
 
-
-def compiled_by_xla():
-  """Whether the code being traced will be compiled by XLA: under `jit_compile=True`, on a TPU."""
-  return control_flow_util.GraphOrParentsInXlaContext(tf.compat.v1.get_default_graph())
-
-
-def optimization_barrier(tensors):
-  """The same list of tensors; XLA merges and folds nothing across. The identity outside XLA."""
-  return list(xla.optimization_barrier(*tensors)) if compiled_by_xla() else list(tensors)
+from tf_videogen.layers import xla_context
 
 
 def rematerialize(function):
@@ -37,7 +27,7 @@ def rematerialize(function):
   def forward(*inputs):
 
     def backward(*upstream, variables=None):
-      barred = optimization_barrier([*inputs, *upstream])
+      barred = xla_context.optimization_barrier([*inputs, *upstream])
       again, upstream = barred[:len(inputs)], barred[len(inputs):]
       with tf.GradientTape() as tape:
         tape.watch([x for x in again if x.dtype.is_floating])

@@ -1,0 +1,15 @@
+"""What code may know of XLA: whether it will be compiled by it, and what keeps it from merging."""
+
+import tensorflow as tf
+from tensorflow.compiler.tf2xla.python import xla
+from tensorflow.python.ops import control_flow_util
+
+
+def compiled_by_xla():
+  """Whether the code being traced will be compiled by XLA: under `jit_compile=True`, on a TPU."""
+  return control_flow_util.GraphOrParentsInXlaContext(tf.compat.v1.get_default_graph())
+
+
+def optimization_barrier(tensors):
+  """The same list of tensors; XLA merges and folds nothing across. The identity outside XLA."""
+  return list(xla.optimization_barrier(*tensors)) if compiled_by_xla() else list(tensors)
