@@ -172,7 +172,7 @@ def _compile(python, hlo, topology_name):
   if done.returncode or not lines:
     words = (done.stderr.strip().splitlines() or ['no reason given'])[-1]
     raise Unavailable(f'the TPU compiler ended with status {done.returncode} ({words[:200]}); '
-                      'status -9 is the machine\'s memory: a large program needs 16 GB')
+                      'status -9 is the machine\'s memory: a large program needs 20 GB')
   return json.loads(lines[-1])
 
 
