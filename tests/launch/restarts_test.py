@@ -5,11 +5,11 @@ import pathlib
 import signal
 import subprocess
 import sys
-import time
 
 import pytest
 import tensorflow as tf
 
+from tests.launch import waiting
 from tf_videogen import checkpoints
 from tf_videogen.launch import restarts
 
@@ -81,9 +81,9 @@ def test_a_killed_training_is_trained_to_its_end(tiny_files, tmp_path):
          f'--gin_file={tiny_files.vqvae_gin}', '--gin_param=TRAIN_STEPS=100000', '--mode=train',
          '--strategy=cpu'], cwd=ROOT, stderr=log)
   try:
-    first = _until_saved(model_dir, 0)
+    first = waiting.until_saved(model_dir, 0, tmp_path / 'log')
     subprocess.run(['pkill', '-KILL', '-P', str(process.pid)], check=True)
-    _until_saved(model_dir, first + 10)
+    waiting.until_saved(model_dir, first + 10, tmp_path / 'log')
     process.send_signal(signal.SIGTERM)
     process.wait(timeout=60)
   finally:
@@ -91,16 +91,6 @@ def test_a_killed_training_is_trained_to_its_end(tiny_files, tmp_path):
   assert process.returncode == 143
   assert ('restarts: launch.train ended with status 137; the latest checkpoint is of step'
           in (tmp_path / 'log').read_text())
-
-
-def _until_saved(model_dir, step):
-  deadline = time.time() + 120
-  while time.time() < deadline:
-    paths = checkpoints.paths(str(model_dir))
-    if paths and checkpoints.step_of(paths[0]) > step:
-      return checkpoints.step_of(paths[0])
-    time.sleep(0.2)
-  raise AssertionError('no checkpoint in two minutes')
 
 
 def test_no_model_dir():
