@@ -29,3 +29,11 @@ def test_parameters_of_resnet18_with_512_units():
 def test_unknown_depth_is_refused():
   with pytest.raises(ValueError, match='18 or 34'):
     resnet3d.ResNet3D(50)
+
+
+def test_isolated_changes_nothing():
+  x = tf.random.stateless_uniform([2, 1, 8, 8, 1], [1, 2])
+  layer = resnet3d.ResNet3D(18, units=8, width=4, isolated=True)
+  isolated = layer(x)
+  layer.isolated = False
+  assert (isolated == layer(x)).numpy().all()

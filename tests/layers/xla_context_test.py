@@ -21,3 +21,17 @@ def test_xla_is_recognized(compiled):
   run(tf.zeros([]))
   assert len(found) == 3 and set(found) == {compiled}
   assert not xla_context.compiled_by_xla()
+
+
+def test_isolated_is_the_identity_between_two_barriers():
+  def gradient(x):
+    with tf.GradientTape() as tape:
+      tape.watch(x)
+      y = tf.reduce_sum(xla_context.isolated(x)**3)
+    return tape.gradient(y, x)
+
+  x = tf.constant([1.0, 2.0])
+  compiled = tf.function(gradient, jit_compile=True)
+  for function in (gradient, tf.function(gradient), compiled):
+    assert function(x).numpy().tolist() == [3.0, 12.0]
+  assert compiled.experimental_get_compiler_ir(x)(stage='hlo').count('opt-barrier(') == 2

@@ -8,6 +8,8 @@ blocks), so that nothing depends on the batch.
 """
 import tensorflow as tf
 
+from tf_videogen.layers import xla_context
+
 _BLOCKS = {18: (2, 2, 2, 2), 34: (3, 4, 6, 3)}
 
 
@@ -47,10 +49,14 @@ class ResNet3D(tf.keras.layers.Layer):
     depth: 18 or 34.
     units: channels of the last group.
     width: channels of the first group.
+    isolated: whether XLA is kept from merging the last convolution with what reads its result. The
+      TPU's compiler (libtpu 0.0.51) dies of that where a cross-attention of 4 heads, 192 wide,
+      does.
   """
 
-  def __init__(self, depth=18, units=512, width=64, name='resnet3d'):
+  def __init__(self, depth=18, units=512, width=64, isolated=False, name='resnet3d'):
     super().__init__(name=name)
+    self.isolated = isolated
     if depth not in _BLOCKS:
       raise ValueError(f'ResNet3D.depth is 18 or 34, got {depth}')
     self.stem = tf.keras.layers.Conv3D(width, 3, padding='same', use_bias=False, name='stem',
@@ -66,4 +72,4 @@ class ResNet3D(tf.keras.layers.Layer):
     h = tf.nn.relu(self.stem(x))
     for block in self.blocks:
       h = block(h)
-    return h
+    return xla_context.isolated(h) if self.isolated else h

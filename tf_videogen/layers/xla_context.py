@@ -13,3 +13,9 @@ def compiled_by_xla():
 def optimization_barrier(tensors):
   """The same list of tensors; XLA merges and folds nothing across. The identity outside XLA."""
   return list(xla.optimization_barrier(*tensors)) if compiled_by_xla() else list(tensors)
+
+
+@tf.custom_gradient
+def isolated(x):
+  """The same tensor; XLA merges neither its computation nor its gradient's with what uses it."""
+  return optimization_barrier([x])[0], lambda gradient: optimization_barrier([gradient])[0]
