@@ -18,3 +18,10 @@ def test_axes_are_broadcast_and_concatenated(shape, width):
       np.testing.assert_array_equal(part[i], np.broadcast_to(table[i], part[i].shape))
     offset += table.shape[1]
   assert len(layer.trainable_variables) == len(shape)
+
+
+def test_axes_are_summed():
+  layer = positions.SpatioTemporalEmbedding((2, 3, 4), 5, stddev=1.0, summed=True)
+  t, h, w = (table.numpy() for table in layer.tables)
+  assert t.shape == (2, 5) and h.shape == (3, 5) and w.shape == (4, 5)
+  np.testing.assert_allclose(layer.grid(), t[:, None, None] + h[:, None] + w, rtol=1e-6)

@@ -10,6 +10,7 @@ import tensorflow as tf
 from tensorflow.compiler.tf2xla.python import xla
 
 from tf_videogen.layers import attention_patterns
+from tf_videogen.layers import linear
 from tf_videogen.layers import xla_context
 
 CausalAttention = attention_patterns.CausalAttention
@@ -152,7 +153,7 @@ def _normal(stddev=None):
   """Normal initial values; the standard deviation is 1 / sqrt(fan in) unless it is given."""
   if stddev is not None:
     return tf.keras.initializers.RandomNormal(stddev=stddev)
-  return tf.keras.initializers.VarianceScaling(distribution='untruncated_normal')
+  return linear.fan_in_normal()
 
 
 def _along(x, axis, layer):

@@ -1,7 +1,8 @@
-"""Learned spatio-temporal position embeddings: a table an axis, broadcast and concatenated.
+"""Learned spatio-temporal position embeddings: a table an axis, broadcast, concatenated or summed.
 
 VideoGPT uses one in the VQ-VAE, shared by all axial attention layers, and one in the prior
-(section 3; the public code concatenates the axes, which the paper leaves open).
+(section 3; the public code concatenates the axes, which the paper leaves open). The Video
+Transformer adds one up for every axis (section 3.2).
 """
 import tensorflow as tf
 
@@ -11,15 +12,18 @@ class SpatioTemporalEmbedding(tf.keras.layers.Layer):
 
   Args:
     shape: the grid, for example (T, H, W), or (T, H, W, codebooks).
-    width: channels, split over the axes as evenly as possible (512 over 3 axes: 171, 171, 170).
+    width: channels; concatenated tables share them as evenly as possible (512 over 3 axes: 171,
+      171, 170).
     stddev: of the initial values.
+    summed: whether the tables are summed, not concatenated.
   """
 
-  def __init__(self, shape, width, stddev=0.01, name=None):
+  def __init__(self, shape, width, stddev=0.01, summed=False, name=None):
     super().__init__(name=name)
     self.shape = tuple(shape)
+    self.summed = summed
     axes = len(self.shape)
-    widths = [width // axes + (i < width % axes) for i in range(axes)]
+    widths = [width if summed else width // axes + (i < width % axes) for i in range(axes)]
     self.tables = [
         self.add_weight(f'axis_{i}', [size, channels],
                         initializer=tf.keras.initializers.RandomNormal(stddev=stddev))
@@ -35,4 +39,4 @@ class SpatioTemporalEmbedding(tf.keras.layers.Layer):
       one_axis = [1] * i + [size] + [1] * (axes - 1 - i)
       table = tf.reshape(tf.cast(table, self.compute_dtype), one_axis + [channels])
       parts.append(tf.broadcast_to(table, self.shape + (channels,)))  # [*shape, channels of axis i]
-    return tf.concat(parts, axis=-1)
+    return tf.add_n(parts) if self.summed else tf.concat(parts, axis=-1)

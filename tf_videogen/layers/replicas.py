@@ -12,6 +12,12 @@ def count():
   return 1 if context is None else context.num_replicas_in_sync
 
 
+def index():
+  """Number of this replica, int32 []; 0 outside of `strategy.run`."""
+  context = tf.distribute.get_replica_context()
+  return tf.constant(0) if context is None else tf.cast(context.replica_id_in_sync_group, tf.int32)
+
+
 def total(x):
   """Sum of a tensor (or structure of tensors) over the replicas; every replica gets it."""
   if count() == 1:
@@ -31,8 +37,7 @@ def global_rows(x, indices):
   """
   if count() == 1:
     return tf.gather(x, indices)
-  replica = tf.cast(tf.distribute.get_replica_context().replica_id_in_sync_group, tf.int32)
-  local = indices - replica * x.shape[0]
+  local = indices - index() * x.shape[0]
   owned = (local >= 0) & (local < x.shape[0])
   rows = tf.gather(x, tf.clip_by_value(local, 0, x.shape[0] - 1))
   return total(tf.where(owned[:, None], rows, tf.zeros_like(rows)))

@@ -19,3 +19,15 @@ def optimization_barrier(tensors):
 def isolated(x):
   """The same tensor; XLA merges neither its computation nor its gradient's with what uses it."""
   return optimization_barrier([x])[0], lambda gradient: optimization_barrier([gradient])[0]
+
+
+def update_slice(x, part, start):
+  """A tensor with `part` written over it from index `start`, a list of integers and int32 tensors.
+
+  In place in the loops of XLA; elsewhere the tensor is copied.
+  """
+  start = tf.stack([tf.cast(i, tf.int32) for i in start])
+  if compiled_by_xla():
+    return xla.dynamic_update_slice(x, part, start)
+  indices = tf.stack(tf.meshgrid(*map(tf.range, tf.unstack(tf.shape(part))), indexing='ij'), -1)
+  return tf.tensor_scatter_nd_update(x, indices + start, part)

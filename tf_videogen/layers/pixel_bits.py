@@ -1,0 +1,61 @@
+"""Pixels as several small categorical channels: the bits of every colour, coarse before fine.
+
+Section 3.3 of Weissenborn et al. 2020 (https://arxiv.org/abs/1906.02634): 3 x 8 bits become 6 x 4,
+the coarse halves of red, green and blue, and then the fine ones.
+"""
+
+import tensorflow as tf
+
+
+class PixelBits:
+  """Splits colours into channels, joins them again, and makes features of channels.
+
+  Args:
+    bits: bits of a channel, 1, 2, 4 or 8; 8 does not split.
+    one_hot: whether a channel is embedded as a one-hot vector, else as a number in [-1, 1] and a 1
+      that says that there is one (which appendix D found to be worse).
+
+  Raises:
+    ValueError: if `bits` doesn't divide 8.
+  """
+
+  def __init__(self, bits=4, one_hot=True):
+    if bits not in (1, 2, 4, 8):
+      raise ValueError(f'PixelBits.bits must be 1, 2, 4 or 8, got {bits}')
+    self.bits = bits
+    self.one_hot = one_hot
+    self.values = 2**bits  # N_v
+    self.parts = 8 // bits  # channels a colour
+    self.width = self.values if one_hot else 2  # features a channel
+
+  def split(self, video):
+    """uint8 [..., C] -> int32 [..., parts * C], values in 0 .. N_v - 1."""
+    video = tf.cast(video, tf.int32)
+    return tf.concat([video // self.values**i % self.values for i in self._powers()], -1)
+
+  def join(self, channels):
+    """The inverse of `split`: int32 [..., parts * C] -> uint8 [..., C]."""
+    parts = tf.split(channels, self.parts, -1)
+    return tf.cast(tf.add_n([x * self.values**i for x, i in zip(parts, self._powers())]), tf.uint8)
+
+  def features(self, channels, dtype):
+    """What is embedded: int32 [..., N], -1 for what is not seen -> [..., N * width], 0 for -1."""
+    if self.one_hot:
+      return self.one_hot_of(channels, dtype)
+    seen = channels >= 0
+    number = tf.cast(channels, tf.float32) * 2 / (self.values - 1) - 1
+    features = tf.stack([tf.where(seen, number, 0.0), tf.cast(seen, tf.float32)], -1)
+    return _flat(tf.cast(features, dtype))
+
+  def one_hot_of(self, channels, dtype):
+    """int32 [..., N], -1 for what is not seen -> [..., N * N_v], 0 for -1."""
+    return _flat(tf.one_hot(channels, self.values, dtype=dtype))
+
+  def _powers(self):
+    return range(self.parts - 1, -1, -1)
+
+
+def _flat(x):
+  """[..., N, D] -> [..., N * D], where any axis but the last two may be of unknown size."""
+  known = [tf.shape(x)[i] if size is None else size for i, size in enumerate(x.shape)]
+  return tf.reshape(x, [*known[:-2], x.shape[-2] * x.shape[-1]])
