@@ -1,0 +1,405 @@
+"""Video Transformer: Scaling Autoregressive Video Models (Weissenborn et al. 2020).
+
+    https://arxiv.org/abs/1906.02634
+
+    a video, uint8 [B, T, H, W, C]
+      -> channels of 4 bits, coarse before fine, [B, T, H, W, N_c] (section 3.3)
+      -> slices by subscaling, one after the other, [B, t, h, w, N_c] (section 3.2, figure 1)
+
+    slice encoder: the pixels of earlier slices around every pixel of this one, one-hot
+      -> strided convolution to d_e (+ axis and slice embeddings [; actions]) -> linear map to d
+      -> L layers of block-local self-attention, z^L (section 3.1, Eqs. 2-6)
+
+    slice decoder: this slice's pixels, summed channel embeddings of d_e
+      -> masked 3x3x3 convolution to d (+ axis embeddings) + linear map of z^L, y^0
+      -> L layers of masked block-local self-attention, y^L
+      -> channel after channel, an MLP of y^L and of the channels before it (Eqs. 7, 8;
+         layers/channel_prediction.py)
+
+Parameters: base 46.0M, large 373.3M, which the paper rounds to 46M and 373M.
+
+What the paper leaves open: dense layers have no bias, as the equations have none; kernels begin with
+a standard deviation of 1 / sqrt(fan in), embeddings with 0.01, relative biases with 0; the encoder
+also adds a learned embedding of the slice's offsets (a, b, c); the actions of a frame are all those
+since the frame before it in its slice.
+
+The separate decoder of the first slice (Kinetics, section 4.3) is a VideoTransformer without an
+encoder, trained for itself; the model of the other slices is given it.
+
+Gin files: `gin/video_transformer/*.gin`.
+"""
+
+import numpy as np
+import tensorflow as tf
+
+from tf_videogen.layers import block_attention
+from tf_videogen.layers import channel_prediction
+from tf_videogen.layers import linear
+from tf_videogen.layers import masked_convolution
+from tf_videogen.layers import pixel_bits
+from tf_videogen.layers import positions
+from tf_videogen.layers import randomness
+from tf_videogen.layers import rematerialization
+from tf_videogen.layers import subscaling
+from tf_videogen.layers import xla_context
+
+
+class TransformerLayer(tf.keras.layers.Layer):
+  """Eqs. 2 to 6: attention and a dense layer, each with a layer norm before and a residual.
+
+  Args:
+    attention: a BlockLocalAttention.
+    width: d.
+  """
+
+  def __init__(self, attention, width, name=None):
+    super().__init__(name=name)
+    self.attention = attention
+    self.norms = [tf.keras.layers.LayerNormalization(epsilon=1e-6, name=f'norm_{i}')
+                  for i in range(2)]
+    self.t_1 = linear.linear(width, 't_1', activation='relu')
+    self.t_2 = linear.linear(width, 't_2')
+
+  def call(self, z, caching=False):
+    """z [B, t, h, w, D] -> z' [B, t, h, w, D]; where `caching`, also the cache for `step`."""
+    if not caching:
+      return self._feedforward(z + self.attention(self.norms[0](z)))  # Eq. 5
+    y, cache = self.attention(self.norms[0](z), caching=True)
+    return self._feedforward(z + y), cache
+
+  def step(self, z, cache, position, bias):
+    """One position of a call: z [B, 1, 1, 1, D] -> ([B, 1, 1, 1, D], cache)."""
+    y, cache = self.attention.step(self.norms[0](z), cache, position, bias)
+    return self._feedforward(z + y), cache
+
+  def _feedforward(self, z):
+    return z + self.t_2(self.t_1(self.norms[1](z)))  # Eq. 6
+
+
+class LayerStack(tf.keras.layers.Layer):
+  """L transformer layers, each with blocks and heads of its own (section 4.1).
+
+  Args:
+    causal: whether positions see those before them alone; the decoder's do.
+    blocks: (t, h, w) of the blocks of every layer; with more layers than blocks they go round.
+    layers: L; None: one for each of `blocks`.
+    heads: n_a, a number, or one for every layer as `blocks`.
+    width: d.
+    attention: a class like BlockLocalAttention, called with a block, heads, `causal` and `dilated`.
+    dilated: which layers have the dual, dilated form of their blocks (appendix C).
+    rematerialize: whether training keeps a layer's input alone and computes the layer again in the
+      backward pass.
+  """
+
+  def __init__(self, causal, blocks, layers=None, heads=8, width=512,
+               attention=block_attention.BlockLocalAttention, dilated=(), rematerialize=False,
+               name=None):
+    super().__init__(name=name)
+    self.width = width
+    self.rematerialize = rematerialize
+    heads = [heads] if isinstance(heads, int) else list(heads)
+    self.layers = []
+    for i in range(len(blocks) if layers is None else layers):
+      of_layer = attention(blocks[i % len(blocks)], heads[i % len(heads)], causal=causal,
+                           dilated=i in dilated)
+      self.layers.append(TransformerLayer(of_layer, width, name=f'layer_{i}'))
+
+  def call(self, z, caching=False):
+    """z^0 [B, t, h, w, D] -> z^L [B, t, h, w, D]; where `caching`, also the caches for `step`."""
+    caches = []
+    for layer in self.layers:
+      if caching:
+        z, cache = layer(z, caching=True)
+        caches.append(cache)
+      elif self.rematerialize and layer.built:
+        z = rematerialization.rematerialize(layer)(z)
+      else:
+        z = layer(z)
+    return (z, caches) if caching else z
+
+  def biases(self):
+    """The biases of the scores of all layers, for `step`."""
+    return [layer.attention.bias() for layer in self.layers]
+
+  def step(self, z, caches, position, biases):
+    """One position of a call: z [B, 1, 1, 1, D] -> ([B, 1, 1, 1, D], caches)."""
+    new_caches = []
+    for layer, cache, bias in zip(self.layers, caches, biases):
+      z, cache = layer.step(z, cache, position, bias)
+      new_caches.append(cache)
+    return z, new_caches
+
+
+class SliceEncoder(tf.keras.layers.Layer):
+  """What earlier slices say of every pixel of a slice (section 3.2, "Slice Encoder").
+
+  Args:
+    stack: a class like LayerStack, called with `causal`.
+    embedding: d_e.
+    context_kernel: k, pixels of the video around a pixel that the convolution sees; None: the
+      subscale factors.
+    actions: numbers in a frame's action, 0 for none. A frame is given the actions since the frame
+      before it in its slice, s_t of them.
+  """
+
+  def __init__(self, stack=LayerStack, embedding=128, context_kernel=None, actions=0, name='encoder'):
+    super().__init__(name=name)
+    self.stack = stack(causal=False)
+    self.embedding = embedding
+    self.context_kernel = context_kernel
+    self.actions = actions
+
+  def build_for(self, subscale, video_shape, channels, pixels):
+    """Creates the layers: factors, (T, H, W), N_c, and the PixelBits."""
+    self.pixels = pixels
+    self.subscaling = subscaling.Subscaling(subscale, video_shape, self.context_kernel)
+    self.convolution = linear.linear(self.embedding, 'convolution')
+    self.convolution.build([None, np.prod(self.subscaling.kernel) * channels * pixels.width])
+    self.position_embedding = positions.SpatioTemporalEmbedding(
+        self.subscaling.slice_shape, self.embedding, summed=True, name='position_embedding')
+    self.slice_embedding = positions.SpatioTemporalEmbedding(
+        self.subscaling.factors, self.embedding, summed=True, name='slice_embedding')
+    self.projection = linear.linear(self.stack.width, 'projection')
+
+  def call(self, video, index, actions=None):
+    """The encoder's output for a slice of every video.
+
+    Args:
+      video: channels, int32 [B, T, H, W, N_c]; pixels of this and of later slices are not read.
+      index: int32 [B].
+      actions: float32 [B, T, A], or None.
+
+    Returns:
+      z^L, [B, t, h, w, D].
+    """
+    context = self.subscaling.context(video, index)
+    # [B, t, h, w, k_t, k_h, k_w, N_c] -> [B, t, h, w, k_t * k_h * k_w * N_c]: stride and kernel have
+    # become channels, and the convolution a matrix product.
+    context = tf.reshape(context, [-1, *self.subscaling.slice_shape, np.prod(context.shape[4:])])
+    z = self.convolution(self.pixels.features(context, self.compute_dtype))
+    slices = tf.reshape(self.slice_embedding.grid(), [-1, self.embedding])
+    z += self.position_embedding.grid() + tf.gather(slices, index)[:, tf.newaxis, tf.newaxis, tf.newaxis]
+    if self.actions:
+      z = tf.concat([z, tf.cast(self._actions_of_slice(actions, index), z.dtype)], -1)
+    return self.stack(self.projection(z))
+
+  def _actions_of_slice(self, actions, index):
+    """[B, T, A] -> [B, t, h, w, s_t * A]: the s_t actions that led to every frame."""
+    s_t, (t, h, w) = self.subscaling.factors[0], self.subscaling.slice_shape
+    before = tf.pad(actions, [[0, 0], [s_t, 0], [0, 0]])
+    frames = self.subscaling.frames(index)[..., tf.newaxis] + tf.range(s_t)  # in `before`
+    rows = tf.gather(before, frames, batch_dims=1)  # [B, t, s_t, A]
+    rows = tf.reshape(rows, [-1, t, 1, 1, s_t * actions.shape[-1]])
+    return tf.broadcast_to(rows, [tf.shape(rows)[0], t, h, w, rows.shape[-1]])
+
+
+class SliceDecoder(tf.keras.layers.Layer):
+  """A slice, pixel by pixel, given the encoder's output (section 3.2, "Slice Decoder"; 3.3).
+
+  Args:
+    stack: a class like LayerStack, called with `causal`.
+    predictor: a class of `channel_prediction`, ChannelPredictor or IntensityPredictor.
+    embedding: d_e.
+    kernel: extent of the masked convolution.
+  """
+
+  def __init__(self, stack=LayerStack, predictor=channel_prediction.ChannelPredictor, embedding=128,
+               kernel=(3, 3, 3), name='decoder'):
+    super().__init__(name=name)
+    self.stack = stack(causal=True)
+    self.predictor = predictor()
+    self.embedding = embedding
+    self.extent = kernel
+
+  def build_for(self, slice_shape, channels, pixels, conditional):
+    """Creates the layers: (t, h, w), N_c, the PixelBits, and whether there is an encoder."""
+    self.slice_shape, self.pixels = tuple(slice_shape), pixels
+    # The sum of the embeddings of N_c channels is a product with their one-hot vectors.
+    self.embed = linear.linear(self.embedding, 'embed')
+    self.embed.build([None, channels * pixels.width])
+    self.convolution = masked_convolution.MaskedConv3D(
+        self.stack.width, self.extent, name='convolution')
+    self.position_embedding = positions.SpatioTemporalEmbedding(
+        slice_shape, self.stack.width, summed=True, name='position_embedding')
+    if conditional:
+      self.condition = linear.linear(self.stack.width, 'condition')
+      self.condition.build([None, self.stack.width])
+    self.predictor.build_for(self.stack.width, channels, pixels)
+
+  def embedded(self, channels):
+    """int32 [..., N_c] -> [..., d_e]."""
+    return self.embed(self.pixels.features(channels, self.compute_dtype))
+
+  def offset(self, z):
+    """What is added to the masked convolution: embeddings, and the encoder's output, or None."""
+    offset = self.position_embedding.grid()
+    return offset if z is None else offset + self.condition(z)
+
+  def call(self, channels, z):
+    """int32 [B, t, h, w, N_c], z^L [B, t, h, w, D] or None -> y^L [B, t, h, w, D].
+
+    y^L of a pixel has seen the pixels before it.
+    """
+    return self.stack(self.convolution(self.embedded(channels)) + self.offset(z))
+
+  def sample(self, given, first, z, seed, temperature=1.0):
+    """Draws the pixels of a slice one after the other, each at the cost of its blocks alone.
+
+    Args:
+      given: int32 [B, t, h, w, N_c], of which the pixels before `first` count.
+      first: int32 [], the first pixel to draw, in raster order.
+      z: the encoder's output, or None.
+      seed: int32 [2].
+      temperature: divides the logits.
+
+    Returns:
+      int32 [B, t, h, w, N_c].
+    """
+    fixed, state = self.begin(given, z)
+
+    def pixel(position, state, drawn):
+      y, state = self.step(position, fixed, state)
+      channels = self.predictor.draw(y, randomness.fold_in(seed, position), temperature)
+      state = self.write(position, state, channels)
+      drawn = xla_context.update_slice(drawn, channels[:, tf.newaxis], [0, position, 0])
+      return position + 1, state, drawn
+
+    pixels = np.prod(self.slice_shape)
+    drawn = tf.reshape(given, [given.shape[0], pixels, given.shape[-1]])  # of [B, t, h, w, N_c]
+    *_, drawn = tf.while_loop(
+        lambda position, *_: position < pixels, pixel, (first, state, drawn))
+    return tf.reshape(drawn, given.shape)
+
+  def begin(self, given, z):
+    """What `step` needs of a slice: what stays as it is, and the state, which the pixels change.
+
+    Args:
+      given: int32 [B, t, h, w, N_c]; steps may begin at any pixel, and have seen those before it.
+      z: the encoder's output, or None.
+
+    Returns:
+      fixed: what is added to the masked convolution [B, t, h, w, D]; and of every layer the biases
+        of the scores [heads, N, N].
+      state: the embedded pixels with a border of zeros; and of every layer the keys and values,
+        [B, blocks, heads, N, d_a] each.
+    """
+    embedded, offset = self.embedded(given), self.offset(z)
+    _, caches = self.stack(self.convolution(embedded) + offset, caching=True)
+    offset = tf.broadcast_to(offset, [*given.shape[:4], offset.shape[-1]])
+    return (offset, self.stack.biases()), (self.convolution.pad(embedded), caches)
+
+  def step(self, position, fixed, state):
+    """y^L of one pixel, given those before it: int32 [] -> ([B, D], state)."""
+    (offset, biases), (padded, caches) = fixed, state
+    coordinates = self._coordinates(position)
+    x = self.convolution.step(padded, coordinates)
+    x += tf.slice(offset, [0, *coordinates, 0], x.shape)
+    y, caches = self.stack.step(x, caches, position, biases)
+    return y[:, 0, 0, 0], (padded, caches)
+
+  def write(self, position, state, channels):
+    """The state with the channels of a pixel in it: int32 [], int32 [B, N_c]."""
+    padded, caches = state
+    here = [i + extent // 2 for i, extent in zip(self._coordinates(position), self.convolution.extent)]
+    new = tf.reshape(self.embedded(channels), [-1, 1, 1, 1, self.embedding])  # of [B, d_e]
+    return xla_context.update_slice(padded, new, [0, *here, 0]), caches
+
+  def _coordinates(self, position):
+    _, h, w = self.slice_shape
+    return position // (h * w), position // w % h, position % w
+
+
+class VideoTransformer(tf.keras.Model):
+  """The distribution of a video's channels (Eq. 1), slice by slice.
+
+  Args:
+    subscale: the factors s = (s_t, s_h, s_w).
+    decoder: a SliceDecoder.
+    encoder: a SliceEncoder, or None for a model of the first slice alone.
+    first_slice: a VideoTransformer without an encoder, trained before, that has the first slice; it
+      is never trained here. None: the first slice is one like the others.
+    pixels: a PixelBits; None: 4 bits a channel.
+  """
+
+  def __init__(self, subscale, decoder, encoder=None, first_slice=None, pixels=None,
+               name='video_transformer'):
+    super().__init__(name=name)
+    if first_slice is not None:
+      first_slice.trainable = False
+    self.subscale = tuple(subscale)
+    self.encoder = encoder
+    self.decoder = decoder
+    self.first_slice = first_slice
+    self.pixels = pixels or pixel_bits.PixelBits()
+
+  def build(self, input_shape):
+    """Creates the variables for videos [B, T, H, W, C]."""
+    self.video_shape = tuple(input_shape[1:4])
+    self.channels = input_shape[-1] * self.pixels.parts
+    self.subscaling = subscaling.Subscaling(self.subscale, self.video_shape)
+    if self.first_slice is not None and not self.first_slice.built:
+      self.first_slice.build(input_shape)
+    if self.encoder is not None:
+      self.encoder.build_for(self.subscale, self.video_shape, self.channels, self.pixels)
+    self.decoder.build_for(self.subscaling.slice_shape, self.channels, self.pixels,
+                           self.encoder is not None)
+    self.built = True  # Keras's own build would call the model with an unknown batch size
+    actions = None
+    if self.encoder is not None and self.encoder.actions:
+      actions = tf.zeros([1, self.video_shape[0], self.encoder.actions])
+    self(tf.zeros([1, *self.video_shape, self.channels], tf.int32), tf.zeros([1], tf.int32), actions)
+
+  @property
+  def slices(self):
+    """The slices that this model has itself, a range of indices."""
+    if self.encoder is None:
+      return range(1)
+    return range(0 if self.first_slice is None else 1, self.subscaling.slices)
+
+  def call(self, video, index, actions=None):
+    """Nats of every pixel of a slice of every video, given the slices before it (Eq. 9).
+
+    Args:
+      video: channels, int32 [B, T, H, W, N_c], of `pixels.split`.
+      index: int32 [B], slices that this model has itself.
+      actions: float32 [B, T, A] where the encoder takes actions.
+
+    Returns:
+      float32 [B, t, h, w].
+    """
+    channels = self.subscaling.slice(video, index)
+    y = self.decoder(channels, self._encoded(video, index, actions))
+    # [B, t, h, w, D], [B, t, h, w, N_c] -> [B * t * h * w, D], [B * t * h * w, N_c]
+    y, channels = (tf.reshape(x, [-1, x.shape[-1]]) for x in (y, channels))
+    nll = self.decoder.predictor.nll(y, channels)
+    return tf.reshape(nll, [-1, *self.subscaling.slice_shape])
+
+  def owner(self, index):
+    """The model that has a slice: this one, or `first_slice`."""
+    return self if index in self.slices else self.first_slice
+
+  def _encoded(self, video, index, actions):
+    return None if self.encoder is None else self.encoder(video, index, actions)
+
+  def sample_slice(self, video, index, first, seed, temperature=1.0, actions=None):
+    """Draws one slice of every video, from its pixel `first` on.
+
+    Args:
+      video: int32 [B, T, H, W, N_c], of which the slices before `index`, and this one's pixels
+        before `first`, are read.
+      index: int32 [], a slice that this model has itself.
+      first: int32 [].
+      seed: int32 [2].
+      temperature: divides the logits.
+      actions: as for a call.
+
+    Returns:
+      int32 [B, T, H, W, N_c], the video with the slice in it.
+    """
+    indices = tf.fill([video.shape[0]], index)
+    given = self.subscaling.slice(video, indices)
+    z = self._encoded(video, indices, actions)
+    drawn = self.decoder.sample(given, first, z, seed, temperature)
+    slices = xla_context.update_slice(
+        self.subscaling.split(video), drawn[:, tf.newaxis], [0, index, 0, 0, 0, 0])
+    return self.subscaling.join(slices)
