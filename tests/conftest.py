@@ -1,5 +1,6 @@
 """A tiny experiment that tests of training and of the programs share: clips, tasks, gin files."""
 
+import functools
 import pathlib
 import types
 
@@ -10,10 +11,13 @@ import tensorflow as tf
 from tf_videogen import experiment
 from tf_videogen.data import clips as clips_lib
 from tf_videogen.layers import attention as attention_layers
+from tf_videogen.layers import block_attention
 from tf_videogen.layers import vector_quantizer
+from tf_videogen.models import video_transformer
 from tf_videogen.models import videogpt
 from tf_videogen.models import vqvae
 from tf_videogen.tasks import likelihood
+from tf_videogen.tasks import slices
 from tf_videogen.training import optimizers
 
 FRAMES, SIZE, CLASSES, ACTIONS = 4, 8, 3, 2  # of a clip; ACTIONS are numbers a frame
@@ -139,6 +143,16 @@ class Tiny:
         layers=1, width=8, heads=2, feedforward=16, dropout=dropout,
         attention=attention_layers.CausalAttention)
     return likelihood.VideoGPTTask(videogpt.VideoGPT(self.vqvae(), prior, **conditions), vqvae_dir)
+
+  def video_transformer(self, **kwargs):
+    """A task: eight slices of [2, 4, 4], a layer of attention in the encoder and in the decoder."""
+    stack = functools.partial(
+        video_transformer.LayerStack, blocks=[(2, 2, 4)], heads=2, width=8,
+        attention=functools.partial(block_attention.BlockLocalAttention, head_width=4))
+    model = video_transformer.VideoTransformer(
+        (2, 2, 2), video_transformer.SliceDecoder(stack, embedding=8),
+        video_transformer.SliceEncoder(stack, embedding=8))
+    return slices.VideoTransformerTask(model, **kwargs)
 
   def experiment(self, task=None, **kwargs):
     """An Experiment, of the VQ-VAE where there is no task."""

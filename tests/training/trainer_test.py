@@ -80,6 +80,15 @@ def test_replicas_agree_on_a_prior(tiny, cpu, two_replicas):
   assert one[-1][0]['loss'] < one[1][0]['loss']
 
 
+def test_replicas_agree_on_a_video_transformer(tiny, cpu, two_replicas):
+  """They draw the slices that one replica would."""
+  experiment = tiny.experiment(tiny.video_transformer, optimizer=_sgd)
+  one = _trajectory(experiment, cpu, lambda task: None)
+  two = _trajectory(experiment, two_replicas, lambda task: None)
+  _assert_alike(one, two)
+  assert one[-1][0]['loss'] < one[1][0]['loss']
+
+
 class _Noisy:
   """A task of one variable; its loss takes part of the batch and of the seed."""
 

@@ -7,6 +7,15 @@ def adam(learning_rate=3e-4, beta_1=0.9, beta_2=0.999, epsilon=1e-8):
   return tf.keras.optimizers.Adam(learning_rate, beta_1=beta_1, beta_2=beta_2, epsilon=epsilon)
 
 
+def rmsprop(learning_rate=2e-5, decay=0.95, momentum=0.9, epsilon=1e-10):
+  """RMSProp with momentum; `learning_rate` is a number or a schedule.
+
+  The defaults are the Video Transformer's, with the epsilon of TensorFlow's at that time (which
+  began with a mean square of 1, and begins with 0 now).
+  """
+  return tf.keras.optimizers.RMSprop(learning_rate, rho=decay, momentum=momentum, epsilon=epsilon)
+
+
 def cosine_decay(learning_rate, decay_steps, warmup_steps=0):
   """From `learning_rate` to 0 along half a cosine over `decay_steps`, after a linear warm-up."""
   if not warmup_steps:

@@ -1,0 +1,288 @@
+"""The task of the Video Transformer: slices of clips, bits/dim, and clips sampled slice by slice.
+
+Videos travel as uint8; here, and only here, they become channels of few bits and uint8 again.
+
+A training step sees one slice of every clip of the batch, drawn at random from those that have
+pixels to learn: a batch of slices does not hold one video's (section 4.1). An evaluation sees all.
+"""
+
+import numpy as np
+import tensorflow as tf
+import tqdm
+
+from tf_videogen import checkpoints
+from tf_videogen.layers import randomness
+from tf_videogen.layers import replicas
+from tf_videogen.layers import xla_context
+from tf_videogen.training import progress
+
+
+class VideoTransformerTask:
+  """Trains a Video Transformer.
+
+  The model sees windows of `frames` frames. Training draws one from every clip (section 4.1,
+  "cropped randomly in time"); evaluation and sampling go over the clip window by window, each primed
+  with the last frames of the one before.
+
+  Args:
+    model: a VideoTransformer.
+    primed_frames: how many first frames of a clip are given: they are not in bits/dim, and a sample
+      begins with them.
+    frames: frames of a window, T; None: those of a clip.
+    reprimed_frames: how many frames prime every further window.
+    masked_frames: how many first frames of a window the training loss leaves out; None: as many as
+      are primed.
+    sample_frames: frames of a sample, None: those of a clip.
+    first_slice_dir: model directory of the first slice's decoder, where the model has one, read once
+      when this model's directory is new.
+  """
+
+  def __init__(self, model, primed_frames=1, frames=None, reprimed_frames=1, masked_frames=None,
+               sample_frames=None, first_slice_dir=None):
+    self.model = model
+    self.primed_frames = primed_frames
+    self.frames = frames
+    self.reprimed_frames = reprimed_frames
+    self.masked_frames = primed_frames if masked_frames is None else masked_frames
+    self.sample_frames = sample_frames
+    self.first_slice_dir = first_slice_dir
+    self._samplers = {}
+
+  @property
+  def trainable_variables(self):
+    """What the optimizer updates."""
+    return self.model.trainable_variables
+
+  @property
+  def actions(self):
+    """Numbers in a frame's action, 0 without."""
+    return 0 if self.model.encoder is None else self.model.encoder.actions
+
+  @property
+  def conditional(self):
+    """Whether a sample needs a clip to take conditions from."""
+    return bool(self.primed_frames or self.actions)
+
+  @property
+  def conditioning_frames(self):
+    """How many first frames of a sample are given."""
+    return self.primed_frames
+
+  def build(self, clip_shape):
+    """Creates the variables for clips (T, H, W, C)."""
+    self._clip_shape = tuple(clip_shape)
+    clip_frames = clip_shape[0]
+    self._frames = self.frames or clip_frames
+    if self._frames > clip_frames:
+      raise ValueError(f'VideoTransformerTask.frames = {self._frames}, and a clip has {clip_frames}')
+    for name, least, most in (('primed_frames', 0, clip_frames - 1),
+                              ('reprimed_frames', 1, self._frames - 1),
+                              ('masked_frames', 0, self._frames - 1)):
+      value = getattr(self, name)
+      if not least <= value <= most:
+        raise ValueError(f'VideoTransformerTask.{name} must be from {least} to {most} for clips of '
+                         f'{clip_frames} frames and windows of {self._frames}, got {value}')
+    if self.sample_frames is not None and self.sample_frames <= self.primed_frames:
+      raise ValueError(f'VideoTransformerTask.sample_frames must be above primed_frames, '
+                       f'{self.primed_frames}, got {self.sample_frames}')
+    self.model.build((None, self._frames) + self._clip_shape[1:])
+    if not self._slices(self.masked_frames):
+      raise ValueError('all frames of all slices that the model has are masked: there is nothing to '
+                       'learn; lower VideoTransformerTask.masked_frames')
+
+  def initialize(self, clips):
+    """Loads the trained decoder of the first slice, where the model has one."""
+    del clips
+    if self.model.first_slice is not None:
+      checkpoints.load_part(
+          self.first_slice_dir, "the first slice's decoder", model=self.model.first_slice)
+
+  def _windows(self, frames):
+    """The windows of so many frames, one after the other: pairs (start, how many are primed)."""
+    windows, known = [], self.primed_frames
+    start = 0 if known < self._frames else known - self.reprimed_frames
+    while known < frames:
+      start = max(0, min(start, frames - self._frames))
+      windows.append((start, known - start))
+      known = start + self._frames
+      start = known - self.reprimed_frames
+    return windows
+
+  def _slices(self, primed):
+    """The model's own slices that have frames which are not primed."""
+    frames = self.model.subscaling.slice_shape[0]
+    return [index for index in self.model.slices if self._primed_of_slice(index, primed) < frames]
+
+  def _primed_of_slice(self, index, primed):
+    """How many of a slice's frames are primed, of a window's first `primed`: its first ones."""
+    s_t, (t, _, _) = self.model.subscaling.factors[0], self.model.subscaling.slice_shape
+    offset = self.model.subscaling.offsets(index)[0]
+    return int(np.clip(-(-(primed - offset) // s_t), 0, t))
+
+  def _inputs(self, batch):
+    actions = batch.get('actions')
+    if self.actions and (actions is None or actions.shape[-1] != self.actions):
+      found = 'none' if actions is None else f'{actions.shape[-1]} numbers'
+      raise ValueError(f'SliceEncoder.actions = {self.actions}, and a frame of the clips has {found}')
+    return self.model.pixels.split(batch['video']), actions if self.actions else None
+
+  def _nats(self, model, video, actions, index, primed):
+    """Nats of the pixels of a slice of every window that are not primed: float32 [B]."""
+    nll = model(video, index, actions)  # [B, t, h, w]
+    counts = self.model.subscaling.frames(index) >= primed  # [B, t]
+    return tf.reduce_sum(tf.where(counts[:, :, tf.newaxis, tf.newaxis], nll, 0.0), [1, 2, 3])
+
+  def _nats_of_windows(self, video, actions, starts, primed):
+    """Nats of all slices of windows that are primed alike: float32 [B]."""
+    clips = video.shape[0]
+
+    def total(model, indices):
+      table = tf.constant([(start, index) for start in starts for index in indices])
+
+      def add(i, nats):
+        window = table[i, 0] + tf.range(self._frames)
+        of_window = (None if x is None else tf.gather(x, window, axis=1) for x in (video, actions))
+        index = tf.fill([clips], table[i, 1])
+        return i + 1, nats + self._nats(model, *of_window, index, primed)
+
+      # One slice in memory at a time.
+      return tf.while_loop(lambda i, _: i < len(table), add, (tf.constant(0), tf.zeros([clips])),
+                           parallel_iterations=1)[1]
+
+    nats = total(self.model, self._slices(primed))
+    return nats if self.model.first_slice is None else nats + total(self.model.first_slice, [0])
+
+  def _dimensions(self, slices, primed):
+    """Numbers that slices of a window predict: colours of pixels that are not primed."""
+    t, h, w = self.model.subscaling.slice_shape
+    frames = sum(t - self._primed_of_slice(index, primed) for index in slices)
+    return frames * h * w * self._clip_shape[-1]
+
+  def loss(self, batch, seed):
+    """Eq. 9: nats of a slice, of a window of every clip. The mean of bits/dim is that of all slices."""
+    video, actions = self._inputs(batch)
+    clips, slices = video.shape[0], self._slices(self.masked_frames)
+    # Clip i of the global batch draws the same, however many replicas there are.
+    drawn = randomness.uniform([replicas.count() * clips, 2], seed)
+    drawn = tf.slice(drawn, [replicas.index() * clips, 0], [clips, 2])
+    if self._frames < self._clip_shape[0]:
+      start = tf.cast(drawn[:, 0] * (self._clip_shape[0] - self._frames + 1), tf.int32)
+      window = start[:, tf.newaxis] + tf.range(self._frames)
+      video, actions = (None if x is None else tf.gather(x, window, batch_dims=1)
+                        for x in (video, actions))
+    index = tf.gather(slices, tf.cast(drawn[:, 1] * len(slices), tf.int32))
+    nats = tf.reduce_mean(self._nats(self.model, video, actions, index, self.masked_frames))
+    dimensions = self._dimensions(slices, self.masked_frames) / len(slices)
+    return {'loss': nats, 'bits_per_dim': nats / dimensions / np.log(2.0)}
+
+  def statistics(self, batch):
+    """Sums over valid clips, all windows and slices of each."""
+    video, actions = self._inputs(batch)
+    alike = {}
+    for start, primed in self._windows(self._clip_shape[0]):
+      alike.setdefault(primed, []).append(start)
+    nats = tf.add_n([self._nats_of_windows(video, actions, starts, primed)
+                     for primed, starts in alike.items()])
+    return {'examples': tf.reduce_sum(tf.cast(batch['valid'], tf.float32)),
+            'nats': tf.reduce_sum(tf.where(batch['valid'], nats, 0.0))}
+
+  def metrics(self, sums):
+    """Bits a dimension (a colour of a pixel), nats a frame (Table 2), over the frames not primed.
+
+    Of a model of the first slice alone they are of its pixels.
+    """
+    slices = range(self.model.subscaling.slices if self.model.encoder is not None else 1)
+    dimensions = sum(self._dimensions(slices, primed)
+                     for _, primed in self._windows(self._clip_shape[0]))
+    nats = sums['nats'] / sums['examples']
+    return {'bits_per_dim': nats / dimensions / np.log(2.0),
+            'nats_per_frame': nats / (dimensions / np.prod(self._clip_shape[1:]))}
+
+  def previews(self, batch, seed):
+    """Clips, and samples that begin with the same frames, uint8 [B, T, H, W, C] each."""
+    return {'data': batch['video'], 'samples': self.sample(batch, seed)}
+
+  def condition_spec(self, spec):
+    """What `sample` reads of a clip besides noise: a part of `spec`, name -> TensorSpec."""
+    found = {'actions': spec['actions']} if self.actions else {}
+    if self.primed_frames:
+      video = spec['video']
+      found['video'] = tf.TensorSpec([self.primed_frames] + video.shape[1:], video.dtype)
+    return found
+
+  def sample(self, batch, seed, temperature=1.0, top_k=None, top_p=None):
+    """Samples a clip for each clip of the batch, which has its first frames, and actions.
+
+    Args:
+      batch: as from the data; an unconditional model reads its batch size only.
+      seed: int32 [2].
+      temperature: divides the logits.
+      top_k, top_p: not for this model.
+
+    Returns:
+      uint8 [B, sample_frames, H, W, C].
+    """
+    if temperature <= 0:
+      raise ValueError(f'temperature must be above 0, got {temperature}')
+    if top_k is not None or top_p is not None:
+      raise ValueError('the Video Transformer samples by temperature alone, without top_k and top_p')
+    if self.model.encoder is None:
+      raise ValueError('this model has the first slice alone; sample from the model of the others, '
+                       'whose first_slice_dir is this directory')
+    model, frames = self.model, self.sample_frames or self._clip_shape[0]
+    rows = self._to_draw(frames)
+    end = rows[-1][0] + self._frames
+    actions = self._inputs(batch)[1]
+    if actions is not None and actions.shape[1] < end:
+      raise ValueError(f'a sample of {end} frames needs their actions, and the clips have '
+                       f'{actions.shape[1]}')
+    video = tf.pad(batch['video'][:, :self.primed_frames],
+                   [[0, 0], [0, end - self.primed_frames], [0, 0], [0, 0], [0, 0]])
+
+    def draw(channels, start, index, first, owner):
+      window = start + tf.range(self._frames)
+      of_window = (None if x is None else tf.gather(x, window, axis=1) for x in (channels, actions))
+      drawn = self._slice_sampler(owner, temperature)(
+          *of_window, index, first, randomness.fold_in(randomness.fold_in(seed, start), index))
+      return xla_context.update_slice(channels, drawn, [0, start, 0, 0, 0])
+
+    def draw_row(i, channels):
+      start, index, first = tf.unstack(table[i])
+      if model.first_slice is None:
+        return i + 1, draw(channels, start, index, first, model)
+      return i + 1, tf.cond(
+          index < model.slices[0],
+          lambda: draw(channels, start, index, first, model.first_slice),
+          lambda: draw(channels, start, index, first, model))
+
+    channels = model.pixels.split(video)
+    if tf.executing_eagerly():
+      for start, index, first in tqdm.tqdm(rows, 'slices', leave=False,
+                                           mininterval=progress.interval()):
+        channels = draw(channels, *map(tf.constant, (start, index, first)), model.owner(index))
+    else:
+      table = tf.constant(rows)
+      _, channels = tf.while_loop(
+          lambda i, _: i < len(rows), draw_row, (tf.constant(0), channels))
+    return model.pixels.join(channels)[:, :frames]
+
+  def _to_draw(self, frames):
+    """What a sample draws, in order: rows of a window's start, a slice of it, its first new pixel."""
+    t, h, w = self.model.subscaling.slice_shape
+    rows = []
+    for start, primed in self._windows(frames):
+      for index in range(self.model.subscaling.slices):
+        known = self._primed_of_slice(index, primed)
+        if known < t:
+          rows.append((start, index, known * h * w))
+    return rows
+
+  def _slice_sampler(self, owner, temperature):
+    """`sample_slice` as one XLA program; every slice and every start is the same program."""
+    key = (owner is self.model, temperature)
+    if key not in self._samplers:
+      self._samplers[key] = tf.function(
+          lambda channels, actions, index, first, seed: owner.sample_slice(
+              channels, index, first, seed, temperature, actions),
+          autograph=False, jit_compile=True)
+    return self._samplers[key]
