@@ -3,7 +3,8 @@
   python -m launch.sample --model_dir=runs/prior --num_samples=16 --seed=0
 
 Conditions (first frames, classes, actions) are taken from the clips of --conditions, a split of the
-config's data set. Files go to <model_dir>/samples, or to --output.
+config's data set; --samples_per_condition draws several samples for each of them. Files go to
+<model_dir>/samples, or to --output.
 """
 
 import os
@@ -23,6 +24,8 @@ flags.DEFINE_integer('num_samples', 16, 'How many clips.', lower_bound=1)
 flags.DEFINE_integer('seed', 0, 'The same seed gives the same clips.')
 flags.DEFINE_string('conditions', None, 'Split that conditions are taken from; by default the '
                     'first that the config evaluates.')
+flags.DEFINE_integer('samples_per_condition', 1, 'How many samples, of --num_samples, have the same '
+                     'conditions.', lower_bound=1)
 flags.DEFINE_string('output', None, 'Folder for the files; by default <model_dir>/samples.')
 flags.DEFINE_integer('fps', 8, 'Frames per second of GIF and MP4.', lower_bound=1)
 shared_flags.declare(*configs.FLAGS, *shared_flags.SAMPLING)
@@ -59,7 +62,8 @@ def main(argv):
   config = configs.configured(experiment.Experiment)()
   videos = sampling.sample(
       config, values.model_dir, strategy, values.num_samples, values.seed, values.conditions,
-      values.batch_size, values.temperature, values.top_k, values.top_p)
+      values.batch_size, values.temperature, values.top_k, values.top_p,
+      values.samples_per_condition)
   directory = values.output or os.path.join(values.model_dir, 'samples')
   write(videos, directory, values.fps)
   print(f'{len(videos["samples"])} samples in {directory}')

@@ -88,3 +88,25 @@ def test_errors(tiny, vqvae, cpu, tmp_path):
     sampling.sample(prior, str(tmp_path / 'nowhere'), cpu)
   with pytest.raises(ValueError, match='VQVAETask has nothing to sample from'):
     sampling.sample(tiny.experiment(), vqvae, cpu)
+
+
+def test_a_video_transformer_continues_frames(tiny, cpu, tmp_path):
+  model_dir = str(tmp_path / 'model')
+  experiment = tiny.experiment(tiny.video_transformer, train_steps=1)
+  assert experiments.train(experiment, model_dir, cpu, evaluate_too=False)
+  videos = sampling.sample(experiment, model_dir, cpu, num_samples=7, batch_size=4,
+                           samples_per_condition=3, temperature=0.9)
+  with np.load(tiny.files.test) as arrays:
+    clips = arrays['video'][:, :4]
+  np.testing.assert_array_equal(videos['data'], np.repeat(clips, 3, axis=0)[:7])
+  assert videos['samples'].shape == (7, 4, 8, 8, 1) and videos['conditioning_frames'] == 1
+  np.testing.assert_array_equal(videos['samples'][:, 0], videos['data'][:, 0])
+  assert (videos['samples'][0, 1:] != videos['samples'][1, 1:]).any()
+
+  spec = sampling.export(
+      experiment, model_dir, str(tmp_path / 'exported'), batch_size=4, temperature=0.9)
+  assert {name: list(of_one.shape) for name, of_one in spec.items()} == {
+      'seed': [], 'video': [4, 1, 8, 8, 1]}
+  exported = tf.saved_model.load(str(tmp_path / 'exported')).signatures['sample']
+  drawn = exported(seed=tf.constant(0), video=tf.constant(videos['data'][:4, :1]))['videos']
+  np.testing.assert_array_equal(drawn, videos['samples'][:4])

@@ -11,7 +11,7 @@ from tf_videogen.training import strategies
 
 
 def sample(experiment, model_dir, strategy, num_samples=16, seed=0, split=None, batch_size=8,
-           temperature=1.0, top_k=None, top_p=None):
+           temperature=1.0, top_k=None, top_p=None, samples_per_condition=1):
   """Samples from the latest readable checkpoint.
 
   Args:
@@ -24,18 +24,25 @@ def sample(experiment, model_dir, strategy, num_samples=16, seed=0, split=None, 
       one by default.
     batch_size: clips that are sampled at once.
     temperature, top_k, top_p: see `models.videogpt.VideoGPT.sample_codes`.
+    samples_per_condition: how many samples, one after the other, have the same conditions.
 
   Returns:
     dict of 'samples', uint8 [num_samples, T, H, W, C]; and, where the model is conditional, 'data',
-    the clips that the conditions are from, and the scalar 'conditioning_frames'.
+    the clips that the conditions of each are from, and the scalar 'conditioning_frames'.
   """
   spec, batch_size = experiments.saved_spec(model_dir), min(batch_size, num_samples)
   built = experiments.build(experiment, strategy, spec)
   experiments.check_sampler(built.task)
   if built.task.conditional:
     split = split or experiment.splits[0]
-    batches = experiment.clips.evaluation(split, batch_size, limit=num_samples)
+    clips = min(experiment.clips.count(split), -(-num_samples // samples_per_condition))
+    count = min(num_samples, clips * samples_per_condition)
+    if count < num_samples:
+      logging.warning('split %s has conditions for %d clips only', split, count)
+    batches = experiment.clips.evaluation(split, batch_size, limit=clips)
+    batches = _repeated(batches, samples_per_condition, batch_size).take(-(-count // batch_size))
   else:
+    count = num_samples
     batches = [{'video': tf.zeros((batch_size,) + tuple(spec['video'].shape), tf.uint8)}]
     batches *= -(-num_samples // batch_size)
   samples, data = [], []
@@ -43,20 +50,26 @@ def sample(experiment, model_dir, strategy, num_samples=16, seed=0, split=None, 
     experiments.restore(built, model_dir)
     draw = strategies.on_first_replica(strategy, lambda batch, seed: built.task.sample(
         batch, seed, temperature, top_k, top_p))
-    bar = tqdm.tqdm(batches, 'sample', -(-num_samples // batch_size), unit='batch')
+    bar = tqdm.tqdm(batches, 'sample', -(-count // batch_size), unit='batch')
     for i, batch in enumerate(bar):
       batch_seed = randomness.fold_in(randomness.seed_of(seed), i)
       drawn = draw(batch, batch_seed)
       samples.append(drawn.numpy())
       data.append(batch['video'].numpy())
-  count = min(num_samples, experiment.clips.count(split) if built.task.conditional else num_samples)
-  if count < num_samples:
-    logging.warning('split %s has conditions for %d clips only', split, count)
   videos = {'samples': np.concatenate(samples)[:count]}
   if built.task.conditional:
     videos['data'] = np.concatenate(data)[:count]
     videos['conditioning_frames'] = np.int32(built.task.conditioning_frames)
   return videos
+
+
+def _repeated(batches, times, batch_size):
+  """Batches in which every clip comes several times, one after the other."""
+  if times == 1:
+    return batches
+  repeated = batches.unbatch().flat_map(
+      lambda clip: tf.data.Dataset.from_tensors(clip).repeat(times))
+  return repeated.batch(batch_size, drop_remainder=True)
 
 
 def export(experiment, model_dir, export_dir, batch_size=8, temperature=1.0, top_k=None,
