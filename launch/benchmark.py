@@ -1,12 +1,18 @@
 """Times training and sampling on this machine; prints one line of JSON, medians in seconds.
 
   python -m launch.benchmark --work=videogpt_moving_mnist --batch=4
+  python -m launch.benchmark --work=video_transformer --batch=4
   python -m launch.benchmark --work=input --gin_file=videogpt/moving_mnist_vqvae.gin
 
 Figures are of the precision that `auto` finds here, and under "float32" of that one. `input` times
 the batches of a config's data alone, and its training step on one batch over and over: input holds
 training up where `input_share`, the one divided by the other, comes near 1. For a TPU's step, see
 `launch.preflight`.
+
+`video_transformer` is the paper's base model: a training step of 4 x 32 x 32 slices, and seconds to
+draw one pixel of every video, in slices of 4 x 32 x 32 and 4 x 16 x 16; beside them the time that
+one pixel takes by a full pass of the decoder, and the share of the machine's matrix-product rate
+(measured in the same run) that drawing reaches.
 """
 
 import functools
@@ -16,6 +22,7 @@ import statistics
 import time
 
 from absl import flags
+import numpy as np
 import tensorflow as tf
 
 from tf_videogen import experiment
@@ -26,16 +33,18 @@ from tf_videogen.layers import vector_quantizer
 from tf_videogen.launch import configs
 from tf_videogen.launch import program
 from tf_videogen.launch import shared_flags
+from tf_videogen.models import video_transformer
 from tf_videogen.models import videogpt
 from tf_videogen.models import vqvae
 from tf_videogen.tasks import likelihood
+from tf_videogen.tasks import slices
 from tf_videogen.training import optimizers
 from tf_videogen.training import precision as precisions
 from tf_videogen.training import strategies
 from tf_videogen.training import trainer
 
-flags.DEFINE_enum('work', 'videogpt_moving_mnist', ['videogpt_moving_mnist', 'input'],
-                  'What to time.')
+flags.DEFINE_enum('work', 'videogpt_moving_mnist',
+                  ['videogpt_moving_mnist', 'video_transformer', 'input'], 'What to time.')
 flags.DEFINE_integer('batch', 4, 'Clips of a step, and clips that are sampled; of the config with '
                      '--work=input.', lower_bound=1)
 flags.DEFINE_integer('repeats', 7, 'Measurements, of which the median is printed.', lower_bound=1)
@@ -44,11 +53,11 @@ shared_flags.declare('strategy', 'tpu', 'gin_file', 'gin_param', 'data_dir')
 
 
 class RandomClips(clip_source.ClipSource):
-  """Noise in the shape of Moving MNIST: nothing is read, so that only computing is timed."""
+  """Noise, [16, size, size, channels]: nothing is read, so that only computing is timed."""
 
-  def __init__(self, size):
+  def __init__(self, size, channels=1):
     super().__init__(frames=16, frame_step=1, train_split='train')
-    self.shape = (16, size, size, 1)
+    self.shape = (16, size, size, channels)
 
   def example_spec(self):
     return {'video': tf.TensorSpec(self.shape, tf.uint8)}
@@ -128,6 +137,89 @@ def videogpt_moving_mnist(batch, repeats, small):
   return figures
 
 
+def make_video_transformer(size, small):
+  """The base model for 16 x size x size, s = (4, 2, 2).
+
+  The blocks are those of the paper for 64 x 64, and of 128 positions for other sizes.
+  """
+  side = size // 2
+  stretched = [(1, side, 128 // side), (1, 128 // side, side)]
+  blocks = [(4, 8, 4), (4, 4, 8)] + stretched
+  stack = functools.partial(
+      video_transformer.LayerStack, blocks=blocks + blocks[::-1], layers=2 if small else 8,
+      heads=2 if small else 8, width=32 if small else 512)
+  embedding = 16 if small else 128
+  model = video_transformer.VideoTransformer(
+      (4, 2, 2), video_transformer.SliceDecoder(stack, embedding=embedding),
+      video_transformer.SliceEncoder(stack, embedding=embedding))
+  model.build((None, 16, size, size, 3))
+  return model
+
+
+def seconds_a_pixel(model, batch, pixels, repeats):
+  """The time of one step of sampling, from the difference of two samples of different length."""
+  rng = np.random.default_rng(0)
+  shape = (batch, *model.video_shape, model.channels)
+  video = tf.constant(rng.integers(model.pixels.values, size=shape), tf.int32)
+  sample = tf.function(model.sample_slice, autograph=False, jit_compile=True)
+  last = int(np.prod(model.subscaling.slice_shape))
+
+  def draw(count):
+    return lambda: sample(video, tf.constant(5), tf.constant(last - count),
+                          randomness.seed_of(0)).numpy()
+
+  few = max(1, pixels // 8)
+  return (seconds(draw(pixels), repeats) - seconds(draw(few), repeats)) / (pixels - few)
+
+
+def matrix_product_rate(repeats, size=2048):
+  """FLOP/s of a product of two square matrices of the policy's type."""
+  dtype = tf.keras.mixed_precision.global_policy().compute_dtype
+  x = tf.cast(randomness.normal([size, size], randomness.seed_of(0)), dtype)
+  product = tf.function(lambda: tf.reduce_sum(tf.matmul(x, x)))
+  return 2 * size**3 / seconds(lambda: product().numpy(), repeats)
+
+
+def pixel_flops(decoder):
+  """FLOPs of one pixel of one video: two for every parameter of the products of a step, and the
+  scores and sums of its block in every layer.
+  """
+  dense = [layer for layer in decoder.submodules if isinstance(layer, tf.keras.layers.Dense)
+           and layer is not decoder.condition]  # that is applied to whole slices
+  parameters = sum(layer.kernel.shape.num_elements() for layer in dense)
+  convolution = decoder.convolution
+  parameters += convolution.taps * decoder.embedding * convolution.filters
+  layers = [layer.attention for layer in decoder.stack.layers]
+  attended = sum(2 * of.blocks.length * of.heads * of.head_width for of in layers)
+  return 2 * (parameters + attended)
+
+
+def video_transformer_base(batch, repeats, small):
+  """Times the Video Transformer's training step and its sampling, a pixel at a time."""
+  size = 32 if small else 64
+  model = make_video_transformer(size, small)
+  task = slices.VideoTransformerTask(model)
+  clips = RandomClips(size, 3)
+  task.build(clips.shape)
+  figures = {'train_step_s': seconds(train_step(task, clips, batch), repeats)}
+  index = tf.fill([batch], 5)
+  video = model.pixels.split(next(iter(clips.training(batch, 0)))['video'])
+  encode, decode = (tf.function(f, autograph=False) for f in (model.encoder, model.decoder))
+  z, channels = encode(video, index), model.subscaling.slice(video, index)
+  pixels = 32 if small else 1024
+  figures['encode_slice_s'] = seconds(lambda: encode(video, index).numpy(), repeats)
+  figures['pixel_by_full_pass_s'] = seconds(lambda: decode(channels, z).numpy(), repeats)
+  figures['pixel_s'] = seconds_a_pixel(model, batch, pixels, repeats)
+  figures['pixel_16x16_s'] = seconds_a_pixel(
+      make_video_transformer(size // 2, small), batch, pixels, repeats)
+  figures['times_faster'] = figures['pixel_by_full_pass_s'] / figures['pixel_s']
+  figures['pixel_flops'] = pixel_flops(model.decoder)
+  rate = matrix_product_rate(repeats)
+  figures['matrix_product_flops_per_s'] = rate
+  figures['share_of_rate'] = batch * figures['pixel_flops'] / figures['pixel_s'] / rate
+  return {name: float(f'{value:.4g}') for name, value in figures.items()}
+
+
 def input_pipeline(config, strategy, repeats):
   """Times the batches of an Experiment's data, and its step without them."""
   size = config.batch_size
@@ -164,7 +256,9 @@ def main(argv):
   with strategy.scope():
     for precision in dict.fromkeys([precisions.resolve('auto', strategy), 'float32']):
       precisions.use(precision, strategy)
-      figures[precision] = videogpt_moving_mnist(values.batch, values.repeats, values.small)
+      work = {'videogpt_moving_mnist': videogpt_moving_mnist,
+              'video_transformer': video_transformer_base}[values.work]
+      figures[precision] = work(values.batch, values.repeats, values.small)
   precision = next(iter(figures))
   print(json.dumps({'work': values.work, 'batch': values.batch, 'precision': precision,
                     'processors': os.cpu_count(),

@@ -22,6 +22,19 @@ def test_prints_one_line(capsys):
   assert all(figures['float32'][name] > 0 for name in names)
 
 
+@pytest.mark.slow
+def test_video_transformer(capsys):
+  policy = tf.keras.mixed_precision.global_policy()
+  with flagsaver.flagsaver():
+    benchmark.flags.FLAGS(['benchmark', '--work=video_transformer', '--small', '--repeats=1',
+                           '--batch=2', '--strategy=cpu'])
+    benchmark.main([])
+  tf.keras.mixed_precision.set_global_policy(policy)
+  figures = json.loads(capsys.readouterr().out.strip().splitlines()[-1])
+  names = ['train_step_s', 'encode_slice_s', 'pixel_by_full_pass_s', 'pixel_flops']
+  assert figures['batch'] == 2 and all(figures[name] > 0 for name in names)
+
+
 def test_input(tiny_files, capsys):
   with flagsaver.flagsaver():
     benchmark.flags.FLAGS(['benchmark', '--work=input', f'--gin_file={tiny_files.vqvae_gin}',

@@ -34,6 +34,9 @@ METRICS = {
         'bit is 0.693 nats. It is the loss of the prior.'),
     'nats_per_clip': Entry(
         'Nats per clip', 'lower', 'The negative log-likelihood of all codes of a clip together.'),
+    'nats_per_frame': Entry(
+        'Nats per frame', 'lower', 'The negative log-likelihood of all pixels of a frame together, '
+        'the mean over the frames that are not given.'),
     'nats': Entry('Nats', 'lower', 'Negative log-likelihood in units of natural logarithms.'),
     'bits_per_dim': Entry(
         'Bits per dimension', 'lower', 'Negative log-likelihood in bits, divided by the number of '
