@@ -47,9 +47,13 @@ class MaskedConv3D(tf.keras.layers.Layer):
     super().build(input_shape)
 
   def call(self, x):
-    seen = np.arange(np.prod(self.extent)).reshape(*self.extent, 1, 1) < self.taps
-    kernel = tf.cast(tf.where(seen, self.kernel, 0.0), x.dtype)
-    return tf.nn.conv3d(x, kernel, strides=[1] * 5, padding='SAME')
+    # A product with the taps that are read: half of what a convolution would multiply.
+    padded, (t, h, w) = self.pad(x), x.shape[1:4]
+    taps = [np.unravel_index(i, self.extent) for i in range(self.taps)]
+    seen = tf.concat([padded[:, i:i + t, j:j + h, k:k + w] for i, j, k in taps], -1)
+    # [B, t, h, w, taps * C] -> [B * t * h * w, taps * C]
+    y = tf.matmul(tf.reshape(seen, [-1, seen.shape[-1]]), self._read_kernel(x.shape[-1], x.dtype))
+    return tf.reshape(y, [-1, t, h, w, self.filters])
 
   def pad(self, x):
     """The input with a border of zeros, which `step` reads: [B, t, h, w, C]."""
@@ -69,6 +73,10 @@ class MaskedConv3D(tf.keras.layers.Layer):
     window = tf.slice(padded, [0, *coordinates, 0], [batch, *self.extent, channels])
     window = tf.reshape(window, [batch, -1, channels])[:, :self.taps]  # those before the center
     window = tf.reshape(window, [batch, self.taps * channels])
-    kernel = tf.reshape(self.kernel, [-1, channels, self.filters])[:self.taps]
-    kernel = tf.cast(tf.reshape(kernel, [self.taps * channels, self.filters]), padded.dtype)
+    kernel = self._read_kernel(channels, padded.dtype)
     return tf.reshape(tf.matmul(window, kernel), [batch, 1, 1, 1, self.filters])
+
+  def _read_kernel(self, channels, dtype):
+    """The taps before the center: [taps * channels, filters]."""
+    kernel = tf.reshape(self.kernel, [-1, channels, self.filters])[:self.taps]
+    return tf.cast(tf.reshape(kernel, [self.taps * channels, self.filters]), dtype)
