@@ -7,14 +7,17 @@ written into the directories.
 """
 import io
 import os
+import re
 
 from absl import flags
 
 from gin import config_parser
 import tensorflow as tf
 
+from tf_videogen import files
 from tf_videogen.launch import program
 from tf_videogen.reporting import page
+from tf_videogen.reporting import plots
 from tf_videogen.reporting import results
 from tf_videogen.reporting import runs
 
@@ -42,6 +45,8 @@ flags.DEFINE_flag(_OneOrMore(
     help_string='Folder of a run; may be repeated.', allow_override=True))
 flags.DEFINE_string('output', None, 'The page; report.html in the first --model_dir by default.',
                     allow_override=True)
+flags.DEFINE_string('curves', None, 'Also write the curves of the first --model_dir into this folder, '
+                    'an .svg each.')
 flags.DEFINE_string('title', 'Video generation report', 'The title of the page.')
 flags.DEFINE_string('note', '', 'A text on top of the page.')
 flags.DEFINE_multi_string('command', [], 'A command that made the runs, to be shown on top.')
@@ -61,6 +66,11 @@ def main(argv):
               for model_dir in model_dirs]
   page.write_page(output, values.title, [page.Section('', opening), *sections])
   print(f'the report is {output}')
+  if values.curves:
+    for plot in plots.training_plots(results.read_training_log(model_dirs[0]),
+                                     results.read_results(model_dirs[0])):
+      name = re.sub(r'\W+', '_', plot.title.lower())
+      files.write(os.path.join(values.curves, f'{name}.svg'), plot.standalone())
 
 
 def section(model_dir, paper, max_bytes):

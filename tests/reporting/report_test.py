@@ -5,6 +5,7 @@ import os
 import pathlib
 import subprocess
 import sys
+from xml.etree import ElementTree
 
 from absl import flags
 from absl.testing import flagsaver
@@ -71,7 +72,7 @@ def test_the_program_writes_a_page_of_two_runs(tmp_path):
   output = tmp_path / 'new' / 'page.html'
   run = _report(f'--model_dir={tmp_path / "first"}', f'--model_dir={tmp_path / "second"}',
                 f'--output={output}', '--title=My title', '--note=A note & more',
-                '--paper=test/nmse=0.125', '--command=make it')
+                '--paper=test/nmse=0.125', '--command=make it', f'--curves={tmp_path / "curves"}')
   assert run.returncode == 0, run.stderr
   assert run.stdout == f'the report is {output}\n'
   page_test.assert_self_contained(output)
@@ -86,6 +87,11 @@ def test_the_program_writes_a_page_of_two_runs(tmp_path):
     assert expected in text, expected
   assert 'PreparedClips.data_dir</dt>' not in text
   assert output.stat().st_size < 1_000_000
+  curves = {path.name: ElementTree.fromstring(path.read_text()).tag
+            for path in (tmp_path / 'curves').iterdir()}
+  assert curves == dict.fromkeys(
+      ['loss.svg', 'nmse.svg', 'psnr_db.svg', 'steps_per_second.svg'],
+      '{http://www.w3.org/2000/svg}svg')
 
 
 def test_a_mistake_is_one_line():

@@ -37,6 +37,11 @@ class Plot(typing.NamedTuple):
   svg: str
   legend: list  # Of (name, CSS color); empty if there is nothing to tell apart.
 
+  def standalone(self):
+    """The SVG for a file of its own, outside HTML."""
+    spaces = 'xmlns="http://www.w3.org/2000/svg" xmlns:xlink="http://www.w3.org/1999/xlink"'
+    return self.svg.replace('<svg', f'<svg {spaces} font-family="sans-serif"', 1)
+
 
 def training_plots(log, results=()):
   """One plot a term of the training log, then one a metric that was evaluated repeatedly.
