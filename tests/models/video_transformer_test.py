@@ -266,6 +266,9 @@ def test_intensities_against_numpy():
       predictor.nll(y, channels), -z * np.log(p) - (1 - z) * np.log(1 - p), rtol=1e-4)
   drawn = model.pixels.join(predictor.draw(y, tf.constant([0, 0])))
   np.testing.assert_array_equal(drawn[:, 0], np.round(255 * p))
+  z = np.clip(z, 1e-30, 1 - 1e-16)
+  np.testing.assert_allclose(predictor.least_nats(channels), -z * np.log(z) - (1 - z) * np.log(1 - z),
+                             rtol=1e-5, atol=1e-6)
 
 
 def test_intensities_are_gray():

@@ -9,6 +9,7 @@ from tf_videogen import experiment
 from tf_videogen.datasets.moving_mnist_clips import digits
 from tf_videogen.datasets.moving_mnist_clips import moving_digits
 from tf_videogen.layers import block_attention
+from tf_videogen.layers import channel_prediction
 from tf_videogen.layers import randomness
 from tf_videogen.models import video_transformer
 from tf_videogen.tasks import slices
@@ -74,6 +75,21 @@ def test_bits_per_dim_are_of_all_pixels_that_are_not_given(primed):
   np.testing.assert_allclose(found['bits_per_dim'], nats / ((4 - primed) * 16) / np.log(2),
                              rtol=1e-5)
   np.testing.assert_allclose(found['nats_per_frame'], nats / (4 - primed), rtol=1e-5)
+
+
+def test_gray_frames_have_a_bound():
+  model = video_transformer.VideoTransformer(
+      (4, 1, 1), video_transformer.SliceDecoder(
+          functools.partial(STACK, blocks=[(1, 2, 2)]), channel_prediction.IntensityPredictor, 8),
+      video_transformer.SliceEncoder(functools.partial(STACK, blocks=[(1, 2, 2)]), 8))
+  task = slices.VideoTransformerTask(model, primed_frames=2)
+  task.build(CLIP)
+  batch = _batch()
+  z = np.clip(batch['video'][:, 2:].numpy() / 255, 1e-30, 1 - 1e-16)
+  found = _metrics(task, batch)
+  expected = -np.mean(z * np.log(z) + (1 - z) * np.log(1 - z)) * 16
+  np.testing.assert_allclose(found['least_nats_per_frame'], expected, rtol=1e-5)
+  assert found['nats_per_frame'] > expected
 
 
 def test_padding_does_not_count():

@@ -84,14 +84,21 @@ class IntensityPredictor(tf.keras.layers.Layer):
 
   def nll(self, y, channels):
     """H in nats of every pixel: y^L [N, D], int32 [N, N_c] -> float32 [N]."""
-    target = tf.cast(self.pixels.join(channels)[..., 0], tf.float32) / 255
-    return tf.nn.sigmoid_cross_entropy_with_logits(target, self._logits(y))
+    return tf.nn.sigmoid_cross_entropy_with_logits(self._gray(channels), self._logits(y))
+
+  def least_nats(self, channels):
+    """What a pixel costs where y = z, H(z, z): int32 [..., N_c] -> float32 [...]."""
+    z = self._gray(channels)
+    return -tf.math.xlogy(z, z) - tf.math.xlogy(1 - z, 1 - z)
 
   def draw(self, y, seed, temperature=1.0):
     """The intensities themselves, as channels: y^L [B, D] -> int32 [B, N_c]."""
     del seed, temperature
     gray = tf.cast(tf.round(255 * tf.sigmoid(self._logits(y))), tf.uint8)
     return self.pixels.split(gray[..., tf.newaxis])
+
+  def _gray(self, channels):
+    return tf.cast(self.pixels.join(channels)[..., 0], tf.float32) / 255
 
   def _logits(self, y):
     return self.p(self.u(self.norm(y)))[..., 0]

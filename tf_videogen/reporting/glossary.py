@@ -37,6 +37,9 @@ METRICS = {
     'nats_per_frame': Entry(
         'Nats per frame', 'lower', 'The negative log-likelihood of all pixels of a frame together, '
         'the mean over the frames that are not given.'),
+    'least_nats_per_frame': Entry(
+        'Least nats per frame', '', 'What a frame costs that is predicted perfectly: the entropy of '
+        'its gray values, below which no model comes.'),
     'nats': Entry('Nats', 'lower', 'Negative log-likelihood in units of natural logarithms.'),
     'bits_per_dim': Entry(
         'Bits per dimension', 'lower', 'Negative log-likelihood in bits, divided by the number of '

@@ -11,6 +11,7 @@ import tensorflow as tf
 import tqdm
 
 from tf_videogen import checkpoints
+from tf_videogen.layers import channel_prediction
 from tf_videogen.layers import randomness
 from tf_videogen.layers import replicas
 from tf_videogen.layers import xla_context
@@ -183,20 +184,29 @@ class VideoTransformerTask:
       alike.setdefault(primed, []).append(start)
     nats = tf.add_n([self._nats_of_windows(video, actions, starts, primed)
                      for primed, starts in alike.items()])
-    return {'examples': tf.reduce_sum(tf.cast(batch['valid'], tf.float32)),
+    sums = {'examples': tf.reduce_sum(tf.cast(batch['valid'], tf.float32)),
             'nats': tf.reduce_sum(tf.where(batch['valid'], nats, 0.0))}
+    if isinstance(self.model.decoder.predictor, channel_prediction.IntensityPredictor):
+      least = self.model.decoder.predictor.least_nats(video[:, self.primed_frames:])
+      least = tf.where(batch['valid'], tf.reduce_sum(least, [1, 2, 3]), 0.0)
+      sums['least_nats'] = tf.reduce_sum(least)
+    return sums
 
   def metrics(self, sums):
     """Bits a dimension (a colour of a pixel), nats a frame (Table 2), over the frames not primed.
 
-    Of a model of the first slice alone they are of its pixels.
+    Of a model of the first slice alone they are of its pixels. With gray intensities, also the nats
+    of a frame that is predicted perfectly: no model comes below them.
     """
     slices = range(self.model.subscaling.slices if self.model.encoder is not None else 1)
     dimensions = sum(self._dimensions(slices, primed)
                      for _, primed in self._windows(self._clip_shape[0]))
     nats = sums['nats'] / sums['examples']
-    return {'bits_per_dim': nats / dimensions / np.log(2.0),
-            'nats_per_frame': nats / (dimensions / np.prod(self._clip_shape[1:]))}
+    frames = dimensions / np.prod(self._clip_shape[1:])
+    found = {'bits_per_dim': nats / dimensions / np.log(2.0), 'nats_per_frame': nats / frames}
+    if 'least_nats' in sums:
+      found['least_nats_per_frame'] = sums['least_nats'] / sums['examples'] / frames
+    return found
 
   def previews(self, batch, seed):
     """Clips, and samples that begin with the same frames, uint8 [B, T, H, W, C] each."""
