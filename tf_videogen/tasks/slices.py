@@ -138,7 +138,8 @@ class VideoTransformerTask:
     clips = video.shape[0]
 
     def total(model, indices):
-      table = tf.constant([(start, index) for start in starts for index in indices])
+      rows = [(start, index) for start in starts for index in indices]
+      table = tf.constant(rows)
 
       def add(i, nats):
         window = table[i, 0] + tf.range(self._frames)
@@ -147,7 +148,7 @@ class VideoTransformerTask:
         return i + 1, nats + self._nats(model, *of_window, index, primed)
 
       # One slice in memory at a time.
-      return tf.while_loop(lambda i, _: i < len(table), add, (tf.constant(0), tf.zeros([clips])),
+      return tf.while_loop(lambda i, _: i < len(rows), add, (tf.constant(0), tf.zeros([clips])),
                            parallel_iterations=1)[1]
 
     nats = total(self.model, self._slices(primed))
