@@ -21,6 +21,8 @@ from absl import logging
 
 STOPPED = 143  # the status of a program that SIGTERM ended
 
+# What Keras puts before the message of an error in a layer.
+_WHERE_KERAS_WAS = re.compile(r'^Exception encountered when calling layer .*\n\n')
 _HELP = ('-h', '-help', '--help', '--helpshort')
 _FLAG_COLUMN = 24  # help that starts in this column, after the flag's name
 
@@ -139,7 +141,7 @@ def _message(error):
   """Returns the text of an error; one that the system raised is 'path: reason'."""
   if isinstance(error, OSError) and error.filename is not None:
     return f'{error.filename}: {error.strerror}'
-  return str(error).strip()
+  return _WHERE_KERAS_WAS.sub('', str(error).strip())
 
 
 def _fail(name, message, status):

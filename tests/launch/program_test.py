@@ -32,6 +32,7 @@ class OddError(Exception):
 
 ERRORS = {
     'value': ValueError('thing: this is wrong\\n  In call to configurable'),
+    'keras': ValueError("Exception encountered when calling layer 'a' (type A).\\n\\nit is wrong\\n"),
     'file': FileNotFoundError(2, 'No such file or directory', 'a/b'),
     'text': FileNotFoundError('no checkpoint in a/b'),
     'traced': ValueError('in user code:\\n\\n  File ...'),
@@ -109,6 +110,7 @@ def test_mistakes_in_flags(demo, arguments, message):
 
 @pytest.mark.parametrize('thing, status, message', [
     ('value', 1, 'thing: this is wrong'),
+    ('keras', 1, 'it is wrong'),
     ('file', 1, 'a/b: No such file or directory'),
     ('text', 1, 'no checkpoint in a/b'),
     ('interrupt', 130, 'interrupted'),

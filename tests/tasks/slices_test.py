@@ -238,6 +238,7 @@ def test_actions():
     ({'sample_frames': 1}, 'sample_frames must be above primed_frames, 1, got 1'),
     ({'frames': 6}, 'frames = 6, and a clip has 4'),
     ({'frames': 2, 'reprimed_frames': 2}, 'reprimed_frames must be from 1 to 1'),
+    ({'clip': (4, 4, 2, 1)}, r'^blocks of \(1, 2, 2\) must divide the slice, of shape \(2, 2, 1\)'),
     ({'subscale': (3, 1, 1)}, r'\(3, 1, 1\) must divide')])
 def test_what_does_not_fit(kwargs, message):
   with pytest.raises(ValueError, match=message):

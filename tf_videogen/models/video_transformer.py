@@ -117,6 +117,11 @@ class LayerStack(tf.keras.layers.Layer):
         z = layer(z)
     return (z, caches) if caching else z
 
+  def check(self, shape):
+    """Raises a ValueError where the blocks of a layer don't divide slices of shape (t, h, w)."""
+    for layer in self.layers:
+      block_attention.Blocks(shape, layer.attention.block)
+
   def biases(self):
     """The biases of the scores of all layers, for `step`."""
     return [layer.attention.bias() for layer in self.layers]
@@ -153,6 +158,7 @@ class SliceEncoder(tf.keras.layers.Layer):
     """Creates the layers: factors, (T, H, W), N_c, and the PixelBits."""
     self.pixels = pixels
     self.subscaling = subscaling.Subscaling(subscale, video_shape, self.context_kernel)
+    self.stack.check(self.subscaling.slice_shape)
     self.convolution = linear.linear(self.embedding, 'convolution')
     self.convolution.build([None, np.prod(self.subscaling.kernel) * channels * pixels.width])
     self.position_embedding = positions.SpatioTemporalEmbedding(
@@ -214,6 +220,7 @@ class SliceDecoder(tf.keras.layers.Layer):
   def build_for(self, slice_shape, channels, pixels, conditional):
     """Creates the layers: (t, h, w), N_c, the PixelBits, and whether there is an encoder."""
     self.slice_shape, self.pixels = tuple(slice_shape), pixels
+    self.stack.check(self.slice_shape)
     # The sum of the embeddings of N_c channels is a product with their one-hot vectors.
     self.embed = linear.linear(self.embedding, 'embed')
     self.embed.build([None, channels * pixels.width])
