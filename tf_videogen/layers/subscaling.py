@@ -31,6 +31,10 @@ class Subscaling:
                        f'{self.video_shape}')
     self.slices = int(np.prod(self.factors))
     self.slice_shape = tuple(n // s for n, s in zip(self.video_shape, self.factors))
+    # What `context` shows of the kernel. A slice that is a frame sees none after it.
+    self.window = self.kernel
+    if self.factors == (self.video_shape[0], 1, 1):
+      self.window = (max(self.kernel[0] // 2, 1),) + self.kernel[1:]
 
   def split(self, video):
     """[B, T, H, W, C] -> [B, slices, t, h, w, C]."""
@@ -71,7 +75,8 @@ class Subscaling:
 
     Returns:
       int32 [B, t, h, w, k_t, k_h, k_w, C]; -1 where a window leaves the video, and for the pixels of
-      this and of later slices.
+      this and of later slices. Of slices that are frames, k_t is but floor(k_t / 2): the frames
+      before.
     """
     x = tf.where(self._before(index), video, -1)
     x = tf.pad(x, [[0, 0]] + [[k // 2, k - 1 - k // 2] for k in self.kernel] + [[0, 0]],
@@ -79,12 +84,12 @@ class Subscaling:
     for axis, offset in enumerate(self.offsets(index), 1):
       first = offset[:, tf.newaxis] + self._window_starts(axis)  # [B, n * k]
       x = tf.gather(x, first, axis=axis, batch_dims=1)
-    sizes = [size for pair in zip(self.slice_shape, self.kernel) for size in pair]
+    sizes = [size for pair in zip(self.slice_shape, self.window) for size in pair]
     x = tf.reshape(x, [-1, *sizes, video.shape[-1]])
     return tf.transpose(x, [0, 1, 3, 5, 2, 4, 6, 7])
 
   def _window_starts(self, axis):
-    n, s, k = self.slice_shape[axis - 1], self.factors[axis - 1], self.kernel[axis - 1]
+    n, s, k = self.slice_shape[axis - 1], self.factors[axis - 1], self.window[axis - 1]
     return tf.reshape(tf.range(n)[:, tf.newaxis] * s + tf.range(k), [n * k])
 
   def _before(self, index):

@@ -18,10 +18,11 @@
 
 Parameters: base 46.0M, large 373.3M, which the paper rounds to 46M and 373M.
 
-What the paper leaves open: dense layers have no bias, as the equations have none; kernels begin with
-a standard deviation of 1 / sqrt(fan in), embeddings with 0.01, relative biases with 0; the encoder
-also adds a learned embedding of the slice's offsets (a, b, c); the actions of a frame are all those
-since the frame before it in its slice.
+What the paper leaves open: dense layers have no bias, as the equations have none; kernels begin
+with a standard deviation of 1 / sqrt(fan in), embeddings with 0.01, relative biases with 0; the
+encoder also adds a learned embedding of the slice's offsets (a, b, c); where a slice is a frame,
+the convolution of its context has no taps on the frames after it, which it never sees; the actions
+of a frame are all those since the frame before it in its slice.
 
 The separate decoder of the first slice (Kinetics, section 4.3) is a VideoTransformer without an
 encoder, trained for itself; the model of the other slices is given it.
@@ -160,7 +161,7 @@ class SliceEncoder(tf.keras.layers.Layer):
     self.subscaling = subscaling.Subscaling(subscale, video_shape, self.context_kernel)
     self.stack.check(self.subscaling.slice_shape)
     self.convolution = linear.linear(self.embedding, 'convolution')
-    self.convolution.build([None, np.prod(self.subscaling.kernel) * channels * pixels.width])
+    self.convolution.build([None, np.prod(self.subscaling.window) * channels * pixels.width])
     self.position_embedding = positions.SpatioTemporalEmbedding(
         self.subscaling.slice_shape, self.embedding, summed=True, name='position_embedding')
     self.slice_embedding = positions.SpatioTemporalEmbedding(
