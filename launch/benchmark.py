@@ -11,8 +11,8 @@ training up where `input_share`, the one divided by the other, comes near 1. For
 
 `video_transformer` is the paper's base model: a training step of 4 x 32 x 32 slices, and seconds to
 draw one pixel of every video, in slices of 4 x 32 x 32 and 4 x 16 x 16; beside them the time that
-one pixel takes by a full pass of the decoder, and the share of the machine's matrix-product rate
-(measured in the same run) that drawing reaches.
+one pixel takes by a full pass of the decoder, and the shares of the machine's matrix-product rate
+(measured in the same run) that the step and drawing reach.
 """
 
 import functools
@@ -28,6 +28,7 @@ import tensorflow as tf
 from tf_videogen import experiment
 from tf_videogen.data import clip_source
 from tf_videogen.layers import attention
+from tf_videogen.layers import masked_convolution
 from tf_videogen.layers import randomness
 from tf_videogen.layers import vector_quantizer
 from tf_videogen.launch import configs
@@ -185,16 +186,16 @@ def matrix_product_rate(repeats, size=2048):
   return 2 * size**3 / seconds(lambda: product().numpy(), repeats)
 
 
-def pixel_flops(decoder):
-  """FLOPs of one pixel of one video: two for every parameter of the products of a step, and the
-  scores and sums of its block in every layer.
+def position_flops(part, without=()):
+  """FLOPs of one position of an encoder or a decoder, forward: two for every parameter of its
+  products, and the scores and sums of its block in every layer.
   """
-  dense = [layer for layer in decoder.submodules if isinstance(layer, tf.keras.layers.Dense)
-           and layer is not decoder.condition]  # that is applied to whole slices
+  dense = [layer for layer in part.submodules
+           if isinstance(layer, tf.keras.layers.Dense) and layer not in without]
   parameters = sum(layer.kernel.shape.num_elements() for layer in dense)
-  convolution = decoder.convolution
-  parameters += convolution.taps * decoder.embedding * convolution.filters
-  layers = [layer.attention for layer in decoder.stack.layers]
+  if isinstance(part.convolution, masked_convolution.MaskedConv3D):
+    parameters += part.convolution.taps * part.embedding * part.convolution.filters
+  layers = [layer.attention for layer in part.stack.layers]
   attended = sum(2 * of.blocks.length * of.heads * of.head_width for of in layers)
   return 2 * (parameters + attended)
 
@@ -218,10 +219,15 @@ def video_transformer_base(batch, repeats, small):
   figures['pixel_16x16_s'] = seconds_a_pixel(
       make_video_transformer(size // 2, small), batch, pixels, repeats)
   figures['times_faster'] = figures['pixel_by_full_pass_s'] / figures['pixel_s']
-  figures['pixel_flops'] = pixel_flops(model.decoder)
   rate = matrix_product_rate(repeats)
   figures['matrix_product_flops_per_s'] = rate
-  figures['share_of_rate'] = batch * figures['pixel_flops'] / figures['pixel_s'] / rate
+  positions = batch * np.prod(model.subscaling.slice_shape)
+  figures['train_step_flops'] = 3 * positions * (
+      position_flops(model.encoder) + position_flops(model.decoder))
+  figures['train_step_share_of_rate'] = figures['train_step_flops'] / figures['train_step_s'] / rate
+  # The decoder's map of the encoder's output is of whole slices.
+  figures['pixel_flops'] = position_flops(model.decoder, without=[model.decoder.condition])
+  figures['pixel_share_of_rate'] = batch * figures['pixel_flops'] / figures['pixel_s'] / rate
   return {name: float(f'{value:.4g}') for name, value in figures.items()}
 
 
