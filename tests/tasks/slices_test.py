@@ -17,7 +17,7 @@ from tf_videogen.training import optimizers
 
 CLIP = (4, 4, 4, 1)
 STACK = functools.partial(
-    video_transformer.LayerStack, blocks=[(2, 2, 1), (1, 2, 2)], heads=2, width=16,
+    video_transformer.LayerStack, blocks=[(2, 2, 1)], heads=2, width=16,
     attention=functools.partial(block_attention.BlockLocalAttention, head_width=8))
 
 
@@ -68,7 +68,7 @@ def _nats_by_hand(task, video, first_frame):
   return total
 
 
-@pytest.mark.parametrize('primed', [0, 1, 3])
+@pytest.mark.parametrize('primed', [0, 3])
 def test_bits_per_dim_are_of_all_pixels_that_are_not_given(primed):
   task, batch = _task(primed_frames=primed), _batch()
   nats = _nats_by_hand(task, batch['video'], primed) / 3
@@ -101,10 +101,9 @@ def test_padding_does_not_count():
     np.testing.assert_allclose(_metrics(task, padded)[name], value, rtol=1e-5)
 
 
-@pytest.mark.parametrize('primed', [1, 3])
-def test_the_loss_is_that_of_all_slices_in_the_mean(primed):
+def test_the_loss_is_that_of_all_slices_in_the_mean():
   """Over many draws of slices; the clip is one of the batch, again and again."""
-  task, batch = _task(primed_frames=primed), _batch(1)
+  task, batch = _task(primed_frames=3), _batch(1)
   repeated = {'video': tf.repeat(batch['video'], 64, axis=0)}
   loss = tf.function(task.loss)
   losses = [loss(repeated, randomness.seed_of(i))['bits_per_dim'].numpy() for i in range(40)]
@@ -155,7 +154,7 @@ def test_bits_per_dim_of_windows():
 
 
 def test_first_slice_is_loaded(tiny, cpu, tmp_path):
-  first = lambda: video_transformer.VideoTransformer((2, 2, 2), _decoder(layers=4))
+  first = lambda: video_transformer.VideoTransformer((2, 2, 2), _decoder(layers=2))
   trained = []
 
   def task():
@@ -175,7 +174,7 @@ def test_first_slice_is_loaded(tiny, cpu, tmp_path):
 
 @pytest.mark.usefixtures('without_xla')
 def test_first_slice_of_its_own():
-  first = video_transformer.VideoTransformer((2, 2, 2), _decoder(layers=4))
+  first = video_transformer.VideoTransformer((2, 2, 2), _decoder(layers=2))
   task, batch = _task(first_slice=first, first_slice_dir='nowhere'), _batch()
   nats = _nats_by_hand(task, batch['video'], 1) / 3
   np.testing.assert_allclose(
@@ -238,7 +237,7 @@ def test_actions():
     ({'sample_frames': 1}, 'sample_frames must be above primed_frames, 1, got 1'),
     ({'frames': 6}, 'frames = 6, and a clip has 4'),
     ({'frames': 2, 'reprimed_frames': 2}, 'reprimed_frames must be from 1 to 1'),
-    ({'clip': (4, 4, 2, 1)}, r'^blocks of \(1, 2, 2\) must divide the slice, of shape \(2, 2, 1\)'),
+    ({'clip': (4, 2, 4, 1)}, r'^blocks of \(2, 2, 1\) must divide the slice, of shape \(2, 1, 2\)'),
     ({'subscale': (3, 1, 1)}, r'\(3, 1, 1\) must divide')])
 def test_what_does_not_fit(kwargs, message):
   with pytest.raises(ValueError, match=message):
