@@ -42,31 +42,21 @@ def test_a_prior_samples_without_its_vqvae(tiny, vqvae, cpu, tmp_path):
   assert (samples[0] != samples[4]).any()  # batches differ
 
 
-def test_programs_of_a_strategy_sample_the_same(tiny, vqvae, cpu, two_replicas, tmp_path,
-                                                monkeypatch):
-  """What is done on a TPU, on two processors."""
-  model_dir = str(tmp_path)
-  experiment = tiny.experiment(lambda: tiny.prior(vqvae, classes=3), train_steps=1)
-  monkeypatch.setattr(strategies, 'needs_programs', lambda strategy: strategy is two_replicas)
-  assert experiments.train(experiment, model_dir, two_replicas, preview_clips=2)
-  with np.load(os.path.join(model_dir, 'previews', 'test.npz')) as previews:
-    assert previews['samples'].shape == (2, 4, 8, 8, 1)
-  videos = [sampling.sample(experiment, model_dir, strategy, num_samples=4)['samples']
-            for strategy in (cpu, two_replicas)]
-  np.testing.assert_array_equal(*videos)
-
-
-def test_a_conditional_prior(tiny, vqvae, cpu, tmp_path):
+def test_a_conditional_prior(tiny, vqvae, cpu, two_replicas, tmp_path, monkeypatch):
+  """Trained and sampled by the programs of a TPU, on two processors, and sampled on one."""
   model_dir = str(tmp_path)
   experiment = tiny.experiment(lambda: tiny.prior(vqvae, classes=3, actions=8), train_steps=2)
-  assert experiments.train(experiment, model_dir, cpu, steps_per_loop=2, preview_clips=2)
+  monkeypatch.setattr(strategies, 'needs_programs', lambda strategy: strategy is two_replicas)
+  assert experiments.train(experiment, model_dir, two_replicas, steps_per_loop=2, preview_clips=2)
   with np.load(os.path.join(model_dir, 'previews', 'test.npz')) as previews:
     assert previews['samples'].shape == previews['data'].shape == (2, 4, 8, 8, 1)
-  videos = sampling.sample(experiment, model_dir, cpu, num_samples=12, batch_size=8)
+  videos, same = (sampling.sample(experiment, model_dir, strategy, num_samples=12, batch_size=8)
+                  for strategy in (cpu, two_replicas))
   assert len(videos['samples']) == len(videos['data']) == 10  # as many as the split has
   with np.load(tiny.files.test) as arrays:
     np.testing.assert_array_equal(videos['data'], arrays['video'][:, :4])
   assert videos['conditioning_frames'] == 0
+  np.testing.assert_array_equal(videos['samples'], same['samples'])
 
 
 def test_a_prior_continues_frames(tiny, vqvae, cpu, tmp_path):
