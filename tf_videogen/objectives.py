@@ -18,3 +18,8 @@ def categorical_nll(logits, codes):
   """
   nll = tf.nn.sparse_softmax_cross_entropy_with_logits(codes, tf.cast(logits, tf.float32))
   return tf.reduce_sum(nll, axis=1)
+
+
+def sum_of_valid(values, valid):
+  """The sum over the examples that are no padding: numbers [B], bool [B] -> []."""
+  return tf.reduce_sum(tf.where(valid, tf.cast(values, tf.float32), 0.0))

@@ -46,10 +46,6 @@ def variance_of(clips, examples=1000):
   return variance
 
 
-def _sum_of_valid(values, valid):
-  return tf.reduce_sum(tf.where(valid, tf.cast(values, tf.float32), 0.0))
-
-
 class VQVAETask:
   """Trains a VQ-VAE.
 
@@ -99,9 +95,9 @@ class VQVAETask:
     ssim = tf.reduce_mean(image_quality.ssim(shown, batch['video']), axis=1)
     return {
         'examples': tf.reduce_sum(tf.cast(valid, tf.float32)),
-        'squared_error': _sum_of_valid(objectives.squared_error(reconstruction, video), valid),
-        'psnr': _sum_of_valid(psnr, valid),
-        'ssim': _sum_of_valid(ssim, valid),
+        'squared_error': objectives.sum_of_valid(objectives.squared_error(reconstruction, video), valid),
+        'psnr': objectives.sum_of_valid(psnr, valid),
+        'ssim': objectives.sum_of_valid(ssim, valid),
         'uses': self._uses(quantized.codes, valid),
     }
 
@@ -195,7 +191,7 @@ class VideoGPTTask:
   def statistics(self, batch):
     """Sums over valid clips."""
     return {'examples': tf.reduce_sum(tf.cast(batch['valid'], tf.float32)),
-            'nats': _sum_of_valid(self._nll(batch), batch['valid'])}
+            'nats': objectives.sum_of_valid(self._nll(batch), batch['valid'])}
 
   def metrics(self, sums):
     """Nats a clip, nats a code (the "loss" of section 4.5), bits a code (the paper's bits/dim)."""

@@ -10,12 +10,13 @@ import numpy as np
 import tensorflow as tf
 import tqdm
 
+from tf_videogen import bars
 from tf_videogen import checkpoints
+from tf_videogen import objectives
 from tf_videogen.layers import channel_prediction
 from tf_videogen.layers import randomness
 from tf_videogen.layers import replicas
 from tf_videogen.layers import xla_context
-from tf_videogen.training import progress
 
 
 class VideoTransformerTask:
@@ -143,7 +144,7 @@ class VideoTransformerTask:
 
       def add(i, nats):
         window = table[i, 0] + tf.range(self._frames)
-        of_window = (None if x is None else tf.gather(x, window, axis=1) for x in (video, actions))
+        of_window = _cut(window, video, actions)
         index = tf.fill([clips], table[i, 1])
         return i + 1, nats + self._nats(model, *of_window, index, primed)
 
@@ -170,8 +171,7 @@ class VideoTransformerTask:
     if self._frames < self._clip_shape[0]:
       start = tf.cast(drawn[:, 0] * (self._clip_shape[0] - self._frames + 1), tf.int32)
       window = start[:, tf.newaxis] + tf.range(self._frames)
-      video, actions = (None if x is None else tf.gather(x, window, batch_dims=1)
-                        for x in (video, actions))
+      video, actions = _cut(window, video, actions)
     index = tf.gather(slices, tf.cast(drawn[:, 1] * len(slices), tf.int32))
     nats = tf.reduce_mean(self._nats(self.model, video, actions, index, self.masked_frames))
     dimensions = self._dimensions(slices, self.masked_frames) / len(slices)
@@ -186,11 +186,11 @@ class VideoTransformerTask:
     nats = tf.add_n([self._nats_of_windows(video, actions, starts, primed)
                      for primed, starts in alike.items()])
     sums = {'examples': tf.reduce_sum(tf.cast(batch['valid'], tf.float32)),
-            'nats': tf.reduce_sum(tf.where(batch['valid'], nats, 0.0))}
+            'nats': objectives.sum_of_valid(nats, batch['valid'])}
     if isinstance(self.model.decoder.predictor, channel_prediction.IntensityPredictor):
       least = self.model.decoder.predictor.least_nats(video[:, self.primed_frames:])
-      least = tf.where(batch['valid'], tf.reduce_sum(least, [1, 2, 3]), 0.0)
-      sums['least_nats'] = tf.reduce_sum(least)
+      sums['least_nats'] = objectives.sum_of_valid(
+          tf.reduce_sum(least, [1, 2, 3]), batch['valid'])
     return sums
 
   def metrics(self, sums):
@@ -252,7 +252,7 @@ class VideoTransformerTask:
 
     def draw(channels, start, index, first, owner):
       window = start + tf.range(self._frames)
-      of_window = (None if x is None else tf.gather(x, window, axis=1) for x in (channels, actions))
+      of_window = _cut(window, channels, actions)
       drawn = self._slice_sampler(owner, temperature)(
           *of_window, index, first, randomness.fold_in(randomness.fold_in(seed, start), index))
       return xla_context.update_slice(channels, drawn, [0, start, 0, 0, 0])
@@ -269,7 +269,7 @@ class VideoTransformerTask:
     channels = model.pixels.split(video)
     if tf.executing_eagerly():
       for start, index, first in tqdm.tqdm(rows, 'slices', leave=False,
-                                           mininterval=progress.interval()):
+                                           mininterval=bars.interval()):
         channels = draw(channels, *map(tf.constant, (start, index, first)), model.owner(index))
     else:
       table = tf.constant(rows)
@@ -297,3 +297,9 @@ class VideoTransformerTask:
               channels, index, first, seed, temperature, actions),
           autograph=False, jit_compile=True)
     return self._samplers[key]
+
+
+def _cut(window, *tensors):
+  """Frames of tensors [B, T, ...], or None: of all clips alike, int32 [T'], or of each, [B, T']."""
+  return [None if x is None else tf.gather(x, window, axis=1, batch_dims=window.shape.rank - 1)
+          for x in tensors]

@@ -7,7 +7,7 @@ import orbit
 import tensorflow as tf
 import tqdm
 
-from tf_videogen.training import progress
+from tf_videogen import bars
 from tf_videogen.training import strategies
 
 
@@ -44,7 +44,7 @@ class TaskEvaluator(orbit.AbstractEvaluator):
     examples = min(self.clips.count(split), self.limit or self.clips.count(split))
     count = -(-examples // self.batch_size)
     bar = tqdm.tqdm(itertools.islice(batches, count), f'evaluate {split}', count, leave=False,
-                    unit='batch', mininterval=progress.interval())
+                    unit='batch', mininterval=bars.interval())
     total = None
     for batch in bar:
       sums = {name: np.asarray(value, np.float64)

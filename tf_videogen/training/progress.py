@@ -6,10 +6,7 @@ import time
 
 import tqdm
 
-
-def interval():
-  """Seconds between two drawings of a bar: often on a terminal, seldom in a log file."""
-  return 0.5 if sys.stderr.isatty() else 20.0
+from tf_videogen import bars
 
 
 class Progress:
@@ -24,7 +21,7 @@ class Progress:
 
   def __init__(self, step, train_steps):
     self._bar = tqdm.tqdm(total=train_steps, initial=step, desc='train', unit='step',
-                          dynamic_ncols=True, mininterval=interval())
+                          dynamic_ncols=True, mininterval=bars.interval())
     self._last_row = step, time.time()
     self._printing = contextlib.redirect_stdout(_AboveBars(sys.stdout))
 
