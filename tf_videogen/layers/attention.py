@@ -7,7 +7,6 @@ values have a kernel each: three products are faster on a CPU than one and the s
 """
 
 import tensorflow as tf
-from tensorflow.compiler.tf2xla.python import xla
 
 from tf_videogen.layers import attention_patterns
 from tf_videogen.layers import linear
@@ -167,6 +166,4 @@ def _along(x, axis, layer):
 
 def _write(cache, row, t):
   """The cache [B, H, M, D / H] with row [B, H, 1, D / H] at position t."""
-  if xla_context.compiled_by_xla():
-    return xla.dynamic_update_slice(cache, row, tf.stack([0, 0, t, 0]))
-  return tf.where((tf.range(cache.shape[2]) == t)[:, tf.newaxis], row, cache)
+  return xla_context.update_slice(cache, row, [0, 0, t, 0])

@@ -11,6 +11,7 @@ one kind.
 import tensorflow as tf
 from tensorflow.compiler.tf2xla.python import xla
 
+from tf_videogen.layers import replicas
 from tf_videogen.layers import xla_context
 
 
@@ -26,8 +27,7 @@ def fold_in(seed, number):
 
 def fold_in_replica(seed):
   """A seed that differs from replica to replica; outside of replicas, that of replica 0."""
-  context = tf.distribute.get_replica_context()
-  return fold_in(seed, 0 if context is None else context.replica_id_in_sync_group)
+  return fold_in(seed, replicas.index())
 
 
 def uniform(shape, seed):
