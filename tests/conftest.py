@@ -179,3 +179,9 @@ def without_xla(monkeypatch):
   function = tf.function
   monkeypatch.setattr(
       tf, 'function', lambda f=None, jit_compile=None, **options: function(f, **options))
+
+
+@pytest.fixture
+def same_initial_values():
+  """What a test finds, it finds every time, alone or after others."""
+  tf.keras.utils.set_random_seed(0)

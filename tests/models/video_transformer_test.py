@@ -20,10 +20,7 @@ SMALL = functools.partial(
     attention=functools.partial(block_attention.BlockLocalAttention, head_width=8))
 
 
-@pytest.fixture(autouse=True)
-def same_initial_values():
-  """What a test finds, it finds every time, alone or after others."""
-  tf.keras.utils.set_random_seed(0)
+pytestmark = pytest.mark.usefixtures('same_initial_values')
 
 
 def _tiny(shape=SHAPE, subscale=SUBSCALE, stack=SMALL, actions=0, pixels=None, kernel=None,

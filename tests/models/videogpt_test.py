@@ -22,10 +22,7 @@ BOTH_PATTERNS = pytest.mark.parametrize('pattern', PATTERNS)
 ONE_AND_TWO_CODEBOOKS = pytest.mark.parametrize('codebooks', [1, 2])
 
 
-@pytest.fixture(autouse=True)
-def same_initial_values():
-  """What a test finds, it finds every time, alone or after others."""
-  tf.keras.utils.set_random_seed(0)
+pytestmark = pytest.mark.usefixtures('same_initial_values')
 
 
 def _model(pattern='full', codebooks=1, layers=2, dropout=0.0, **conditions):

@@ -12,10 +12,7 @@ from tf_videogen.models import vqvae
 SEED = randomness.seed_of(5)
 
 
-@pytest.fixture(autouse=True)
-def same_initial_values():
-  """What a test finds, it finds every time, alone or after others."""
-  tf.keras.utils.set_random_seed(0)
+pytestmark = pytest.mark.usefixtures('same_initial_values')
 
 
 def _model(downsampling=(2, 2, 2), codebooks=1, hidden=8, attention=True, **kwargs):

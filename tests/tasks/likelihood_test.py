@@ -16,10 +16,7 @@ from tf_videogen.tasks import likelihood
 CLIP = (4, 8, 8, 1)  # latents 2 x 4 x 4
 
 
-@pytest.fixture(autouse=True)
-def same_initial_values():
-  """What a test finds, it finds every time, alone or after others."""
-  tf.keras.utils.set_random_seed(0)
+pytestmark = pytest.mark.usefixtures('same_initial_values')
 
 
 def _vqvae(codes=16, codebooks=1, hidden=16):

@@ -21,10 +21,7 @@ STACK = functools.partial(
     attention=functools.partial(block_attention.BlockLocalAttention, head_width=8))
 
 
-@pytest.fixture(autouse=True)
-def same_initial_values():
-  """What a test finds, it finds every time, alone or after others."""
-  tf.keras.utils.set_random_seed(0)
+pytestmark = pytest.mark.usefixtures('same_initial_values')
 
 
 def _decoder(layers=None):
