@@ -12,8 +12,10 @@ import time
 import numpy as np
 import pytest
 
+from tests.launch import in_process
 from tests.launch import waiting
 from tf_videogen import checkpoints
+from tf_videogen.launch import train
 from tf_videogen.reporting import results
 
 ROOT = pathlib.Path(__file__).resolve().parents[2]
@@ -55,8 +57,7 @@ def test_two_workers_train_as_one(tiny_files, tmp_path):
   arguments = [f'--gin_file={tiny_files.vqvae_gin}', '--gin_param=TRAIN_STEPS=20']
   assert _wait(_start(tmp_path, *arguments), 200) == [0, 0]
   alone = tmp_path / 'alone'
-  subprocess.run([sys.executable, '-m', 'launch.train', f'--model_dir={alone}', '--strategy=cpu',
-                  *arguments], cwd=ROOT, check=True, capture_output=True)
+  assert in_process.run(train.main, f'--model_dir={alone}', '--strategy=cpu', *arguments) == 0
   ours, theirs = (results.read_training_log(str(d)) for d in (tmp_path / 'run', alone))
   assert [row['step'] for row in ours] == list(range(1, 21))
   for name in ('loss', 'nmse', 'commitment', 'gradient_norm'):
@@ -102,10 +103,11 @@ def test_a_worker_that_never_appears(tiny_files, tmp_path):
 @pytest.mark.parametrize('config, message', [
     (None, '--strategy=multi_worker needs TF_CONFIG in the environment of every worker'),
     ('{', 'TF_CONFIG in the environment cannot be read')])
-def test_no_cluster(config, message, tiny_files, tmp_path):
-  environ = {name: value for name, value in os.environ.items() if name != 'TF_CONFIG'}
-  run = subprocess.run(
-      [sys.executable, '-m', 'launch.train', f'--gin_file={tiny_files.vqvae_gin}',
-       f'--model_dir={tmp_path}', '--strategy=multi_worker'], cwd=ROOT, capture_output=True,
-      text=True, check=False, env={**environ, **({'TF_CONFIG': config} if config else {})})
-  assert run.returncode == 1 and message in run.stderr and run.stderr.count('\n') == 1
+def test_no_cluster(config, message, tiny_files, tmp_path, monkeypatch, capsys):
+  monkeypatch.delenv('TF_CONFIG', raising=False)
+  if config is not None:
+    monkeypatch.setenv('TF_CONFIG', config)
+  assert in_process.run(train.main, f'--gin_file={tiny_files.vqvae_gin}', f'--model_dir={tmp_path}',
+                        '--strategy=multi_worker') == 1
+  error = capsys.readouterr().err
+  assert message in error and error.count('\n') == 1
