@@ -28,7 +28,7 @@ CONFIG = 'config.gin'
 _MAY_DIFFER = re.compile(
     r'^(experiment\.(train|evaluate|evaluate_continuously)\.|'
     r'experiment\.Experiment\.(train_steps|splits|evaluation_limit)$|'
-    r'.*\.(data_dir|vqvae_dir)$|clips\.FileClips\.\w+_path$)')
+    r'.*\.(data_dir|vqvae_dir|first_slice_dir)$|clips\.FileClips\.\w+_path$)')
 
 shared_flags.declare(*FLAGS)
 gin.add_config_file_search_path(str(GIN_DIR))

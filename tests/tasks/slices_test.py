@@ -12,6 +12,7 @@ from tf_videogen.layers import block_attention
 from tf_videogen.layers import channel_prediction
 from tf_videogen.layers import randomness
 from tf_videogen.models import video_transformer
+from tf_videogen.reporting import results
 from tf_videogen.tasks import slices
 from tf_videogen.training import optimizers
 
@@ -114,8 +115,8 @@ def test_windows():
   assert task._windows(6) == [(0, 1), (1, 1), (2, 1), (3, 1), (4, 1)]
   task = _task(frames=4, clip=(9, 4, 4, 1), primed_frames=3, reprimed_frames=2)
   assert task._windows(9) == [(0, 3), (2, 2), (4, 2), (5, 3)]
-  task = _task(frames=4, clip=(9, 4, 4, 1), primed_frames=6, masked_frames=1)
-  assert task._windows(9) == [(5, 1)]
+  task = _task(frames=4, clip=(9, 4, 4, 1), primed_frames=6)
+  assert task._windows(9) == [(5, 1)] and task.masked_frames == 1
   assert _task(sample_frames=3)._windows(3) == [(0, 1)]
 
 
@@ -150,7 +151,7 @@ def test_bits_per_dim_of_windows():
   assert np.isfinite(task.loss(batch, randomness.seed_of(0))['loss'])
 
 
-def test_first_slice_is_loaded(tiny, cpu, tmp_path):
+def test_first_slice_is_trained_and_loaded(tiny, cpu, tmp_path):
   first = lambda: video_transformer.VideoTransformer((2, 2, 2), _decoder(layers=2))
   trained = []
 
@@ -158,8 +159,11 @@ def test_first_slice_is_loaded(tiny, cpu, tmp_path):
     trained.append(slices.VideoTransformerTask(first()))
     return trained[0]
 
-  assert experiment.train(
-      tiny.experiment(task, train_steps=1), str(tmp_path), cpu, evaluate_too=False)
+  assert experiment.train(tiny.experiment(task, train_steps=1), str(tmp_path), cpu)
+  found = {row.metric for row in results.read_results(str(tmp_path))}
+  assert found == {'bits_per_dim', 'nats_per_frame'}
+  with np.load(tmp_path / 'previews' / 'test.npz') as previews:
+    assert 'data' in previews and 'samples' not in previews
   whole = _task(clip=(4, 8, 8, 1), first_slice=first(), first_slice_dir=str(tmp_path))
   before = [variable.numpy() for variable in whole.model.first_slice.variables]
   whole.initialize(None)

@@ -364,6 +364,11 @@ class VideoTransformer(tf.keras.Model):
       return range(1)
     return range(0 if self.first_slice is None else 1, self.subscaling.slices)
 
+  @property
+  def generated_slices(self):
+    """The slices that it has together with `first_slice`, a range of indices."""
+    return range(1 if self.encoder is None else self.subscaling.slices)
+
   def call(self, video, index, actions=None):
     """Nats of every pixel of a slice of every video, given the slices before it (Eq. 9).
 

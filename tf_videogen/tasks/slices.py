@@ -33,7 +33,7 @@ class VideoTransformerTask:
     frames: frames of a window, T; None: those of a clip.
     reprimed_frames: how many frames prime every further window.
     masked_frames: how many first frames of a window the training loss leaves out; None: as many as
-      are primed.
+      are primed, or, of windows shorter than the clip, re-primed.
     sample_frames: frames of a sample, None: those of a clip.
     first_slice_dir: model directory of the first slice's decoder, where the model has one, read once
       when this model's directory is new.
@@ -45,7 +45,9 @@ class VideoTransformerTask:
     self.primed_frames = primed_frames
     self.frames = frames
     self.reprimed_frames = reprimed_frames
-    self.masked_frames = primed_frames if masked_frames is None else masked_frames
+    if masked_frames is None:
+      masked_frames = primed_frames if frames is None else reprimed_frames
+    self.masked_frames = masked_frames
     self.sample_frames = sample_frames
     self.first_slice_dir = first_slice_dir
     self._samplers = {}
@@ -199,8 +201,7 @@ class VideoTransformerTask:
     Of a model of the first slice alone they are of its pixels. With gray intensities, also the nats
     of a frame that is predicted perfectly: no model comes below them.
     """
-    slices = range(self.model.subscaling.slices if self.model.encoder is not None else 1)
-    dimensions = sum(self._dimensions(slices, primed)
+    dimensions = sum(self._dimensions(self.model.generated_slices, primed)
                      for _, primed in self._windows(self._clip_shape[0]))
     nats = sums['nats'] / sums['examples']
     frames = dimensions / np.prod(self._clip_shape[1:])
@@ -210,8 +211,13 @@ class VideoTransformerTask:
     return found
 
   def previews(self, batch, seed):
-    """Clips, and samples that begin with the same frames, uint8 [B, T, H, W, C] each."""
-    return {'data': batch['video'], 'samples': self.sample(batch, seed)}
+    """Clips, and samples that begin with the same frames, uint8 [B, T, H, W, C] each.
+
+    A model of the first slice alone has no samples.
+    """
+    previews = {'data': batch['video']}
+    return previews if self.model.encoder is None else {
+        **previews, 'samples': self.sample(batch, seed)}
 
   def condition_spec(self, spec):
     """What `sample` reads of a clip besides noise: a part of `spec`, name -> TensorSpec."""
