@@ -8,7 +8,8 @@ from tf_videogen.launch import configs
 from tf_videogen.launch import tpu_programs
 
 NAMES = sorted(str(path.relative_to(configs.GIN_DIR)) for path in configs.GIN_DIR.rglob('*.gin'))
-_GIVEN = {'VQVAE_DIR': "'nowhere'", 'TRAIN_FILE': "'train.npz'", 'TEST_FILE': "'test.npz'"}
+_GIVEN = {'VQVAE_DIR': "'nowhere'", 'FIRST_SLICE_DIR': "'nowhere'", 'TRAIN_FILE': "'train.npz'",
+          'TEST_FILE': "'test.npz'"}
 
 
 def required(name):

@@ -13,6 +13,7 @@ from tf_videogen import experiment
 from tf_videogen.launch import configs
 from tf_videogen.models import vqvae
 from tf_videogen.tasks import likelihood
+from tf_videogen.tasks import slices
 
 VQVAE = 'videogpt/moving_mnist_vqvae.gin'
 PRIOR = 'videogpt/moving_mnist_prior.gin'
@@ -149,9 +150,15 @@ def test_every_config_parses(name, tmp_path):
 def test_every_config_names_its_command(name):
   header = (configs.GIN_DIR / name).read_text().split('\nfrom ')[0].split('\ninclude ')[0]
   comment = ' '.join(re.sub(r'\\?\n#', ' ', '\n' + header).split())
-  assert f'python -m launch.train --gin_file={name} --model_dir=runs/' in comment
+  program = 'sample' if '_cooking' in name else 'train'
+  assert f'python -m launch.{program} --gin_file={name} --model_dir=runs/' in comment
   given = set(re.findall(r'--gin_param="(\w+)=', comment))
-  assert given == {param.split('=')[0] for param in shipped_configs.required(name)}
+  required = shipped_configs.required(name)
+  assert given == {param.split('=')[0] for param in required}
+  # What it proposes besides.
+  proposed = re.findall(r'--gin_param=(\w+\.[\w.]+=\d+)', comment)
+  assert len(proposed) == comment.count('--gin_param=') - len(given)
+  configs.parse([name], required + proposed)
 
 
 def _built_task(name):
@@ -171,6 +178,14 @@ def _parameters(variables):
 
 def _check_task(name):
   task, clip_shape = _built_task(name)
+  check = _check_slices if isinstance(task, slices.VideoTransformerTask) else _check_latents
+  check(name, task, clip_shape)
+  count = _parameters(task.trainable_variables)
+  print(f'{name}: {count:,} trainable parameters')
+  return count
+
+
+def _check_latents(name, task, clip_shape):
   model = task.model if isinstance(task, likelihood.VQVAETask) else task.model.vqvae
   assert isinstance(model, vqvae.VQVAE)
   latents = model.latent_shape(clip_shape)
@@ -181,14 +196,53 @@ def _check_task(name):
     named = re.search(rf'_{pattern}(\d+)', name)
     if named:
       assert getattr(model.quantizer, quantity) == int(named.group(1))
-  print(f'{name}: {_parameters(task.trainable_variables):,} trainable parameters, latents '
-        f'{latents}')
-  return _parameters(task.trainable_variables)
 
 
-@pytest.mark.parametrize('name', ['videogpt/moving_mnist_vqvae.gin'])
-def test_a_config_builds(name):
-  assert _check_task(name) > 1e6
+def _shapes(variables):
+  return [tuple(variable.shape) for variable in variables]
+
+
+def _first_slice_of(name):
+  """The config of the decoder of the first slice that a config names in its command."""
+  command = re.sub(r'\\?\n# *', ' ', (configs.GIN_DIR / name).read_text())
+  first = re.search(r"FIRST_SLICE_DIR='runs/(\w+)'", command)
+  return f'video_transformer/{first.group(1) if first else "kinetics600_first_slice_large"}.gin'
+
+
+def _check_slices(name, task, clip_shape):
+  """Section 4.1: slices of 4 x 32 x 32, or of one frame; what the name says; 46M, 373M."""
+  model = task.model
+  frame = (1, *clip_shape[1:3])
+  assert model.subscaling.slice_shape == (frame if 'single_frame' in name else (4, 32, 32))
+  assert (model.first_slice is None) == ('kinetics' not in name or 'first_slice' in name
+                                         or 'single_frame' in name)
+  stacks = [part.stack for part in (model.encoder, model.decoder) if part is not None]
+  if model.first_slice is not None:
+    assert _shapes(model.first_slice.variables) == _shapes(
+        _built_task(_first_slice_of(name))[0].model.variables)
+  for stack in stacks:
+    found = {'layers': len(stack.layers), 'width': stack.width,
+             'heads': {layer.attention.heads for layer in stack.layers}}
+    large = 'large' in name or 'cooking' in name
+    expected = {'layers': 16 if 'first_slice' in name else 8, 'width': 2048 if large else 512,
+                'heads': {8, 16} if large else {8}}
+    named = re.search(r'_(layers|width|heads)(\d+)\.', name)
+    if named:
+      value = int(named.group(2))
+      expected[named.group(1)] = {value} if named.group(1) == 'heads' else value
+    if '_small' not in name:
+      assert found == expected
+  of_table_1 = re.search(r'_(spatiotemporal|spatial|single_frame)(_large)?\.gin', name)
+  if of_table_1 and clip_shape[-1] == 3 and 'first_slice' not in name:
+    millions = 373 if '_large' in name else 46
+    assert abs(_parameters(task.trainable_variables) / 1e6 - millions) < 0.005 * millions
+
+
+@pytest.mark.parametrize('name, least', [
+    ('videogpt/moving_mnist_vqvae.gin', 1e6),
+    ('video_transformer/moving_mnist_single_frame_small.gin', 1e5)])
+def test_a_config_builds(name, least):
+  assert _check_task(name) > least
 
 
 @pytest.mark.slow

@@ -10,6 +10,7 @@ goes on where it was.
 import csv
 import io
 import pathlib
+import re
 import sys
 import time
 
@@ -24,28 +25,45 @@ from tf_videogen.preflight import hardware
 
 TABLE = pathlib.Path(__file__).parents[2] / 'docs' / 'preflight' / 'paper_scale.csv'
 PAGE = TABLE.with_suffix('.md')
-TOPOLOGY = 'v3:2x2'
+# Configs for more cores than the eight of the others: two clips (slices of videos) a core.
+_TOPOLOGIES = {
+    'v3:4x4': ('video_transformer/bair_spatiotemporal_large.gin',
+               'video_transformer/bair_spatiotemporal_large_actions.gin',
+               'video_transformer/bair_spatiotemporal_width2048.gin'),
+    'v3:8x8': ('video_transformer/kinetics600_spatiotemporal_large.gin',
+               'video_transformer/kinetics600_single_frame_large.gin',
+               'video_transformer/kinetics600_first_slice_large.gin'),
+}
 _FIELDS = ('config', 'program', 'topology', 'batch', 'parameters', 'digest', 'fits', 'peak_bytes',
            'argument_bytes', 'temporary_bytes', 'code_bytes', 'flops', 'bytes_accessed', 'bound_s',
            'train_steps', 'core_hours', 'error')
 # Evaluation and sampling of these, too.
 _WHOLE = ('videogpt/bair_vqvae.gin', 'videogpt/bair_prior.gin', 'videogpt/ucf101_vqvae.gin',
-          'videogpt/ucf101_prior.gin')
+          'videogpt/ucf101_prior.gin', 'video_transformer/bair_spatiotemporal.gin',
+          'video_transformer/kinetics600_spatiotemporal.gin')
+_NOT_TRAINED_AT_PAPER_SCALE = re.compile('quickstart|_small|_cooking')
 
 
 def wanted():
   """The programs that the table has: a list of (config, program)."""
-  found = [(name, 'train') for name in shipped_configs.NAMES if 'quickstart' not in name]
+  found = [(name, 'train') for name in shipped_configs.NAMES
+           if not _NOT_TRAINED_AT_PAPER_SCALE.search(name)]
   for name in _WHOLE:
-    found += [(name, 'evaluate')] + ([(name, 'sample')] if 'prior' in name else [])
+    found += [(name, 'evaluate')] + ([] if 'vqvae' in name else [(name, 'sample')])
   return found
+
+
+def topology_of(name):
+  """The slice of TPUs that shares a config's batch."""
+  found = [topology for topology, names in _TOPOLOGIES.items() if name in names]
+  return hardware.topology(*found or ['v3:2x2'])
 
 
 def export(name, program):
   """(Experiment, Program) of a row: the paper's batch over the cores of the topology."""
   configs.parse([name], [], needs_all=False)
   config = configs.configured(experiment.Experiment)()
-  batch = config.batch_size // hardware.topology(TOPOLOGY).cores
+  batch = config.batch_size // topology_of(name).cores
   return config, tpu_programs.export_apart(tpu_programs.Request(
       (name,), (), None, program, batch,
       *shipped_configs.unprepared(config.clips)))
@@ -61,7 +79,7 @@ def read():
 
 def row_of(name, config, exported):
   """Compiles a program; its row, all values text."""
-  topology = hardware.topology(TOPOLOGY)
+  topology = topology_of(name)
   cost = costs.cost(exported, compiler.compile_program(exported, topology, say=print), topology)
   hours = costs.core_hours(cost.bound_s, config.train_steps, cost.cores)
   training = exported.name == 'train'
@@ -86,16 +104,17 @@ def write(rows):
 
 _HEAD = """# What the papers' configs cost on a core of TPU v3
 
-What the TPU's compiler says of the configs at the paper's batch, over 8 cores (`v3:2x2`, 16 GiB
-each): all {rows} programs. Made by `python -m tests.preflight.paper_scale`; one row by
+What the TPU's compiler says of the configs at the paper's batch, over cores of 16 GiB each: all
+{rows} programs. The Video Transformer trains on one slice of a clip. Made by
+`python -m tests.preflight.paper_scale`; one row by
 
-    python -m launch.preflight --gin_file=CONFIG --program=PROGRAM
+    python -m launch.preflight --gin_file=CONFIG --program=PROGRAM --topology=TOPOLOGY
 
-Times are what a step takes at least, by the arithmetic and the memory bandwidth of a core; sums
+with `v3:2x2` for 8 cores, `v3:4x4` for 32, `v3:8x8` for 128. Times are what a step takes at least, by the arithmetic and the memory bandwidth of a core; sums
 over cores are not in them. [tpu.md](../tpu.md) explains.
 
-| config | program | clips a core | parameters | peak GiB | TFLOP | GB moved | step s | core-hours |
-| --- | --- | ---: | ---: | ---: | ---: | ---: | ---: | ---: |
+| config | program | cores | clips a core | parameters | peak GiB | TFLOP | GB moved | step s | core-hours |
+| --- | --- | ---: | ---: | ---: | ---: | ---: | ---: | ---: | ---: |
 """
 
 
@@ -104,7 +123,8 @@ def page(rows):
   lines = []
   for row in rows:
     hours = f'{float(row["core_hours"]):,.0f}' if row['core_hours'] else ''
-    cells = (row['config'].removesuffix('.gin'), row['program'], row['batch'],
+    cells = (row['config'].removesuffix('.gin'), row['program'],
+             str(hardware.topology(row['topology']).cores), row['batch'],
              f'{int(row["parameters"]):,}', f'{int(row["peak_bytes"]) / 2**30:.2f}',
              f'{float(row["flops"]) / 1e12:,.2f}', f'{float(row["bytes_accessed"]) / 1e9:,.1f}',
              f'{float(row["bound_s"]):,.3f}', hours)
