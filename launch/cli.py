@@ -15,6 +15,7 @@ COMMANDS = {
     'evaluate': 'measure a trained model',
     'sample': 'generate videos with a trained model',
     'export': 'write a SavedModel that samples without this package',
+    'inspect_connectivity': 'show the blind spots of a Video Transformer',
     'report': 'make a page of results and videos',
     'benchmark': 'time training and sampling',
 }
@@ -30,7 +31,7 @@ def help_text():
       '',
       'Commands:',
   ]
-  lines += [f'  {name:<10} {description}' for name, description in COMMANDS.items()]
+  lines += [f'  {name:<20} {description}' for name, description in COMMANDS.items()]
   return '\n'.join(lines)
 
 

@@ -40,10 +40,7 @@ flags.DEFINE_string('sweep', None, 'BINDING=V1,V2,...: a table, a row a value.')
 flags.DEFINE_string('plot', None, 'File (.png or .svg) for a plot of the sweep.')
 flags.DEFINE_bool('json', False, 'Print one line of JSON for every program.')
 flags.DEFINE_string('export_hlo', None, 'Also write the HLO of the (one) program into this file.')
-flags.DEFINE_string('clip_shape', None, 'TxHxWxC of the clips, where the data is not prepared and '
-                    'nothing else tells.')
-flags.DEFINE_integer('actions', 0, 'Numbers of actions a frame, together with --clip_shape.')
-shared_flags.declare('gin_file', 'gin_param', 'data_dir')
+shared_flags.declare('gin_file', 'gin_param', 'data_dir', *shared_flags.UNPREPARED)
 
 
 def _say(words):

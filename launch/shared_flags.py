@@ -5,6 +5,7 @@ absl refuses a second definition when two programs are imported into one process
 
 from absl import flags
 
+UNPREPARED = ('clip_shape', 'actions')
 SAMPLING = ('batch_size', 'temperature', 'top_k', 'top_p')
 
 flags.DEFINE_multi_string(
@@ -16,6 +17,9 @@ flags.DEFINE_string('model_dir', None, 'Where checkpoints, logs, results and the
 flags.DEFINE_string(
     'data_dir', None, 'Where prepared data sets are; by default what the environment names with '
     'TFDS_DATA_DIR, or else ~/tensorflow_datasets.')
+flags.DEFINE_string('clip_shape', None, 'TxHxWxC of the clips, where the data is not prepared and '
+                    'nothing else tells.')
+flags.DEFINE_integer('actions', 0, 'Numbers of actions a frame, together with --clip_shape.')
 flags.DEFINE_string('strategy', 'auto', 'auto, cpu, mirrored, multi_worker or tpu.')
 flags.DEFINE_string('tpu', 'local', "local on a TPU VM, or a TPU's name.")
 flags.DEFINE_integer('batch_size', 8, 'Clips that are sampled at once.', lower_bound=1)

@@ -53,13 +53,13 @@ def missed_by_distance(model, progress=lambda slices: slices):
 
   Returns:
     dict of 'earlier' and 'missed', int64 [distances], for distances from 0 on: pairs of pixels, over
-    all slices. Then 'missed_in_slice' and 'earlier_in_slice', of pairs within a slice alone.
+    `generated_slices` of the model. Then 'missed_in_slice' and 'earlier_in_slice', of pairs within a slice alone.
   """
   places = np.indices(model.video_shape).reshape(3, -1)  # of pixels, [axes, T * H * W]
   size = max(model.video_shape)
   counts = np.zeros([size, 2, 2, 2], np.int64)  # by distance, whether earlier, missed, of the slice
   numbers = np.arange(places.shape[1]).reshape(1, *model.video_shape, 1)
-  for index in progress(range(model.subscaling.slices)):
+  for index in progress(model.generated_slices):
     mine = model.subscaling.slice(numbers, [index]).numpy().ravel()
     before = earlier(model, index)
     missed = before & ~reached(model, index)

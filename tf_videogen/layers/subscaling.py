@@ -55,6 +55,13 @@ class Subscaling:
     _, s_h, s_w = self.factors
     return index // (s_h * s_w), index // s_w % s_h, index % s_w
 
+  def place(self, pixel):
+    """Where a pixel (t, h, w) of the video is: the index of its slice, and its number within it."""
+    offsets = [i % s for i, s in zip(pixel, self.factors)]
+    inside = [i // s for i, s in zip(pixel, self.factors)]
+    return (int(np.ravel_multi_index(offsets, self.factors)),
+            int(np.ravel_multi_index(inside, self.slice_shape)))
+
   def slice(self, video, index):
     """The slice of every video: [B, T, H, W, C], int32 [B] -> [B, t, h, w, C]."""
     return tf.gather(self.split(video), index, batch_dims=1)
