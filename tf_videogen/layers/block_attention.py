@@ -154,8 +154,8 @@ class BlockLocalAttention(tf.keras.layers.Layer):
     Returns:
       [B, 1, 1, 1, D], and the cache with this position in it.
     """
-    block = tf.constant(self.blocks.block_of, tf.int32)[position]
-    place = tf.constant(self.blocks.place_of, tf.int32)[position]
+    block = tf.gather(tf.constant(self.blocks.block_of, tf.int32), position)
+    place = tf.gather(tf.constant(self.blocks.place_of, tf.int32), position)
     q, k, v = (tf.reshape(w(x), [-1, 1, self.heads, 1, self.head_width])
                for w in (self.w_q, self.w_k, self.w_v))
     cache = tuple(xla_context.update_slice(old, new, [0, block, 0, place, 0])

@@ -221,15 +221,15 @@ class LatentTransformer(tf.keras.layers.Layer):
     """
     book_before, book = (t - 1) % self.codebooks, t % self.codebooks
     embedding = tf.cast(self.embedding, self.compute_dtype)
-    x = tf.matmul(tf.cast(previous, self.compute_dtype), embedding[book_before])
+    x = tf.matmul(tf.cast(previous, self.compute_dtype), tf.gather(embedding, book_before))
     x = tf.where(t > 0, x, tf.cast(self.start, x.dtype))
-    x += tf.reshape(self.position.grid(), [self.tokens, self.width])[t]
+    x += tf.gather(tf.reshape(self.position.grid(), [self.tokens, self.width]), t)
     x, new_caches = x[:, None], []
     for block, cache, kv in zip(self.blocks, caches, frames_kv):
       x, cache = block.step(x, cache, t, conditions, kv)
       new_caches.append(cache)
     x = self.norm(x, conditions.vector)
-    logits = tf.matmul(x[:, 0], tf.cast(self.output_map, x.dtype)[book])
+    logits = tf.matmul(x[:, 0], tf.gather(tf.cast(self.output_map, x.dtype), book))
     return tf.cast(logits, tf.float32), new_caches
 
 

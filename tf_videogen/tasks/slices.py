@@ -145,9 +145,9 @@ class VideoTransformerTask:
       table = tf.constant(rows)
 
       def add(i, nats):
-        window = table[i, 0] + tf.range(self._frames)
-        of_window = _cut(window, video, actions)
-        index = tf.fill([clips], table[i, 1])
+        start, index = tf.unstack(tf.gather(table, i))
+        of_window = _cut(start + tf.range(self._frames), video, actions)
+        index = tf.fill([clips], index)
         return i + 1, nats + self._nats(model, *of_window, index, primed)
 
       # One slice in memory at a time.
@@ -264,7 +264,7 @@ class VideoTransformerTask:
       return xla_context.update_slice(channels, drawn, [0, start, 0, 0, 0])
 
     def draw_row(i, channels):
-      start, index, first = tf.unstack(table[i])
+      start, index, first = tf.unstack(tf.gather(table, i))
       if model.first_slice is None:
         return i + 1, draw(channels, start, index, first, model)
       return i + 1, tf.cond(
