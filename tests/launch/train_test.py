@@ -151,10 +151,10 @@ def test_sigterm_saves_and_the_same_command_goes_on(tiny_files, tmp_path, capsys
 
 @pytest.mark.slow
 def test_ten_kills_change_nothing(tiny_files, tmp_path):
-  steps, interval = 100, 10
+  steps, interval = 400, 10  # more than ten fast starts come to
   common = [f'--gin_file={tiny_files.vqvae_gin}', f'--gin_param=TRAIN_STEPS = {steps}',
             f'--gin_param=experiment.train.checkpoint_interval = {interval}',
-            '--gin_param=experiment.train.evaluation_interval = 25',
+            '--gin_param=experiment.train.evaluation_interval = 100',
             "--gin_param=experiment.Experiment.splits = ('test', 'train')"]
   broken, unbroken = tmp_path / 'broken', tmp_path / 'unbroken'
   draw = random.Random(7)
