@@ -53,7 +53,8 @@ def missed_by_distance(model, progress=lambda slices: slices):
 
   Returns:
     dict of 'earlier' and 'missed', int64 [distances], for distances from 0 on: pairs of pixels, over
-    `generated_slices` of the model. Then 'missed_in_slice' and 'earlier_in_slice', of pairs within a slice alone.
+    `generated_slices` of the model. Then 'missed_in_slice' and 'earlier_in_slice', of pairs within
+    a slice alone.
   """
   places = np.indices(model.video_shape).reshape(3, -1)  # of pixels, [axes, T * H * W]
   size = max(model.video_shape)

@@ -110,8 +110,9 @@ What the TPU's compiler says of the configs at the paper's batch, over cores of 
 
     python -m launch.preflight --gin_file=CONFIG --program=PROGRAM --topology=TOPOLOGY
 
-with `v3:2x2` for 8 cores, `v3:4x4` for 32, `v3:8x8` for 128. Times are what a step takes at least, by the arithmetic and the memory bandwidth of a core; sums
-over cores are not in them. [tpu.md](../tpu.md) explains.
+with `v3:2x2` for 8 cores, `v3:4x4` for 32, `v3:8x8` for 128. Times are what a step takes at least,
+by the arithmetic and the memory bandwidth of a core; sums over cores are not in them.
+[tpu.md](../tpu.md) explains.
 
 | config | program | cores | clips a core | parameters | peak GiB | TFLOP | GB moved | step s | core-hours |
 | --- | --- | ---: | ---: | ---: | ---: | ---: | ---: | ---: | ---: |

@@ -17,7 +17,8 @@ def test_table():
   assert rows == [
       'distance pairs missed pairs in slice missed in slice'.split(),
       '1 1,000 25.00 % 4 25.00 %'.split(), '2 0 - 0 -'.split(), '3 0 - 0 -'.split(),
-      '4 0 - 0 -'.split(), '5-6 40 10.00 % 8 100.00 %'.split(), 'all 1,040 24.42 % 12 75.00 %'.split()]
+      '4 0 - 0 -'.split(), '5-6 40 10.00 % 8 100.00 %'.split(),
+      'all 1,040 24.42 % 12 75.00 %'.split()]
 
 
 def test_map():

@@ -95,7 +95,8 @@ class VQVAETask:
     ssim = tf.reduce_mean(image_quality.ssim(shown, batch['video']), axis=1)
     return {
         'examples': tf.reduce_sum(tf.cast(valid, tf.float32)),
-        'squared_error': objectives.sum_of_valid(objectives.squared_error(reconstruction, video), valid),
+        'squared_error': objectives.sum_of_valid(
+            objectives.squared_error(reconstruction, video), valid),
         'psnr': objectives.sum_of_valid(psnr, valid),
         'ssim': objectives.sum_of_valid(ssim, valid),
         'uses': self._uses(quantized.codes, valid),
