@@ -1,7 +1,6 @@
 """Configs: every file under gin/ is sound, and what is wrong in one is said in one line."""
 
 import os
-import pathlib
 import re
 
 import gin

@@ -11,7 +11,6 @@ import tensorflow as tf
 
 from tf_videogen import checkpoints
 from tf_videogen import objectives
-from tf_videogen.layers import randomness
 from tf_videogen.metrics import image_quality
 
 
