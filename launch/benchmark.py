@@ -1,10 +1,13 @@
 """Times training and sampling on this machine; prints one line of JSON, medians in seconds.
 
+Each figure is printed as it comes on stderr; the line comes last.
+
   python -m launch.benchmark --work=videogpt_moving_mnist --batch=4
   python -m launch.benchmark --work=video_transformer --batch=4
   python -m launch.benchmark --work=input --gin_file=videogpt/moving_mnist_vqvae.gin
 
-Figures are of the precision that `auto` finds here, and under "float32" of that one. `input` times
+Figures are of the precision that `auto` finds here, and under "float32" of that one; those of
+sampling are of the precision that `auto` samples in, which is float32 on processors. `input` times
 the batches of a config's data alone, and its training step on one batch over and over: input holds
 training up where `input_share`, the one divided by the other, comes near 1. For a TPU's step, see
 `launch.preflight`.
@@ -19,6 +22,7 @@ import functools
 import json
 import os
 import statistics
+import sys
 import time
 
 from absl import flags
@@ -68,6 +72,14 @@ class RandomClips(clip_source.ClipSource):
     noise = randomness.uniform((batch_size,) + self.shape, randomness.seed_of(0))
     video = tf.cast(noise * 255.0, tf.uint8)
     return tf.data.Dataset.from_tensors({'video': video}).repeat()
+
+
+class Figures(dict):
+  """Figures by name, printed on stderr as they come."""
+
+  def __setitem__(self, name, value):
+    super().__setitem__(name, float(f'{value:.4g}'))
+    print(f'{name}: {self[name]}', file=sys.stderr, flush=True)
 
 
 def seconds(function, repeats):
@@ -120,8 +132,11 @@ def sampler(model, batch):
   return lambda: sample().numpy()
 
 
-def videogpt_moving_mnist(batch, repeats, small):
-  """Times both stages, with full attention, and for the prior with sparse attention as well."""
+def videogpt_moving_mnist(batch, repeats, small, sampling):
+  """Times both stages, with full attention, and for the prior with sparse attention as well.
+
+  Sampling is left out unless `sampling`.
+  """
   clips = RandomClips(32 if small else 64)
   shape = tuple(clips.example_spec()['video'].shape)
   video = likelihood.to_float(next(iter(clips.training(batch, 0)))['video'])
@@ -130,16 +145,16 @@ def videogpt_moving_mnist(batch, repeats, small):
   task.build(shape)
   task.initialize(clips)
   encode = tf.function(model.codes)
-  figures = {
-      'vqvae_train_step_s': seconds(train_step(task, clips, batch), repeats),
-      'vqvae_encode_s': seconds(lambda: encode(video).numpy(), repeats),
-  }
+  figures = Figures()
+  figures['vqvae_train_step_s'] = seconds(train_step(task, clips, batch), repeats)
+  figures['vqvae_encode_s'] = seconds(lambda: encode(video).numpy(), repeats)
   patterns = {'': attention.CausalAttention, '_sparse': attention.SparseCausalAttention}
   for name, pattern in patterns.items():
     prior = likelihood.VideoGPTTask(videogpt.VideoGPT(model, make_prior(small, pattern)), '')
     prior.build(shape)
     figures[f'prior_train_step{name}_s'] = seconds(train_step(prior, clips, batch), repeats)
-    figures[f'prior_sample{name}_s'] = seconds(sampler(prior.model, batch), max(1, repeats // 2))
+    if sampling:
+      figures[f'prior_sample{name}_s'] = seconds(sampler(prior.model, batch), max(1, repeats // 2))
   return figures
 
 
@@ -200,35 +215,38 @@ def position_flops(part, without=()):
   return 2 * (parameters + attended)
 
 
-def video_transformer_base(batch, repeats, small):
-  """Times the Video Transformer's training step and its sampling, a pixel at a time."""
+def video_transformer_base(batch, repeats, small, sampling):
+  """Times the Video Transformer's training step and, if `sampling`, drawing a pixel."""
   size = 32 if small else 64
   model = make_video_transformer(size, small)
   task = slices.VideoTransformerTask(model)
   clips = RandomClips(size, 3)
   task.build(clips.shape)
-  figures = {'train_step_s': seconds(train_step(task, clips, batch), repeats)}
-  index = tf.fill([batch], 5)
-  video = model.pixels.split(next(iter(clips.training(batch, 0)))['video'])
-  encode, decode = (tf.function(f, autograph=False) for f in (model.encoder, model.decoder))
-  z, channels = encode(video, index), model.subscaling.slice(video, index)
-  pixels = 32 if small else 1024
-  figures['encode_slice_s'] = seconds(lambda: encode(video, index).numpy(), repeats)
-  figures['pixel_by_full_pass_s'] = seconds(lambda: decode(channels, z).numpy(), repeats)
-  figures['pixel_s'] = seconds_a_pixel(model, batch, pixels, repeats)
-  figures['pixel_16x16_s'] = seconds_a_pixel(
-      make_video_transformer(size // 2, small), batch, pixels, repeats)
-  figures['times_faster'] = figures['pixel_by_full_pass_s'] / figures['pixel_s']
+  figures = Figures()
+  figures['train_step_s'] = seconds(train_step(task, clips, batch), repeats)
   rate = matrix_product_rate(repeats)
   figures['matrix_product_flops_per_s'] = rate
   positions = batch * np.prod(model.subscaling.slice_shape)
   figures['train_step_flops'] = 3 * positions * (
       position_flops(model.encoder) + position_flops(model.decoder))
   figures['train_step_share_of_rate'] = figures['train_step_flops'] / figures['train_step_s'] / rate
+  index = tf.fill([batch], 5)
+  video = model.pixels.split(next(iter(clips.training(batch, 0)))['video'])
+  encode, decode = (tf.function(f, autograph=False) for f in (model.encoder, model.decoder))
+  z, channels = encode(video, index), model.subscaling.slice(video, index)
+  figures['encode_slice_s'] = seconds(lambda: encode(video, index).numpy(), repeats)
+  figures['pixel_by_full_pass_s'] = seconds(lambda: decode(channels, z).numpy(), repeats)
+  if not sampling:
+    return figures
+  pixels = 32 if small else 512
+  figures['pixel_s'] = seconds_a_pixel(model, batch, pixels, repeats)
+  figures['pixel_16x16_s'] = seconds_a_pixel(
+      make_video_transformer(size // 2, small), batch, pixels, repeats)
+  figures['times_faster'] = figures['pixel_by_full_pass_s'] / figures['pixel_s']
   # The decoder's map of the encoder's output is of whole slices.
   figures['pixel_flops'] = position_flops(model.decoder, without=[model.decoder.condition])
   figures['pixel_share_of_rate'] = batch * figures['pixel_flops'] / figures['pixel_s'] / rate
-  return {name: float(f'{value:.4g}') for name, value in figures.items()}
+  return figures
 
 
 def input_pipeline(config, strategy, repeats):
@@ -265,15 +283,18 @@ def main(argv):
     return
   figures = {}
   with strategy.scope():
+    sampling = precisions.for_sampling('auto', strategy)
     for precision in dict.fromkeys([precisions.resolve('auto', strategy), 'float32']):
       precisions.use(precision, strategy)
+      print(f'{values.work} in {precision}', file=sys.stderr)
       work = {'videogpt_moving_mnist': videogpt_moving_mnist,
               'video_transformer': video_transformer_base}[values.work]
-      figures[precision] = work(values.batch, values.repeats, values.small)
+      figures[precision] = work(
+          values.batch, values.repeats, values.small, precision == sampling)
   precision = next(iter(figures))
   print(json.dumps({'work': values.work, 'batch': values.batch, 'precision': precision,
                     'processors': os.cpu_count(),
-                    **figures[precision], 'float32': figures['float32']}))
+                    **figures['float32'], **figures[precision], 'float32': figures['float32']}))
 
 
 if __name__ == '__main__':

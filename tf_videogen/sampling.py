@@ -7,6 +7,7 @@ import tqdm
 
 from tf_videogen import experiment as experiments
 from tf_videogen.layers import randomness
+from tf_videogen.training import precision as precisions
 from tf_videogen.training import strategies
 
 
@@ -31,7 +32,8 @@ def sample(experiment, model_dir, strategy, num_samples=16, seed=0, split=None, 
     the clips that the conditions of each are from, and the scalar 'conditioning_frames'.
   """
   spec, batch_size = experiments.saved_spec(model_dir), min(batch_size, num_samples)
-  built = experiments.build(experiment, strategy, spec)
+  built = experiments.build(
+      experiment, strategy, spec, precisions.for_sampling(experiment.precision, strategy))
   experiments.check_sampler(built.task)
   if built.task.conditional:
     split = split or experiment.splits[0]
@@ -89,7 +91,9 @@ def export(experiment, model_dir, export_dir, batch_size=8, temperature=1.0, top
     of batch.
   """
   spec = experiments.saved_spec(model_dir)
-  built = experiments.build(experiment, tf.distribute.get_strategy(), spec)
+  strategy = tf.distribute.get_strategy()
+  built = experiments.build(
+      experiment, strategy, spec, precisions.for_sampling(experiment.precision, strategy))
   experiments.check_sampler(built.task)
   experiments.restore(built, model_dir)
   inputs = {'seed': tf.TensorSpec([], tf.int32, 'seed')}

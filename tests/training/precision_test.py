@@ -19,6 +19,15 @@ def test_auto_follows_the_processor(monkeypatch, cpu, has_bfloat16, name):
   assert tf.keras.layers.Dense(1).dtype_policy.name == name
 
 
+def test_processors_sample_in_float32(monkeypatch, cpu):
+  monkeypatch.setattr(precision, '_processor_has_bfloat16', lambda: True)
+  assert precision.for_sampling('auto', cpu) == 'float32'
+  assert precision.for_sampling('mixed_bfloat16', cpu) == 'mixed_bfloat16'
+  monkeypatch.setattr(precision.strategies, 'on_accelerators', lambda strategy: True)
+  monkeypatch.setattr(precision, '_gpus_have_bfloat16', lambda: True)
+  assert precision.for_sampling('auto', cpu) == 'mixed_bfloat16'
+
+
 @pytest.mark.parametrize('name', ['float32', 'mixed_bfloat16'])
 def test_by_name(cpu, name):
   assert precision.use(name, cpu) == tf.keras.mixed_precision.global_policy().name == name

@@ -38,6 +38,17 @@ def resolve(precision, strategy):
   return 'mixed_bfloat16' if has_units() else 'float32'
 
 
+def for_sampling(precision, strategy):
+  """As `resolve`, but on processors 'auto' is 'float32'.
+
+  XLA has no products in bfloat16 for processors: every step of a sampler would convert all weights
+  to it and back, which takes several times as long as the step itself.
+  """
+  on_processors = not (isinstance(strategy, tf.distribute.TPUStrategy)
+                       or strategies.on_accelerators(strategy))
+  return 'float32' if precision == 'auto' and on_processors else resolve(precision, strategy)
+
+
 def use(precision, strategy):
   """Makes the resolved precision the policy of all Keras layers made from now on.
 
