@@ -1,25 +1,25 @@
 """Prepares a data set: downloads or generates it and writes it in the form that training reads.
 
     python -m launch.prepare --dataset=moving_mnist_clips/optdigits_small
+    python -m launch.prepare --dataset=ucf101_clips/64 --manual_dir=/path/to/UCF101
 
 The name is that of a builder in `datasets/`, or of one that comes with TensorFlow Datasets, with
-its config where it has some. Prepared data is left as it is. What a killed run left behind is
-removed, and the next run starts over.
+its config where it has some. Prepared data is left as it is. Videos are decoded on all processors;
+a run that was stopped goes on with those that it had not decoded. Damaged videos are left out and
+named in preparation_report.json beside the data. docs/data.md says how to prepare on many machines.
 """
 
-import contextlib
-import fcntl
 import importlib
 import os
 import pathlib
-import shutil
 
 from absl import flags
-import requests
 import tensorflow as tf
 import tensorflow_datasets as tfds
 
 import tf_videogen
+from tf_videogen.data import preparation
+from tf_videogen.data import reporting_builder
 from tf_videogen.launch import program
 from tf_videogen.launch import shared_flags
 
@@ -27,6 +27,20 @@ flags.DEFINE_string('dataset', None,
                     "What to prepare: 'name', 'name/config' or 'name/config:1.0.0'.")
 flags.DEFINE_string('manual_dir', None,
                     'Folder with the files of this data set that you downloaded yourself.')
+flags.DEFINE_integer('num_processes', 0, 'How many processes decode; 0: one a processor.',
+                     lower_bound=0)
+flags.DEFINE_integer('time_limit', 120, 'Seconds after which decoding a video is given up.',
+                     lower_bound=1)
+flags.DEFINE_float('max_failed_share', None, 'The share of videos that may be missing or damaged; '
+                   "above it, preparing stops. None: the data set's own, see its README.",
+                   lower_bound=0, upper_bound=1)
+flags.DEFINE_string('cache_dir', None, 'Folder for decoded videos, which a run that was stopped goes '
+                    'on from; None: `decoded` in --data_dir.')
+flags.DEFINE_bool('keep_decoded', False, 'Leaves that folder when all is done.')
+flags.DEFINE_string('beam_runner', None, 'Prepares on Beam, by this runner, such as DirectRunner or '
+                    'DataflowRunner.')
+flags.DEFINE_multi_string('beam_option', None, "An option of Beam's pipeline, such as "
+                          '"--project=my-project"; may be repeated.')
 shared_flags.declare('data_dir')
 
 _BUILDERS = pathlib.Path(tf_videogen.__file__).parent / 'datasets'
@@ -75,76 +89,26 @@ def make_builder(dataset, data_dir=None):
     raise ValueError(f'{dataset}: {error}') from error
 
 
-def prepare(builder, manual_dir=None):
-  """Downloads or generates a data set, unless it is there.
-
-  Args:
-    builder: tfds.core.DatasetBuilder.
-    manual_dir: str, folder with files that the user downloaded, or None.
-
-  Returns:
-    Whether there was something to do.
-
-  Raises:
-    FileNotFoundError: if the folder of such files isn't there, or misses them.
-    ValueError: if another process is preparing the same data set, or a download fails.
-  """
-  if builder.data_path.exists():
-    return False
-  if manual_dir is not None and not tf.io.gfile.isdir(manual_dir):
-    raise FileNotFoundError(f'--manual_dir={manual_dir} is not a folder')
-  with _sole_process(builder.data_path.parent):
-    _remove_incomplete(builder)
-    try:
-      builder.download_and_prepare(
-          download_config=tfds.download.DownloadConfig(manual_dir=manual_dir))
-    except AssertionError as error:
-      if 'anual dir' not in str(error):
-        raise
-      raise FileNotFoundError(' '.join(str(error).split())) from error  # says what belongs there
-    except requests.exceptions.RequestException as error:
-      raise ValueError(f'{builder.name} cannot be downloaded ({type(error).__name__}); is there a '
-                       'network, and is the address still right?') from error
-  return True
-
-
-@contextlib.contextmanager
-def _sole_process(folder):
-  """Holds a lock on a local folder, which ends with the process, however that ends."""
-  if '://' in os.fspath(folder):  # on cloud storage there are no locks
-    yield
-    return
-  os.makedirs(folder, exist_ok=True)
-  descriptor = os.open(folder, os.O_RDONLY)
-  try:
-    fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
-    yield
-  except BlockingIOError as error:
-    raise ValueError(
-        f'another process is preparing the data in {folder}; wait until it is done') from error
-  finally:
-    os.close(descriptor)
-
-
-def _remove_incomplete(builder):
-  """Removes what killed runs left of this version; called while no other process prepares it."""
-  if '://' in os.fspath(builder.data_path):
-    return  # without a lock, it may be another process's
-  for path in builder.data_path.parent.glob(f'incomplete.*_{builder.data_path.name}'):
-    shutil.rmtree(path)
-    print(f'removed {path}, left by a run that did not finish', flush=True)
-
-
 def main(argv):
   """Prepares the data set that the flags name."""
   del argv
   if not flags.FLAGS.dataset:
     raise ValueError(f'--dataset is missing; there are: {", ".join(own_builders())}')
-  builder = make_builder(flags.FLAGS.dataset, flags.FLAGS.data_dir)
-  done = prepare(builder, flags.FLAGS.manual_dir)
+  values = flags.FLAGS
+  builder = make_builder(values.dataset, values.data_dir)
+  if isinstance(builder, reporting_builder.ReportingBuilder):
+    tfds.disable_progress_bar()  # theirs knows no total
+    builder.options = preparation.Options(
+        values.num_processes, values.time_limit, values.max_failed_share, values.cache_dir,
+        values.keep_decoded)
+  done = preparation.prepare(
+      builder, values.manual_dir, values.beam_runner, values.beam_option)
   splits = ', '.join(f'{name} {info.num_examples:,}' for name, info in builder.info.splits.items())
   print(f'{builder.info.full_name} is {"" if done else "already "}prepared in {builder.data_dir}: '
         f'{splits} ({builder.info.dataset_size})')
+  report = os.path.join(builder.data_dir, preparation.FILE_NAME)
+  if tf.io.gfile.exists(report):
+    print(f'{preparation.summary(report)}; details in {report}')
 
 
 if __name__ == '__main__':

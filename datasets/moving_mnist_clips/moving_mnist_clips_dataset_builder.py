@@ -1,14 +1,16 @@
 """Moving MNIST with training, validation and test videos; see the README.md beside this file."""
 
 import dataclasses
+import os
 
 import numpy as np
 import tensorflow as tf
 import tensorflow_datasets as tfds
 
+from tf_videogen.data import png
+from tf_videogen.data import raw_files
 from tf_videogen.datasets.moving_mnist_clips import digits as digit_images
 from tf_videogen.datasets.moving_mnist_clips import moving_digits
-from tf_videogen.datasets.moving_mnist_clips import png
 
 _SEED = 2015
 
@@ -161,8 +163,6 @@ def _example(split, index, video, label=None):
 
 def _manual_file(dl_manager, name):
   """The path of a file in the manual directory, None where there is no such file or directory."""
-  try:
-    path = dl_manager.manual_dir / name
-  except AssertionError:  # what TFDS says of a manual directory that is empty or not there
-    return None
-  return path if path.exists() else None
+  folder = raw_files.manual_dir(dl_manager)
+  path = folder and os.path.join(folder, name)
+  return path if path and tf.io.gfile.exists(path) else None

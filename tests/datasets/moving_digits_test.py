@@ -1,14 +1,11 @@
 """The generator of moving digits: physics, rendering, determinism, digits, and nats per frame."""
 
-import io
 
 import numpy as np
-from PIL import Image
 import pytest
 
 from tf_videogen.datasets.moving_mnist_clips import digits
 from tf_videogen.datasets.moving_mnist_clips import moving_digits
-from tf_videogen.datasets.moving_mnist_clips import png
 
 
 def _reference_path(x, y, vx, vy, frames, step):
@@ -130,13 +127,6 @@ def test_errors_of_mnist_files(tmp_path):
   floats = np.zeros((2, 28, 28))
   with pytest.raises(ValueError, match=r'are uint8 \[N, 28, 28\], got float64 \[2, 28, 28\]'):
     digits.mnist(floats, [0, 1], floats, [0, 1], 28)
-
-
-def test_png_is_lossless():
-  frame = np.random.default_rng(0).integers(256, size=(33, 20, 1), dtype=np.uint8)
-  with Image.open(io.BytesIO(png.encode(frame))) as image:
-    assert image.mode == 'L'
-    np.testing.assert_array_equal(np.asarray(image), frame[:, :, 0])
 
 
 def test_grey_entropy():

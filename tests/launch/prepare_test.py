@@ -67,8 +67,8 @@ def test_two_processes(tmp_path, capsys):
 
 
 @pytest.mark.parametrize('dataset, message', [
-    ('no_such_data', "no data set 'no_such_data'; there are: moving_mnist_clips"),
-    ('', '--dataset is missing; there are: moving_mnist_clips'),
+    ('no_such_data', "no data set 'no_such_data'; there are: bair_clips, bdd100k_clips,"),
+    ('', '--dataset is missing; there are: bair_clips, bdd100k_clips,'),
     ('moving_mnist_clips/huge', "has no config 'huge'; there are: optdigits, optdigits_small,"),
     ('moving_mnist_clips/tiny:7.0.0', 'cannot be loaded at version 7.0.0'),
     ('mnist/huge', "mnist has no config 'huge'; there are: none"),

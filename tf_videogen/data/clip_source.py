@@ -3,8 +3,8 @@
 Training batch number s is a function of (seed, s) alone. Each epoch is a seeded order of all the
 examples; to start at step s, the stream counts whole epochs, goes to that one's order, and skips
 raw records, unread and undecoded, so that a resumed run gets the batches of the unbroken one. The
-start of the window within a longer video is drawn from (seed, position of the example in the
-stream), whichever thread decodes it.
+start of the window within a longer video, and the place of the crop within larger frames, are drawn
+from (seed, position of the example in the stream), whichever thread decodes it.
 """
 
 import tensorflow as tf
@@ -58,11 +58,11 @@ class ClipSource:
     """Returns how many raw records of the training split to hold for shuffling."""
     raise NotImplementedError
 
-  def _read(self, split, record, start_of):
+  def _read(self, split, record, place):
     """Returns the example of a raw record, a dict as in `example_spec`.
 
-    start_of maps the number of possible starts of the window, an int or an int32 tensor, to one of
-    them, an int32 [] tensor.
+    place(axis, starts) chooses one of the places where a clip may start along an axis of the stored
+    video (0: time, 1: height, 2: width), an int32 [] tensor below `starts`, an int or such a tensor.
     """
     raise NotImplementedError
 
@@ -93,16 +93,19 @@ class ClipSource:
       return records.skip(tf.where(epoch == first_epoch, tf.constant(passed, tf.int64), 0))
 
     def read(position, record):
-      window_seed = tf.stack([tf.constant(seed, tf.int64), 2 * position + 1])  # odd: no epoch's
-      start_of = lambda starts: tf.random.stateless_uniform(
-          [], window_seed, 0, starts, tf.int32, alg='philox')
-      return self._read(self.train_split, record, start_of)
+      place_seed = tf.stack([tf.constant(seed, tf.int64), 2 * position + 1])  # odd: no epoch's
+
+      def place(axis, starts):
+        folded = tf.random.experimental.stateless_fold_in(place_seed, axis) if axis else place_seed
+        return tf.random.stateless_uniform([], folded, 0, starts, tf.int32, alg='philox')
+
+      return self._read(self.train_split, record, place)
 
     records = tf.data.Dataset.counter(first_epoch).flat_map(records_of_epoch)
     return _batched(records.enumerate(first), read, batch_size, host, hosts)
 
   def evaluation(self, split, batch_size, limit=None, host=0, hosts=1):
-    """Returns one exact pass over a split in stored order, of the first window of each video.
+    """Returns one exact pass over a split in stored order: the first window, the middle of frames.
 
     Args:
       split: str, name of the split.
@@ -124,7 +127,7 @@ class ClipSource:
     records = records.concatenate(records.take(1).repeat(-examples % batch_size))
 
     def read(position, record):
-      example = self._read(split, record, lambda starts: tf.zeros([], tf.int32))
+      example = self._read(split, record, first_and_middle)
       return {**example, 'valid': position < examples}
 
     return _batched(records.enumerate(), read, batch_size, host, hosts)
@@ -139,10 +142,15 @@ class ClipSource:
     return self._records(self.train_split, epoch_seed).shuffle(
         self._shuffle_buffer(), seed=shuffle_seed, reshuffle_each_iteration=False)
 
-  def _window(self, stored_frames, start_of):
+  def _window(self, stored_frames, place):
     """Indices, int32 [T], of a window's frames among those of a video."""
-    start = start_of(stored_frames - self.span + 1)
+    start = place(0, stored_frames - self.span + 1)
     return start + self.frame_step * tf.range(self.frames)
+
+
+def first_and_middle(axis, starts):
+  """Where clips for evaluation start, see `ClipSource._read`."""
+  return tf.constant(0) if axis == 0 else (tf.convert_to_tensor(starts) - 1) // 2
 
 
 def _check_positive(name, value):

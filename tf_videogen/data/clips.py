@@ -33,12 +33,23 @@ class PreparedClips(clip_source.ClipSource):
     actions_feature: str, name of a feature [frames, A] with a vector a frame, or None.
     label_feature: str, name of a feature [] with the number of the video's class, or None.
     shuffle_buffer: int, examples to shuffle among; None: as many as 512 MiB hold.
+    size: int, height and width of the clips, which are cut out of larger frames: for evaluation from
+      the middle; None: whole frames, which must all be of one size then.
+    crop: 'random' or 'center', where they are cut out for training.
+    drop_short: bool, whether videos with too few frames are left out; otherwise they are an error.
   """
 
   def __init__(self, dataset, frames, frame_step=1, data_dir=None, train_split='train',
                video_feature='video', actions_feature=None, label_feature=None,
-               shuffle_buffer=None):
+               shuffle_buffer=None, size=None, crop='random', drop_short=False):
     super().__init__(frames, frame_step, train_split)
+    if crop not in ('random', 'center'):
+      raise ValueError(f"crop must be 'random' or 'center', got {crop!r}")
+    if size is not None and (not isinstance(size, int) or size < 1):
+      raise ValueError(f'size must be a positive integer or None, got {size!r}')
+    self.size = size
+    self.crop = crop
+    self.drop_short = drop_short
     self.dataset = dataset
     self.data_dir = data_dir
     self.video_feature = video_feature
@@ -48,7 +59,21 @@ class PreparedClips(clip_source.ClipSource):
 
   def count(self, split):
     """Returns the number of examples of a split or slice."""
-    return prepared.split_info(self._builder, split).num_examples
+    return prepared.split_info(self._builder, split).num_examples - self._short_videos(split)
+
+  def _short_videos(self, split):
+    """How many of a split's videos are too short and left out."""
+    lengths = prepared.frame_counts(self._builder, split)
+    short = sum(videos for frames, videos in lengths.items() if frames < self.span)
+    if short and not self.drop_short:
+      raise ValueError(
+          f'{short:,} videos of {self.dataset} ({split}) are shorter than the {self.span} frames that '
+          f'clips of frames={self.frames} with frame_step={self.frame_step} need; leave them out with '
+          'PreparedClips.drop_short = True, or ask for fewer frames')
+    if short and '[' in split:
+      raise ValueError(f'some videos of {self.dataset} are too short, and how many of them are in '
+                       f'{split} is not known; ask for fewer frames, or for whole splits')
+    return short
 
   def example_spec(self):
     """Returns the specs of one example, see `ClipSource.example_spec`."""
@@ -82,9 +107,11 @@ class PreparedClips(clip_source.ClipSource):
     shape, dtype = prepared.feature_shape(self._builder, self.video_feature)
     if len(shape) != 4 or dtype != np.uint8:
       self._reject(self.video_feature, 'uint8 [frames, H, W, C]', shape, dtype)
+    if self.size is not None:
+      shape = (shape[0], self.size, self.size, shape[3])
     if None in shape[1:]:
-      raise ValueError(f'frames of {self.video_feature!r} of {self.dataset} have no fixed size '
-                       f'({list(shape[1:])}); prepare the data set at one resolution')
+      raise ValueError(f'frames of {self.video_feature!r} of {self.dataset} have no fixed size; set '
+                       'PreparedClips.size to what clips are to be cut out of them')
     if shape[0] is not None and shape[0] < self.span:
       raise ValueError(_too_short(self.dataset, shape[0], self))
     return tf.TensorSpec((self.frames,) + shape[1:], tf.uint8)
@@ -129,9 +156,18 @@ class PreparedClips(clip_source.ClipSource):
       records = tf.data.TFRecordDataset(path, buffer_size=8 << 20).enumerate()
       return records.skip(skip).take(take).map(lambda number, record: (path, number, record))
 
-    return tf.data.Dataset.from_tensor_slices(tuple(columns)).flat_map(records_of_file)
+    records = tf.data.Dataset.from_tensor_slices(tuple(columns)).flat_map(records_of_file)
+    if self._short_videos(split):
+      records = records.filter(lambda path, number, record: self._stored_frames(record) >= self.span)
+    return records
 
-  def _read(self, split, record, start_of):
+  def _stored_frames(self, record):
+    """How many frames a raw record has; none is decoded."""
+    video = prepared.some_features(self._builder, [self.video_feature])
+    stored = video.deserialize_example(record, decoders={self.video_feature: prepared.Undecoded()})
+    return tf.shape(stored[self.video_feature])[0]
+
+  def _read(self, split, record, place):
     path, number, record = record
     spec = self._spec
     image = prepared.image_of_frames(self._builder, self.video_feature)
@@ -139,10 +175,12 @@ class PreparedClips(clip_source.ClipSource):
     stored = self._features.deserialize_example(record, decoders=decoders)
     video = stored[self.video_feature]
     with tf.control_dependencies([self._check_length(tf.shape(video)[0])]):
-      window = self._window(tf.shape(video)[0], start_of)
+      window = self._window(tf.shape(video)[0], place)
     video = tf.gather(video, window)  # [stored frames, ...] -> [T, ...]
     if image:
       video = tf.stack([image.decode_example(video[t]) for t in range(self.frames)])
+    if self.size is not None:
+      video = self._cut(video, place if self.crop == 'random' else clip_source.first_and_middle)
     example = {'video': tf.ensure_shape(video, spec['video'].shape)}
     if self._has_id:
       example['id'] = stored['id']
@@ -158,6 +196,16 @@ class PreparedClips(clip_source.ClipSource):
       actions = tf.cast(actions, tf.float32)
       example['actions'] = tf.ensure_shape(actions, spec['actions'].shape)
     return example
+
+  def _cut(self, video, place):
+    """[T, H, W, C] -> [T, size, size, C]."""
+    shape = tf.shape(video)
+    enough = tf.debugging.assert_greater_equal(
+        tf.reduce_min(shape[1:3]), self.size,
+        f'frames of {self.dataset} are smaller than PreparedClips.size = {self.size}')
+    with tf.control_dependencies([enough]):
+      top, left = (place(axis, shape[axis] - self.size + 1) for axis in (1, 2))
+    return video[:, top:top + self.size, left:left + self.size]
 
   def _check_length(self, stored_frames):
     """An op that fails where a video of variable length is too short."""
@@ -222,9 +270,9 @@ class FileClips(clip_source.ClipSource):
     """Raw records are numbers of examples."""
     return tf.data.Dataset.range(self.count(split))
 
-  def _read(self, split, record, start_of):
+  def _read(self, split, record, place):
     arrays, spec = self._arrays(split), self.example_spec()
-    window = self._window(arrays['video'].shape[1], start_of)
+    window = self._window(arrays['video'].shape[1], place)
 
     def lookup(name):
       dtype = spec[name].dtype.as_numpy_dtype

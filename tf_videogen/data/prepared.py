@@ -3,6 +3,7 @@
 Nothing here runs the code of a data set's builder: what TFDS wrote beside the data describes it.
 """
 
+import collections
 import os
 import re
 
@@ -91,6 +92,25 @@ def split_info(read_only_builder, split):
   if not info.num_examples:
     raise ValueError(f'split {split!r} of {read_only_builder.info.full_name} has no examples')
   return info
+
+
+def frame_counts(read_only_builder, split):
+  """Returns how many videos of a split, or of all splits of a slice, have how many frames.
+
+  Args:
+    read_only_builder: of a data set whose metadata has `frame_counts`, as those of
+      `reporting_builder` have; others tell nothing.
+    split: str, a split or a slice such as 'train[:70%]+test'.
+
+  Returns:
+    dict, frames -> videos; empty if the data set doesn't tell.
+  """
+  counts = (read_only_builder.info.metadata or {}).get('frame_counts', {})
+  total = collections.Counter()
+  for part in split.split('+'):
+    for frames, videos in counts.get(part.split('[')[0].strip(), {}).items():
+      total[int(frames)] += videos
+  return total
 
 
 def feature_shape(read_only_builder, name):

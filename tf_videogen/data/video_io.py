@@ -1,4 +1,4 @@
-"""Reads and writes videos: GIF and PNG by Pillow, MP4 by PyAV, arrays as .npz; and lays them out.
+"""Writes videos, GIF and PNG by Pillow, MP4 by PyAV, arrays as .npz; reads them; lays them out.
 
 Videos are uint8 arrays [T, H, W, C], C = 1 for grey and 3 for RGB. Paths of writers may be remote
 (gs://).
@@ -10,10 +10,9 @@ import io
 import av
 import numpy as np
 from PIL import Image
-from PIL import ImageSequence
-import tensorflow as tf
 
 from tf_videogen import files
+from tf_videogen.data import raw_videos
 
 _GREY_PALETTE = np.repeat(np.arange(256, dtype=np.uint8), 3).tobytes()  # R, G, B of 0, of 1, ...
 
@@ -123,62 +122,26 @@ def write_npz(path, arrays):
 
 
 def read_video(path, channels=3):
-  """Reads all of a video.
+  """Reads all of a video, see `raw_videos.read`.
 
   Args:
     path: str, a local file: a GIF, or anything that FFmpeg decodes.
     channels: int, 3 for RGB or 1 for grey.
 
   Returns:
-    The video, uint8 [T, H, W, C], and its frames per second, float. A GIF whose delays are
-    multiples of the shortest one has that rate, and frames that stay longer are repeated; other
-    GIFs' frames are as stored, and the rate is the mean one. No delay counts as a tenth of a
-    second, as in browsers.
+    The video, uint8 [T, H, W, C], and its frames per second, float.
 
   Raises:
     FileNotFoundError: if there is no such file.
     ValueError: if the file cannot be decoded.
   """
-  if channels not in (1, 3):
-    raise ValueError(f'channels must be 1 or 3, got {channels}')
-  if not tf.io.gfile.exists(path):
-    raise FileNotFoundError(f'there is no file {path}')
   try:
-    frames, fps = (_read_gif if _is_gif(path) else _read_ffmpeg)(path, channels)
-  except (av.error.FFmpegError, OSError, SyntaxError, IndexError) as error:  # Pillow has all
-    raise ValueError(f'{path} cannot be decoded: {str(error).splitlines()[0]}') from error
-  if not frames:
-    raise ValueError(f'{path} has no frames')
-  return np.stack(frames).reshape((-1,) + frames[0].shape[:2] + (channels,)), fps
-
-
-def _is_gif(path):
-  with open(path, 'rb') as file:
-    return file.read(4) == b'GIF8'
-
-
-def _read_gif(path, channels):
-  """Frames, each uint8 [H, W] or [H, W, 3], and frames per second."""
-  frames, delays = [], []
-  with Image.open(path) as image:
-    for frame in ImageSequence.Iterator(image):
-      frames.append(np.asarray(frame.convert('RGB' if channels == 3 else 'L')))
-      delays.append(frame.info.get('duration') or 100)
-  shortest = min(delays)
-  if all(delay % shortest == 0 for delay in delays):
-    times = [int(delay // shortest) for delay in delays]
-    return [frame for frame, n in zip(frames, times) for _ in range(n)], 1000 / shortest
-  return frames, 1000 * len(frames) / sum(delays)
-
-
-def _read_ffmpeg(path, channels):
-  """Frames, each uint8 [H, W] or [H, W, 3], and frames per second."""
-  with av.open(path) as container:
-    stream = container.streams.video[0]
-    stream.thread_type = 'AUTO'
-    pixels = 'rgb24' if channels == 3 else 'gray'
-    frames = [frame.to_ndarray(format=pixels) for frame in container.decode(stream)]
-    return frames, float(stream.average_rate or 0)
+    video = raw_videos.read(path, channels=channels, limits=raw_videos.Limits(max_aspect=1000))
+  except raw_videos.Unusable as error:
+    if error.reason == 'missing':
+      raise FileNotFoundError(f'there is no file {path}') from error
+    raise ValueError(f'{path} cannot be decoded: {error}') from error
+  return np.stack(video.frames), video.fps
 
 
 def grid(videos, columns=None, padding=2):

@@ -1,0 +1,189 @@
+"""Processes that decode: order, death, hanging, memory; and no file, however broken, stops them."""
+
+import os
+import random
+import signal
+import time
+
+import numpy as np
+import pytest
+import tensorflow as tf
+
+from tests import raw_data
+from tf_videogen.data import clip_cache
+from tf_videogen.data import decoding
+from tf_videogen.data import raw_videos
+
+
+@pytest.fixture(name='good')
+def _good(tmp_path):
+  """Paths of a good video of every kind."""
+  video = raw_data.moving_square(24)
+  paths = [tmp_path / 'a.mp4', tmp_path / 'b.avi', tmp_path / 'c.gif', tmp_path / 'd.mov']
+  raw_data.write_video(paths[0], video)
+  raw_data.write_video(paths[1], video, codec='mpeg4')
+  raw_data.square_gif(paths[2], 24)
+  raw_data.write_video(paths[3], video, rotation=1)
+  return paths
+
+
+def _jobs(paths):
+  return [decoding.Job(str(path), short_side=24) for path in paths]
+
+
+def test_every_job_once(good, tmp_path):
+  jobs = _jobs([*good, tmp_path / 'missing.mp4'])
+  with decoding.Pool(2) as pool:
+    outcomes = dict(pool.decode(jobs))
+  assert list(outcomes) != [] and set(outcomes) == set(jobs)
+  assert outcomes[jobs[4]].reason == 'missing'
+  for job in jobs[:4]:
+    expected = raw_videos.read(job.path, 24)
+    frames = [tf.io.decode_png(frame) for frame in outcomes[job].frames]
+    np.testing.assert_array_equal(frames, expected.frames)
+    assert (outcomes[job].fps, outcomes[job].width) == (expected.fps, expected.width)
+
+
+def test_a_process_that_dies(good):
+  decoder = decoding.Decoder()
+  job, = _jobs(good[:1])
+  assert len(decoder.decode(job).frames) == 24
+  os.kill(decoder._process.pid, signal.SIGSEGV)
+  died = decoder.decode(job)
+  assert (died.reason, died.detail) == ('crashed', 'SIGSEGV')
+  assert len(decoder.decode(job).frames) == 24  # by a new process
+  decoder.close()
+
+
+_HANGING_LIBRARY = """
+import av, ctypes
+_open = av.open
+def hanging_open(name, *args, **kwargs):
+  if name.endswith('stuck.mp4'):
+    ctypes.PyDLL(None).pause()  # in C, with Python's lock held, until a signal
+  return _open(name, *args, **kwargs)
+av.open = hanging_open
+"""
+
+
+def test_a_library_that_hangs(tmp_path, good, monkeypatch):
+  (tmp_path / 'sitecustomize.py').write_text(_HANGING_LIBRARY)
+  monkeypatch.setenv('PYTHONPATH', str(tmp_path))
+  hanging = tmp_path / 'stuck.mp4'
+  hanging.write_bytes(good[0].read_bytes())
+  jobs = _jobs([hanging, *good])
+  start = time.time()
+  with decoding.Pool(1, time_limit=2) as pool:
+    outcomes = dict(pool.decode(jobs))
+  assert (outcomes[jobs[0]].reason, outcomes[jobs[0]].detail) == ('time', 'more than 2 s')
+  assert all(len(outcomes[job].frames) == 24 for job in jobs[1:])
+  assert 1 < time.time() - start < 30
+
+
+def test_a_pipe_is_no_file(tmp_path):
+  os.mkfifo(tmp_path / 'pipe.mp4')
+  with pytest.raises(raw_videos.Unusable, match='missing'):
+    raw_videos.read(str(tmp_path / 'pipe.mp4'))
+
+
+def test_memory_is_limited(tmp_path):
+  raw_data.write_video(tmp_path / 'large.avi', np.zeros((3, 4096, 4096, 3), np.uint8), codec='mpeg4')
+  decoder = decoding.Decoder(memory_limit=400 << 20)
+  outcome = decoder.decode(decoding.Job(str(tmp_path / 'large.avi'), short_side=4096))
+  decoder.close()
+  assert outcome.reason in ('size', 'undecodable', 'truncated', 'crashed')
+
+
+def test_leaving_early_ends_the_processes(good):
+  pool = decoding.Pool(2)
+  with pool:
+    next(iter(pool.decode(_jobs(good * 3))))
+    processes = [decoder._process for decoder in pool._decoders if decoder._process]
+    assert processes
+  assert all(process.poll() is not None for process in processes)
+
+
+def test_cache(good, tmp_path):
+  cache = clip_cache.ClipCache(tmp_path / 'cache')
+  job, other = _jobs(good[:2])
+  assert cache.get(job) is None
+  decoder = decoding.Decoder()
+  video = decoder.decode(job)
+  decoder.close()
+  cache.put(job, video)
+  assert cache.get(job) == video and cache.get(other) is None
+  assert cache.get(decoding.Job(job.path, short_side=25)) is None
+  kept, = (tmp_path / 'cache').glob('*/*.npz')
+  content = kept.read_bytes()
+  kept.write_bytes(content[:100])
+  assert cache.get(job) is None  # damaged
+  kept.write_bytes(content)
+  os.utime(job.path, (1, 1))
+  assert cache.get(job) is None  # the file is another one now
+  cache.clear()
+  assert not (tmp_path / 'cache').exists()
+
+
+def _mutations(contents, count, seed=0):
+  """Broken files: bytes flipped, cut, swapped, gone, of text, with huge numbers in the header."""
+  rng = random.Random(seed)
+
+  def flipped(content):
+    for _ in range(rng.choice([1, 10, 1000])):
+      content[rng.randrange(len(content))] = rng.randrange(256)
+
+  def flipped_in_header(content):
+    for _ in range(rng.choice([1, 4, 16])):
+      content[rng.randrange(min(600, len(content)))] = rng.randrange(256)
+
+  def huge(content):
+    at = rng.randrange(min(400, len(content) - 4))
+    content[at:at + 4] = rng.choice([b'\xff\xff\xff\x7f', b'\x7f\xff\xff\xff', b'\0\0\0\0', b'\xff' * 4])
+
+  def cut(content):
+    del content[rng.randrange(len(content)):]
+
+  def cut_in_front(content):
+    del content[:rng.randrange(len(content))]
+
+  def swapped(content):
+    middle, size = rng.randrange(len(content)), rng.randrange(1, 2000)
+    content[:] = content[middle:middle + size] + content[:middle] + content[middle + size:]
+
+  def repeated(content):
+    middle = rng.randrange(len(content))
+    content[middle:middle] = content[middle // 2:middle]
+
+  def text(content):
+    content[:] = b'<!DOCTYPE html><title>Video unavailable</title>' * rng.randrange(1, 99)
+
+  def glued(content):
+    content[rng.randrange(len(content)):] = rng.choice(contents)[-rng.randrange(1, 5000):]
+
+  kinds = [flipped, flipped_in_header, flipped_in_header, huge, huge, cut, cut_in_front, swapped,
+           repeated, text, glued, lambda content: content.clear()]
+  for i in range(count):
+    content = bytearray(contents[i % len(contents)])
+    kinds[i // len(contents) % len(kinds)](content)
+    yield bytes(content)
+
+
+@pytest.mark.parametrize('kind', [
+    'a.mp4', 'b.avi', 'c.gif', pytest.param('d.mov', marks=pytest.mark.slow)])
+def test_five_hundred_broken_files(good, tmp_path, kind):
+  """Each is decoded or refused with a reason; no process is lost, none takes its time limit."""
+  content = (tmp_path / kind).read_bytes()
+  paths = []
+  for i, mutated in enumerate(_mutations([content], 500)):
+    paths.append(tmp_path / f'{i:03d}{kind[1:]}')
+    paths[-1].write_bytes(mutated)
+  jobs = _jobs(paths)
+  with decoding.Pool(2, time_limit=60) as pool:
+    outcomes = dict(pool.decode(jobs))
+  assert set(outcomes) == set(jobs)
+  reasons = [getattr(outcome, 'reason', 'decoded') for outcome in outcomes.values()]
+  assert 50 < reasons.count('decoded') < 450
+  assert {reason for reason in reasons if reason != 'decoded'} <= set(raw_videos.REASONS) - {
+      'crashed', 'time', 'missing'}, [
+          (job.path, outcome) for job, outcome in outcomes.items()
+          if getattr(outcome, 'reason', '') in ('crashed', 'time')]

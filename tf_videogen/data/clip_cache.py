@@ -1,0 +1,68 @@
+"""Decoded videos in a folder, so that a preparation that was stopped goes on where it was."""
+
+import dataclasses
+import hashlib
+import io
+import os
+import zipfile
+
+import numpy as np
+import tensorflow as tf
+
+from tf_videogen import files
+from tf_videogen.data import raw_videos
+
+_LAYOUT = 1  # a part of every name: another layout or another decoder finds none of the old files
+
+
+class ClipCache:
+  """What files were decoded to, by path, size and time of the file and the arguments of decoding.
+
+  Args:
+    folder: str, local or remote (gs://); made when the first clip is put into it.
+  """
+
+  def __init__(self, folder):
+    self.folder = os.fspath(folder)
+
+  def get(self, job):
+    """Returns the RawVideo of a `decoding.Job`, or None if it isn't here."""
+    path = self._path(job)
+    if path is None or not tf.io.gfile.exists(path):
+      return None
+    try:
+      with tf.io.gfile.GFile(path, 'rb') as file:
+        arrays = np.load(io.BytesIO(file.read()), allow_pickle=False)
+      ends = np.cumsum(arrays['lengths'])
+      content = arrays['content'].tobytes()
+      frames = [content[end - length:end] for end, length in zip(ends, arrays['lengths'])]
+      fps, height, width = arrays['fps_height_width']
+    except (ValueError, KeyError, OSError, zipfile.BadZipFile):
+      return None  # damaged on disk
+    return raw_videos.RawVideo(frames, float(fps), int(height), int(width))
+
+  def put(self, job, video):
+    """Keeps a RawVideo whose frames are files (bytes)."""
+    path = self._path(job)
+    if path is None:
+      return
+    buffer = io.BytesIO()
+    np.savez(buffer, content=np.frombuffer(b''.join(video.frames), np.uint8),
+             lengths=np.array([len(frame) for frame in video.frames], np.int64),
+             fps_height_width=np.array([video.fps, video.height, video.width], np.float64))
+    files.write(path, buffer.getvalue())
+
+  def clear(self):
+    """Removes the folder."""
+    if tf.io.gfile.exists(self.folder):
+      tf.io.gfile.rmtree(self.folder)
+
+  def _path(self, job):
+    """Where a job's video lies; None if its file isn't there."""
+    try:
+      found = tf.io.gfile.stat(job.path)
+    except tf.errors.NotFoundError:
+      return None
+    identity = repr((_LAYOUT, dataclasses.astuple(job), found.length, found.mtime_nsec))
+    name = hashlib.sha256(identity.encode()).hexdigest()[:32]
+    return os.path.join(self.folder, name[:2], f'{name}.npz')

@@ -1,0 +1,218 @@
+"""Preparing a data set: how, and what came of it: which videos are in it, which are not, and why.
+
+The report is `preparation_report.json`, beside the prepared data.
+"""
+
+import collections
+import contextlib
+import dataclasses
+import fcntl
+import json
+import os
+import shutil
+import time
+
+import requests
+import tensorflow as tf
+import tensorflow_datasets as tfds
+
+from tf_videogen import files
+from tf_videogen.data import raw_videos
+
+FILE_NAME = 'preparation_report.json'
+
+
+@dataclasses.dataclass(frozen=True)
+class Options:
+  """How a data set is prepared.
+
+  Attributes:
+    processes: how many decode at once; 0: as many as there are processors.
+    time_limit: seconds that decoding a file may take.
+    max_failed_share: the share of unusable videos above which preparing stops; None: that of the
+      data set.
+    cache_dir: folder for decoded videos; None: `decoded` in the data directory.
+    keep_decoded: whether that folder stays when all is done.
+  """
+  processes: int = 0
+  time_limit: int = 120
+  max_failed_share: float | None = None
+  cache_dir: str | None = None
+  keep_decoded: bool = False
+
+
+@dataclasses.dataclass(frozen=True)
+class Outcome:
+  """What became of a video.
+
+  Attributes:
+    name: its id.
+    path: its file.
+    frames: how many there are; 0 if it cannot be used.
+    fps: frames per second, 0 if unknown.
+    reason: why it cannot be used, one of `raw_videos.REASONS`; '' if it can.
+    detail: what was found then.
+  """
+  name: str
+  path: str
+  frames: int = 0
+  fps: float = 0.0
+  reason: str = ''
+  detail: str = ''
+
+
+class TooManyFailures(ValueError):
+  """So many videos are unusable that something else must be wrong."""
+
+
+class Report:
+  """Counts what becomes of the videos of a data set.
+
+  Args:
+    dataset: str, its full name.
+    expected: dict, how many videos each split should have.
+    max_failed_share: float; `check` complains where more have failed.
+  """
+
+  def __init__(self, dataset, expected, max_failed_share):
+    self.dataset = dataset
+    self.expected = dict(expected)
+    self.max_failed_share = max_failed_share
+    self.frame_counts = {split: collections.Counter() for split in expected}
+    self._seconds = collections.Counter()
+    self._failed = []
+    self._start = time.time()
+
+  def add(self, split, outcome):
+    """Takes in an Outcome."""
+    if outcome.reason:
+      self._failed.append({'split': split, 'id': outcome.name, 'path': outcome.path,
+                           'reason': outcome.reason, 'detail': outcome.detail})
+    else:
+      self.frame_counts[split][outcome.frames] += 1
+      self._seconds[split] += outcome.frames / outcome.fps if outcome.fps else 0
+
+  def check(self):
+    """Raises TooManyFailures if more videos failed than are allowed."""
+    if len(self._failed) > self.max_failed_share * sum(self.expected.values()):
+      raise TooManyFailures(
+          f'{self.summary()}: more than the allowed {self.max_failed_share:.0%} cannot be used. Is '
+          '--manual_dir the right folder? If they are to be left out, allow more with '
+          '--max_failed_share')
+
+  def summary(self):
+    """One line: how many videos there are, and how many cannot be used for which reason."""
+    total, failed = sum(self.expected.values()), len(self._failed)
+    prepared = sum(sum(counts.values()) for counts in self.frame_counts.values())
+    reasons = collections.Counter(failure['reason'] for failure in self._failed)
+    listed = ', '.join(f'{reason} {count:,}' for reason, count in reasons.most_common())
+    return f'{total:,} videos: {prepared:,} prepared, {failed:,} unusable' + (
+        f' ({listed})' if listed else '')
+
+  def as_dict(self):
+    """All of it, for JSON."""
+    return {
+        'dataset': self.dataset,
+        'summary': self.summary(),
+        'splits': {split: {
+            'videos': count,
+            'prepared': sum(self.frame_counts[split].values()),
+            'frames': sum(frames * videos for frames, videos in self.frame_counts[split].items()),
+            'hours': round(self._seconds[split] / 3600, 4),
+            'unusable': dict(collections.Counter(
+                failure['reason'] for failure in self._failed if failure['split'] == split)),
+        } for split, count in self.expected.items()},
+        'wall_time_s': round(time.time() - self._start, 1),
+        'reasons': {reason: text for reason, text in raw_videos.REASONS.items()
+                    if any(failure['reason'] == reason for failure in self._failed)},
+        'failed': sorted(self._failed, key=lambda failure: (failure['split'], failure['id'])),
+    }
+
+  def write(self, folder):
+    """Writes preparation_report.json into a folder; returns its path."""
+    path = os.path.join(os.fspath(folder), FILE_NAME)
+    files.write(path, json.dumps(self.as_dict(), indent=2) + '\n')
+    return path
+
+
+def summary(path):
+  """The summary in a report's file."""
+  return json.loads(files.read(path))['summary']
+
+
+def prepare(builder, manual_dir=None, beam_runner=None, beam_options=None, wait=False):
+  """Downloads or generates a data set, unless it is there.
+
+  Args:
+    builder: tfds.core.DatasetBuilder.
+    manual_dir: str, folder with files that the user downloaded, or None.
+    beam_runner: str, such as 'DirectRunner'; None: no Beam, unless there are options.
+    beam_options: list of str, options of the pipeline as on a command line, or None.
+    wait: bool, whether to wait for another process that prepares the same data set.
+
+  Returns:
+    Whether there was something to do.
+
+  Raises:
+    FileNotFoundError: if the folder of such files isn't there, or misses them.
+    ValueError: if another process is preparing the same data set, a download fails, or too much of
+      the raw data is damaged.
+  """
+  if builder.data_path.exists():
+    return False
+  if manual_dir is not None and not tf.io.gfile.isdir(manual_dir):
+    raise FileNotFoundError(f'--manual_dir={manual_dir} is not a folder')
+  with _sole_process(builder.data_path.parent, wait):
+    if builder.data_path.exists():
+      return False
+    _remove_incomplete(builder)
+    try:
+      builder.download_and_prepare(download_config=tfds.download.DownloadConfig(
+          manual_dir=manual_dir, beam_runner=beam_runner,
+          beam_options=_pipeline_options(beam_runner, beam_options)))
+    except AssertionError as error:
+      if 'anual dir' not in str(error):
+        raise
+      raise FileNotFoundError(' '.join(str(error).split())) from error  # says what belongs there
+    except requests.exceptions.RequestException as error:
+      raise ValueError(f'{builder.name} cannot be downloaded ({type(error).__name__}); is there a '
+                       'network, and is the address still right?') from error
+  return True
+
+
+def _pipeline_options(runner, options):
+  """Beam's options, None where no Beam is asked for."""
+  if runner is None and not options:
+    return None
+  try:
+    from apache_beam.options import pipeline_options  # pylint: disable=g-import-not-at-top
+  except ImportError as error:
+    raise ValueError("Beam is not installed: pip install 'tf-videogen[beam]'") from error
+  return pipeline_options.PipelineOptions(options or [])
+
+
+@contextlib.contextmanager
+def _sole_process(folder, wait):
+  """Holds a lock on a local folder, which ends with the process, however that ends."""
+  if '://' in os.fspath(folder):  # on cloud storage there are no locks
+    yield
+    return
+  os.makedirs(folder, exist_ok=True)
+  descriptor = os.open(folder, os.O_RDONLY)
+  try:
+    fcntl.flock(descriptor, fcntl.LOCK_EX | (0 if wait else fcntl.LOCK_NB))
+    yield
+  except BlockingIOError as error:
+    raise ValueError(
+        f'another process is preparing the data in {folder}; wait until it is done') from error
+  finally:
+    os.close(descriptor)
+
+
+def _remove_incomplete(builder):
+  """Removes what killed runs left of this version; called while no other process prepares it."""
+  if '://' in os.fspath(builder.data_path):
+    return  # without a lock, it may be another process's
+  for path in builder.data_path.parent.glob(f'incomplete.*_{builder.data_path.name}'):
+    shutil.rmtree(path)
+    print(f'removed {path}, left by a run that did not finish', flush=True)

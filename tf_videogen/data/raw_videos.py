@@ -1,0 +1,301 @@
+"""Videos as they lie on people's disks: decoded, upright and scaled, or refused with a reason.
+
+GIFs go through Pillow, everything else through FFmpeg (PyAV). A file is what it is, whatever its
+name says; playlists and other formats that name further files or addresses are not opened.
+
+This module imports no TensorFlow: the processes of `decoding`, which run it, start in a moment.
+"""
+
+import dataclasses
+import os
+
+import av
+from av.video import reformatter
+import numpy as np
+from PIL import Image
+from PIL import ImageSequence
+
+# What FFmpeg may take a file for: containers that hold their video themselves.
+_FORMATS = ('mov', 'mp4', 'matroska', 'webm', 'avi', 'mpegts', 'mpeg', 'mpegvideo', 'asf', 'flv',
+            'ogg', 'gif', 'm4v', 'h264', 'hevc', 'ivf', 'dv', 'mxf', 'rm', 'swf', 'vob', 'apng',
+            'webp_pipe', 'yuv4mpegpipe', 'nut')
+
+# The reasons for which a file is not used.
+REASONS = {
+    'missing': 'there is no such file',
+    'empty': 'the file has no bytes',
+    'undecodable': 'neither FFmpeg nor Pillow makes sense of it',
+    'no video stream': 'there is sound at most',
+    'size': 'its frames are too large, or too narrow',
+    'too long': 'it has more frames than allowed',
+    'truncated': 'many of the promised frames are missing or damaged',
+    'too short': 'it has fewer frames than needed',
+    'time': 'decoding took too long and was stopped',
+    'crashed': 'the process that decoded it died',
+    'incomplete': 'a record lacks something that others have',
+}
+
+
+class Unusable(ValueError):
+  """A file that no video can be had from.
+
+  Attributes:
+    reason: str, one of REASONS.
+    detail: str, what was found.
+  """
+
+  def __init__(self, reason, detail=''):
+    super().__init__(reason, detail)
+    self.reason = reason
+    self.detail = detail
+
+  def __str__(self):
+    return f'{self.reason} ({self.detail})' if self.detail else self.reason
+
+
+@dataclasses.dataclass(frozen=True)
+class Limits:
+  """What is accepted. Hostile files are refused before much of them is decoded.
+
+  Attributes:
+    min_frames: frames that a video has at least, after `frame_step`.
+    max_frames: frames that a file has at most.
+    max_pixels: pixels of a frame, H * W, at most.
+    max_aspect: the longer side over the shorter one, at most.
+    least_share: share of the frames that the file promises which must come out undamaged.
+  """
+  min_frames: int = 1
+  max_frames: int = 20_000
+  max_pixels: int = 4096 * 4096
+  max_aspect: float = 10.0
+  least_share: float = 0.9
+
+
+@dataclasses.dataclass
+class RawVideo:
+  """A decoded video.
+
+  Attributes:
+    frames: a list of arrays uint8 [H, W, C], or of what `encode` made of each.
+    fps: frames per second, after `frame_step`; 0 where the file doesn't tell.
+    height: H, in pixels.
+    width: W, in pixels.
+  """
+  frames: list
+  fps: float
+  height: int
+  width: int
+
+
+def read(path, short_side=None, frame_step=1, channels=3, limits=Limits(), encode=None,
+         threads=0):
+  """Decodes a video, turned upright as its file says.
+
+  A GIF whose delays are multiples of the shortest one has that rate, and frames that stay longer
+  are repeated; other GIFs' frames are as stored, and the rate is the mean one. No delay counts as a
+  tenth of a second, as in browsers; what is transparent is white.
+
+  Pixels count as squares. Scaling is by a Lanczos filter of width 3 that is stretched when scaling
+  down, so that nothing aliases.
+
+  Args:
+    path: str, a local file.
+    short_side: int, pixels of the shorter side, to which frames are scaled with their shape kept
+      (the longer side is rounded); None: as stored.
+    frame_step: int, every how manieth frame is taken, from the first on.
+    channels: int, 3 for RGB or 1 for grey.
+    limits: what is accepted.
+    encode: a function of a frame, uint8 [H, W, C], called as frames come, so that long videos need
+      not lie in memory; None: frames are kept.
+    threads: int, that FFmpeg decodes with; 0: as it likes.
+
+  Returns:
+    RawVideo.
+
+  Raises:
+    Unusable: whatever is wrong with the file.
+  """
+  if channels not in (1, 3):
+    raise ValueError(f'channels must be 1 or 3, got {channels}')
+  if not os.path.isfile(path):
+    raise Unusable('missing')
+  with open(path, 'rb') as file:
+    start = file.read(6)
+  if not start:
+    raise Unusable('empty')
+  kind = _Gif if start in (b'GIF87a', b'GIF89a') else _FFmpeg
+  source = kind(path, short_side, frame_step, channels, limits, threads)
+  frames = [encode(frame) if encode else frame for frame in source.frames()]
+  frames = source.paced(frames)
+  if len(frames) < limits.min_frames:
+    raise Unusable('too short', f'{len(frames)} frames, {limits.min_frames} are needed')
+  return RawVideo(frames, source.fps / frame_step, source.height, source.width)
+
+
+def scaled_size(height, width, short_side):
+  """Height and width with the shorter side as given: (int, int)."""
+  if short_side is None:
+    return height, width
+  scale = short_side / min(height, width)
+  return max(short_side, round(height * scale)), max(short_side, round(width * scale))
+
+
+class _Source:
+  """A file that is being decoded; arguments as of `read`.
+
+  When its frames are out, it has `fps` of the file, and `height` and `width` of its frames.
+  """
+
+  def __init__(self, path, short_side, frame_step, channels, limits, threads):
+    self.path, self.short_side, self.frame_step = path, short_side, frame_step
+    self.channels, self.limits, self.threads = channels, limits, threads
+    self.fps = self.height = self.width = None
+    self.seen = 0
+
+  def frames(self):
+    """Yields frames, uint8 [H, W, C]; an error of a library becomes Unusable."""
+    try:
+      for frame in self._frames():
+        yield frame.reshape(self.height, self.width, self.channels)
+    except Unusable:
+      raise
+    except Exception as error:  # of broken files Pillow and PyAV raise many kinds
+      text = str(getattr(error, 'strerror', None) or error) or type(error).__name__
+      reason = 'truncated' if self.seen else 'undecodable'
+      raise Unusable(reason, text.splitlines()[0][:200]) from error
+
+  def paced(self, frames):
+    """Frames as they follow each other in time, from those that `frames` yielded."""
+    return frames
+
+  def _set_size(self, height, width):
+    """Takes the size of upright frames as stored."""
+    short, long = sorted((height, width))
+    if not 0 < short * long <= self.limits.max_pixels or long > self.limits.max_aspect * short:
+      raise Unusable('size', f'{width}x{height}')
+    self.height, self.width = scaled_size(height, width, self.short_side)
+
+  def _count(self):
+    """Counts a frame of the file."""
+    if self.seen == self.limits.max_frames:
+      raise Unusable('too long', f'more than {self.limits.max_frames} frames')
+    self.seen += 1
+
+
+class _Gif(_Source):
+  """A GIF, as a browser shows it."""
+
+  def _frames(self):
+    self._delays = []
+    with Image.open(self.path, formats=['GIF']) as image:
+      self._set_size(image.height, image.width)
+      for frame in ImageSequence.Iterator(image):
+        self._count()
+        self._delays.append(int(frame.info.get('duration') or 100))  # milliseconds
+        yield self._over_white(frame)
+
+  def _over_white(self, frame):
+    """A frame of Pillow's, scaled: uint8 [H, W] or [H, W, 3]."""
+    if frame.mode == 'RGBA' or 'transparency' in frame.info:
+      frame = frame.convert('RGBA')
+      frame = Image.alpha_composite(Image.new('RGBA', frame.size, (255, 255, 255)), frame)
+    frame = frame.convert('RGB' if self.channels == 3 else 'L')
+    if frame.size != (self.width, self.height):
+      frame = frame.resize((self.width, self.height), Image.Resampling.LANCZOS)
+    return np.asarray(frame)
+
+  def paced(self, frames):
+    shortest = min(self._delays)
+    times = [1] * len(frames)
+    if all(delay % shortest == 0 for delay in self._delays):
+      times = [delay // shortest for delay in self._delays]
+    if sum(times) > self.limits.max_frames:
+      raise Unusable('too long', f'{sum(times)} frames')
+    self.fps = 1000 * sum(times) / sum(self._delays)
+    return [frame for frame, n in zip(frames, times) for _ in range(n)][::self.frame_step]
+
+
+class _FFmpeg(_Source):
+  """Anything that FFmpeg decodes."""
+
+  def _frames(self):
+    # The prefix keeps FFmpeg from reading a name as an address or an option.
+    with av.open(f'file:{self.path}', metadata_errors='ignore',
+                 options={'format_whitelist': ','.join(_FORMATS)}) as container:
+      stream = _video_stream(container)
+      stream.codec_context.thread_count = self.threads
+      stream.thread_type = 'AUTO'
+      promised = _promised_frames(container, stream)
+      if promised > 2 * self.limits.max_frames:  # some exaggerate
+        raise Unusable('too long', f'{promised:.0f} frames promised')
+      self._damaged = 0
+      yield from self._decoded(container, stream)
+      self.fps = float(stream.average_rate or stream.guessed_rate or 0)
+    if not self.seen:
+      raise Unusable('undecodable', 'no frame could be decoded')
+    undamaged = self.seen - self._damaged
+    if undamaged < self.limits.least_share * promised:
+      raise Unusable('truncated', f'{undamaged} of {promised:.0f} frames')
+
+  def _decoded(self, container, stream):
+    """Yields scaled frames. What cannot be decoded is missing from those that were promised."""
+    scale = _Scale('rgb24' if self.channels == 3 else 'gray')
+    for packet in container.demux(stream):
+      try:
+        frames = packet.decode()
+      except av.error.InvalidDataError:
+        continue
+      for frame in frames:
+        self._count()
+        self._damaged += bool(frame.is_corrupt)
+        quarter_turns = round(frame.rotation / 90) % 4
+        if self.height is None:
+          self._set_size(*_turned(frame.height, frame.width, quarter_turns))
+        if (self.seen - 1) % self.frame_step == 0:
+          height, width = _turned(self.height, self.width, quarter_turns)
+          yield np.rot90(scale(frame, width, height), quarter_turns)
+
+
+class _Scale:
+  """Scales frames of FFmpeg's and converts them to arrays; its tables serve frame after frame.
+
+  Colours are scaled at full resolution before they become RGB: in one step FFmpeg would halve their
+  resolution wherever the width is even.
+  """
+
+  _FLAGS = reformatter.Interpolation.LANCZOS | reformatter.Interpolation.ACCURATE_RND
+
+  def __init__(self, pixels):
+    self._scale, self._convert = reformatter.VideoReformatter(), reformatter.VideoReformatter()
+    self._pixels = pixels
+
+  def __call__(self, frame, width, height):
+    """The array of a frame, uint8 [H, W] or [H, W, 3]."""
+    planes = 'gbrp' if frame.format.is_rgb else 'yuv444p'
+    frame = self._scale.reformat(
+        frame, width, height, planes, interpolation=self._FLAGS, threads=1)
+    frame = self._convert.reformat(
+        frame, format=self._pixels, interpolation=self._FLAGS, threads=1)
+    return frame.to_ndarray()
+
+
+def _video_stream(container):
+  """The first stream of moving pictures: covers of sound files are none."""
+  for stream in container.streams.video:
+    if not stream.disposition & av.stream.Disposition.attached_pic:
+      return stream
+  raise Unusable('no video stream')
+
+
+def _promised_frames(container, stream):
+  """How many frames the file's headers speak of; 0 if they don't."""
+  if stream.frames:
+    return stream.frames
+  rate = float(stream.average_rate or 0)
+  if stream.duration and stream.time_base:
+    return float(stream.duration * stream.time_base) * rate
+  return (container.duration or 0) / av.time_base * rate
+
+
+def _turned(height, width, quarter_turns):
+  return (width, height) if quarter_turns % 2 else (height, width)

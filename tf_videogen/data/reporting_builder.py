@@ -1,0 +1,105 @@
+"""The base of builders that read what others recorded: damage is left out and told, not fatal.
+
+Beside the prepared data lies `preparation_report.json`; its metadata has `frame_counts`, how many
+videos of which length each split has. The same builders run on Beam where the configuration of the
+download names a runner or its options, as `tfds build --beam_pipeline_options` does.
+"""
+
+import json
+import os
+
+import tensorflow as tf
+import tensorflow_datasets as tfds
+import tqdm
+
+from tf_videogen import bars
+from tf_videogen.data import preparation
+
+
+class ReportingBuilder(tfds.core.GeneratorBasedBuilder, skip_registration=True):
+  """A builder whose raw data comes in pieces, mostly files. A subclass defines `_pieces`, `_reader`.
+
+  Attributes:
+    options: preparation.Options; set it before `download_and_prepare`.
+  """
+
+  # The share of unusable videos above which preparing stops, unless the options have one.
+  MAX_FAILED_SHARE = 0.1
+
+  options = preparation.Options()
+
+  def _pieces(self, dl_manager):
+    """Returns {split: [piece, ...]}: what the reader reads, with `videos`, how many are in it."""
+    raise NotImplementedError
+
+  def _reader(self):
+    """Returns what reads pieces: a context that can be pickled.
+
+    Its method `read(piece)` yields (Outcome, example), with None for the example of an unusable
+    video. The Outcome's name is the example's key.
+    """
+    raise NotImplementedError
+
+  def _read_all(self, pieces):
+    """Yields what the reader makes of the pieces, in any order."""
+    with self._reader() as reader:
+      for piece in pieces:
+        yield from reader.read(piece)
+
+  def _extract_dir(self, name):
+    """Where archives of this data set are extracted to, whatever the config."""
+    return os.path.join(self.data_dir_root, 'downloads', 'extracted', self.name, name)
+
+  def _download_and_prepare(self, dl_manager, download_config):
+    self._on_beam = bool(download_config.beam_runner or download_config.beam_options)
+    self._outcomes = os.path.join(self.data_dir, 'outcomes')
+    try:
+      super()._download_and_prepare(dl_manager, download_config)
+      if self._on_beam:
+        self._read_outcomes()
+        self._report.check()
+    except preparation.TooManyFailures as error:
+      path = self._report.write(os.path.dirname(self.data_dir))
+      raise preparation.TooManyFailures(f'{error}. They are named in {path}') from error
+    self.info.metadata['frame_counts'] = {
+        split: {str(frames): videos for frames, videos in sorted(counts.items())}
+        for split, counts in self._report.frame_counts.items()}
+    self._report.write(self.data_dir)
+
+  def _split_generators(self, dl_manager):
+    pieces = {split: found for split, found in self._pieces(dl_manager).items() if found}
+    if not pieces:
+      raise FileNotFoundError(f'{self.name} finds no videos. '
+                              f'{" ".join(self.MANUAL_DOWNLOAD_INSTRUCTIONS.split())}')
+    share = self.options.max_failed_share
+    self._report = preparation.Report(
+        self.info.full_name,
+        {split: sum(piece.videos for piece in found) for split, found in pieces.items()},
+        self.MAX_FAILED_SHARE if share is None else share)
+    generate = self._beam_examples if self._on_beam else self._generate_examples
+    return {split: generate(split, found) for split, found in pieces.items()}
+
+  def _generate_examples(self, split, pieces):
+    """Yields (key, example)."""
+    total = self._report.expected[split]
+    with tqdm.tqdm(total=total, desc=split, unit='video', mininterval=bars.interval()) as bar:
+      for outcome, example in self._read_all(pieces):
+        bar.update()
+        self._report.add(split, outcome)
+        self._report.check()
+        if example is not None:
+          yield outcome.name, example
+
+  def _beam_examples(self, split, pieces):
+    """A PTransform that makes (key, example), and writes the outcomes to text files."""
+    from tf_videogen.data import beam_examples  # pylint: disable=g-import-not-at-top
+    return beam_examples.Examples(pieces, self._reader(), f'{self._outcomes}/{split}')
+
+  def _read_outcomes(self):
+    """Takes what the workers of Beam wrote into the report."""
+    for split in self._report.expected:
+      for path in tf.io.gfile.glob(f'{self._outcomes}/{split}-*'):
+        with tf.io.gfile.GFile(path) as file:
+          for line in file:
+            self._report.add(split, preparation.Outcome(**json.loads(line)))
+    tf.io.gfile.rmtree(self._outcomes)

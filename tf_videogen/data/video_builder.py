@@ -1,0 +1,153 @@
+"""The base of builders of video files: a subclass says which files there are, this does the rest.
+
+Files are decoded in processes that may hang or die (`decoding`), into a cache from which a
+preparation that was stopped goes on (`clip_cache`).
+"""
+
+import dataclasses
+import os
+
+import tensorflow as tf
+import tensorflow_datasets as tfds
+
+from tf_videogen.data import clip_cache
+from tf_videogen.data import decoding
+from tf_videogen.data import preparation
+from tf_videogen.data import raw_videos
+from tf_videogen.data import reporting_builder
+
+
+@dataclasses.dataclass
+class VideoConfig(tfds.core.BuilderConfig):
+  """One resolution of a data set.
+
+  Attributes:
+    short_side: pixels of the shorter side of the stored frames; the longer one keeps their shape.
+    frame_step: every how manieth frame is stored.
+    min_frames: shorter videos, counted in stored frames, are left out.
+  """
+  short_side: int = 64
+  frame_step: int = 1
+  min_frames: int = 16
+
+
+@dataclasses.dataclass(frozen=True)
+class Source:
+  """A file of a data set.
+
+  Attributes:
+    id: unique in the data set.
+    path: of the file, local or remote.
+    features: what is stored beside the frames, such as the label.
+  """
+  id: str
+  path: str
+  features: dict = dataclasses.field(default_factory=dict)
+  videos = 1
+
+
+class VideoBuilder(reporting_builder.ReportingBuilder, skip_registration=True):
+  """A data set of video files. A subclass defines `_sources`, and `_more_features` if it has some."""
+
+  def _sources(self, dl_manager):
+    """Returns the files of every split, {split: [Source, ...]}."""
+    raise NotImplementedError
+
+  def _more_features(self):
+    """Returns the features beside video, fps and id, as for tfds.features.FeaturesDict."""
+    return {}
+
+  def _features(self):
+    return tfds.features.FeaturesDict({
+        'video': tfds.features.Video(shape=(None, None, None, 3)),
+        'fps': tf.float32,
+        'id': tfds.features.Text(),
+        **self._more_features(),
+    })
+
+  def _video_info(self, homepage):
+    """What `_info` returns."""
+    return self.dataset_info_from_configs(
+        features=self._features(), metadata=tfds.core.MetadataDict(), homepage=homepage)
+
+  def _pieces(self, dl_manager):
+    return self._sources(dl_manager)
+
+  def _reader(self):
+    config = self.builder_config
+    cache_dir = self.options.cache_dir or os.path.join(
+        self.data_dir_root, 'decoded', self.name, f'{config.short_side}')
+    job = decoding.Job(
+        '', config.short_side, config.frame_step,
+        limits=raw_videos.Limits(min_frames=config.min_frames))
+    return VideoReader(job, clip_cache.ClipCache(cache_dir), self.options.time_limit)
+
+  def _read_all(self, sources):
+    processes = min(self.options.processes or os.cpu_count(), len(sources))
+    return self._reader().read_all(sources, processes)
+
+  def _post_download_and_prepare_hook(self):
+    if not self.options.keep_decoded:
+      self._reader().cache.clear()
+
+
+class VideoReader:
+  """Decodes the files of Sources, in a process that may hang or die; what the cache has, it takes.
+
+  Args:
+    job: a decoding.Job, whose path is replaced.
+    cache: clip_cache.ClipCache, in a folder that all workers share.
+    time_limit: int, seconds a file.
+  """
+
+  def __init__(self, job, cache, time_limit):
+    self.cache = cache
+    self._job, self._time_limit, self._decoder = job, time_limit, None
+
+  def __enter__(self):
+    self._decoder = decoding.Decoder(self._time_limit)
+    return self
+
+  def __exit__(self, *error):
+    self._decoder.close()
+
+  def read(self, source):
+    """Yields the (Outcome, example) of a Source."""
+    job = self._job_of(source)
+    decoded = self.cache.get(job)
+    if decoded is None:
+      decoded = self._kept(job, self._decoder.decode(job))
+    yield _result(source, decoded)
+
+  def read_all(self, sources, processes):
+    """Yields (Outcome, example) of many Sources: first those of the cache."""
+    waiting = {}
+    for source in sources:
+      job = self._job_of(source)
+      decoded = self.cache.get(job)
+      if decoded is None:
+        waiting[job] = source
+      else:
+        yield _result(source, decoded)
+    with decoding.Pool(processes, time_limit=self._time_limit) as pool:
+      for job, decoded in pool.decode(waiting):
+        yield _result(waiting[job], self._kept(job, decoded))
+
+  def _job_of(self, source):
+    return dataclasses.replace(self._job, path=source.path)
+
+  def _kept(self, job, decoded):
+    """What was decoded, after it was put into the cache."""
+    if not isinstance(decoded, raw_videos.Unusable):
+      self.cache.put(job, decoded)
+    return decoded
+
+
+def _result(source, decoded):
+  """(Outcome, example) of a Source from a RawVideo of PNG files, or from Unusable."""
+  if isinstance(decoded, raw_videos.Unusable):
+    return preparation.Outcome(
+        source.id, source.path, reason=decoded.reason, detail=decoded.detail), None
+  outcome = preparation.Outcome(source.id, source.path, len(decoded.frames), decoded.fps)
+  return outcome, {
+      'video': decoded.frames, 'fps': decoded.fps, 'id': source.id, **source.features}
