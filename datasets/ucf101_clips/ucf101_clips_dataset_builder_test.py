@@ -1,0 +1,129 @@
+"""UCF-101: names, lists and labels as they are on people's disks."""
+
+import pathlib
+import tempfile
+import zipfile
+
+import numpy as np
+import pytest
+import tensorflow_datasets as tfds
+
+from tests import raw_data
+from tests.datasets import building
+from tf_videogen.datasets.ucf101_clips import ucf101_clips_dataset_builder
+
+Builder = ucf101_clips_dataset_builder.Builder
+_TRAIN = ['ApplyEyeMakeup/v_ApplyEyeMakeup_g08_c01.avi', 'YoYo/v_YoYo_g09_c02.avi',
+          'HandstandPushups/v_HandStandPushups_g10_c01.avi']
+_TEST = ['ApplyEyeMakeup/v_ApplyEyeMakeup_g01_c01.avi', 'YoYo/v_YoYo_g01_c02.avi']
+
+
+def _write(root, spelling='HandstandPushups'):
+  """Writes videos and lists with the ends of lines that the real lists have."""
+  for i, name in enumerate(_TRAIN + _TEST):
+    video = raw_data.moving_square(16 + i, 24, 32)
+    path = root / 'UCF-101' / name.replace('HandStandPushups', spelling)
+    raw_data.write_video(path, video, fps=[25, '30000/1001'][i % 2], codec='mpeg4')
+  _write_lists(root / 'ucfTrainTestlist')
+
+
+def _write_lists(folder):
+  folder.mkdir(parents=True)
+  for number in '123':
+    train, test = (_TRAIN, _TEST) if number == '1' else (_TEST, _TRAIN)
+    (folder / f'trainlist0{number}.txt').write_bytes(
+        ''.join(f'{name} {i + 1}\r\n' for i, name in enumerate(train)).encode())
+    (folder / f'testlist0{number}.txt').write_bytes('\r\n'.join(test).encode())
+
+
+class Ucf101ClipsTest(tfds.testing.DatasetBuilderTestCase):
+  """TFDS's checks."""
+
+  DATASET_CLASS = Builder
+  SPLITS = {'train': 3, 'test': 2}
+  BUILDER_CONFIG_NAMES_TO_TEST = ['64']
+
+  @classmethod
+  def setUpClass(cls):
+    cls.EXAMPLE_DIR = tempfile.mkdtemp()
+    _write(pathlib.Path(cls.EXAMPLE_DIR))
+    super().setUpClass()
+
+
+def test_configs():
+  names = [f'{side}{split}' for side in (64, 128, 256) for split in ('', '_split2', '_split3')]
+  assert list(Builder.builder_configs) == names
+  assert Builder.builder_configs['128_split3'].split_list == 3
+
+
+@pytest.mark.parametrize('spelling', ['HandStandPushups', 'HandstandPushups'])
+def test_examples(tmp_path, spelling):
+  _write(tmp_path / 'manual', spelling)
+  builder = building.prepare(Builder, tmp_path, '64')
+  train, test = building.examples(builder, 'train'), building.examples(builder, 'test')
+  assert set(train) == {name.split('/')[1][:-4] for name in _TRAIN}
+  assert set(test) == {name.split('/')[1][:-4] for name in _TEST}
+  labels = builder.info.features['label']
+  assert labels.num_classes == 101
+  example = train['v_HandStandPushups_g10_c01']
+  assert labels.int2str(example['label']) == 'HandstandPushups'
+  assert example['video'].shape == (18, 64, 85, 3) and example['fps'] == 25
+  assert train['v_YoYo_g09_c02']['fps'] == np.float32(30000 / 1001)
+  counts = builder.info.metadata['frame_counts']
+  assert counts == {'train': {'16': 1, '17': 1, '18': 1}, 'test': {'19': 1, '20': 1}}
+
+
+def test_other_lists(tmp_path):
+  _write(tmp_path / 'manual')
+  builder = building.prepare(Builder, tmp_path, '64_split2')
+  assert set(building.examples(builder, 'test')) == {name.split('/')[1][:-4] for name in _TRAIN}
+
+
+def test_downloads(tmp_path, monkeypatch):
+  """Nothing is in the manual directory: both archives are fetched and extracted."""
+  _write(tmp_path / 'remote')
+  archives = {'UCF101.rar': 'UCF-101', 'UCF101TrainTestSplits-RecognitionTask.zip': 'ucfTrainTestlist'}
+  for archive, folder in archives.items():
+    with zipfile.ZipFile(tmp_path / archive, 'w') as file:  # what it is tells its first bytes
+      for path in (tmp_path / 'remote' / folder).rglob('*.*'):
+        file.write(path, path.relative_to(tmp_path / 'remote'))
+  fetched = []
+
+  def download(self, url):
+    fetched.append(url)
+    return tmp_path / url.split('/')[-1]
+
+  monkeypatch.setattr(tfds.download.DownloadManager, 'download', download)
+  builder = building.prepare(Builder, tmp_path, '64', manual=False)
+  assert {url.split('/')[-1] for url in fetched} == set(archives)
+  assert builder.info.splits['train'].num_examples == 3
+
+
+@pytest.mark.real_data
+def test_real(real_data, tmp_path):
+  """Three real clips, whose frames the README tells; the others of the lists are missing."""
+  builder = building.prepare(
+      Builder, tmp_path, '64', manual=real_data / 'ucf101', max_failed_share=1.0)
+  report = building.report(builder)
+  assert report['summary'] == '13,320 videos: 3 prepared, 13,317 unusable (missing 13,317)'
+  assert {split: numbers['videos'] for split, numbers in report['splits'].items()} == {
+      'train': 9537, 'test': 3783}
+  frames = {name: len(example['video']) for split in ('train', 'test')
+            for name, example in building.examples(builder, split).items()}
+  assert frames == {'v_ApplyEyeMakeup_g01_c01': 164, 'v_BaseballPitch_g01_c01': 107,
+                    'v_SoccerJuggling_g23_c01': 240}
+  building.train_ten_steps(builder, tmp_path, split='test')
+
+
+@pytest.mark.real_data
+@pytest.mark.parametrize('config, train, test', [
+    ('64', 9537, 3783), ('64_split2', 9586, 3734), ('64_split3', 9624, 3696)])
+def test_real_lists(real_data, tmp_path, config, train, test):
+  builder = Builder(data_dir=str(tmp_path), config=config)
+  sources = builder._sources(building.FakeDownloads(real_data / 'ucf101'))
+  assert {split: len(found) for split, found in sources.items()} == {'train': train, 'test': test}
+  assert {source.features['label'] for source in sources['train']} == set(range(101))
+
+
+if __name__ == '__main__':
+  tfds.testing.test_main()

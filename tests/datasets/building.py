@@ -1,0 +1,62 @@
+"""What tests of builders share: preparing, reading back, training on what was prepared."""
+
+import json
+import os
+import pathlib
+import types
+
+import tensorflow_datasets as tfds
+
+from tests.launch import in_process
+from tf_videogen.data import preparation
+from tf_videogen.launch import train
+
+SMOKE = 'videogpt/smoke.gin'
+
+
+def prepare(builder_class, tmp_path, config, manual=True, beam_runner=None, **options):
+  """Prepares a data set from tmp_path / 'manual' (or another folder) in tmp_path / 'data'."""
+  builder = builder_class(data_dir=str(tmp_path / 'data'), config=config)
+  builder.options = preparation.Options(processes=2, **options)
+  folder = {True: tmp_path / 'manual', False: None}.get(manual, manual)
+  preparation.prepare(builder, folder and str(folder), beam_runner)
+  return builder
+
+
+def examples(builder, split):
+  """Examples of a split by id, read without the builder's code."""
+  read_only = tfds.builder_from_directory(builder.data_dir)
+  return {e['id'].decode(): e for e in tfds.as_numpy(read_only.as_dataset(split=split))}
+
+
+def report(builder):
+  """What preparation_report.json says."""
+  return json.loads(pathlib.Path(builder.data_dir, preparation.FILE_NAME).read_text())
+
+
+def reasons(builder):
+  """id -> reason of what the report says cannot be used."""
+  return {failure['id']: failure['reason'] for failure in report(builder)['failed']}
+
+
+def train_ten_steps(builder, tmp_path, split='train'):
+  """Trains the smallest VQ-VAE on a split; fails unless it gets to step 10."""
+  root = pathlib.Path(builder.data_dir).parents[2]
+  model_dir = tmp_path / 'model'
+  status = in_process.run(
+      train.main, f'--gin_file={SMOKE}', f'--model_dir={model_dir}', f'--data_dir={root}',
+      '--strategy=cpu', f'--gin_param=DATASET="{builder.name}/{builder.builder_config.name}"',
+      f'--gin_param=TRAIN_SPLIT="{split}"', f'--gin_param=EVALUATION_SPLITS=("{split}",)',
+      name='train')
+  assert status == 0 and os.path.exists(model_dir / 'ckpt-10.index')
+
+
+class FakeDownloads:
+  """A download manager with a manual directory."""
+
+  def __init__(self, folder):
+    self.manual_dir = folder
+
+  def download(self, url):
+    """There is no network."""
+    raise AssertionError(f'{url} is not in the manual directory')
