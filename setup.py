@@ -42,10 +42,8 @@ REQUIREMENTS = [
     'tqdm',
 ]
 
-BEAM_REQUIREMENTS = ['apache-beam']  # prepares data on many machines
-
 TEST_REQUIREMENTS = [
-    *BEAM_REQUIREMENTS,
+    'apache-beam',  # the extra `beam`
     'dill',  # tfds.testing imports it
     'pytest>=8.1',
     'pytest-xdist',  # two tests at once
@@ -68,7 +66,7 @@ setuptools.setup(
     license_files=['LICENSE'],
     python_requires='>=3.10,<3.12',
     install_requires=REQUIREMENTS,
-    extras_require={'beam': BEAM_REQUIREMENTS, 'test': TEST_REQUIREMENTS},
+    extras_require={'beam': ['apache-beam'], 'test': TEST_REQUIREMENTS},
     # Namespace packages as well: `datasets/` and `gin/` have no `__init__.py`.
     packages=setuptools.find_namespace_packages(
         include=['tf_videogen', 'tf_videogen.*'], exclude=['*.__pycache__', '*.__pycache__.*']),

@@ -79,6 +79,22 @@ def test_other_lists(tmp_path):
   assert set(building.examples(builder, 'test')) == {name.split('/')[1][:-4] for name in _TRAIN}
 
 
+def test_beam(tmp_path):
+  """Beam writes the same examples and the same report, also where some videos are damaged."""
+  _write(tmp_path / 'manual')
+  damaged = tmp_path / 'manual' / 'UCF-101' / _TRAIN[1]
+  damaged.write_bytes(damaged.read_bytes()[:3000])
+  (tmp_path / 'manual' / 'UCF-101' / _TEST[0]).unlink()
+  plain = building.prepare(Builder, tmp_path, '64', max_failed_share=0.5)
+  on_beam = building.prepare(Builder, tmp_path / 'beam', '64', tmp_path / 'manual',
+                             beam_runner='DirectRunner', max_failed_share=0.5)
+  assert len(building.reasons(plain)) == 2
+  building.assert_same(plain, on_beam)
+  with pytest.raises(ValueError, match='2 unusable .*more than the allowed 10%'):
+    building.prepare(Builder, tmp_path / 'strict', '64', tmp_path / 'manual',
+                     beam_runner='DirectRunner')
+
+
 def test_downloads(tmp_path, monkeypatch):
   """Nothing is in the manual directory: both archives are fetched and extracted."""
   _write(tmp_path / 'remote')

@@ -1,7 +1,6 @@
 """Processes that decode: order, death, hanging, memory; and no file, however broken, stops them."""
 
 import os
-import random
 import signal
 import time
 
@@ -10,6 +9,7 @@ import pytest
 import tensorflow as tf
 
 from tests import raw_data
+from tests.data import mutations
 from tf_videogen.data import clip_cache
 from tf_videogen.data import decoding
 from tf_videogen.data import raw_videos
@@ -124,57 +124,13 @@ def test_cache(good, tmp_path):
   assert not (tmp_path / 'cache').exists()
 
 
-def _mutations(contents, count, seed=0):
-  """Broken files: bytes flipped, cut, swapped, gone, of text, with huge numbers in the header."""
-  rng = random.Random(seed)
-
-  def flipped(content):
-    for _ in range(rng.choice([1, 10, 1000])):
-      content[rng.randrange(len(content))] = rng.randrange(256)
-
-  def flipped_in_header(content):
-    for _ in range(rng.choice([1, 4, 16])):
-      content[rng.randrange(min(600, len(content)))] = rng.randrange(256)
-
-  def huge(content):
-    at = rng.randrange(min(400, len(content) - 4))
-    content[at:at + 4] = rng.choice([b'\xff\xff\xff\x7f', b'\x7f\xff\xff\xff', b'\0\0\0\0', b'\xff' * 4])
-
-  def cut(content):
-    del content[rng.randrange(len(content)):]
-
-  def cut_in_front(content):
-    del content[:rng.randrange(len(content))]
-
-  def swapped(content):
-    middle, size = rng.randrange(len(content)), rng.randrange(1, 2000)
-    content[:] = content[middle:middle + size] + content[:middle] + content[middle + size:]
-
-  def repeated(content):
-    middle = rng.randrange(len(content))
-    content[middle:middle] = content[middle // 2:middle]
-
-  def text(content):
-    content[:] = b'<!DOCTYPE html><title>Video unavailable</title>' * rng.randrange(1, 99)
-
-  def glued(content):
-    content[rng.randrange(len(content)):] = rng.choice(contents)[-rng.randrange(1, 5000):]
-
-  kinds = [flipped, flipped_in_header, flipped_in_header, huge, huge, cut, cut_in_front, swapped,
-           repeated, text, glued, lambda content: content.clear()]
-  for i in range(count):
-    content = bytearray(contents[i % len(contents)])
-    kinds[i // len(contents) % len(kinds)](content)
-    yield bytes(content)
-
-
 @pytest.mark.parametrize('kind', [
     'a.mp4', 'b.avi', 'c.gif', pytest.param('d.mov', marks=pytest.mark.slow)])
 def test_five_hundred_broken_files(good, tmp_path, kind):
   """Each is decoded or refused with a reason; no process is lost, none takes its time limit."""
   content = (tmp_path / kind).read_bytes()
   paths = []
-  for i, mutated in enumerate(_mutations([content], 500)):
+  for i, mutated in enumerate(mutations.of([content], 500)):
     paths.append(tmp_path / f'{i:03d}{kind[1:]}')
     paths[-1].write_bytes(mutated)
   jobs = _jobs(paths)

@@ -3,8 +3,8 @@
 import json
 import os
 import pathlib
-import types
 
+import numpy as np
 import tensorflow_datasets as tfds
 
 from tests.launch import in_process
@@ -37,6 +37,21 @@ def report(builder):
 def reasons(builder):
   """id -> reason of what the report says cannot be used."""
   return {failure['id']: failure['reason'] for failure in report(builder)['failed']}
+
+
+def assert_same(builder, other):
+  """Asserts that two builders wrote the same examples, and the same report but for the time."""
+  assert set(builder.info.splits) == set(other.info.splits)
+  for split in builder.info.splits:
+    ours, theirs = examples(builder, split), examples(other, split)
+    assert ours.keys() == theirs.keys()
+    for name, example in ours.items():
+      assert example.keys() == theirs[name].keys()
+      for feature, value in example.items():
+        np.testing.assert_array_equal(value, theirs[name][feature])
+  assert builder.info.metadata == other.info.metadata
+  without_time = lambda made: {k: v for k, v in report(made).items() if k != 'wall_time_s'}
+  assert without_time(builder) == without_time(other)
 
 
 def train_ten_steps(builder, tmp_path, split='train'):

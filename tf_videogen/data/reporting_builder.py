@@ -59,7 +59,7 @@ class ReportingBuilder(tfds.core.GeneratorBasedBuilder, skip_registration=True):
         self._read_outcomes()
         self._report.check()
     except preparation.TooManyFailures as error:
-      path = self._report.write(os.path.dirname(self.data_dir))
+      path = self._report.write(self.data_path.parent)
       raise preparation.TooManyFailures(f'{error}. They are named in {path}') from error
     self.info.metadata['frame_counts'] = {
         split: {str(frames): videos for frames, videos in sorted(counts.items())}
@@ -89,6 +89,9 @@ class ReportingBuilder(tfds.core.GeneratorBasedBuilder, skip_registration=True):
         self._report.check()
         if example is not None:
           yield outcome.name, example
+    if not self._report.frame_counts[split]:
+      raise preparation.TooManyFailures(
+          f'{self._report.summary()}: no video of split {split} can be used')
 
   def _beam_examples(self, split, pieces):
     """A PTransform that makes (key, example), and writes the outcomes to text files."""

@@ -71,7 +71,13 @@ class VideoBuilder(reporting_builder.ReportingBuilder, skip_registration=True):
         features=self._features(), metadata=tfds.core.MetadataDict(), homepage=homepage)
 
   def _pieces(self, dl_manager):
-    return self._sources(dl_manager)
+    pieces = {}
+    for split, sources in self._sources(dl_manager).items():
+      if any(tf.io.gfile.exists(source.path) for source in sources):
+        pieces[split] = sources
+      elif sources:  # a list without videos
+        print(f'left out: split {split}, as none of its {len(sources):,} videos is there')
+    return pieces
 
   def _reader(self):
     config = self.builder_config

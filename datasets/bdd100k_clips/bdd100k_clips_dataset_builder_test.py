@@ -1,0 +1,70 @@
+"""BDD100K: folders and archives, every second frame, videos that lie on their side."""
+
+import pathlib
+import tempfile
+import zipfile
+
+import numpy as np
+from PIL import Image
+import tensorflow_datasets as tfds
+
+from tests import raw_data
+from tests.datasets import building
+from tf_videogen.datasets.bdd100k_clips import bdd100k_clips_dataset_builder
+
+Builder = bdd100k_clips_dataset_builder.Builder
+_NAMES = {'train': ['0000f77c-6257be58', '00091078-59817bb0'], 'val': ['b1c66a42-6f7d68ca'],
+          'test': ['cabc30fc-e7726578']}
+
+
+def _write(root):
+  """Writes landscape videos, the second of them stored on its side with a note to turn it."""
+  for split, names in _NAMES.items():
+    for i, name in enumerate(names):
+      video = raw_data.moving_square(40, 36, 64, seed=i)
+      stored = np.ascontiguousarray(np.rot90(video, i, axes=(1, 2)))
+      raw_data.write_video(
+          root / 'bdd100k' / 'videos' / split / f'{name}.mov', stored, fps=30, rotation=i)
+
+
+class Bdd100kClipsTest(tfds.testing.DatasetBuilderTestCase):
+  """TFDS's checks."""
+
+  DATASET_CLASS = Builder
+  SPLITS = {'train': 2, 'validation': 1, 'test': 1}
+  BUILDER_CONFIG_NAMES_TO_TEST = ['64']
+
+  @classmethod
+  def setUpClass(cls):
+    cls.EXAMPLE_DIR = tempfile.mkdtemp()
+    _write(pathlib.Path(cls.EXAMPLE_DIR))
+    super().setUpClass()
+
+
+def test_examples(tmp_path):
+  _write(tmp_path / 'manual')
+  builder = building.prepare(Builder, tmp_path, '128')
+  train = building.examples(builder, 'train')
+  assert set(train) == set(_NAMES['train'])
+  for i, name in enumerate(_NAMES['train']):
+    assert train[name]['video'].shape == (20, 128, 228, 3) and train[name]['fps'] == 15
+    expected = raw_data.moving_square(40, 36, 64, seed=i)[::2].astype(float)
+    small = np.stack([Image.fromarray(frame).resize((64, 36)) for frame in train[name]['video']])
+    assert np.abs(small - expected).mean() < 8  # any other turn or speed: above 30
+  building.train_ten_steps(builder, tmp_path)
+
+
+def test_archives(tmp_path):
+  _write(tmp_path / 'raw')
+  (tmp_path / 'manual').mkdir()
+  for split in _NAMES:
+    with zipfile.ZipFile(tmp_path / 'manual' / f'bdd100k_videos_{split}_00.zip', 'w') as archive:
+      for path in (tmp_path / 'raw').rglob(f'{split}/*.mov'):
+        archive.write(path, path.relative_to(tmp_path / 'raw'))
+  builder = building.prepare(Builder, tmp_path, '64')
+  assert {split: info.num_examples for split, info in builder.info.splits.items()} == {
+      'train': 2, 'validation': 1, 'test': 1}
+
+
+if __name__ == '__main__':
+  tfds.testing.test_main()

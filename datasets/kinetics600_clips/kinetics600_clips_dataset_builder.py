@@ -1,0 +1,145 @@
+"""Kinetics-600, as downloaders leave it on disk; see the README.md beside this file."""
+
+import csv
+import dataclasses
+import os
+import pathlib
+import re
+
+import tensorflow as tf
+import tensorflow_datasets as tfds
+
+from tf_videogen.data import raw_files
+from tf_videogen.data import video_builder
+
+# "Scaling Autoregressive Video Models", appendix E.
+COOKING = re.compile(r'.*(baking|barbequing|breading|cooking|cutting|pancake|vegetables|meat|cake|'
+                     r' sandwich|pizza|sushi|tea|peeling|fruit|eggs|salad).*')
+
+_LABELS_FILE = pathlib.Path(__file__).parent / 'labels.txt'
+_FOLDERS = {
+    'train': ('train', 'training'),
+    'validation': ('val', 'valid', 'validate', 'validation'),
+    'test': ('test', 'testing'),
+}
+# '<11 characters of YouTube>_<start>_<end>' or the id alone; it may begin with '-' or '_'.
+_STEM = re.compile(r'(?P<id>[\w-]{11})(_(?P<start>\d{6})_(?P<end>\d{6}))?')
+
+
+@dataclasses.dataclass
+class Kinetics600Config(video_builder.VideoConfig):
+  """A resolution, of all classes or some.
+
+  Attributes:
+    labels: a regular expression that the names of the classes match; None: all classes.
+  """
+  labels: re.Pattern | None = None
+
+
+class Builder(video_builder.VideoBuilder):
+  """Videos of people who do things, with the name of the action."""
+
+  VERSION = tfds.core.Version('1.0.0')
+  RELEASE_NOTES = {'1.0.0': 'First release.'}
+  MAX_FAILED_SHARE = 0.5  # videos vanish from YouTube: a fifth is missing from fresh downloads
+  MANUAL_DOWNLOAD_INSTRUCTIONS = (
+      'Put the videos into this directory, as they are or in their archives: '
+      '{train,val,test}/<id>_<start>_<end>.mp4, as the mirror of CVDF has them (the addresses of '
+      'its parts are in https://s3.amazonaws.com/kinetics/600/{train,val,test}/'
+      'k600_{train,val,test}_path.txt), or with a folder of each label between. Put the lists '
+      'beside them (kinetics-600_{train,val,test}.csv of ActivityNet, or those of the mirror, '
+      'https://s3.amazonaws.com/kinetics/600/annotations/train.csv and so on): from them come '
+      'labels of files that lie in no folder of a label, and what is missing.')
+  BUILDER_CONFIGS = [
+      *(Kinetics600Config(name=f'{short_side}', short_side=short_side,
+                          description=f'Shorter side {short_side}, all classes.')
+        for short_side in (64, 128, 256)),
+      Kinetics600Config(
+          name='cooking', short_side=64, labels=COOKING,
+          description='Shorter side 64, the 29 classes of "Scaling Autoregressive Video Models", '
+          'appendix E.'),
+  ]
+
+  def _more_features(self):
+    return {'label': tfds.features.ClassLabel(names_file=_LABELS_FILE)}
+
+  def _info(self):
+    return self._video_info(homepage='https://github.com/cvdfoundation/kinetics-dataset')
+
+  def _sources(self, dl_manager):
+    root = os.fspath(dl_manager.manual_dir)
+    videos = raw_files.videos(root, self._extract_dir('videos'))
+    rows = _rows(root)
+    names = raw_files.of_split(videos, _FOLDERS)
+    sources = {}
+    for split in _FOLDERS:
+      # Files in no folder of a split are of the split whose list has them.
+      files = {name: videos[name] for name in names[split] + (names[None] if rows[split] else [])}
+      listed = _listed_sources(rows[split], files, root) if rows[split] else _found_sources(files)
+      sources[split] = [
+          video_builder.Source(name, path, {'label': self._number(label)})
+          for name, path, label in listed if self._wanted(label)]
+    return sources
+
+  def _wanted(self, label):
+    pattern = self.builder_config.labels
+    return pattern is None or label is not None and pattern.match(label)
+
+  def _number(self, label):
+    """The number of a label, -1 for none."""
+    return -1 if label is None else self.info.features['label'].str2int(label)
+
+
+def _found_sources(files):
+  """(id, path, label or None) of files that no list names; their folder may be the label."""
+  return [(_stem(name), path, label_of(os.path.basename(os.path.dirname(name))))
+          for name, path in files.items()]
+
+
+def _listed_sources(rows, files, root):
+  """(id, path, label or None) of the rows of a list; paths of missing files are where they'd be."""
+  by_clip = {}
+  for name, path in files.items():
+    match = _STEM.fullmatch(_stem(name))
+    if match:
+      by_clip[match['id'], int(match['start'] or -1)] = path
+  sources = []
+  for row in rows:
+    start, end = int(float(row['time_start'])), int(float(row['time_end']))
+    name = f'{row["youtube_id"]}_{start:06d}_{end:06d}'
+    path = by_clip.get((row['youtube_id'], start)) or by_clip.get((row['youtube_id'], -1))
+    sources.append((name, path or os.path.join(root, f'{name}.mp4'), label_of(row.get('label'))))
+  return sources
+
+
+def _rows(root):
+  """The rows of all lists below a folder, by split: {split: [{column: value}, ...]}."""
+  split_of = {name: split for split, names in _FOLDERS.items() for name in names}
+  rows = {split: {} for split in _FOLDERS}
+  for name in raw_files.find(root, ('.csv', '.txt')):
+    with tf.io.gfile.GFile(os.path.join(root, name)) as file:
+      reader = csv.DictReader(file)
+      if 'youtube_id' not in (reader.fieldnames or ()):
+        continue
+      for row in reader:
+        split = split_of.get(row.get('split'))
+        if split:
+          rows[split][row['youtube_id'], row['time_start']] = row  # a clip may be in two lists
+  return {split: list(found.values()) for split, found in rows.items()}
+
+
+def _stem(name):
+  return os.path.splitext(os.path.basename(name))[0]
+
+
+def _letters(text):
+  return re.sub('[^a-z0-9]', '', text.lower())
+
+
+_LABEL_OF_LETTERS = {
+    _letters(label): label for label in _LABELS_FILE.read_text(encoding='utf-8').splitlines()}
+
+
+def label_of(text):
+  """The class that a folder or a row of a list names, whatever its spaces and case; None if none."""
+  return _LABEL_OF_LETTERS.get(_letters(text or ''))

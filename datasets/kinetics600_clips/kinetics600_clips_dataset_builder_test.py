@@ -1,0 +1,215 @@
+"""Kinetics-600: the layouts of the mirror and of crawlers, with lists and without."""
+
+import csv
+import io
+import json
+import pathlib
+import tarfile
+import tempfile
+
+import pytest
+import tensorflow_datasets as tfds
+
+from tests import raw_data
+from tests.datasets import building
+from tf_videogen.datasets.kinetics600_clips import kinetics600_clips_dataset_builder
+
+Builder = kinetics600_clips_dataset_builder.Builder
+_ROWS = [  # label, id, start, end, split
+    ('baking cookies', '-AAAAAAAAAA', 5, 15, 'train'),
+    ('making a sandwich', '_BBBBBBBBBB', 0, 10, 'train'),
+    ("massaging person's head", 'CCCCCCCCCCC', 123, 133, 'train'),
+    ('punching person (boxing)', 'DDDDDDDDDDD', 7, 17, 'val'),
+    ('', 'EEEEEEEEEEE', 61, 71, 'test'),
+]
+_NAMES = {'val': 'validation'}
+
+
+def _stem(row, times=True):
+  return f'{row[1]}_{row[2]:06d}_{row[3]:06d}' if times else row[1]
+
+
+def _write_list(root, split, head=True):
+  """Writes a list as ActivityNet's: that of the test videos has no labels."""
+  columns = ['label', 'youtube_id', 'time_start', 'time_end', 'split'][split == 'test':]
+  with open(root / f'kinetics-600_{split}.csv', 'w', newline='') as file:
+    writer = csv.writer(file)
+    writer.writerow(columns)
+    writer.writerows(row[-len(columns):] for row in _ROWS if row[4] == split)
+
+
+def _write(root, folder_of=lambda row: f'{row[4]}', times=True, lists=('train', 'val', 'test')):
+  root.mkdir(parents=True, exist_ok=True)
+  for i, row in enumerate(_ROWS):
+    path = root / folder_of(row) / f'{_stem(row, times)}.mp4'
+    raw_data.write_video(path, raw_data.moving_square(16 + i, 32, 40, seed=i), fps=30)
+  for split in lists:
+    _write_list(root, split)
+
+
+def _labels(builder, split):
+  """id -> name of the label, None for none."""
+  labels = builder.info.features['label']
+  return {name: labels.int2str(example['label']) if example['label'] >= 0 else None
+          for name, example in building.examples(builder, split).items()}
+
+
+def _expected(split):
+  return {_stem(row): row[0] or None for row in _ROWS if row[4] == split}
+
+
+class Kinetics600ClipsTest(tfds.testing.DatasetBuilderTestCase):
+  """TFDS's checks."""
+
+  DATASET_CLASS = Builder
+  SPLITS = {'train': 3, 'validation': 1, 'test': 1}
+  BUILDER_CONFIG_NAMES_TO_TEST = ['64']
+
+  @classmethod
+  def setUpClass(cls):
+    cls.EXAMPLE_DIR = tempfile.mkdtemp()
+    _write(pathlib.Path(cls.EXAMPLE_DIR))
+    super().setUpClass()
+
+
+@pytest.mark.parametrize('layout', [
+    dict(),
+    dict(times=False),
+    dict(folder_of=lambda row: f'k600/{row[4]}/{row[0]}'),
+    dict(folder_of=lambda row: f'{row[4]}/{row[0].replace(" ", "_")}'),
+    dict(folder_of=lambda row: '.'),
+])
+def test_layouts_with_lists(tmp_path, layout):
+  _write(tmp_path / 'manual', **layout)
+  builder = building.prepare(Builder, tmp_path, '64')
+  for split in ('train', 'val', 'test'):
+    assert _labels(builder, _NAMES.get(split, split)) == _expected(split)
+  assert building.report(builder)['failed'] == []
+
+
+def test_folders_of_labels_without_lists(tmp_path):
+  _write(tmp_path / 'manual', lambda row: f'{row[4]}/{row[0].replace(" ", "_").upper()}', lists=())
+  builder = building.prepare(Builder, tmp_path, '64')
+  for split in ('train', 'val', 'test'):
+    assert _labels(builder, _NAMES.get(split, split)) == _expected(split)
+
+
+def test_flat_files_without_lists_have_no_labels(tmp_path):
+  _write(tmp_path / 'manual', lists=())
+  builder = building.prepare(Builder, tmp_path, '64')
+  assert set(_labels(builder, 'train').values()) == {None}
+
+
+def test_missing_and_damaged(tmp_path):
+  _write(tmp_path / 'manual')
+  (tmp_path / 'manual' / 'train' / f'{_stem(_ROWS[0])}.mp4').unlink()
+  broken = tmp_path / 'manual' / 'train' / f'{_stem(_ROWS[1])}.mp4'
+  broken.write_bytes(broken.read_bytes()[:1000])
+  builder = building.prepare(Builder, tmp_path, '64')  # two of five: less than a half
+  assert building.reasons(builder) == {_stem(_ROWS[0]): 'missing', _stem(_ROWS[1]): 'undecodable'}
+  assert list(_labels(builder, 'train')) == [_stem(_ROWS[2])]
+
+
+def test_cooking(tmp_path):
+  _write(tmp_path / 'manual')
+  builder = building.prepare(Builder, tmp_path, 'cooking')
+  assert list(builder.info.splits) == ['train']
+  assert set(_labels(builder, 'train').values()) == {'baking cookies', 'making a sandwich'}
+
+
+def test_cooking_has_29_classes():
+  """As the regular expression of "Scaling Autoregressive Video Models", appendix E, matches."""
+  names = tfds.features.ClassLabel(
+      names_file=kinetics600_clips_dataset_builder._LABELS_FILE).names
+  cooking = [name for name in names if kinetics600_clips_dataset_builder.COOKING.match(name)]
+  assert (len(names), len(cooking)) == (600, 29)
+  assert {'cutting nails', 'picking fruit', 'making a sandwich'} <= set(cooking)
+
+
+def test_archives_of_the_mirror(tmp_path):
+  _write(tmp_path / 'raw')
+  folder = tmp_path / 'manual' / 'train'
+  folder.mkdir(parents=True)
+  with tarfile.open(folder / 'part_0.tar.gz', 'w:gz') as archive:
+    for path in (tmp_path / 'raw' / 'train').iterdir():
+      archive.add(path, path.name)
+    link = tarfile.TarInfo('link.mp4')
+    link.type, link.linkname = tarfile.SYMTYPE, '/etc/passwd'
+    archive.addfile(link)
+  _write_list(tmp_path / 'manual', 'train')
+  builder = building.prepare(Builder, tmp_path, '64')
+  assert _labels(builder, 'train') == _expected('train')
+
+
+def test_archives_that_lead_elsewhere(tmp_path):
+  folder = tmp_path / 'manual' / 'train'
+  folder.mkdir(parents=True)
+  with tarfile.open(folder / 'part_0.tar.gz', 'w:gz') as archive:
+    member = tarfile.TarInfo('../../../outside.mp4')
+    member.size = 5
+    archive.addfile(member, io.BytesIO(b'12345'))
+  with pytest.raises(ValueError, match="not to be trusted: the name '../../../outside.mp4'"):
+    building.prepare(Builder, tmp_path, '64')
+  assert not list(tmp_path.rglob('outside*'))
+
+
+def test_only_damaged_videos(tmp_path):
+  _write(tmp_path / 'manual')
+  (tmp_path / 'manual' / 'val' / f'{_stem(_ROWS[3])}.mp4').write_bytes(b'')
+  with pytest.raises(ValueError, match=r'no video of split validation can be used. They are named'):
+    building.prepare(Builder, tmp_path, '64')
+  report = json.loads((tmp_path / 'data/kinetics600_clips/64/preparation_report.json').read_text())
+  assert report['splits']['validation']['unusable'] == {'empty': 1}
+
+
+def test_empty_folder(tmp_path):
+  (tmp_path / 'manual').mkdir()
+  (tmp_path / 'manual' / 'notes.txt').write_text('nothing yet')
+  with pytest.raises(FileNotFoundError, match='kinetics600_clips finds no videos. Put the videos'):
+    building.prepare(Builder, tmp_path, '64')
+
+
+@pytest.mark.real_data
+def test_real_list(real_data):
+  """The cooking subset of the real list of validation videos: 29 classes, 1,450 videos."""
+  builder = Builder(data_dir='/none', config='cooking')
+  sources = builder._sources(building.FakeDownloads(real_data / 'kinetics600'))
+  assert len(sources['validation']) == 1450
+  assert len({source.features['label'] for source in sources['validation']}) == 29
+  everything = Builder(data_dir='/none', config='64')._sources(
+      building.FakeDownloads(real_data / 'kinetics600'))
+  assert len(everything['validation']) == 30000
+  assert {source.features['label'] for source in everything['validation']} == set(range(600))
+
+
+@pytest.mark.real_data
+def test_real_videos(real_data, tmp_path):
+  """One real clip, among 30,000 that are missing; of the list of test videos, none is there."""
+  builder = building.prepare(
+      Builder, tmp_path, '64', manual=real_data / 'kinetics600', max_failed_share=1.0)
+  examples = building.examples(builder, 'validation')
+  assert {name: len(example['video']) for name, example in examples.items()} == {
+      'R6llTwEh07w_000000_000010': 303}
+  assert builder.info.features['label'].int2str(
+      examples['R6llTwEh07w_000000_000010']['label']) == 'using segway'
+
+
+@pytest.mark.real_data
+def test_real_videos_in_folders(real_data, tmp_path):
+  names = {'R6llTwEh07w.mp4': 'using segway', 'flipping_a_pancake.mkv': 'flipping pancake',
+           'mmaction2_rawvideo_part_0.mp4': 'unlabelled'}
+  for name, label in names.items():
+    folder = tmp_path / 'manual' / 'train' / label
+    folder.mkdir(parents=True)
+    (folder / name).symlink_to(real_data / 'kinetics600' / name)
+  builder = building.prepare(Builder, tmp_path, '64')
+  examples = building.examples(builder, 'train')
+  assert {name: example['video'].shape for name, example in examples.items()} == {
+      'R6llTwEh07w': (303, 64, 85, 3), 'flipping_a_pancake': (310, 64, 114, 3),
+      'mmaction2_rawvideo_part_0': (32, 64, 85, 3)}
+  assert _labels(builder, 'train')['flipping_a_pancake'] == 'flipping pancake'
+  building.train_ten_steps(builder, tmp_path)
+
+
+if __name__ == '__main__':
+  tfds.testing.test_main()

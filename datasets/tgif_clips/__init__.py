@@ -1,0 +1,1 @@
+"""TGIF: a hundred thousand animated GIFs of Tumblr."""

@@ -1,0 +1,181 @@
+"""Fetches GIFs from the addresses of TGIF: resumable, several at once, polite, dead links recorded."""
+
+from concurrent import futures
+import csv
+import os
+import random
+import threading
+import time
+
+import requests
+import tqdm
+
+from tf_videogen import bars
+from tf_videogen.datasets.tgif_clips import lists
+
+DEAD_LINKS = 'dead_links.csv'
+_HEADERS = {'User-Agent': 'tf-videogen TGIF downloader'}
+_ATTEMPTS = 4
+_TIMEOUT = (10, 60)  # seconds to connect, and between two pieces of an answer
+_MAX_BYTES = 200 << 20
+_LOADED = (429, 500, 502, 503, 504)  # of servers with too much to do, which may be asked again
+
+
+class _Dead(Exception):
+  """An address has no GIF."""
+
+
+class _Pace:
+  """Lets so many threads pass in a second, at even distances, and none while a server rests."""
+
+  def __init__(self, per_second):
+    self._interval, self._next, self._lock = 1 / per_second, 0.0, threading.Lock()
+
+  def wait(self):
+    """Returns when it is this thread's turn."""
+    with self._lock:
+      turn = self._next = max(self._next + self._interval, time.monotonic())
+    time.sleep(max(0.0, turn - time.monotonic()))
+
+  def rest(self, seconds):
+    """Keeps all from passing for so long."""
+    with self._lock:
+      self._next = max(self._next, time.monotonic() + seconds)
+
+
+def download(folder, splits, connections=8, requests_per_second=20.0, retry_dead=False,
+             base_url=lists.BASE_URL):
+  """Fetches the lists of splits, where they are missing, and the GIFs in them.
+
+  Args:
+    folder: str, a local folder: lists and GIFs come to lie in it.
+    splits: list of str, of `lists.FILES`.
+    connections: int, how many are fetched at once.
+    requests_per_second: float.
+    retry_dead: bool, whether to ask again what was recorded as dead.
+    base_url: str, where the lists are.
+
+  Returns:
+    Four ints: GIFs fetched, GIFs that were there, dead addresses, addresses that could not be
+    reached this time.
+
+  Raises:
+    ValueError: if there is no such split, or a list cannot be fetched.
+  """
+  unknown = set(splits) - set(lists.FILES)
+  if unknown:
+    raise ValueError(f'TGIF has no split {", ".join(sorted(unknown))}; there are: '
+                     f'{", ".join(lists.FILES)}')
+  os.makedirs(folder, exist_ok=True)
+  pace = _Pace(requests_per_second)
+  urls = {}
+  for split in splits:
+    path = _fetch_list(folder, lists.FILES[split], base_url, pace)
+    urls.update({lists.file_name(url): url for url in lists.urls(path)})
+  dead = {} if retry_dead else _recorded(folder)
+  there = {name for name in urls if os.path.exists(os.path.join(folder, name))}
+  wanted = {name: url for name, url in urls.items() if name not in there and url not in dead}
+  counts = _fetch_all(folder, wanted, connections, pace, fresh=retry_dead)
+  known = sum(url in dead for url in urls.values())
+  return counts['fetched'], len(there), counts['dead'] + known, counts['failed']
+
+
+def _fetch_list(folder, name, base_url, pace):
+  path = os.path.join(folder, name)
+  if not os.path.exists(path):
+    try:
+      _fetch(f'{base_url}/{name}', path, pace, lambda start: True)
+    except (requests.exceptions.RequestException, _Dead) as error:
+      raise ValueError(f'the list {base_url}/{name} cannot be fetched ({error}); put it into '
+                       f'{folder} yourself') from error
+  return path
+
+
+def _fetch_all(folder, wanted, connections, pace, fresh):
+  """Fetches {name: url}; returns how many were fetched, are dead, and failed."""
+  counts = {'fetched': 0, 'dead': 0, 'failed': 0}
+
+  def fetch(name):
+    _fetch(wanted[name], os.path.join(folder, name), pace,
+           lambda start: start[:6] in (b'GIF87a', b'GIF89a'))
+
+  with open(os.path.join(folder, DEAD_LINKS), 'w' if fresh else 'a', newline='') as file, (
+      futures.ThreadPoolExecutor(connections)) as threads, (
+          tqdm.tqdm(total=len(wanted), unit='GIF', mininterval=bars.interval())) as bar:
+    dead = csv.writer(file)
+    if not file.tell():
+      dead.writerow(['url', 'reason'])
+    waiting = {threads.submit(fetch, name): name for name in wanted}
+    for future in futures.as_completed(waiting):
+      url, kind = wanted[waiting[future]], 'fetched'
+      try:
+        future.result()
+      except _Dead as error:
+        dead.writerow([url, error])
+        file.flush()
+        kind = 'dead'
+      except requests.exceptions.RequestException:
+        kind = 'failed'
+      counts[kind] += 1
+      bar.update()
+      bar.set_postfix(counts, refresh=False)
+  return counts
+
+
+def _fetch(url, path, pace, accepts):
+  """Fetches a file in one step; a server that has too much to do is asked again, later.
+
+  Raises:
+    _Dead: if there is no such file, or `accepts` is false of its first bytes.
+    requests.exceptions.RequestException: if nobody answers.
+  """
+  for attempt in range(_ATTEMPTS):
+    pace.wait()
+    try:
+      with requests.get(url, headers=_HEADERS, timeout=_TIMEOUT, stream=True) as answer:
+        if answer.status_code in _LOADED:
+          pace.rest(_seconds(answer.headers.get('Retry-After')))
+          raise requests.exceptions.ConnectionError(f'status {answer.status_code}')
+        if not answer.ok:
+          raise _Dead(f'status {answer.status_code}')
+        _write(answer, path, accepts)
+      return
+    except (requests.exceptions.InvalidURL, requests.exceptions.MissingSchema,
+            requests.exceptions.InvalidSchema) as error:
+      raise _Dead('no address') from error
+    except requests.exceptions.RequestException:
+      if attempt == _ATTEMPTS - 1:
+        raise
+      time.sleep(2**attempt * random.uniform(0.5, 1))
+
+
+def _seconds(retry_after):
+  """Seconds that a server asks for, at most a minute."""
+  return min(float(retry_after), 60.0) if (retry_after or '').isdigit() else 1.0
+
+
+def _write(answer, path, accepts):
+  part, size = f'{path}.part', 0
+  with open(part, 'wb') as file:
+    for piece in answer.iter_content(1 << 16):
+      if not size and not accepts(piece):
+        raise _Dead(f'no GIF but {answer.headers.get("Content-Type", "something else")}')
+      size += len(piece)
+      if size > _MAX_BYTES:
+        raise _Dead('too large')
+      file.write(piece)
+  promised = answer.headers.get('Content-Length')
+  if promised and not answer.headers.get('Content-Encoding') and size < int(promised):
+    raise requests.exceptions.ConnectionError(f'{size} of {promised} bytes')
+  if not size:
+    raise _Dead('empty')
+  os.replace(part, path)
+
+
+def _recorded(folder):
+  """{url: reason} of dead_links.csv."""
+  path = os.path.join(folder, DEAD_LINKS)
+  if not os.path.exists(path):
+    return {}
+  with open(path, newline='') as file:
+    return {row['url']: row['reason'] for row in csv.DictReader(file)}

@@ -1,0 +1,20 @@
+"""The lists of TGIF: addresses by split, and the file that an address is kept in."""
+
+import os
+import urllib.parse
+
+import tensorflow as tf
+
+BASE_URL = 'https://raw.githubusercontent.com/raingo/TGIF-Release/master/data/splits'
+FILES = {'train': 'train.txt', 'validation': 'val.txt', 'test': 'test.txt'}
+
+
+def urls(path):
+  """Returns the addresses in a list, in its order, each once."""
+  with tf.io.gfile.GFile(path) as file:
+    return list(dict.fromkeys(line.strip() for line in file if line.strip()))
+
+
+def file_name(url):
+  """Returns the name of a GIF's file: the last part of its address."""
+  return os.path.basename(urllib.parse.urlsplit(url).path)

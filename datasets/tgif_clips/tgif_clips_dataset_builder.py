@@ -1,0 +1,49 @@
+"""TGIF, the Tumblr GIF data set; see the README.md beside this file."""
+
+import os
+
+import tensorflow_datasets as tfds
+
+from tf_videogen.data import raw_files
+from tf_videogen.data import video_builder
+from tf_videogen.datasets.tgif_clips import lists
+
+
+class Builder(video_builder.VideoBuilder):
+  """Animated GIFs of Tumblr."""
+
+  VERSION = tfds.core.Version('1.0.0')
+  RELEASE_NOTES = {'1.0.0': 'First release.'}
+  MAX_FAILED_SHARE = 0.5  # many addresses are dead
+  MANUAL_DOWNLOAD_INSTRUCTIONS = (
+      'Only addresses of the GIFs are distributed. `python -m launch.download_tgif '
+      '--manual_dir=<this directory>` fetches the lists of the splits and what is still there. GIFs '
+      'from elsewhere do as well, in any folder, under the last part of their address, such as '
+      'tumblr_n9n04znLpA1qddk8uo1_500.gif, beside train.txt, val.txt and test.txt of '
+      f'{lists.BASE_URL}.')
+  BUILDER_CONFIGS = [
+      video_builder.VideoConfig(
+          name=f'{short_side}', short_side=short_side, description=f'Shorter side {short_side}.')
+      for short_side in (64, 128, 256)]
+
+  def _info(self):
+    return self._video_info(homepage='http://raingo.github.io/TGIF-Release/')
+
+  def _sources(self, dl_manager):
+    root = os.fspath(dl_manager.manual_dir)
+    paths = {os.path.basename(name): path
+             for name, path in raw_files.videos(root, self._extract_dir('gifs')).items()}
+    sources = {}
+    for split, file_name in lists.FILES.items():
+      names = dict.fromkeys(map(lists.file_name, self._urls(dl_manager, root, file_name)))
+      sources[split] = [
+          video_builder.Source(os.path.splitext(name)[0], paths.get(name, os.path.join(root, name)))
+          for name in names]
+    return sources
+
+  def _urls(self, dl_manager, root, file_name):
+    """The addresses of a split, from the manual directory or else downloaded."""
+    for name in raw_files.find(root, (file_name,)):
+      if os.path.basename(name) == file_name:
+        return lists.urls(os.path.join(root, name))
+    return lists.urls(os.fspath(dl_manager.download(f'{lists.BASE_URL}/{file_name}')))

@@ -1,0 +1,41 @@
+"""Fetches the GIFs of TGIF that are still there, for `launch.prepare --dataset=tgif_clips/64`.
+
+    python -m launch.download_tgif --manual_dir=/data/tgif
+    python -m launch.prepare --dataset=tgif_clips/64 --manual_dir=/data/tgif
+
+A run that was stopped goes on; what is already there is left alone. Addresses that have no GIF any
+more are kept in dead_links.csv, with the reason, and are not asked again unless with --retry_dead.
+"""
+
+from absl import flags
+
+from tf_videogen.datasets.tgif_clips import downloading
+from tf_videogen.launch import program
+
+flags.DEFINE_string('manual_dir', None, 'Folder for the GIFs and the lists of the splits.')
+flags.DEFINE_list('splits', ['train', 'validation', 'test'], 'Which splits to fetch.')
+flags.DEFINE_integer('connections', 8, 'How many GIFs are fetched at once.', lower_bound=1)
+flags.DEFINE_float('requests_per_second', 20, 'At most so many requests are begun in a second.',
+                   lower_bound=0.1)
+flags.DEFINE_bool('retry_dead', False, 'Asks the addresses in dead_links.csv again.')
+
+
+def main(argv):
+  """Fetches what the flags name."""
+  del argv
+  values = flags.FLAGS
+  if not values.manual_dir:
+    raise ValueError('--manual_dir is missing: the folder for the GIFs')
+  fetched, there, dead, failed = downloading.download(
+      values.manual_dir, values.splits, values.connections, values.requests_per_second,
+      values.retry_dead)
+  print(f'{fetched:,} GIFs fetched, {there:,} were there, {dead:,} are gone '
+        f'({downloading.DEAD_LINKS} in {values.manual_dir})')
+  if failed:
+    print(f'{failed:,} could not be reached; the same command tries them again')
+    return 1
+  return 0
+
+
+if __name__ == '__main__':
+  program.run(main)
