@@ -1,5 +1,6 @@
 """Clips: determinism and resume, exact passes, windows, labels, actions, errors that help."""
 
+import json
 import os
 
 import numpy as np
@@ -53,7 +54,24 @@ def _data_dir(tmp_path_factory):
   _store(data_dir, 'toy', features, splits, config='small')
   _store_robot(data_dir)
   _store_plain(data_dir)
+  _store_wide(data_dir)
   return str(data_dir)
+
+
+def _store_wide(data_dir):
+  """Videos of many lengths and sizes, whose pixels tell row and column; lengths are told."""
+  features = tfds.features.FeaturesDict({
+      'video': tfds.features.Video(shape=(None, None, None, 3)), 'id': tfds.features.Text()})
+  examples = []
+  for i in range(20):
+    rows, columns = np.mgrid[:8 + i % 3, :10 + i]
+    frame = np.stack([rows, columns, np.full_like(rows, i)], -1).astype(np.uint8)
+    examples.append({'video': np.repeat(frame[np.newaxis], 4 + i % 5, 0), 'id': f'{i}'})
+  _store(data_dir, 'wide', features, {'train': examples, 'test': examples[:6]}, config='8')
+  counts = {split: {str(frames): sum(4 + i % 5 == frames for i in range(count))
+                    for frames in range(4, 9)} for split, count in (('train', 20), ('test', 6))}
+  (data_dir / 'wide' / '8' / '1.0.0' / 'metadata.json').write_text(
+      json.dumps({'frame_counts': counts}))
 
 
 def _store_robot(data_dir):
@@ -366,3 +384,72 @@ def test_real_robot_videos(real_data):
   batch, = _numpy(made.training(4, seed=0), 1)
   assert sorted(batch['id'].tolist()) == [f'train:{i}'.encode() for i in range(4)]
   assert batch['video'].std() > 10
+
+
+def _corners(video):
+  """Top left corners [B, 2] of crops of `wide`, each of which is one rectangle of its frame."""
+  corners = video[:, 0, 0, 0, :2].astype(int)
+  rows, columns = np.mgrid[:video.shape[2], :video.shape[3]]
+  for clip, (top, left) in zip(video, corners):
+    assert (clip[..., 0] == rows + top).all() and (clip[..., 1] == columns + left).all()
+  return corners
+
+
+def test_crops(data_dir):
+  """From the middle for evaluation; anywhere for training, each clip at one place."""
+  make = lambda **kwargs: clips.PreparedClips('wide/8', 4, data_dir=data_dir, size=8, **kwargs)
+  middle, = _numpy(make().evaluation('train', 20))
+  heights = 8 + middle['video'][:, 0, 0, 0, 2].astype(int) % 3
+  widths = 10 + middle['video'][:, 0, 0, 0, 2].astype(int)
+  expected = np.stack([(heights - 8) // 2, (widths - 8) // 2], -1)
+  np.testing.assert_array_equal(_corners(middle['video']), expected)
+  assert make().example_spec()['video'].shape == [4, 8, 8, 3]
+
+  epochs = _numpy(make().training(20, seed=0), 30)
+  tops, lefts = {}, {}
+  for batch in epochs:
+    for number, (top, left) in zip(batch['video'][:, 0, 0, 0, 2], _corners(batch['video'])):
+      tops.setdefault(int(number), set()).add(top)
+      lefts.setdefault(int(number), set()).add(left)
+  assert all(found == set(range(number % 3 + 1)) for number, found in tops.items())
+  assert len(lefts[19]) > 12 and max(lefts[19]) <= 21 and lefts[0] == {0, 1, 2}
+  _assert_same(_numpy(make().training(20, seed=0, start_step=3), 2), epochs[3:5])
+
+  central = _numpy(make(crop='center').training(20, seed=0), 1)[0]
+  numbers = central['video'][:, 0, 0, 0, 2].astype(int)
+  np.testing.assert_array_equal(_corners(central['video'])[:, 1], (2 + numbers) // 2)
+
+
+def test_short_videos(data_dir):
+  make = lambda **kwargs: clips.PreparedClips('wide/8', 6, data_dir=data_dir, size=8, **kwargs)
+  with pytest.raises(ValueError, match='8 videos of wide/8 .train. are shorter than the 6 frames '
+                                       'that clips of frames=6 with frame_step=1 need; leave them'):
+    make().training(4, seed=0)
+  long_enough = {i for i in range(20) if 4 + i % 5 >= 6}
+  source = make(drop_short=True)
+  assert (source.count('train'), source.count('test'), source.count('train+test')) == (12, 3, 15)
+  evaluated = _numpy(source.evaluation('train', 5))
+  ids = np.concatenate([batch['id'][batch['valid']] for batch in evaluated])
+  assert len(evaluated) == 3 and sorted(map(int, ids)) == sorted(long_enough)
+  trained = _numpy(source.training(6, seed=0), 4)
+  for epoch in (trained[:2], trained[2:]):
+    ids = np.concatenate([batch['id'] for batch in epoch])
+    assert sorted(map(int, ids)) == sorted(long_enough)
+  _assert_same(_numpy(source.training(6, seed=0, start_step=3), 1), trained[3:])
+  with pytest.raises(ValueError, match='how many of them are in train.:50%. is not known'):
+    source.count('train[:50%]')
+
+
+@pytest.mark.parametrize('kwargs, message', [
+    (dict(size=0), 'size must be a positive integer or None, got 0'),
+    (dict(crop='top'), "crop must be 'random' or 'center', got 'top'"),
+])
+def test_errors_of_crops(kwargs, message):
+  with pytest.raises(ValueError, match=message):
+    clips.PreparedClips('wide/8', 4, **kwargs)
+
+
+def test_frames_smaller_than_the_crop(data_dir):
+  source = clips.PreparedClips('wide/8', 4, data_dir=data_dir, size=9)
+  with pytest.raises(tf.errors.InvalidArgumentError, match='smaller than PreparedClips.size = 9'):
+    _numpy(source.evaluation('train', 20))

@@ -69,8 +69,8 @@ class ReportingBuilder(tfds.core.GeneratorBasedBuilder, skip_registration=True):
   def _split_generators(self, dl_manager):
     pieces = {split: found for split, found in self._pieces(dl_manager).items() if found}
     if not pieces:
-      raise FileNotFoundError(f'{self.name} finds no videos. '
-                              f'{" ".join(self.MANUAL_DOWNLOAD_INSTRUCTIONS.split())}')
+      raise FileNotFoundError(
+          f'{self.name} finds no videos. {self.MANUAL_DOWNLOAD_INSTRUCTIONS or ""}'.strip())
     share = self.options.max_failed_share
     self._report = preparation.Report(
         self.info.full_name,

@@ -1,0 +1,104 @@
+"""Archives: all kinds are extracted once, none outside its folder."""
+
+import io
+import os
+import shutil
+import struct
+import tarfile
+import zipfile
+import zlib
+
+import pytest
+
+from tf_videogen.data import archives
+
+
+def _rar_header(kind, flags, body):
+  size = 7 + len(body)
+  rest = struct.pack('<BHH', kind, flags, size) + body
+  return struct.pack('<H', zlib.crc32(rest) & 0xffff) + rest
+
+
+def _write_rar(path, files):
+  """A rar archive (format 1.5 to 4) of files that are stored, not compressed."""
+  content = b'Rar!\x1a\x07\x00' + _rar_header(0x73, 0, bytes(6))
+  for name, data in files.items():
+    encoded = name.encode()
+    body = struct.pack('<IIBIIBBHI', len(data), len(data), 3, zlib.crc32(data), 0x50000000, 20, 0x30,
+                       len(encoded), 0o100644) + encoded
+    content += _rar_header(0x74, 0x8000, body) + data
+  path.write_bytes(content + _rar_header(0x7b, 0x4000, b''))
+
+
+def _write_zip(path, files):
+  with zipfile.ZipFile(path, 'w') as archive:
+    for name, data in files.items():
+      archive.writestr(name, data)
+
+
+def _write_tar(path, files):
+  with tarfile.open(path, 'w:gz' if path.suffix == '.tgz' else 'w') as archive:
+    for name, data in files.items():
+      member = tarfile.TarInfo(name)
+      member.size = len(data)
+      archive.addfile(member, io.BytesIO(data))
+
+
+_WRITERS = {'a.zip': _write_zip, 'a.tar': _write_tar, 'a.tgz': _write_tar, 'a.rar': _write_rar}
+
+
+def _contents(folder):
+  return {os.path.relpath(path, folder): path.read_bytes()
+          for path in folder.rglob('*') if path.is_file()}
+
+
+@pytest.mark.parametrize('name', _WRITERS)
+def test_extracts_once(tmp_path, name):
+  files = {'UCF-101/YoYo/v_YoYo_g01_c01.avi': b'video', 'notes.txt': b'', '-id.mp4': b'x' * 3000}
+  _WRITERS[name](tmp_path / name, files)
+  (tmp_path / 'to.part').mkdir()
+  (tmp_path / 'to.part' / 'half').write_text('left by a killed run')
+  folder = archives.extract(str(tmp_path / name), str(tmp_path / 'to'))
+  assert _contents(tmp_path / 'to') == files and not (tmp_path / 'to.part').exists()
+  (tmp_path / name).unlink()
+  assert archives.extract(str(tmp_path / name), folder) == folder
+
+
+@pytest.mark.parametrize('name', _WRITERS)
+@pytest.mark.parametrize('evil', ['../evil.mp4', '/tmp/evil_tf_videogen.mp4', 'a/../../evil.mp4'])
+def test_nothing_outside(tmp_path, name, evil):
+  (tmp_path / 'in').mkdir()
+  _WRITERS[name](tmp_path / name, {'good.mp4': b'1', evil: b'2'})
+  try:
+    archives.extract(str(tmp_path / name), str(tmp_path / 'in' / 'to'))
+  except ValueError as error:
+    assert 'is not to be trusted' in str(error)
+    assert not (tmp_path / 'in' / 'to').exists()
+  else:  # the library took the evil part off the name
+    assert 'evil' in str(list((tmp_path / 'in' / 'to').rglob('evil*')))
+  assert not os.path.exists('/tmp/evil_tf_videogen.mp4')
+  assert {path.name for path in tmp_path.iterdir()} == {name, 'in'}
+  assert {path.name.split('.')[0] for path in (tmp_path / 'in').iterdir()} <= {'to'}
+
+
+def test_links_are_passed_over(tmp_path):
+  with tarfile.open(tmp_path / 'a.tar', 'w') as archive:
+    for name, kind, target in (('link', tarfile.SYMTYPE, '/etc/passwd'),
+                               ('hard', tarfile.LNKTYPE, '../../x'), ('pipe', tarfile.FIFOTYPE, '')):
+      member = tarfile.TarInfo(name)
+      member.type, member.linkname = kind, target
+      archive.addfile(member)
+  archives.extract(str(tmp_path / 'a.tar'), str(tmp_path / 'to'))
+  assert list((tmp_path / 'to').iterdir()) == []
+
+
+@pytest.mark.parametrize('name', _WRITERS)
+def test_damaged(tmp_path, name):
+  _WRITERS[name](tmp_path / name, {'a.mp4': os.urandom(5000), 'b.mp4': os.urandom(5000)})
+  content = (tmp_path / name).read_bytes()
+  for mutated in (content[:len(content) // 2], b'', b'<html>not found</html>'):
+    (tmp_path / name).write_bytes(mutated)
+    with pytest.raises(ValueError, match='cannot be extracted'):
+      archives.extract(str(tmp_path / name), str(tmp_path / 'to'))
+    assert not (tmp_path / 'to').exists()
+    shutil.rmtree(tmp_path / 'to.part', ignore_errors=True)

@@ -1,0 +1,83 @@
+"""Clips of a folder of video files: splits, labels, damage, and what changes afterwards."""
+
+import numpy as np
+import pytest
+
+from tests import raw_data
+from tf_videogen.data import video_folder
+
+
+def _write(root, names, frames=12):
+  for i, name in enumerate(names):
+    if name.endswith('gif'):
+      raw_data.square_gif(root / name, frames, 24, 32)
+    else:
+      raw_data.write_video(root / name, raw_data.moving_square(frames, 24, 40, seed=i))
+
+
+def _clips(tmp_path, **kwargs):
+  options = dict(frames=4, size=16, data_dir=str(tmp_path / 'data'), processes=2)
+  return video_folder.from_video_folder(str(tmp_path / 'videos'), **{**options, **kwargs})
+
+
+def _ids(clips, split):
+  batches = clips.evaluation(split, 1).as_numpy_iterator()
+  return sorted(batch['id'][0].decode() for batch in batches)
+
+
+def test_splits_and_labels(tmp_path):
+  _write(tmp_path / 'videos', ['train/dogs/a.mp4', 'train/cats/a.avi', 'val/cats/b.gif',
+                               'test/dogs/c.mp4', 'test/dogs/notes.mp4'])
+  (tmp_path / 'videos' / 'test' / 'dogs' / 'notes.mp4').write_text('no video')
+  clips = _clips(tmp_path, max_failed_share=0.5)
+  assert _ids(clips, 'train') == ['train/cats/a', 'train/dogs/a']
+  assert (_ids(clips, 'validation'), _ids(clips, 'test')) == (['val/cats/b'], ['test/dogs/c'])
+  batch = next(clips.training(2, seed=0).as_numpy_iterator())
+  assert batch['video'].shape == (2, 4, 16, 16, 3) and batch['video'].std() > 10
+  labels = dict(zip(batch['id'].tolist(), batch['label'].tolist()))
+  assert labels == {b'train/cats/a': 0, b'train/dogs/a': 1}
+
+
+def test_a_flat_folder(tmp_path):
+  names = [f'{i:03d}.mp4' for i in range(30)]
+  _write(tmp_path / 'videos', names, frames=4)
+  clips = _clips(tmp_path, test_share=0.2)
+  train, test = _ids(clips, 'train'), _ids(clips, 'test')
+  assert sorted(train + test) == [name[:-4] for name in names] and 2 <= len(test) <= 12
+  assert 'label' not in clips.example_spec()
+  again = _clips(tmp_path, test_share=0.2)
+  assert _ids(again, 'test') == test
+
+
+def test_a_folder_that_changes(tmp_path):
+  _write(tmp_path / 'videos', ['train/a.mp4', 'test/b.mp4'])
+  assert _clips(tmp_path).count('train') == 1
+  _write(tmp_path / 'videos', ['train/c.mp4'])
+  assert _clips(tmp_path).count('train') == 2
+
+
+def test_short_videos(tmp_path):
+  _write(tmp_path / 'videos', ['train/a.mp4', 'test/b.mp4'])
+  _write(tmp_path / 'videos', ['train/c.mp4'], frames=3)
+  assert _ids(_clips(tmp_path), 'train') == ['train/a']
+  with pytest.raises(ValueError, match='1 videos .* shorter than the 4 frames'):
+    _clips(tmp_path, drop_short=False).count('train')
+
+
+def test_same_frames_as_stored(tmp_path):
+  """A crop of the right shape of what the file shows, scaled to its shorter side."""
+  _write(tmp_path / 'videos', ['train/a.mp4', 'test/b.mp4'])
+  clips = _clips(tmp_path, crop='center')
+  video = next(clips.evaluation('train', 1).as_numpy_iterator())['video'][0]
+  expected = raw_data.moving_square(12, 24, 40, seed=0)[:4, 4:20, 12:28]
+  assert np.abs(video.astype(float).mean() - expected.mean()) < 20
+  training = next(clips.training(1, seed=0).as_numpy_iterator())['video'][0]
+  assert training.shape == video.shape
+
+
+def test_errors(tmp_path):
+  with pytest.raises(FileNotFoundError, match='is not a folder'):
+    _clips(tmp_path)
+  (tmp_path / 'videos').mkdir()
+  with pytest.raises(FileNotFoundError, match='no videos'):
+    _clips(tmp_path).count('train')

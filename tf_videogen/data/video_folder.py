@@ -1,0 +1,141 @@
+"""Clips from any folder of video files, for people with data of their own.
+
+    experiment.Experiment.clips = @video_folder.from_video_folder()
+    video_folder.from_video_folder.folder = '/path/to/videos'
+
+Files in folders called train, validation (or val) and test are of these splits; of files in no such
+folder, a tenth is for testing. Where the files lie in several folders, these are their labels. On
+first use the folder is decoded, as by `launch.prepare`, into the data directory; a folder that has
+changed is prepared anew, from what was decoded before and is the same.
+"""
+
+import dataclasses
+import functools
+import hashlib
+import os
+import zlib
+
+import tensorflow as tf
+import tensorflow_datasets as tfds
+
+from tf_videogen.data import clips
+from tf_videogen.data import preparation
+from tf_videogen.data import prepared
+from tf_videogen.data import raw_files
+from tf_videogen.data import video_builder
+
+_FOLDERS = {'train': ('train', 'training'), 'validation': ('validation', 'val', 'valid'),
+            'test': ('test', 'testing')}
+
+
+@dataclasses.dataclass
+class VideoFolderConfig(video_builder.VideoConfig):
+  """A folder at one resolution.
+
+  Attributes:
+    folder: where the videos are.
+    test_share: of the files in no folder of a split, which share is for testing.
+  """
+  folder: str = ''
+  test_share: float = 0.1
+
+
+class VideoFolder(video_builder.VideoBuilder, skip_registration=True):
+  """The videos below a folder."""
+
+  VERSION = tfds.core.Version('1.0.0')
+
+  @functools.cached_property
+  def _videos(self):
+    """Split -> list of paths relative to the folder."""
+    config = self.builder_config
+    names = raw_files.of_split(raw_files.find(config.folder, raw_files.VIDEO_SUFFIXES), _FOLDERS)
+    for name in names.pop(None):
+      chance = zlib.crc32(name.encode()) / 2**32
+      names['test' if chance < config.test_share else 'train'].append(name)
+    return {split: found for split, found in names.items() if found}
+
+  @functools.cached_property
+  def _labels(self):
+    """Names of the folders that the files lie in, sorted; empty where they are no classes."""
+    labels = {_label(name) for names in self._videos.values() for name in names}
+    return sorted(labels) if len(labels) > 1 else []
+
+  def _more_features(self):
+    return {'label': tfds.features.ClassLabel(names=self._labels)} if self._labels else {}
+
+  def _info(self):
+    return tfds.core.DatasetInfo(
+        builder=self, features=self._features(), metadata=tfds.core.MetadataDict(),
+        description=f'The videos below {self.builder_config.folder}.')
+
+  def _sources(self, dl_manager):
+    del dl_manager
+    return {split: [self._source(name) for name in names] for split, names in self._videos.items()}
+
+  def _source(self, name):
+    label = {'label': self._labels.index(_label(name))} if self._labels else {}
+    path = os.path.join(self.builder_config.folder, name)
+    return video_builder.Source(os.path.splitext(name)[0], path, label)
+
+
+def _label(name):
+  """The folder that a file lies in, '' for one of a split."""
+  folder = os.path.basename(os.path.dirname(name))
+  return '' if any(folder.lower() in names for names in _FOLDERS.values()) else folder
+
+
+class _FolderClips(clips.PreparedClips):
+  """Clips of a VideoFolder, which is prepared when it is first needed."""
+
+  def __init__(self, make_builder, options, **kwargs):
+    super().__init__(**kwargs)
+    self._make_builder = make_builder
+    self._options = options
+
+  @functools.cached_property
+  def _builder(self):
+    builder = self._make_builder()
+    builder.options = self._options
+    preparation.prepare(builder, wait=True)
+    if 'label' in builder.info.features:
+      self.label_feature = 'label'
+    return tfds.builder_from_directory(builder.data_dir)
+
+
+def from_video_folder(folder, frames, size, frame_step=1, crop='random', drop_short=True,
+                      test_share=0.1, data_dir=None, processes=0, max_failed_share=0.1):
+  """Returns clips of the videos below a folder, a `clips.PreparedClips`.
+
+  Args:
+    folder: str, local or remote.
+    frames: int, frames of a clip, T.
+    size: int, height and width of the clips. Videos are scaled to it by their shorter side, with
+      Lanczos, and cut.
+    frame_step: int, distance between a clip's frames in the video.
+    crop: 'random' or 'center', where clips are cut out for training.
+    drop_short: bool, whether videos with too few frames are left out; otherwise they are an error.
+    test_share: float, of the files in no folder of a split, which share is for testing.
+    data_dir: str, where the prepared videos are kept; None: TFDS's default.
+    processes: int, that decode; 0: one a processor.
+    max_failed_share: float, the share of videos that may be damaged.
+  """
+  if not tf.io.gfile.isdir(folder):
+    raise FileNotFoundError(f'from_video_folder.folder = {folder!r} is not a folder')
+  root = os.path.expanduser(data_dir) if data_dir else prepared.default_data_dir()
+
+  def make_builder():
+    identity = repr((os.path.abspath(folder) if '://' not in folder else folder, test_share, [
+        (name, stat.length, stat.mtime_nsec) for name, stat in (
+            (name, tf.io.gfile.stat(os.path.join(folder, name)))
+            for name in raw_files.find(folder, raw_files.VIDEO_SUFFIXES))]))
+    config = VideoFolderConfig(
+        name=f'{size}_{hashlib.sha256(identity.encode()).hexdigest()[:8]}', short_side=size,
+        min_frames=1, folder=folder, test_share=test_share)
+    return VideoFolder(data_dir=root, config=config)
+
+  options = preparation.Options(
+      processes=processes, max_failed_share=max_failed_share, keep_decoded=True)
+  return _FolderClips(
+      make_builder, options, dataset=f'the folder {folder}', frames=frames, frame_step=frame_step,
+      data_dir=root, size=size, crop=crop, drop_short=drop_short)
