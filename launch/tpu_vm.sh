@@ -3,7 +3,7 @@
 # shows the log, and gives the TPU back. Needs gcloud, logged in, with a project.
 #
 #   launch/tpu_vm.sh --name=bair --zone=europe-west4-a --type=v3-8 --bucket=gs://my-bucket \
-#       --dataset=bair_robot_pushing_small [STEP ...] -- --gin_file=videogpt/bair_vqvae.gin
+#       --dataset=bair_clips/original [STEP ...] -- --gin_file=videogpt/bair_vqvae.gin
 #
 # Steps: create install prepare run follow, these by default; sample and delete if asked for.
 # What stands after -- goes to launch.train (to launch.sample, if sample is the only step); the model

@@ -1,12 +1,17 @@
 """Preparing data sets by name: what is built, what is left alone, and errors of one line."""
 
 import fcntl
+import json
 import os
+import subprocess
+import sys
 
 import pytest
 import tensorflow_datasets as tfds
 
+from tests import raw_data
 from tests.launch import in_process
+from tests.launch import waiting
 from tf_videogen.data import clips
 from tf_videogen.datasets.moving_mnist_clips import moving_mnist_clips_dataset_builder
 from tf_videogen.launch import prepare
@@ -91,3 +96,72 @@ def test_builders_of_tfds():
   builder = prepare.make_builder('bair_robot_pushing_small')
   assert isinstance(builder, tfds.core.DatasetBuilder)
   assert builder.name == 'bair_robot_pushing_small'
+
+
+def _write_videos(root, count):
+  for i in range(count):
+    raw_data.write_video(root / ['train', 'val'][i % 5 == 0] / f'{i:011d}_000000_000010.mp4',
+                         raw_data.moving_square(20, 48, 64, seed=i))
+
+
+def test_kill_and_go_on(tmp_path):
+  """Killed in the middle and started again, it ends with the very files of an unbroken run."""
+  _write_videos(tmp_path / 'raw', 60)
+  (tmp_path / 'raw' / 'train' / 'broken_____.mp4').write_bytes(b'not a video')
+  command = [sys.executable, '-m', 'tf_videogen.launch.prepare', '--dataset=kinetics600_clips/64',
+             f'--manual_dir={tmp_path / "raw"}', '--num_processes=1']
+  environment = {**os.environ, 'PYTHONPATH': os.getcwd()}
+  killed = tmp_path / 'killed'
+  process = subprocess.Popen([*command, f'--data_dir={killed}'], env=environment,
+                             stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
+  waiting.until(lambda: len(list(killed.glob('decoded/**/*.npz'))) > 5)
+  process.kill()
+  process.wait()
+  assert not (killed / 'kinetics600_clips' / '64' / '1.0.0').exists()
+  kept = {path: path.stat().st_mtime_ns for path in killed.glob('decoded/**/*.npz')}
+  assert 5 < len(kept) < 60
+  before = len(_decoder_processes())
+
+  again = [*command, f'--data_dir={killed}', '--keep_decoded']
+  out = subprocess.run(again, env=environment, capture_output=True, text=True, check=True).stdout
+  assert 'left by a run that did not finish' in out
+  assert '61 videos: 60 prepared, 1 unusable (undecodable 1); details in' in out
+  assert {path: path.stat().st_mtime_ns for path in kept} == kept  # none was decoded again
+  assert len(_decoder_processes()) <= before
+
+  unbroken = tmp_path / 'unbroken'
+  subprocess.run([*command, f'--data_dir={unbroken}'], env=environment, capture_output=True,
+                 check=True)
+  files = sorted((unbroken / 'kinetics600_clips/64/1.0.0').glob('*.tfrecord*'))
+  assert files and not list(unbroken.glob('decoded/**/*.npz'))
+  for path in files:
+    assert path.read_bytes() == (killed / path.relative_to(unbroken)).read_bytes()
+
+
+def _decoder_processes():
+  listing = subprocess.run(['ps', '-eo', 'args'], capture_output=True, text=True, check=True).stdout
+  return [line for line in listing.splitlines() if 'tf_videogen.data.decoder_process' in line]
+
+
+def test_on_beam(tmp_path, capsys):
+  _write_videos(tmp_path / 'raw', 5)
+  arguments = [f'--manual_dir={tmp_path / "raw"}', '--beam_runner=DirectRunner',
+               '--beam_option=--direct_num_workers=1']
+  assert _run(tmp_path, 'kinetics600_clips/64', *arguments) == 0
+  assert '5 videos: 5 prepared, 0 unusable; details in' in capsys.readouterr().out
+
+
+def test_too_many_failures(tmp_path, capsys):
+  _write_videos(tmp_path / 'raw', 3)
+  for i in range(6, 12):
+    (tmp_path / 'raw' / 'train' / f'{i:011d}.mp4').write_bytes(b'')
+  arguments = [f'--manual_dir={tmp_path / "raw"}', '--num_processes=1']
+  assert _run(tmp_path, 'kinetics600_clips/64', *arguments) == 1
+  err = capsys.readouterr().err.strip().splitlines()[-1]
+  assert '(empty 5): more than the allowed 50% cannot be used' in err
+  report = tmp_path / 'kinetics600_clips' / '64' / 'preparation_report.json'
+  assert f'named in {report}' in err
+  failed = json.loads(report.read_text())['failed']
+  assert {failure['reason'] for failure in failed} == {'empty'} and len(failed) == 5
+  assert _run(tmp_path, 'kinetics600_clips/64', *arguments, '--max_failed_share=1') == 0
+  assert '9 videos: 3 prepared, 6 unusable (empty 6)' in capsys.readouterr().out

@@ -107,7 +107,7 @@ def _commands(*arguments):
 
 def test_every_step():
   commands = _commands(
-      '--type=v3-8', '--bucket=gs://b/', '--dataset=bair_robot_pushing_small', '--project=p',
+      '--type=v3-8', '--bucket=gs://b/', '--dataset=bair_clips/original', '--project=p',
       '--', '--gin_file=videogpt/bair_prior.gin', "--gin_param=VQVAE_DIR='gs://b/a b'")
   verbs = [' '.join(words[3:5]) for words in commands if words[0] == 'gcloud']
   assert verbs == ['queued-resources create', 'queued-resources delete', 'queued-resources create',
@@ -116,7 +116,7 @@ def test_every_step():
              for words in commands if words[0] == 'gcloud')
   prepare, train, follow = (
       next(word for word in words if word.startswith('--command=')) for words in commands[-3:])
-  assert 'launch.prepare --dataset=bair_robot_pushing_small --data_dir=gs://b/data' in prepare
+  assert 'launch.prepare --dataset=bair_clips/original --data_dir=gs://b/data' in prepare
   start = train.partition('nohup flock -n ~/train.lock ')[2].partition('> ~')[0]
   assert shlex.split(start) == [
       '.venv/bin/python', '-m', 'launch.restarts', '--', '--model_dir=gs://b/runs/bair',

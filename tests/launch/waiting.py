@@ -1,4 +1,4 @@
-"""Waits for what a training in another process does."""
+"""Waits for what another process does."""
 
 import pathlib
 import time
@@ -18,3 +18,11 @@ def until_saved(model_dir, after, log):
       return checkpoints.step_of(paths[0])
     assert time.time() < deadline, pathlib.Path(log).read_text()[-2000:]
     time.sleep(0.1)
+
+
+def until(condition):
+  """Returns when a condition, a function, holds; fails after two minutes."""
+  deadline = time.time() + 120
+  while not condition():
+    assert time.time() < deadline
+    time.sleep(0.02)

@@ -81,12 +81,17 @@ class VideoBuilder(reporting_builder.ReportingBuilder, skip_registration=True):
 
   def _reader(self):
     config = self.builder_config
-    cache_dir = self.options.cache_dir or os.path.join(
-        self.data_dir_root, 'decoded', self.name, f'{config.short_side}')
+    root = self.options.cache_dir or os.path.join(self.data_dir_root, 'decoded')
+    # A folder of its own, as it is removed in the end.
+    cache_dir = os.path.join(root, self.name, self._cache_name())
     job = decoding.Job(
         '', config.short_side, config.frame_step,
         limits=raw_videos.Limits(min_frames=config.min_frames))
     return VideoReader(job, clip_cache.ClipCache(cache_dir), self.options.time_limit)
+
+  def _cache_name(self):
+    """The folder of decoded videos, in that of the data set: runs that go on share it."""
+    return self.builder_config.name
 
   def _read_all(self, sources):
     processes = min(self.options.processes or os.cpu_count(), len(sources))

@@ -73,6 +73,9 @@ class VideoFolder(video_builder.VideoBuilder, skip_registration=True):
     del dl_manager
     return {split: [self._source(name) for name in names] for split, names in self._videos.items()}
 
+  def _cache_name(self):
+    return f'{self.builder_config.short_side}'
+
   def _source(self, name):
     label = {'label': self._labels.index(_label(name))} if self._labels else {}
     path = os.path.join(self.builder_config.folder, name)
