@@ -5,12 +5,18 @@ Each figure is printed as it comes on stderr; the line comes last.
   python -m launch.benchmark --work=videogpt_moving_mnist --batch=4
   python -m launch.benchmark --work=video_transformer --batch=4
   python -m launch.benchmark --work=input --gin_file=videogpt/moving_mnist_vqvae.gin
+  python -m launch.benchmark --work=prepare --manual_dir=/path/to/videos
 
 Figures are of the precision that `auto` finds here, and under "float32" of that one; those of
 sampling are of the precision that `auto` samples in, which is float32 on processors. `input` times
 the batches of a config's data alone, and its training step on one batch over and over: input holds
-training up where `input_share`, the one divided by the other, comes near 1. For a TPU's step, see
-`launch.preflight`.
+training up where `input_share`, the one divided by the other, comes near 1; `raw_read_share` is
+that of the rate at which the shards can be read at all, and nothing done with them. For a TPU's
+step, see `launch.preflight`.
+
+`prepare` times what becomes of the videos below a folder, on one core: decoding alone (by PyAV),
+and decoding, scaling to --short_side and encoding; then, on all cores, all of `launch.prepare`, with every
+file --copies times.
 
 `video_transformer` is the paper's base model: a training step of 4 x 32 x 32 slices, and seconds to
 draw one pixel of every video, in slices of 4 x 32 x 32 and 4 x 16 x 16; beside them the time that
@@ -23,14 +29,21 @@ import json
 import os
 import statistics
 import sys
+import tempfile
 import time
 
 from absl import flags
+import av
 import numpy as np
 import tensorflow as tf
 
 from tf_videogen import experiment
 from tf_videogen.data import clip_source
+from tf_videogen.data import clips as clips_lib
+from tf_videogen.data import png
+from tf_videogen.data import raw_files
+from tf_videogen.data import raw_videos
+from tf_videogen.data import video_folder
 from tf_videogen.layers import attention
 from tf_videogen.layers import masked_convolution
 from tf_videogen.layers import randomness
@@ -49,11 +62,15 @@ from tf_videogen.training import strategies
 from tf_videogen.training import trainer
 
 flags.DEFINE_enum('work', 'videogpt_moving_mnist',
-                  ['videogpt_moving_mnist', 'video_transformer', 'input'], 'What to time.')
+                  ['videogpt_moving_mnist', 'video_transformer', 'input', 'prepare'],
+                  'What to time.')
 flags.DEFINE_integer('batch', 4, 'Clips of a step, and clips that are sampled; of the config with '
                      '--work=input.', lower_bound=1)
 flags.DEFINE_integer('repeats', 7, 'Measurements, of which the median is printed.', lower_bound=1)
 flags.DEFINE_bool('small', False, 'Tiny models, to see that it runs.')
+flags.DEFINE_string('manual_dir', None, 'Folder with the videos of --work=prepare.')
+flags.DEFINE_integer('short_side', 64, 'To which --work=prepare scales.', lower_bound=1)
+flags.DEFINE_integer('copies', 20, 'How often --work=prepare takes every video.', lower_bound=1)
 shared_flags.declare('strategy', 'tpu', 'gin_file', 'gin_param', 'data_dir')
 
 
@@ -261,16 +278,73 @@ def input_pipeline(config, strategy, repeats):
     input_s = seconds(lambda: [next(batches) for _ in range(16)], repeats) / 16
     loop.make_dataset = lambda *where: make_dataset(*where).take(1).cache().repeat()
     step_s = seconds(lambda: loop.train(1)['loss'].numpy(), repeats)
-  return {'batch': size,
-          'input_s': round(input_s, 5), 'input_clips_per_s': round(size / input_s, 1),
-          'step_s': step_s, 'step_clips_per_s': round(size / step_s, 1),
-          'input_share': round(input_s / step_s, 4)}
+  figures = {'batch': size,
+             'input_s': round(input_s, 5), 'input_clips_per_s': round(size / input_s, 1),
+             'step_s': step_s, 'step_clips_per_s': round(size / step_s, 1),
+             'input_share': round(input_s / step_s, 4)}
+  if isinstance(config.clips, clips_lib.PreparedClips):
+    clips = config.clips.count(config.clips.train_split)
+    read_s = seconds(lambda: sum(1 for _ in config.clips.raw_records()), repeats)
+    figures['raw_read_clips_per_s'] = round(clips / read_s, 1)
+    figures['raw_read_share'] = round(size / input_s / (clips / read_s), 4)
+  return figures
+
+
+def bare_decode(path):
+  """Decodes a video by PyAV, on one core, and does nothing with it; returns how many frames."""
+  with av.open(path) as container:
+    stream = container.streams.video[0]
+    stream.codec_context.thread_count = 1
+    return sum(1 for _ in container.decode(stream))
+
+
+def preparation_of_videos(folder, short_side, copies, repeats):
+  """Times decoding of the videos below a folder, without and with scaling, encoding and writing."""
+  names = raw_files.find(folder, raw_files.VIDEO_SUFFIXES)
+  paths = [os.path.join(folder, name) for name in names]
+  if not paths:
+    raise ValueError(f'--manual_dir={folder} has no videos')
+  read = functools.partial(raw_videos.read, short_side=short_side, encode=png.encode, threads=1)
+  figures = Figures()
+  bare_s = read_s = frames = size = 0
+  shares = {}
+  for name, path in zip(names, paths):
+    bare = seconds(lambda path=path: bare_decode(path), repeats)
+    ours = seconds(lambda path=path: read(path), repeats)
+    bare_s, read_s, frames = bare_s + bare, read_s + ours, frames + bare_decode(path)
+    size += sum(map(len, read(path).frames))
+    shares[os.path.basename(name)] = round(bare / ours, 3)
+  figures['bare_decode_frames_per_s'] = frames / bare_s
+  figures['prepare_frames_per_core_s'] = frames / read_s
+  figures['prepare_clips_per_core_s'] = len(paths) / read_s
+  figures['share_of_bare_decode'] = bare_s / read_s
+  figures['bytes_per_frame'] = size / frames
+  with tempfile.TemporaryDirectory() as scratch:
+    for i in range(copies):
+      for name, path in zip(names, paths):
+        link = os.path.join(scratch, 'videos', 'train', f'{i:05d}_{name.replace(os.sep, "_")}')
+        os.makedirs(os.path.dirname(link), exist_ok=True)
+        os.symlink(os.path.abspath(path), link)
+    start = time.perf_counter()
+    clips = video_folder.from_video_folder(
+        os.path.join(scratch, 'videos'), 1, short_side, data_dir=scratch, max_failed_share=1.0)
+    count = clips.count('train')
+    figures['all_of_prepare_clips_per_core_s'] = count / (
+        time.perf_counter() - start) / os.cpu_count()
+  return {'videos': len(paths), 'frames': frames, **figures, 'share_by_video': shares}
 
 
 def main(argv):
   """Times --work, models in both precisions, where there are two."""
   del argv
   values = flags.FLAGS
+  if values.work == 'prepare':
+    if not values.manual_dir:
+      raise ValueError('--manual_dir is missing: a folder with videos')
+    print(json.dumps({'work': 'prepare', 'processors': os.cpu_count(),
+                      **preparation_of_videos(
+                          values.manual_dir, values.short_side, values.copies, values.repeats)}))
+    return
   strategy = strategies.get(values.strategy, values.tpu)
   if values.work == 'input':
     if not values.gin_file:

@@ -5,6 +5,7 @@ from absl.testing import flagsaver
 import pytest
 import tensorflow as tf
 
+from tests import raw_data
 from tf_videogen.launch import benchmark
 
 
@@ -45,4 +46,24 @@ def test_input(tiny_files, capsys):
     assert figures['input_share'] == pytest.approx(figures['input_s'] / figures['step_s'], rel=0.01)
     benchmark.flags.FLAGS.gin_file = []
     with pytest.raises(ValueError, match='--gin_file is missing'):
+      benchmark.main([])
+
+
+def test_prepare(tmp_path, capsys):
+  raw_data.write_video(tmp_path / 'a.mp4', raw_data.moving_square())
+  with flagsaver.flagsaver():
+    benchmark.flags.FLAGS(['benchmark', '--work=prepare', f'--manual_dir={tmp_path}', '--copies=2',
+                           '--repeats=1'])
+    benchmark.main([])
+    figures = json.loads(capsys.readouterr().out.strip().splitlines()[-1])
+    assert (figures['videos'], figures['frames']) == (1, 20)
+    assert figures['share_of_bare_decode'] == pytest.approx(
+        figures['prepare_frames_per_core_s'] / figures['bare_decode_frames_per_s'], rel=0.01)
+    assert list(figures['share_by_video']) == ['a.mp4']
+    assert 0 < figures['all_of_prepare_clips_per_core_s'] < figures['prepare_clips_per_core_s']
+    (tmp_path / 'a.mp4').unlink()
+    with pytest.raises(ValueError, match='has no videos'):
+      benchmark.main([])
+    benchmark.flags.FLAGS.manual_dir = None
+    with pytest.raises(ValueError, match='--manual_dir is missing'):
       benchmark.main([])

@@ -79,6 +79,10 @@ class PreparedClips(clip_source.ClipSource):
     """Returns the specs of one example, see `ClipSource.example_spec`."""
     return dict(self._spec)
 
+  def raw_records(self):
+    """Returns a tf.data.Dataset of the training split's serialized examples, in stored order."""
+    return self._records(self.train_split).map(lambda path, number, record: record)
+
   def describe(self, builder):
     """Takes the shapes from a TFDS builder, where the data set is not prepared."""
     self._builder = builder
