@@ -15,8 +15,8 @@ that of the rate at which the shards can be read at all, and nothing done with t
 step, see `launch.preflight`.
 
 `prepare` times what becomes of the videos below a folder, on one core: decoding alone (by PyAV),
-and decoding, scaling to --short_side and encoding; then, on all cores, all of `launch.prepare`, with every
-file --copies times.
+and decoding, scaling to --short_side and encoding; then, on all cores, all of `launch.prepare`,
+with every file --copies times. `plan` says what --plan_clips such videos take.
 
 `video_transformer` is the paper's base model: a training step of 4 x 32 x 32 slices, and seconds to
 draw one pixel of every video, in slices of 4 x 32 x 32 and 4 x 16 x 16; beside them the time that
@@ -71,6 +71,8 @@ flags.DEFINE_bool('small', False, 'Tiny models, to see that it runs.')
 flags.DEFINE_string('manual_dir', None, 'Folder with the videos of --work=prepare.')
 flags.DEFINE_integer('short_side', 64, 'To which --work=prepare scales.', lower_bound=1)
 flags.DEFINE_integer('copies', 20, 'How often --work=prepare takes every video.', lower_bound=1)
+flags.DEFINE_integer('plan_clips', 400_000, 'Of how many videos --work=prepare tells the cost.',
+                     lower_bound=1)
 shared_flags.declare('strategy', 'tpu', 'gin_file', 'gin_param', 'data_dir')
 
 
@@ -298,7 +300,7 @@ def bare_decode(path):
     return sum(1 for _ in container.decode(stream))
 
 
-def preparation_of_videos(folder, short_side, copies, repeats):
+def preparation_of_videos(folder, short_side, copies, plan_clips, repeats):
   """Times decoding of the videos below a folder, without and with scaling, encoding and writing."""
   names = raw_files.find(folder, raw_files.VIDEO_SUFFIXES)
   paths = [os.path.join(folder, name) for name in names]
@@ -331,7 +333,12 @@ def preparation_of_videos(folder, short_side, copies, repeats):
     count = clips.count('train')
     figures['all_of_prepare_clips_per_core_s'] = count / (
         time.perf_counter() - start) / os.cpu_count()
-  return {'videos': len(paths), 'frames': frames, **figures, 'share_by_video': shares}
+  plan = {'clips': plan_clips,
+          'decoding_core_hours': plan_clips / figures['prepare_clips_per_core_s'] / 3600,
+          'core_hours': plan_clips / figures['all_of_prepare_clips_per_core_s'] / 3600,
+          'gigabytes': plan_clips * size / len(paths) / 1e9}
+  return {'videos': len(paths), 'frames': frames, **figures, 'share_by_video': shares,
+          'plan': {name: float(f'{value:.4g}') for name, value in plan.items()}}
 
 
 def main(argv):
@@ -343,7 +350,8 @@ def main(argv):
       raise ValueError('--manual_dir is missing: a folder with videos')
     print(json.dumps({'work': 'prepare', 'processors': os.cpu_count(),
                       **preparation_of_videos(
-                          values.manual_dir, values.short_side, values.copies, values.repeats)}))
+                          values.manual_dir, values.short_side, values.copies, values.plan_clips,
+                          values.repeats)}))
     return
   strategy = strategies.get(values.strategy, values.tpu)
   if values.work == 'input':
