@@ -1,27 +1,15 @@
 """Times training and sampling on this machine; prints one line of JSON, medians in seconds.
 
-Each figure is printed as it comes on stderr; the line comes last.
-
-  python -m launch.benchmark --work=videogpt_moving_mnist --batch=4
-  python -m launch.benchmark --work=video_transformer --batch=4
-  python -m launch.benchmark --work=input --gin_file=videogpt/moving_mnist_vqvae.gin
-  python -m launch.benchmark --work=prepare --manual_dir=/path/to/videos
-
 Figures are of the precision that `auto` finds here, and under "float32" of that one; those of
-sampling are of the precision that `auto` samples in, which is float32 on processors. `input` times
-the batches of a config's data alone, and its training step on one batch over and over: input holds
-training up where `input_share`, the one divided by the other, comes near 1; `raw_read_share` is
-that of the rate at which the shards can be read at all, and nothing done with them. For a TPU's
-step, see `launch.preflight`.
+sampling of the one that `auto` samples in. Each is printed on stderr as it comes.
 
-`prepare` times what becomes of the videos below a folder, on one core: decoding alone (by PyAV),
-and decoding, scaling to --short_side and encoding; then, on all cores, all of `launch.prepare`,
-with every file --copies times. `plan` says what --plan_clips such videos take.
-
-`video_transformer` is the paper's base model: a training step of 4 x 32 x 32 slices, and seconds to
-draw one pixel of every video, in slices of 4 x 32 x 32 and 4 x 16 x 16; beside them the time that
-one pixel takes by a full pass of the decoder, and the shares of the machine's matrix-product rate
-(measured in the same run) that the step and drawing reach.
+video_transformer: the paper's base model, a training step of 4 x 32 x 32 slices; seconds to draw a
+pixel of every video, also by a full pass; shares of the machine's rate of products of matrices.
+input: batches of a config's data alone, and its step on one batch over and over: input holds
+training up where `input_share` comes near 1. `raw_read_share` is of the rate at which the shards
+can be read at all. For a TPU's step, see `launch.preflight`.
+prepare: videos below a folder, on one core: decoded alone by PyAV; decoded, scaled and encoded; on
+all cores: all of `launch.prepare`, every file 20 times; what 400,000 such videos take.
 """
 
 import functools
@@ -68,12 +56,10 @@ flags.DEFINE_integer('batch', 4, 'Clips of a step, and clips that are sampled; o
                      '--work=input.', lower_bound=1)
 flags.DEFINE_integer('repeats', 7, 'Measurements, of which the median is printed.', lower_bound=1)
 flags.DEFINE_bool('small', False, 'Tiny models, to see that it runs.')
-flags.DEFINE_string('manual_dir', None, 'Folder with the videos of --work=prepare.')
 flags.DEFINE_integer('short_side', 64, 'To which --work=prepare scales.', lower_bound=1)
-flags.DEFINE_integer('copies', 20, 'How often --work=prepare takes every video.', lower_bound=1)
-flags.DEFINE_integer('plan_clips', 400_000, 'Of how many videos --work=prepare tells the cost.',
-                     lower_bound=1)
-shared_flags.declare('strategy', 'tpu', 'gin_file', 'gin_param', 'data_dir')
+shared_flags.declare('strategy', 'tpu', 'gin_file', 'gin_param', 'data_dir', 'manual_dir')
+
+_COPIES, _PLAN_CLIPS = 20, 400_000  # of --work=prepare
 
 
 class RandomClips(clip_source.ClipSource):
@@ -300,7 +286,7 @@ def bare_decode(path):
     return sum(1 for _ in container.decode(stream))
 
 
-def preparation_of_videos(folder, short_side, copies, plan_clips, repeats):
+def preparation_of_videos(folder, short_side, repeats):
   """Times decoding of the videos below a folder, without and with scaling, encoding and writing."""
   names = raw_files.find(folder, raw_files.VIDEO_SUFFIXES)
   paths = [os.path.join(folder, name) for name in names]
@@ -322,7 +308,7 @@ def preparation_of_videos(folder, short_side, copies, plan_clips, repeats):
   figures['share_of_bare_decode'] = bare_s / read_s
   figures['bytes_per_frame'] = size / frames
   with tempfile.TemporaryDirectory() as scratch:
-    for i in range(copies):
+    for i in range(_COPIES):
       for name, path in zip(names, paths):
         link = os.path.join(scratch, 'videos', 'train', f'{i:05d}_{name.replace(os.sep, "_")}')
         os.makedirs(os.path.dirname(link), exist_ok=True)
@@ -333,10 +319,10 @@ def preparation_of_videos(folder, short_side, copies, plan_clips, repeats):
     count = clips.count('train')
     figures['all_of_prepare_clips_per_core_s'] = count / (
         time.perf_counter() - start) / os.cpu_count()
-  plan = {'clips': plan_clips,
-          'decoding_core_hours': plan_clips / figures['prepare_clips_per_core_s'] / 3600,
-          'core_hours': plan_clips / figures['all_of_prepare_clips_per_core_s'] / 3600,
-          'gigabytes': plan_clips * size / len(paths) / 1e9}
+  plan = {'clips': _PLAN_CLIPS,
+          'decoding_core_hours': _PLAN_CLIPS / figures['prepare_clips_per_core_s'] / 3600,
+          'core_hours': _PLAN_CLIPS / figures['all_of_prepare_clips_per_core_s'] / 3600,
+          'gigabytes': _PLAN_CLIPS * size / len(paths) / 1e9}
   return {'videos': len(paths), 'frames': frames, **figures, 'share_by_video': shares,
           'plan': {name: float(f'{value:.4g}') for name, value in plan.items()}}
 
@@ -350,8 +336,7 @@ def main(argv):
       raise ValueError('--manual_dir is missing: a folder with videos')
     print(json.dumps({'work': 'prepare', 'processors': os.cpu_count(),
                       **preparation_of_videos(
-                          values.manual_dir, values.short_side, values.copies, values.plan_clips,
-                          values.repeats)}))
+                          values.manual_dir, values.short_side, values.repeats)}))
     return
   strategy = strategies.get(values.strategy, values.tpu)
   if values.work == 'input':

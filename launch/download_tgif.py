@@ -11,13 +11,14 @@ from absl import flags
 
 from tf_videogen.datasets.tgif_clips import downloading
 from tf_videogen.launch import program
+from tf_videogen.launch import shared_flags
 
-flags.DEFINE_string('manual_dir', None, 'Folder for the GIFs and the lists of the splits.')
 flags.DEFINE_list('splits', ['train', 'validation', 'test'], 'Which splits to fetch.')
 flags.DEFINE_integer('connections', 8, 'How many GIFs are fetched at once.', lower_bound=1)
 flags.DEFINE_float('requests_per_second', 20, 'At most so many requests are begun in a second.',
                    lower_bound=0.1)
 flags.DEFINE_bool('retry_dead', False, 'Asks the addresses in dead_links.csv again.')
+shared_flags.declare('manual_dir')
 
 
 def main(argv):

@@ -25,8 +25,6 @@ from tf_videogen.launch import shared_flags
 
 flags.DEFINE_string('dataset', None,
                     "What to prepare: 'name', 'name/config' or 'name/config:1.0.0'.")
-flags.DEFINE_string('manual_dir', None,
-                    'Folder with the files of this data set that you downloaded yourself.')
 flags.DEFINE_integer('num_processes', 0, 'How many processes decode; 0: one a processor.',
                      lower_bound=0)
 flags.DEFINE_integer('time_limit', 120, 'Seconds after which decoding a video is given up.',
@@ -41,7 +39,7 @@ flags.DEFINE_string('beam_runner', None, 'Prepares on Beam, by this runner, such
                     'DataflowRunner.')
 flags.DEFINE_multi_string('beam_option', None, "An option of Beam's pipeline, such as "
                           '"--project=my-project"; may be repeated.')
-shared_flags.declare('data_dir')
+shared_flags.declare('data_dir', 'manual_dir')
 
 _BUILDERS = pathlib.Path(tf_videogen.__file__).parent / 'datasets'
 

@@ -17,6 +17,7 @@ flags.DEFINE_string('model_dir', None, 'Where checkpoints, logs, results and the
 flags.DEFINE_string(
     'data_dir', None, 'Where prepared data sets are; by default what the environment names with '
     'TFDS_DATA_DIR, or else ~/tensorflow_datasets.')
+flags.DEFINE_string('manual_dir', None, 'Folder with the raw files that you downloaded yourself.')
 flags.DEFINE_string('clip_shape', None, 'TxHxWxC of the clips, where the data is not prepared and '
                     'nothing else tells.')
 flags.DEFINE_integer('actions', 0, 'Numbers of actions a frame, together with --clip_shape.')

@@ -7,6 +7,7 @@ import numpy as np
 import pytest
 import tensorflow_datasets as tfds
 
+from tests.datasets import building
 from tf_videogen.datasets.moving_mnist_clips import digits
 from tf_videogen.datasets.moving_mnist_clips import moving_digits
 from tf_videogen.datasets.moving_mnist_clips import moving_mnist_clips_dataset_builder
@@ -157,6 +158,17 @@ def test_mnist_of_tfds_where_there_is_no_file(tmp_path, monkeypatch):
   for part, (images, labels) in from_file.items():
     np.testing.assert_array_equal(downloaded[part][0], images)
     np.testing.assert_array_equal(downloaded[part][1], labels)
+
+
+@pytest.mark.real_data
+def test_real_digits(real_data, tmp_path):
+  builder = building.prepare(
+      Builder, tmp_path, _config('unit_real', digits='mnist'), manual=real_data / 'moving_mnist')
+  counts = {split: info.num_examples for split, info in builder.info.splits.items()}
+  assert counts == _COUNTS
+  example = building.examples(builder, 'train')['train_000000']
+  assert example['video'].shape == (20, 64, 64, 1) and example['video'].max() > 250
+  building.train_ten_steps(builder, tmp_path)
 
 
 def test_no_network(tmp_path, monkeypatch):

@@ -1,5 +1,6 @@
 """Processes that decode: order, death, hanging, memory; and no file, however broken, stops them."""
 
+import collections
 import os
 import signal
 import time
@@ -124,22 +125,38 @@ def test_cache(good, tmp_path):
   assert not (tmp_path / 'cache').exists()
 
 
-@pytest.mark.parametrize('kind', [
-    'a.mp4', 'b.avi', 'c.gif', pytest.param('d.mov', marks=pytest.mark.slow)])
-def test_five_hundred_broken_files(good, tmp_path, kind):
-  """Each is decoded or refused with a reason; no process is lost, none takes its time limit."""
-  content = (tmp_path / kind).read_bytes()
+def _outcomes_of_mutations(content, suffix, folder):
+  """What becomes of 500 broken versions of a file: reason, or 'decoded' -> how many."""
   paths = []
   for i, mutated in enumerate(mutations.of([content], 500)):
-    paths.append(tmp_path / f'{i:03d}{kind[1:]}')
+    paths.append(folder / f'{i:03d}{suffix}')
     paths[-1].write_bytes(mutated)
   jobs = _jobs(paths)
   with decoding.Pool(2, time_limit=60) as pool:
     outcomes = dict(pool.decode(jobs))
   assert set(outcomes) == set(jobs)
-  reasons = [getattr(outcome, 'reason', 'decoded') for outcome in outcomes.values()]
-  assert 50 < reasons.count('decoded') < 450
-  assert {reason for reason in reasons if reason != 'decoded'} <= set(raw_videos.REASONS) - {
-      'crashed', 'time', 'missing'}, [
-          (job.path, outcome) for job, outcome in outcomes.items()
-          if getattr(outcome, 'reason', '') in ('crashed', 'time')]
+  lost = {job.path: str(outcome) for job, outcome in outcomes.items()
+          if getattr(outcome, 'reason', '') in ('crashed', 'time', 'missing')}
+  assert not lost
+  return collections.Counter(getattr(outcome, 'reason', 'decoded') for outcome in outcomes.values())
+
+
+@pytest.mark.parametrize('name', [
+    'a.mp4', 'b.avi', 'c.gif', pytest.param('d.mov', marks=pytest.mark.slow)])
+def test_five_hundred_broken_files(good, tmp_path, name):
+  """Each is decoded or refused with a reason; no process is lost, none takes its time limit."""
+  path = tmp_path / name
+  counts = _outcomes_of_mutations(path.read_bytes(), path.suffix, tmp_path)
+  assert 50 < counts['decoded'] < 450 and set(counts) - {'decoded'} <= set(raw_videos.REASONS)
+
+
+@pytest.mark.slow
+@pytest.mark.real_data
+@pytest.mark.parametrize('name', [
+    'kinetics600/R6llTwEh07w.mp4', 'kinetics600/flipping_a_pancake.mkv',
+    'ucf101/UCF-101/BaseballPitch/v_BaseballPitch_g01_c01.avi', 'tgif/1.gif'])
+def test_five_hundred_broken_real_files(real_data, tmp_path, name):
+  counts = _outcomes_of_mutations(
+      (real_data / name).read_bytes(), (real_data / name).suffix, tmp_path)
+  print(name, dict(counts))
+  assert 50 < counts['decoded'] < 450

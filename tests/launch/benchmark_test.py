@@ -52,7 +52,7 @@ def test_input(tiny_files, capsys):
 def test_prepare(tmp_path, capsys):
   raw_data.write_video(tmp_path / 'a.mp4', raw_data.moving_square())
   with flagsaver.flagsaver():
-    benchmark.flags.FLAGS(['benchmark', '--work=prepare', f'--manual_dir={tmp_path}', '--copies=2',
+    benchmark.flags.FLAGS(['benchmark', '--work=prepare', f'--manual_dir={tmp_path}',
                            '--repeats=1'])
     benchmark.main([])
     figures = json.loads(capsys.readouterr().out.strip().splitlines()[-1])
