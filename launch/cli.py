@@ -8,6 +8,7 @@ from tf_videogen.launch import program
 
 # Command, which is a module of this package, and what it does. Modules are imported when called.
 COMMANDS = {
+    'download_tgif': 'fetch the GIFs of TGIF',
     'prepare': 'prepare a data set',
     'preflight': 'tell what a config costs on a TPU, without one',
     'train': 'train a model, from a gin file',

@@ -86,7 +86,7 @@ class Builder(reporting_builder.ReportingBuilder):
 
   def _pieces(self, dl_manager):
     manual = raw_files.manual_dir(dl_manager)
-    files = _record_files(manual, self._extract_dir('records')) if manual else {}
+    files = _record_files(manual, self._extract_dir()) if manual else {}
     if not files:
       path = os.fspath(dl_manager.download(_URL))
       files = _record_files(archives.extract(path, f'{path}.extracted'))
@@ -164,10 +164,7 @@ def _record_files(root, extract_to=None):
   """{'train' or 'test': [Records, ...]} below a folder, in the order of their videos."""
   names = {name: os.path.join(root, name) for name in raw_files.find(root, ('.tfrecords',))}
   if not names and extract_to:
-    for archive in raw_files.find(root, archives.SUFFIXES):
-      folder = archives.extract(os.path.join(root, archive), extract_to)
-      names.update({name: os.path.join(folder, name)
-                    for name in raw_files.find(folder, ('.tfrecords',))})
+    names = raw_files.opened_archives(root, 'bair|softmotion', extract_to, ('.tfrecords',))
   files = {}
   for folder, found in raw_files.of_split(names, {'train': ('train',), 'test': ('test',)}).items():
     matches = [(name, _FILE_NAME.search(name)) for name in found if folder]

@@ -2,6 +2,7 @@
 
 import csv
 import dataclasses
+import io
 import os
 import pathlib
 import re
@@ -68,7 +69,7 @@ class Builder(video_builder.VideoBuilder):
 
   def _sources(self, dl_manager):
     root = os.fspath(dl_manager.manual_dir)
-    videos = raw_files.videos(root, self._extract_dir('videos'))
+    videos = raw_files.videos(root, r'part_?\d+|k600|kinetics', self._extract_dir())
     rows = _rows(root)
     names = raw_files.of_split(videos, _FOLDERS)
     sources = {}
@@ -102,12 +103,13 @@ def _listed_sources(rows, files, root):
   for name, path in files.items():
     match = _STEM.fullmatch(_stem(name))
     if match:
-      by_clip[match['id'], int(match['start'] or -1)] = path
+      by_clip.setdefault((match['id'], int(match['start'] or -1)), path)
   sources = []
   for row in rows:
-    start, end = int(float(row['time_start'])), int(float(row['time_end']))
+    start, end = _second(row['time_start']), _second(row['time_end'])
     name = f'{row["youtube_id"]}_{start:06d}_{end:06d}'
-    path = by_clip.get((row['youtube_id'], start)) or by_clip.get((row['youtube_id'], -1))
+    # A file without times in its name is the first clip of that id.
+    path = by_clip.get((row['youtube_id'], start)) or by_clip.pop((row['youtube_id'], -1), None)
     sources.append((name, path or os.path.join(root, f'{name}.mp4'), label_of(row.get('label'))))
   return sources
 
@@ -117,15 +119,24 @@ def _rows(root):
   split_of = {name: split for split, names in _FOLDERS.items() for name in names}
   rows = {split: {} for split in _FOLDERS}
   for name in raw_files.find(root, ('.csv', '.txt')):
-    with tf.io.gfile.GFile(os.path.join(root, name)) as file:
-      reader = csv.DictReader(file)
-      if 'youtube_id' not in (reader.fieldnames or ()):
-        continue
-      for row in reader:
-        split = split_of.get(row.get('split'))
-        if split:
-          rows[split][row['youtube_id'], row['time_start']] = row  # a clip may be in two lists
+    with tf.io.gfile.GFile(os.path.join(root, name), 'rb') as file:
+      text = file.read().decode('utf-8-sig', 'replace')  # some editors put a mark in front
+    reader = csv.DictReader(io.StringIO(text))
+    if not {'youtube_id', 'time_start', 'time_end', 'split'} <= set(reader.fieldnames or ()):
+      continue
+    for row in reader:
+      split = split_of.get(row['split'])
+      if split:
+        rows[split][row['youtube_id'], row['time_start']] = row  # a clip may be in two lists
   return {split: list(found.values()) for split, found in rows.items()}
+
+
+def _second(text):
+  """A time of a list, in whole seconds; 0 where there is none."""
+  try:
+    return int(float(text))
+  except (TypeError, ValueError):
+    return 0
 
 
 def _stem(name):

@@ -2,6 +2,7 @@
 
 from concurrent import futures
 import csv
+import io
 import os
 import random
 import threading
@@ -9,8 +10,10 @@ import time
 
 import requests
 import tqdm
+import urllib3
 
 from tf_videogen import bars
+from tf_videogen import files
 from tf_videogen.datasets.tgif_clips import lists
 
 DEAD_LINKS = 'dead_links.csv'
@@ -18,11 +21,18 @@ _HEADERS = {'User-Agent': 'tf-videogen TGIF downloader'}
 _ATTEMPTS = 4
 _TIMEOUT = (10, 60)  # seconds to connect, and between two pieces of an answer
 _MAX_BYTES = 200 << 20
+_FAILURES_IN_A_ROW = 100
+_COLUMNS = ['url', 'reason']
+_GONE = (404, 410)
 _LOADED = (429, 500, 502, 503, 504)  # of servers with too much to do, which may be asked again
 
 
 class _Dead(Exception):
-  """An address has no GIF."""
+  """An address has no GIF, and won't have one."""
+
+
+class _Refused(Exception):
+  """An answer that may be another one tomorrow."""
 
 
 class _Pace:
@@ -52,7 +62,7 @@ def download(folder, splits, connections=8, requests_per_second=20.0, retry_dead
     splits: list of str, of `lists.FILES`.
     connections: int, how many are fetched at once.
     requests_per_second: float.
-    retry_dead: bool, whether to ask again what was recorded as dead.
+    retry_dead: bool, whether to ask again what was recorded as dead in these splits.
     base_url: str, where the lists are.
 
   Returns:
@@ -60,22 +70,26 @@ def download(folder, splits, connections=8, requests_per_second=20.0, retry_dead
     reached this time.
 
   Raises:
-    ValueError: if there is no such split, or a list cannot be fetched.
+    ValueError: if there is no such split, a list cannot be fetched, or nobody answers.
   """
   unknown = set(splits) - set(lists.FILES)
   if unknown:
     raise ValueError(f'TGIF has no split {", ".join(sorted(unknown))}; there are: '
                      f'{", ".join(lists.FILES)}')
+  folder = os.path.expanduser(folder)
   os.makedirs(folder, exist_ok=True)
   pace = _Pace(requests_per_second)
   urls = {}
   for split in splits:
     path = _fetch_list(folder, lists.FILES[split], base_url, pace)
     urls.update({lists.file_name(url): url for url in lists.urls(path)})
-  dead = {} if retry_dead else _recorded(folder)
+  dead = _recorded(folder)
+  if retry_dead:
+    dead = {url: reason for url, reason in dead.items() if url not in set(urls.values())}
+    _record(folder, dead)
   there = {name for name in urls if os.path.exists(os.path.join(folder, name))}
   wanted = {name: url for name, url in urls.items() if name not in there and url not in dead}
-  counts = _fetch_all(folder, wanted, connections, pace, fresh=retry_dead)
+  counts = _fetch_all(folder, wanted, connections, pace)
   known = sum(url in dead for url in urls.values())
   return counts['fetched'], len(there), counts['dead'] + known, counts['failed']
 
@@ -85,40 +99,48 @@ def _fetch_list(folder, name, base_url, pace):
   if not os.path.exists(path):
     try:
       _fetch(f'{base_url}/{name}', path, pace, lambda start: True)
-    except (requests.exceptions.RequestException, _Dead) as error:
+    except (requests.exceptions.RequestException, _Dead, _Refused) as error:
       raise ValueError(f'the list {base_url}/{name} cannot be fetched ({error}); put it into '
                        f'{folder} yourself') from error
   return path
 
 
-def _fetch_all(folder, wanted, connections, pace, fresh):
+def _fetch_all(folder, wanted, connections, pace):
   """Fetches {name: url}; returns how many were fetched, are dead, and failed."""
   counts = {'fetched': 0, 'dead': 0, 'failed': 0}
+  in_a_row = 0  # failures
 
   def fetch(name):
     _fetch(wanted[name], os.path.join(folder, name), pace,
            lambda start: start[:6] in (b'GIF87a', b'GIF89a'))
 
-  with open(os.path.join(folder, DEAD_LINKS), 'w' if fresh else 'a', newline='') as file, (
-      futures.ThreadPoolExecutor(connections)) as threads, (
-          tqdm.tqdm(total=len(wanted), unit='GIF', mininterval=bars.interval())) as bar:
-    dead = csv.writer(file)
-    if not file.tell():
-      dead.writerow(['url', 'reason'])
-    waiting = {threads.submit(fetch, name): name for name in wanted}
-    for future in futures.as_completed(waiting):
-      url, kind = wanted[waiting[future]], 'fetched'
-      try:
-        future.result()
-      except _Dead as error:
-        dead.writerow([url, error])
-        file.flush()
-        kind = 'dead'
-      except requests.exceptions.RequestException:
-        kind = 'failed'
-      counts[kind] += 1
-      bar.update()
-      bar.set_postfix(counts, refresh=False)
+  threads = futures.ThreadPoolExecutor(connections)
+  try:
+    with open(os.path.join(folder, DEAD_LINKS), 'a', newline='') as file, (
+        tqdm.tqdm(total=len(wanted), unit='GIF', mininterval=bars.interval())) as bar:
+      dead = csv.writer(file)
+      if not file.tell():
+        dead.writerow(_COLUMNS)
+      waiting = {threads.submit(fetch, name): name for name in wanted}
+      for future in futures.as_completed(waiting):
+        url, kind = wanted[waiting[future]], 'fetched'
+        try:
+          future.result()
+        except _Dead as error:
+          dead.writerow([url, error])
+          file.flush()
+          kind = 'dead'
+        except (_Refused, requests.exceptions.RequestException):
+          kind = 'failed'
+        counts[kind] += 1
+        in_a_row = in_a_row + 1 if kind == 'failed' else 0
+        if in_a_row == _FAILURES_IN_A_ROW:
+          raise ValueError(f'{in_a_row} addresses, one after the other, could not be reached or '
+                           'refused; is there a network that lets you? Try again later')
+        bar.update()
+        bar.set_postfix(counts, refresh=False)
+  finally:  # also after Ctrl-C: what has not begun does not begin
+    threads.shutdown(cancel_futures=True)
   return counts
 
 
@@ -136,17 +158,20 @@ def _fetch(url, path, pace, accepts):
         if answer.status_code in _LOADED:
           pace.rest(_seconds(answer.headers.get('Retry-After')))
           raise requests.exceptions.ConnectionError(f'status {answer.status_code}')
-        if not answer.ok:
+        if answer.status_code in _GONE:
           raise _Dead(f'status {answer.status_code}')
+        if not answer.ok:
+          raise _Refused(f'status {answer.status_code}')
         _write(answer, path, accepts)
       return
-    except (requests.exceptions.InvalidURL, requests.exceptions.MissingSchema,
-            requests.exceptions.InvalidSchema) as error:
-      raise _Dead('no address') from error
-    except requests.exceptions.RequestException:
+    except requests.exceptions.RequestException as error:
+      if isinstance(error, ValueError):  # how requests calls addresses that are none
+        raise _Dead('no address') from error
       if attempt == _ATTEMPTS - 1:
         raise
       time.sleep(2**attempt * random.uniform(0.5, 1))
+    except urllib3.exceptions.LocationParseError as error:
+      raise _Dead('no address') from error
 
 
 def _seconds(retry_after):
@@ -155,21 +180,35 @@ def _seconds(retry_after):
 
 
 def _write(answer, path, accepts):
+  """Writes an answer's content to a file that comes to be when it is whole."""
   part, size = f'{path}.part', 0
-  with open(part, 'wb') as file:
-    for piece in answer.iter_content(1 << 16):
-      if not size and not accepts(piece):
-        raise _Dead(f'no GIF but {answer.headers.get("Content-Type", "something else")}')
-      size += len(piece)
-      if size > _MAX_BYTES:
-        raise _Dead('too large')
-      file.write(piece)
-  promised = answer.headers.get('Content-Length')
-  if promised and not answer.headers.get('Content-Encoding') and size < int(promised):
-    raise requests.exceptions.ConnectionError(f'{size} of {promised} bytes')
-  if not size:
-    raise _Dead('empty')
-  os.replace(part, path)
+  try:
+    with open(part, 'wb') as file:
+      for piece in answer.iter_content(1 << 16):
+        if not size and not accepts(piece):
+          kind = answer.headers.get('Content-Type', 'something else')
+          # A page may be what a proxy says; a picture is what is left of a GIF.
+          raise (_Refused if 'html' in kind else _Dead)(f'no GIF but {kind}')
+        size += len(piece)
+        if size > _MAX_BYTES:
+          raise _Dead('too large')
+        file.write(piece)
+    promised = answer.headers.get('Content-Length')
+    if promised and not answer.headers.get('Content-Encoding') and size < int(promised):
+      raise requests.exceptions.ConnectionError(f'{size} of {promised} bytes')
+    if not size:
+      raise _Dead('empty')
+    os.replace(part, path)
+  finally:
+    if os.path.exists(part):
+      os.remove(part)
+
+
+def _record(folder, dead):
+  """Writes dead_links.csv anew."""
+  text = io.StringIO()
+  csv.writer(text).writerows([_COLUMNS, *dead.items()])
+  files.write(os.path.join(folder, DEAD_LINKS), text.getvalue())
 
 
 def _recorded(folder):

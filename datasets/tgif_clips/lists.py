@@ -1,8 +1,5 @@
 """The lists of TGIF: addresses by split, and the file that an address is kept in."""
 
-import os
-import urllib.parse
-
 import tensorflow as tf
 
 BASE_URL = 'https://raw.githubusercontent.com/raingo/TGIF-Release/master/data/splits'
@@ -17,4 +14,4 @@ def urls(path):
 
 def file_name(url):
   """Returns the name of a GIF's file: the last part of its address."""
-  return os.path.basename(urllib.parse.urlsplit(url).path)
+  return url.split('?')[0].split('#')[0].rsplit('/', 1)[-1]

@@ -32,7 +32,7 @@ class Builder(video_builder.VideoBuilder):
   def _sources(self, dl_manager):
     root = os.fspath(dl_manager.manual_dir)
     paths = {os.path.basename(name): path
-             for name, path in raw_files.videos(root, self._extract_dir('gifs')).items()}
+             for name, path in raw_files.videos(root, 'gif', self._extract_dir()).items()}
     sources = {}
     for split, file_name in lists.FILES.items():
       names = dict.fromkeys(map(lists.file_name, self._urls(dl_manager, root, file_name)))

@@ -80,7 +80,9 @@ def _server(monkeypatch):
       if name.endswith('.txt'):
         return self._answer(200, ''.join(
             f'{url}/{name[:-4]}_{kind}.gif\n' for kind in
-            ('good', 'still', 'busy', 'broken', 'gone', 'empty')).encode())
+            ('good', 'still', 'busy', 'broken', 'gone', 'empty', 'forbidden')).encode())
+      if 'forbidden' in name:
+        return self._answer(403, b'')
       if 'gone' in name:
         return self._answer(404, b'')
       if 'busy' in name and first:
@@ -114,7 +116,7 @@ def test_downloads(server, tmp_path):
   url, asked = server
   download = lambda **kwargs: downloading.download(
       str(tmp_path), ['validation'], requests_per_second=1000, base_url=url, **kwargs)
-  assert download() == (3, 0, 3, 0)
+  assert download() == (3, 0, 3, 1)
   gifs = {path.name for path in tmp_path.glob('*.gif')}
   assert gifs == {'val_good.gif', 'val_busy.gif', 'val_broken.gif'}
   dead = (tmp_path / 'dead_links.csv').read_text().splitlines()
@@ -123,13 +125,19 @@ def test_downloads(server, tmp_path):
       f'{url}/val_still.gif,"no GIF but something else"'.replace('"', '')]
   # Again: nothing is asked. Then one is lost, and the dead are asked again.
   asked.clear()
-  assert download() == (0, 3, 3, 0) and not asked
+  assert download() == (0, 3, 3, 1) and asked == ['val_forbidden.gif']
   (tmp_path / 'val_good.gif').unlink()
-  assert download() == (1, 2, 3, 0) and asked == ['val_good.gif']
   asked.clear()
-  assert download(retry_dead=True) == (0, 3, 3, 0)
-  assert sorted(asked) == ['val_empty.gif', 'val_gone.gif', 'val_still.gif']
-  assert len((tmp_path / 'dead_links.csv').read_text().splitlines()) == 4
+  assert download() == (1, 2, 3, 1) and sorted(asked) == ['val_forbidden.gif', 'val_good.gif']
+  asked.clear()
+  with open(tmp_path / 'dead_links.csv', 'a') as file:
+    file.write('http://of.another/split.gif,status 404\n')
+  assert download(retry_dead=True) == (0, 3, 3, 1)
+  assert sorted(asked) == [
+      'val_empty.gif', 'val_forbidden.gif', 'val_gone.gif', 'val_still.gif']
+  dead = (tmp_path / 'dead_links.csv').read_text().splitlines()
+  assert len(dead) == 5 and 'http://of.another/split.gif,status 404' in dead
+  assert not list(tmp_path.glob('*.part'))
 
 
 def test_nobody_answers(tmp_path, monkeypatch):
@@ -138,6 +146,20 @@ def test_nobody_answers(tmp_path, monkeypatch):
   result = downloading.download(str(tmp_path), ['test'], requests_per_second=1000)
   assert result == (0, 0, 0, 1)
   assert not list(tmp_path.glob('*.part'))
+
+
+def test_stops_where_nobody_answers(tmp_path, monkeypatch):
+  monkeypatch.setattr(downloading.time, 'sleep', lambda seconds: None)
+  (tmp_path / 'test.txt').write_text(
+      ''.join(f'http://127.0.0.1:9/{i}.gif\n' for i in range(300)))
+  with pytest.raises(ValueError, match='100 addresses, one after the other'):
+    downloading.download(str(tmp_path), ['test'], requests_per_second=1e6)
+
+
+def test_addresses_that_are_none(tmp_path):
+  (tmp_path / 'test.txt').write_text('http://[bad/a.gif\nftp://x/b.gif\nc.gif\nhttp://../d.gif\n')
+  fetched, _, dead, failed = downloading.download(str(tmp_path), ['test'])
+  assert (fetched, dead + failed) == (0, 4) and dead >= 3
 
 
 def test_program(server, tmp_path, capsys, monkeypatch):

@@ -12,6 +12,7 @@ from tf_videogen.data import video_builder
 
 _VIDEOS_URL = 'https://www.crcv.ucf.edu/data/UCF101/UCF101.rar'
 _LISTS_URL = 'https://www.crcv.ucf.edu/data/UCF101/UCF101TrainTestSplits-RecognitionTask.zip'
+_FIRST_LIST = 'trainlist01.txt'
 
 
 @dataclasses.dataclass
@@ -58,7 +59,7 @@ class Builder(video_builder.VideoBuilder):
     videos = self._videos(dl_manager, manual)
     # The lists spell HandStandPushups in names of files, some copies HandstandPushups.
     paths = {os.path.basename(name).lower(): path for name, path in videos.items()}
-    labels = self.info.features['label']
+    labels = {name.lower(): i for i, name in enumerate(self.info.features['label'].names)}
     sources = {}
     for split in ('train', 'test'):
       path = os.path.join(lists, f'{split}list{self.builder_config.split_list:02d}.txt')
@@ -68,28 +69,27 @@ class Builder(video_builder.VideoBuilder):
         action, file_name = name.split('/')
         sources[split].append(video_builder.Source(
             os.path.splitext(file_name)[0], paths.get(file_name.lower(), name),
-            {'label': labels.str2int(action)}))
+            {'label': labels[action.lower()]}))
     return sources
 
   def _folder_of_lists(self, dl_manager, manual):
     """The folder with trainlist01.txt and its like, manual or downloaded."""
-    for root in filter(None, [manual, manual and self._extracted_lists(manual)]):
-      for name in raw_files.find(root, ('trainlist01.txt',)):
-        return os.path.dirname(os.path.join(root, name))
+    if manual:
+      for name in raw_files.find(manual, (_FIRST_LIST,)):
+        return os.path.dirname(os.path.join(manual, name))
+      for path in raw_files.opened_archives(
+          manual, 'RecognitionTask', self._extract_dir(), (_FIRST_LIST,)).values():
+        return os.path.dirname(path)
     path = os.fspath(dl_manager.download(_LISTS_URL))
     return os.path.join(archives.extract(path, f'{path}.extracted'), 'ucfTrainTestlist')
 
-  def _extracted_lists(self, manual):
-    for name in raw_files.find(manual, ('recognitiontask.zip',)):
-      return archives.extract(os.path.join(manual, name), self._extract_dir('lists'))
-
   def _videos(self, dl_manager, manual):
     """{name: path} of the videos, manual or downloaded."""
-    videos = raw_files.videos(manual, self._extract_dir('videos')) if manual else {}
+    videos = raw_files.videos(manual, r'^ucf-?101\.', self._extract_dir()) if manual else {}
     if not videos:
       path = os.fspath(dl_manager.download(_VIDEOS_URL))
       folder = archives.extract(path, f'{path}.extracted')
-      videos = raw_files.videos(folder, folder)
+      videos = {name: os.path.join(folder, name) for name in raw_files.find(folder, ('.avi',))}
     return videos
 
 

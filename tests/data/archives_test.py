@@ -1,10 +1,12 @@
 """Archives: all kinds are extracted once, none outside its folder."""
 
+import gzip
 import io
+import lzma
 import os
-import shutil
 import struct
 import tarfile
+import threading
 import zipfile
 import zlib
 
@@ -78,7 +80,7 @@ def test_nothing_outside(tmp_path, name, evil):
     assert 'evil' in str(list((tmp_path / 'in' / 'to').rglob('evil*')))
   assert not os.path.exists('/tmp/evil_tf_videogen.mp4')
   assert {path.name for path in tmp_path.iterdir()} == {name, 'in'}
-  assert {path.name.split('.')[0] for path in (tmp_path / 'in').iterdir()} <= {'to'}
+  assert {path.name for path in (tmp_path / 'in').iterdir()} <= {'to', 'to.part', 'to.lock'}
 
 
 def test_links_are_passed_over(tmp_path):
@@ -92,6 +94,45 @@ def test_links_are_passed_over(tmp_path):
   assert list((tmp_path / 'to').iterdir()) == []
 
 
+def test_two_at_once(tmp_path):
+  """One extracts, the other waits and finds it done."""
+  _write_zip(tmp_path / 'a.zip', {f'{i}.mp4': bytes(5000) for i in range(500)})
+  results = []
+  threads = [threading.Thread(target=lambda: results.append(
+      archives.extract(str(tmp_path / 'a.zip'), str(tmp_path / 'to')))) for _ in range(3)]
+  for thread in threads:
+    thread.start()
+  for thread in threads:
+    thread.join()
+  assert results == [str(tmp_path / 'to')] * 3 and len(list((tmp_path / 'to').iterdir())) == 500
+
+
+@pytest.mark.parametrize('name, mode', [('a.tar', 'w'), ('a.tar.gz', 'w:gz'), ('a.tar.xz', 'w:xz')])
+def test_tar_that_ends_early(tmp_path, name, mode):
+  """Cut between two members, and damaged in the header of one: to the library an end."""
+  content = io.BytesIO()
+  with tarfile.open(fileobj=content, mode='w') as archive:
+    for i in range(5):
+      member = tarfile.TarInfo(f'{i}.mp4')
+      member.size = 512
+      archive.addfile(member, io.BytesIO(bytes([i]) * 512))
+  whole = bytearray(content.getvalue())
+  damaged = bytearray(whole)
+  damaged[2 * 1024 + 148:2 * 1024 + 156] = b'damaged!'  # the checksum of the third header
+  compress = {'w': bytes, 'w:gz': gzip.compress, 'w:xz': lzma.compress}[mode]
+  for tar, message in ((whole[:2 * 1024], 'ends before its end'), (damaged, 'is damaged')):
+    (tmp_path / name).write_bytes(compress(bytes(tar)))
+    with pytest.raises(ValueError, match=message):
+      archives.extract(str(tmp_path / name), str(tmp_path / 'to'))
+    assert not (tmp_path / 'to').exists()
+
+
+def test_remote(tmp_path):
+  with pytest.raises(ValueError, match='both have to be local'):
+    archives.extract(str(tmp_path / 'a.zip'), 'gs://bucket/to')
+  assert list(tmp_path.iterdir()) == []
+
+
 @pytest.mark.parametrize('name', _WRITERS)
 def test_damaged(tmp_path, name):
   _WRITERS[name](tmp_path / name, {'a.mp4': os.urandom(5000), 'b.mp4': os.urandom(5000)})
@@ -101,4 +142,3 @@ def test_damaged(tmp_path, name):
     with pytest.raises(ValueError, match='cannot be extracted'):
       archives.extract(str(tmp_path / name), str(tmp_path / 'to'))
     assert not (tmp_path / 'to').exists()
-    shutil.rmtree(tmp_path / 'to.part', ignore_errors=True)

@@ -91,8 +91,41 @@ def test_memory_is_limited(tmp_path):
   raw_data.write_video(tmp_path / 'large.avi', np.zeros((3, 4096, 4096, 3), np.uint8), codec='mpeg4')
   decoder = decoding.Decoder(memory_limit=400 << 20)
   outcome = decoder.decode(decoding.Job(str(tmp_path / 'large.avi'), short_side=4096))
+  raw_data.write_video(tmp_path / 'small.avi', raw_data.moving_square(3), codec='mpeg4')
+  assert len(decoder.decode(decoding.Job(str(tmp_path / 'small.avi'))).frames) == 3
   decoder.close()
   assert outcome.reason in ('size', 'undecodable', 'truncated', 'crashed')
+
+
+def test_a_process_that_dies_in_its_answer(good, monkeypatch):
+  """Half a message has come."""
+  decoder = decoding.Decoder()
+  job, = _jobs(good[:1])
+  decoder.decode(job)
+  pid = decoder._process.pid
+
+  def half():
+    os.kill(pid, signal.SIGKILL)
+    raise OSError('got end of file during message')
+
+  monkeypatch.setattr(decoder._connection, 'recv', half)
+  assert (decoder.decode(job).reason, decoder._process) == ('crashed', None)
+  assert len(decoder.decode(job).frames) == 24
+  decoder.close()
+
+
+def test_storage_that_does_not_answer(monkeypatch):
+  monkeypatch.setattr(decoding.time, 'sleep', lambda seconds: None)
+  asked = []
+
+  def copy(*args, **kwargs):
+    asked.append(args)
+    raise tf.errors.UnavailableError(None, None, 'try later')
+
+  monkeypatch.setattr(tf.io.gfile, 'copy', copy)
+  outcome = decoding.Decoder().decode(decoding.Job('gs://bucket/a.mp4'))
+  assert (outcome.reason, outcome.detail, len(asked)) == ('unreadable', 'try later', 4)
+  assert clip_cache.ClipCache('/nowhere').get(decoding.Job('no://bucket/a.mp4')) is None
 
 
 def test_leaving_early_ends_the_processes(good):
@@ -116,8 +149,9 @@ def test_cache(good, tmp_path):
   assert cache.get(decoding.Job(job.path, short_side=25)) is None
   kept, = (tmp_path / 'cache').glob('*/*.npz')
   content = kept.read_bytes()
-  kept.write_bytes(content[:100])
-  assert cache.get(job) is None  # damaged
+  for damaged in (content[:100], b''):
+    kept.write_bytes(damaged)
+    assert cache.get(job) is None
   kept.write_bytes(content)
   os.utime(job.path, (1, 1))
   assert cache.get(job) is None  # the file is another one now

@@ -1,5 +1,6 @@
 """Reading videos: what comes out of each format, and what is refused for which reason."""
 
+import fractions
 import io
 
 import av
@@ -134,9 +135,11 @@ def test_gif_of_transparent_frames(tmp_path, disposal, seen):
 
 
 @pytest.mark.parametrize('delays, frames, fps', [
-    ([40, 40, 40], 3, 25), ([40, 120, 40], 5, 25), ([30, 70, 20], 3, 25), ([0, 0, 0], 3, 10)])
+    ([40, 40, 40], 3, 25), ([40, 120, 40], 5, 25), ([30, 70, 20], 3, 25), ([0, 0, 0], 3, 10),
+    ([10, 60, 60, 70], 4, 4000 / 290)])
 def test_gif_delays(tmp_path, delays, frames, fps):
-  raw_data.write_gif(tmp_path / 'a.gif', [p.convert('L') for p in _squares('RGB')], delays)
+  pictures = [p.convert('L') for p in _squares('RGB', count=len(delays))]
+  raw_data.write_gif(tmp_path / 'a.gif', pictures, delays)
   read = raw_videos.read(str(tmp_path / 'a.gif'), channels=1)
   assert (len(read.frames), read.fps) == (frames, pytest.approx(fps))
 
@@ -175,6 +178,66 @@ def test_what_is_refused(tmp_path):
     assert _reason(tmp_path / name, limits=few) == 'too long'
     assert _reason(tmp_path / name, limits=raw_videos.Limits(max_pixels=999)) == 'size'
     assert _reason(tmp_path / name, limits=raw_videos.Limits(min_frames=61)) == 'too short'
+
+
+def _write_mkv(path, times, sound_seconds=0):
+  """A video whose frames are shown at these milliseconds, beside sound."""
+  with av.open(str(path), 'w') as output:
+    stream = output.add_stream('mpeg4', rate=30)
+    stream.height, stream.width, stream.pix_fmt = 48, 64, 'yuv420p'
+    stream.codec_context.time_base = fractions.Fraction(1, 1000)
+    sound = output.add_stream('aac', rate=16000) if sound_seconds else None
+    for t, frame in zip(times, raw_data.moving_square(len(times))):
+      frame = av.VideoFrame.from_ndarray(frame, format='rgb24')
+      frame.pts, frame.time_base = t, fractions.Fraction(1, 1000)
+      output.mux(stream.encode(frame))
+    output.mux(stream.encode())
+    for i in range(sound_seconds * 16000 // 1024):
+      frame = av.AudioFrame.from_ndarray(np.zeros((1, 1024), np.float32), 'fltp', 'mono')
+      frame.rate, frame.pts = 16000, 1024 * i
+      output.mux(sound.encode(frame))
+    if sound:
+      output.mux(sound.encode())
+
+
+def test_whole_though_it_has_few_frames(tmp_path):
+  """Sound that goes on after the pictures, and pictures that come when they like."""
+  _write_mkv(tmp_path / 'sound.mkv', range(0, 2000, 33), sound_seconds=4)
+  _write_mkv(tmp_path / 'slow.mkv', [*range(0, 1000, 33), *range(1000, 5000, 200)])
+  assert len(raw_videos.read(str(tmp_path / 'sound.mkv')).frames) == 61
+  assert len(raw_videos.read(str(tmp_path / 'slow.mkv')).frames) == 51
+  for name in ('sound.mkv', 'slow.mkv'):
+    content = (tmp_path / name).read_bytes()
+    (tmp_path / name).write_bytes(content[:len(content) // 2])
+    assert _reason(tmp_path / name) == 'truncated'
+
+
+def test_cut_without_encoding_anew(tmp_path):
+  """Cutters that copy streams leave frames in front that are not shown, and a note of that."""
+  raw_data.write_video(tmp_path / 'long.mp4', raw_data.moving_square(90), fps=30)
+  with av.open(str(tmp_path / 'long.mp4')) as source, av.open(
+      str(tmp_path / 'cut.mp4'), 'w', options={'avoid_negative_ts': 'disabled'}) as output:
+    stream = source.streams.video[0]
+    copy = output.add_stream_from_template(stream)
+    first = int(1 / stream.time_base)  # a second is not shown
+    for packet in source.demux(stream):
+      if packet.dts is not None:
+        packet.pts, packet.dts = packet.pts - first, packet.dts - first
+        packet.stream = copy
+        output.mux(packet)
+  read = raw_videos.read(str(tmp_path / 'cut.mp4'))
+  assert 55 <= len(read.frames) <= 65
+
+
+def test_unreadable(tmp_path):
+  """A file that opens and cannot be read."""
+  assert _reason('/proc/self/mem') == 'unreadable'
+
+
+def test_too_many_bytes(tmp_path):
+  raw_data.write_video(tmp_path / 'a.mp4', raw_data.moving_square(20))
+  limits = raw_videos.Limits(max_bytes=50_000)
+  assert _reason(tmp_path / 'a.mp4', limits=limits, encode=lambda frame: frame.tobytes()) == 'too long'
 
 
 def test_names_are_names(tmp_path):

@@ -30,12 +30,12 @@ def test_splits_and_labels(tmp_path):
                                'test/dogs/c.mp4', 'test/dogs/notes.mp4'])
   (tmp_path / 'videos' / 'test' / 'dogs' / 'notes.mp4').write_text('no video')
   clips = _clips(tmp_path, max_failed_share=0.5)
-  assert _ids(clips, 'train') == ['train/cats/a', 'train/dogs/a']
-  assert (_ids(clips, 'validation'), _ids(clips, 'test')) == (['val/cats/b'], ['test/dogs/c'])
+  assert _ids(clips, 'train') == ['train/cats/a.avi', 'train/dogs/a.mp4']
+  assert (_ids(clips, 'validation'), _ids(clips, 'test')) == (['val/cats/b.gif'], ['test/dogs/c.mp4'])
   batch = next(clips.training(2, seed=0).as_numpy_iterator())
   assert batch['video'].shape == (2, 4, 16, 16, 3) and batch['video'].std() > 10
   labels = dict(zip(batch['id'].tolist(), batch['label'].tolist()))
-  assert labels == {b'train/cats/a': 0, b'train/dogs/a': 1}
+  assert labels == {b'train/cats/a.avi': 0, b'train/dogs/a.mp4': 1}
 
 
 def test_a_flat_folder(tmp_path):
@@ -43,7 +43,7 @@ def test_a_flat_folder(tmp_path):
   _write(tmp_path / 'videos', names, frames=4)
   clips = _clips(tmp_path, test_share=0.2)
   train, test = _ids(clips, 'train'), _ids(clips, 'test')
-  assert sorted(train + test) == [name[:-4] for name in names] and 2 <= len(test) <= 12
+  assert sorted(train + test) == names and 2 <= len(test) <= 12
   assert 'label' not in clips.example_spec()
   again = _clips(tmp_path, test_share=0.2)
   assert _ids(again, 'test') == test
@@ -59,7 +59,7 @@ def test_a_folder_that_changes(tmp_path):
 def test_short_videos(tmp_path):
   _write(tmp_path / 'videos', ['train/a.mp4', 'test/b.mp4'])
   _write(tmp_path / 'videos', ['train/c.mp4'], frames=3)
-  assert _ids(_clips(tmp_path), 'train') == ['train/a']
+  assert _ids(_clips(tmp_path), 'train') == ['train/a.mp4']
   with pytest.raises(ValueError, match='1 videos .* shorter than the 4 frames'):
     _clips(tmp_path, drop_short=False).count('train')
 

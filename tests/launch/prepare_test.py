@@ -1,6 +1,5 @@
 """Preparing data sets by name: what is built, what is left alone, and errors of one line."""
 
-import fcntl
 import json
 import os
 import subprocess
@@ -63,11 +62,13 @@ def test_removes_what_a_killed_run_left(tmp_path, capsys):
 def test_two_processes(tmp_path, capsys):
   folder = tmp_path / 'moving_mnist_clips' / 'tiny'
   folder.mkdir(parents=True)
-  descriptor = os.open(folder, os.O_RDONLY)
-  fcntl.flock(descriptor, fcntl.LOCK_EX)
-  assert _run(tmp_path, 'moving_mnist_clips/tiny') == 1
-  assert f'another process is preparing the data in {folder}' in capsys.readouterr().err
-  os.close(descriptor)
+  hold = ('import fcntl, sys; lock = open(sys.argv[1], "w"); fcntl.flock(lock, fcntl.LOCK_EX); '
+          'print("held", flush=True); sys.stdin.read()')
+  with subprocess.Popen([sys.executable, '-c', hold, str(folder / 'preparing.lock')], text=True,
+                        stdin=subprocess.PIPE, stdout=subprocess.PIPE) as process:
+    assert process.stdout.readline() == 'held\n'
+    assert _run(tmp_path, 'moving_mnist_clips/tiny') == 1
+    assert f'another process is preparing the data in {folder}' in capsys.readouterr().err
   assert _run(tmp_path, 'moving_mnist_clips/tiny') == 0
 
 

@@ -41,7 +41,7 @@ _FIELDS = ('config', 'program', 'topology', 'batch', 'parameters', 'digest', 'fi
 _WHOLE = ('videogpt/bair_vqvae.gin', 'videogpt/bair_prior.gin', 'videogpt/ucf101_vqvae.gin',
           'videogpt/ucf101_prior.gin', 'video_transformer/bair_spatiotemporal.gin',
           'video_transformer/kinetics600_spatiotemporal.gin')
-_NOT_TRAINED_AT_PAPER_SCALE = re.compile('quickstart|_small|_cooking')
+_NOT_TRAINED_AT_PAPER_SCALE = re.compile('quickstart|_small|_cooking|smoke')
 
 
 def wanted():

@@ -4,11 +4,14 @@ zip, tar (also compressed) and rar. rar needs a program such as unrar, unar, 7z 
 """
 
 import contextlib
+import fcntl
+import lzma
 import os
 import pathlib
 import shutil
 import tarfile
 import zipfile
+import zlib
 
 import rarfile
 import tqdm
@@ -16,16 +19,18 @@ import tqdm
 from tf_videogen import bars
 
 SUFFIXES = ('.zip', '.tar', '.tar.gz', '.tgz', '.tar.bz2', '.tar.xz', '.rar')
+_DAMAGE = (tarfile.TarError, zipfile.BadZipFile, rarfile.Error, lzma.LZMAError, zlib.error, EOFError,
+           OSError, NotImplementedError, RuntimeError)  # the last two: zip, of unknown kinds
 
 
 def extract(path, folder):
   """Extracts an archive, unless that has been done; what a killed run left is made anew.
 
-  Links and special files in it are passed over.
+  Links and special files in it are passed over. Of several processes, one extracts.
 
   Args:
     path: str, a local archive.
-    folder: str, where to; it comes to be only when all is extracted.
+    folder: str, where to, local; it comes to be only when all is extracted.
 
   Returns:
     The folder, str.
@@ -35,44 +40,77 @@ def extract(path, folder):
       it leads out of the folder.
   """
   folder = os.fspath(folder)
-  if os.path.isdir(folder):
-    return folder
-  part = f'{folder}.part'
-  shutil.rmtree(part, ignore_errors=True)
+  if '://' in os.fspath(path) or '://' in folder:
+    raise ValueError(f'{path} cannot be extracted to {folder}: both have to be local; extract it '
+                     'yourself')
+  os.makedirs(os.path.dirname(os.path.abspath(folder)), exist_ok=True)
+  with open(f'{folder}.lock', 'w') as lock:
+    fcntl.flock(lock, fcntl.LOCK_EX)
+    if not os.path.isdir(folder):
+      part = f'{folder}.part'
+      shutil.rmtree(part, ignore_errors=True)
+      os.makedirs(part)
+      with _damage_told(path):
+        _extract_all(path, part)
+      os.rename(part, folder)
+  return folder
+
+
+def names(path):
+  """Returns the names of the regular files in a local archive; raises ValueError as `extract`."""
+  with _damage_told(path), _opened(path) as members:
+    return [name for name, _ in members]
+
+
+def _extract_all(path, folder):
+  with _opened(path) as members:
+    for name, open_member in tqdm.tqdm(
+        members, f'extract {os.path.basename(path)}', unit='file', mininterval=bars.interval()):
+      target = _inside(folder, name, path)
+      os.makedirs(os.path.dirname(target), exist_ok=True)
+      with open_member() as source, open(target, 'wb') as copy:
+        shutil.copyfileobj(source, copy, 1 << 20)
+
+
+@contextlib.contextmanager
+def _damage_told(path):
+  """Makes what libraries raise of an archive one clear line."""
   try:
-    with _opened(path) as members:
-      for name, open_member in tqdm.tqdm(
-          members, f'extract {os.path.basename(path)}', unit='file', mininterval=bars.interval()):
-        target = _inside(part, name, path)
-        os.makedirs(os.path.dirname(target), exist_ok=True)
-        with open_member() as source, open(target, 'wb') as copy:
-          shutil.copyfileobj(source, copy, 1 << 20)
+    yield
   except rarfile.RarCannotExec as error:
     raise ValueError(f'{path} needs a program that opens rar archives: install unrar, unar, 7z or '
                      'bsdtar (libarchive-tools)') from error
-  except (tarfile.TarError, zipfile.BadZipFile, rarfile.Error, EOFError, OSError) as error:
-    raise ValueError(f'{path} cannot be extracted: {error}') from error
-  os.makedirs(part, exist_ok=True)
-  os.rename(part, folder)
-  return folder
+  except _DAMAGE as error:
+    raise ValueError(f'{path} cannot be extracted, download it again: {error}') from error
 
 
 @contextlib.contextmanager
 def _opened(path):
-  """A list of (name, function that opens it) of the regular files in an archive."""
-  with contextlib.ExitStack() as stack:
-    if zipfile.is_zipfile(path):
-      archive = stack.enter_context(zipfile.ZipFile(path))
+  """An iterable of (name, function that opens it) of the regular files in an archive."""
+  if zipfile.is_zipfile(path):
+    with zipfile.ZipFile(path) as archive:
       yield [(member.filename, lambda member=member: archive.open(member))
              for member in archive.infolist() if not member.is_dir()]
-    elif rarfile.is_rarfile(path):
-      archive = stack.enter_context(rarfile.RarFile(path))
+  elif rarfile.is_rarfile(path):
+    with rarfile.RarFile(path) as archive:
       yield [(member.filename, lambda member=member: archive.open(member))
              for member in archive.infolist() if member.is_file()]
-    else:
-      archive = stack.enter_context(tarfile.open(path))
-      yield [(member.name, lambda member=member: archive.extractfile(member))
-             for member in archive if member.isreg()]
+  else:
+    with tarfile.open(path) as archive:
+      yield _tar_members(archive)
+
+
+def _tar_members(archive):
+  """Yields the members one after the other, as they come in the file, and checks its end.
+
+  To the library, damage to a header is the end of the archive.
+  """
+  for member in archive:
+    if member.isreg():
+      yield member.name, lambda member=member: archive.extractfile(member)
+  archive.fileobj.seek(archive.offset)
+  if archive.fileobj.read(tarfile.BLOCKSIZE) != bytes(tarfile.BLOCKSIZE):
+    raise tarfile.ReadError('it ends before its end, or is damaged')
 
 
 def _inside(folder, name, archive):

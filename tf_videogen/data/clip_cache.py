@@ -37,7 +37,7 @@ class ClipCache:
       content = arrays['content'].tobytes()
       frames = [content[end - length:end] for end, length in zip(ends, arrays['lengths'])]
       fps, height, width = arrays['fps_height_width']
-    except (ValueError, KeyError, OSError, zipfile.BadZipFile):
+    except (ValueError, KeyError, EOFError, OSError, zipfile.BadZipFile, tf.errors.OpError):
       return None  # damaged on disk
     return raw_videos.RawVideo(frames, float(fps), int(height), int(width))
 
@@ -58,10 +58,10 @@ class ClipCache:
       tf.io.gfile.rmtree(self.folder)
 
   def _path(self, job):
-    """Where a job's video lies; None if its file isn't there."""
+    """Where a job's video lies; None if nothing can be known of its file."""
     try:
       found = tf.io.gfile.stat(job.path)
-    except tf.errors.NotFoundError:
+    except tf.errors.OpError:
       return None
     identity = repr((_LAYOUT, dataclasses.astuple(job), found.length, found.mtime_nsec))
     name = hashlib.sha256(identity.encode()).hexdigest()[:32]

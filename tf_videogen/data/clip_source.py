@@ -76,7 +76,7 @@ class ClipSource:
       batch_size: int, B.
       seed: int; streams of different seeds have different orders and windows.
       start_step: int, the number of the first batch.
-      host, hosts: of several hosts, number `host` gets its rows of every batch, the others' unread.
+      host, hosts: of several hosts, number `host` gets its rows of every batch, the others' undecoded.
 
     Returns:
       Dataset of dicts of tensors, as in `example_spec`, with static shapes [B / hosts, ...].

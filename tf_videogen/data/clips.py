@@ -32,7 +32,7 @@ class PreparedClips(clip_source.ClipSource):
     video_feature: str, name of the feature with the frames, uint8 [frames, H, W, C].
     actions_feature: str, name of a feature [frames, A] with a vector a frame, or None.
     label_feature: str, name of a feature [] with the number of the video's class, or None.
-    shuffle_buffer: int, examples to shuffle among; None: as many as 512 MiB hold.
+    shuffle_buffer: int, examples to shuffle among; None: as many as 512 MiB hold, at least 8.
     size: int, height and width of the clips, which are cut out of larger frames: for evaluation from
       the middle; None: whole frames, which must all be of one size then.
     crop: 'random' or 'center', where they are cut out for training.
@@ -59,7 +59,11 @@ class PreparedClips(clip_source.ClipSource):
 
   def count(self, split):
     """Returns the number of examples of a split or slice."""
-    return prepared.split_info(self._builder, split).num_examples - self._short_videos(split)
+    examples = prepared.split_info(self._builder, split).num_examples - self._short_videos(split)
+    if not examples:
+      raise ValueError(f'no video of {self.dataset} ({split}) has the {self.span} frames that clips '
+                       f'of frames={self.frames} with frame_step={self.frame_step} need')
+    return examples
 
   def _short_videos(self, split):
     """How many of a split's videos are too short and left out."""
@@ -142,7 +146,7 @@ class PreparedClips(clip_source.ClipSource):
       return min(self.shuffle_buffer, examples)
     info = self._builder.info
     bytes_per_example = info.dataset_size / info.splits.total_num_examples
-    return int(min(max(_SHUFFLE_BYTES // max(bytes_per_example, 1), 64), examples))
+    return int(min(max(_SHUFFLE_BYTES // max(bytes_per_example, 1), 8), examples))
 
   def _records(self, split, order_seed=None):
     """Raw records: (file name, number of the record in its file, serialized example)."""

@@ -45,13 +45,14 @@ def _serve(descriptor, time_limit, memory_limit):
   av.logging.set_level(av.logging.PANIC)
   connection = multiprocessing.connection.Connection(descriptor)
   while True:
-    signal.alarm(0)
     try:
       job = connection.recv()
     except EOFError:
       return
     signal.alarm(time_limit)  # the signal ends the process, in whatever library it is
-    connection.send(_decode(job))
+    outcome = _decode(job)
+    signal.alarm(0)
+    connection.send(outcome)
 
 
 if __name__ == '__main__':

@@ -21,6 +21,7 @@ import socket
 import subprocess
 import sys
 import tempfile
+import time
 
 import tensorflow as tf
 
@@ -29,6 +30,7 @@ from tf_videogen.data import raw_videos
 
 Job = decoder_process.Job
 
+_COPY_ATTEMPTS = 4
 _ROOT = pathlib.Path(__file__).resolve().parents[2]
 
 
@@ -46,15 +48,21 @@ class Decoder:
 
   def decode(self, job):
     """Returns what becomes of a Job: a RawVideo whose frames are PNG files, or Unusable."""
+    try:
+      with _local(job.path) as path:
+        return self._decode(dataclasses.replace(job, path=path))
+    except tf.errors.NotFoundError:
+      return raw_videos.Unusable('missing')
+    except tf.errors.OpError as error:
+      return raw_videos.Unusable('unreadable', error.message.splitlines()[0])
+
+  def _decode(self, job):
     if self._process is None:
       self._start()
     try:
-      with _local(job.path) as path:
-        self._connection.send(dataclasses.replace(job, path=path))
-        return self._connection.recv()
-    except tf.errors.NotFoundError:
-      return raw_videos.Unusable('missing')
-    except (EOFError, ConnectionError):
+      self._connection.send(job)
+      return self._connection.recv()
+    except (EOFError, OSError):  # the process died, perhaps in the middle of its answer
       return self._post_mortem()
 
   def kill(self):
@@ -143,5 +151,14 @@ def _local(path):
     return
   with tempfile.TemporaryDirectory() as folder:
     copy = os.path.join(folder, 'video')
-    tf.io.gfile.copy(path, copy)
+    for attempt in range(_COPY_ATTEMPTS):
+      try:
+        tf.io.gfile.copy(path, copy, overwrite=True)
+        break
+      except tf.errors.NotFoundError:
+        raise
+      except tf.errors.OpError:
+        if attempt == _COPY_ATTEMPTS - 1:
+          raise
+        time.sleep(2**attempt)
     yield copy

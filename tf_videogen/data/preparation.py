@@ -6,6 +6,7 @@ The report is `preparation_report.json`, beside the prepared data.
 import collections
 import contextlib
 import dataclasses
+import errno
 import fcntl
 import json
 import os
@@ -15,11 +16,14 @@ import time
 import requests
 import tensorflow as tf
 import tensorflow_datasets as tfds
+from tensorflow_datasets.core.download import download_manager
+from tensorflow_datasets.core.download import util as download_util
 
 from tf_videogen import files
 from tf_videogen.data import raw_videos
 
 FILE_NAME = 'preparation_report.json'
+LOCK = 'preparing.lock'  # a file that the process that prepares holds a lock on
 
 
 @dataclasses.dataclass(frozen=True)
@@ -80,6 +84,7 @@ class Report:
     self.max_failed_share = max_failed_share
     self.frame_counts = {split: collections.Counter() for split in expected}
     self._seconds = collections.Counter()
+    self.left_out = {}  # split -> videos: splits without a single file
     self._failed = []
     self._start = time.time()
 
@@ -97,8 +102,7 @@ class Report:
     if len(self._failed) > self.max_failed_share * sum(self.expected.values()):
       raise TooManyFailures(
           f'{self.summary()}: more than the allowed {self.max_failed_share:.0%} cannot be used. Is '
-          '--manual_dir the right folder? If they are to be left out, allow more with '
-          '--max_failed_share')
+          'it the right folder? If they are to be left out, allow more: max_failed_share')
 
   def summary(self):
     """One line: how many videos there are, and how many cannot be used for which reason."""
@@ -122,6 +126,7 @@ class Report:
             'unusable': dict(collections.Counter(
                 failure['reason'] for failure in self._failed if failure['split'] == split)),
         } for split, count in self.expected.items()},
+        'left_out_splits': self.left_out,
         'wall_time_s': round(time.time() - self._start, 1),
         'reasons': {reason: text for reason, text in raw_videos.REASONS.items()
                     if any(failure['reason'] == reason for failure in self._failed)},
@@ -160,6 +165,7 @@ def prepare(builder, manual_dir=None, beam_runner=None, beam_options=None, wait=
   """
   if builder.data_path.exists():
     return False
+  manual_dir = manual_dir and os.path.expanduser(manual_dir)
   if manual_dir is not None and not tf.io.gfile.isdir(manual_dir):
     raise FileNotFoundError(f'--manual_dir={manual_dir} is not a folder')
   with _sole_process(builder.data_path.parent, wait):
@@ -174,9 +180,11 @@ def prepare(builder, manual_dir=None, beam_runner=None, beam_options=None, wait=
       if 'anual dir' not in str(error):
         raise
       raise FileNotFoundError(' '.join(str(error).split())) from error  # says what belongs there
-    except requests.exceptions.RequestException as error:
+    except (requests.exceptions.RequestException, download_util.DownloadError,
+            download_manager.NonMatchingChecksumError) as error:
       raise ValueError(f'{builder.name} cannot be downloaded ({type(error).__name__}); is there a '
-                       'network, and is the address still right?') from error
+                       'network, and is the address still right? What the manual directory has is '
+                       f'not downloaded') from error
   return True
 
 
@@ -198,15 +206,15 @@ def _sole_process(folder, wait):
     yield
     return
   os.makedirs(folder, exist_ok=True)
-  descriptor = os.open(folder, os.O_RDONLY)
-  try:
-    fcntl.flock(descriptor, fcntl.LOCK_EX | (0 if wait else fcntl.LOCK_NB))
+  with open(os.path.join(folder, LOCK), 'w') as lock:
+    try:
+      fcntl.flock(lock, fcntl.LOCK_EX | (0 if wait else fcntl.LOCK_NB))
+    except OSError as error:
+      if error.errno in (errno.EACCES, errno.EAGAIN):
+        raise ValueError(
+            f'another process is preparing the data in {folder}; wait until it is done') from error
+      print(f'{folder} has no locks ({error.strerror}): prepare it from one process only')
     yield
-  except BlockingIOError as error:
-    raise ValueError(
-        f'another process is preparing the data in {folder}; wait until it is done') from error
-  finally:
-    os.close(descriptor)
 
 
 def _remove_incomplete(builder):

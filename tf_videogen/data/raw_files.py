@@ -1,6 +1,8 @@
 """Which files a data set's folder has: of videos, of lists, in archives that are still closed."""
 
+import hashlib
 import os
+import re
 
 import tensorflow as tf
 
@@ -8,6 +10,7 @@ from tf_videogen.data import archives
 
 VIDEO_SUFFIXES = ('.mp4', '.avi', '.mkv', '.mov', '.webm', '.gif', '.m4v', '.flv', '.wmv', '.mpg',
                   '.mpeg', '.3gp', '.ts')
+_REMOTE_DEPTH = 6  # folders below each other that are looked into
 
 
 def manual_dir(dl_manager):
@@ -21,36 +24,90 @@ def manual_dir(dl_manager):
 def find(root, suffixes):
   """Returns the files below a folder whose names end so, as paths relative to it, sorted.
 
+  Hidden files are left out, and so are those whose names are no UTF-8.
+
   Args:
     root: str, a folder, local or remote.
     suffixes: tuple of str, in lower case.
   """
-  found = []
-  for folder, _, names in tf.io.gfile.walk(root):
-    inner = os.path.relpath(folder, root) if '://' not in root else folder[len(root):].strip('/')
-    found += [os.path.normpath(os.path.join(inner, name)) for name in names
-              if name.lower().endswith(suffixes) and not name.startswith('.')]
-  return sorted(found)
+  root = os.fspath(root)
+  names = _remote_names(root) if '://' in root else _local_names(root)
+  return sorted(name for name in names if name.lower().endswith(suffixes)
+                and not os.path.basename(name).startswith('.') and _is_text(name))
 
 
-def videos(root, extract_to):
-  """Returns the videos below a folder: {path relative to its root: full path}.
+def _local_names(root):
+  """Yields relative paths; links are followed, into no folder twice."""
+  seen = set()
+  for folder, folders, names in os.walk(root, followlinks=True):
+    seen.add(os.path.realpath(folder))
+    folders[:] = [name for name in folders
+                  if os.path.realpath(os.path.join(folder, name)) not in seen]
+    inner = os.path.relpath(folder, root)
+    yield from (os.path.normpath(os.path.join(inner, name)) for name in names)
 
-  Where there are none but archives (zip, tar, rar), these are extracted, and their files count as if
-  they lay in the folder itself.
+
+def _remote_names(root):
+  """Yields relative paths; a listing a level, as asking each entry would take hours."""
+  root = root.rstrip('/')
+  for depth in range(1, _REMOTE_DEPTH + 1):
+    for path in tf.io.gfile.glob(root + '/*' * depth):
+      yield path[len(root) + 1:].rstrip('/')
+
+
+def _is_text(name):
+  try:
+    name.encode()
+  except UnicodeEncodeError:
+    print(f'left out, as its name is no UTF-8: {name.encode(errors="replace").decode()}')
+    return False
+  return True
+
+
+def opened_archives(root, pattern, extract_to, suffixes, known=()):
+  """Extracts the archives below a folder whose names match, unless all in them is known.
+
+  Args:
+    root: str, a local folder; of a remote one, nothing is extracted.
+    pattern: str, a regular expression that the names of the data set's archives match, of any case.
+    extract_to: str, a local folder.
+    suffixes: tuple of str: files of interest end so.
+    known: names of files, without folders, that lie open already.
+
+  Returns:
+    {relative path: full path} of the files of interest, as if the archive's content lay where the
+    archive does.
+  """
+  if '://' in root:
+    return {}
+  found = {}
+  for archive in find(root, archives.SUFFIXES):
+    path = os.path.join(root, archive)
+    if not re.search(pattern, os.path.basename(archive), re.IGNORECASE):
+      continue
+    stat = os.stat(path)
+    identity = repr((os.path.abspath(path), stat.st_size, stat.st_mtime_ns))
+    folder = os.path.join(extract_to, (f'{os.path.basename(archive).split(".")[0]}_'
+                                       f'{hashlib.sha256(identity.encode()).hexdigest()[:8]}'))
+    if known and not os.path.isdir(folder) and known >= {
+        os.path.basename(name) for name in archives.names(path) if name.lower().endswith(suffixes)}:
+      continue
+    archives.extract(path, folder)
+    found.update({os.path.join(os.path.dirname(archive), name): os.path.join(folder, name)
+                  for name in find(folder, suffixes)})
+  return found
+
+
+def videos(root, archive_pattern, extract_to):
+  """Returns the videos below a folder, and in its archives: {relative path: full path}.
 
   Args:
     root: str, a folder, local or remote.
-    extract_to: str, a local folder.
+    archive_pattern, extract_to: see `opened_archives`.
   """
-  found = {name: os.path.join(root, name) for name in find(root, VIDEO_SUFFIXES)}
-  if found or '://' in root:
-    return found
-  for archive in find(root, archives.SUFFIXES):
-    folder = archives.extract(
-        os.path.join(root, archive), os.path.join(extract_to, archive.replace(os.sep, '_')))
-    found.update({name: os.path.join(folder, name) for name in find(folder, VIDEO_SUFFIXES)})
-  return found
+  loose = {name: os.path.join(root, name) for name in find(root, VIDEO_SUFFIXES)}
+  known = {os.path.basename(name) for name in loose}
+  return {**opened_archives(root, archive_pattern, extract_to, VIDEO_SUFFIXES, known), **loose}
 
 
 def of_split(names, splits):

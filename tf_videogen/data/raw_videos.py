@@ -24,15 +24,17 @@ _FORMATS = ('mov', 'mp4', 'matroska', 'webm', 'avi', 'mpegts', 'mpeg', 'mpegvide
 REASONS = {
     'missing': 'there is no such file',
     'empty': 'the file has no bytes',
+    'unreadable': 'its bytes cannot be had, from the disk or the network',
     'undecodable': 'neither FFmpeg nor Pillow makes sense of it',
     'no video stream': 'there is sound at most',
     'size': 'its frames are too large, or too narrow',
-    'too long': 'it has more frames than allowed',
+    'too long': 'it has more frames, or encoded bytes, than allowed',
     'truncated': 'many of the promised frames are missing or damaged',
     'too short': 'it has fewer frames than needed',
     'time': 'decoding took too long and was stopped',
     'crashed': 'the process that decoded it died',
     'incomplete': 'a record lacks something that others have',
+    'duplicate': 'another file has the same name',
 }
 
 
@@ -62,12 +64,14 @@ class Limits:
     max_frames: frames that a file has at most.
     max_pixels: pixels of a frame, H * W, at most.
     max_aspect: the longer side over the shorter one, at most.
-    least_share: share of the frames that the file promises which must come out undamaged.
+    max_bytes: bytes of all frames together, as `encode` makes them, at most.
+    least_share: share of what the file promises, in frames or seconds, that must come out.
   """
   min_frames: int = 1
   max_frames: int = 20_000
   max_pixels: int = 4096 * 4096
   max_aspect: float = 10.0
+  max_bytes: int = 3 << 29  # 1.5 GiB: TFDS's examples end at 2
   least_share: float = 0.9
 
 
@@ -93,7 +97,7 @@ def read(path, short_side=None, frame_step=1, channels=3, limits=Limits(), encod
 
   A GIF whose delays are multiples of the shortest one has that rate, and frames that stay longer
   are repeated; other GIFs' frames are as stored, and the rate is the mean one. No delay counts as a
-  tenth of a second, as in browsers; what is transparent is white.
+  tenth of a second, as in browsers, and so does one of a hundredth; what is transparent is white.
 
   Pixels count as squares. Scaling is by a Lanczos filter of width 3 that is stretched when scaling
   down, so that nothing aliases.
@@ -119,13 +123,21 @@ def read(path, short_side=None, frame_step=1, channels=3, limits=Limits(), encod
     raise ValueError(f'channels must be 1 or 3, got {channels}')
   if not os.path.isfile(path):
     raise Unusable('missing')
-  with open(path, 'rb') as file:
-    start = file.read(6)
+  try:
+    with open(path, 'rb') as file:
+      start = file.read(6)
+  except OSError as error:
+    raise Unusable('unreadable', error.strerror or '') from error
   if not start:
     raise Unusable('empty')
   kind = _Gif if start in (b'GIF87a', b'GIF89a') else _FFmpeg
   source = kind(path, short_side, frame_step, channels, limits, threads)
-  frames = [encode(frame) if encode else frame for frame in source.frames()]
+  frames, size = [], 0
+  for frame in source.frames():
+    frames.append(encode(frame) if encode else frame)
+    size += len(frames[-1]) if encode else 0
+    if size > limits.max_bytes:
+      raise Unusable('too long', f'more than {limits.max_bytes} bytes')
   frames = source.paced(frames)
   if len(frames) < limits.min_frames:
     raise Unusable('too short', f'{len(frames)} frames, {limits.min_frames} are needed')
@@ -191,7 +203,8 @@ class _Gif(_Source):
       self._set_size(image.height, image.width)
       for frame in ImageSequence.Iterator(image):
         self._count()
-        self._delays.append(int(frame.info.get('duration') or 100))  # milliseconds
+        delay = int(frame.info.get('duration') or 0)  # milliseconds
+        self._delays.append(delay if delay > 10 else 100)
         yield self._over_white(frame)
 
   def _over_white(self, frame):
@@ -225,22 +238,29 @@ class _FFmpeg(_Source):
       stream = _video_stream(container)
       stream.codec_context.thread_count = self.threads
       stream.thread_type = 'AUTO'
-      promised = _promised_frames(container, stream)
+      promised = _promised_frames(stream)
       if promised > 2 * self.limits.max_frames:  # some exaggerate
         raise Unusable('too long', f'{promised:.0f} frames promised')
-      self._damaged = 0
+      self._damaged, self._end = 0, 0.0
       yield from self._decoded(container, stream)
       self.fps = float(stream.average_rate or stream.guessed_rate or 0)
+      seconds = (container.duration or 0) / av.time_base
     if not self.seen:
       raise Unusable('undecodable', 'no frame could be decoded')
-    undamaged = self.seen - self._damaged
-    if undamaged < self.limits.least_share * promised:
-      raise Unusable('truncated', f'{undamaged} of {promised:.0f} frames')
+    least, undamaged = self.limits.least_share, self.seen - self._damaged
+    if undamaged < least * (promised or self.seen):
+      raise Unusable('truncated', f'{undamaged} of {promised or self.seen:.0f} frames')
+    if not promised and self._end < least * seconds:
+      raise Unusable('truncated', f'{self._end:.1f} of {seconds:.1f} s')
 
   def _decoded(self, container, stream):
     """Yields scaled frames. What cannot be decoded is missing from those that were promised."""
     scale = _Scale('rgb24' if self.channels == 3 else 'gray')
-    for packet in container.demux(stream):
+    for packet in container.demux():
+      if packet.pts is not None:  # how far the file goes, in whichever stream
+        self._end = max(self._end, float((packet.pts + (packet.duration or 0)) * packet.time_base))
+      if packet.stream.index != stream.index:
+        continue
       try:
         frames = packet.decode()
       except av.error.InvalidDataError:
@@ -287,14 +307,16 @@ def _video_stream(container):
   raise Unusable('no video stream')
 
 
-def _promised_frames(container, stream):
-  """How many frames the file's headers speak of; 0 if they don't."""
-  if stream.frames:
-    return stream.frames
+def _promised_frames(stream):
+  """How many frames the headers of a stream speak of; 0 where they tell of its file at most.
+
+  An edit list shows fewer frames than there are; the duration knows of it.
+  """
+  if not stream.frames:
+    return 0
   rate = float(stream.average_rate or 0)
-  if stream.duration and stream.time_base:
-    return float(stream.duration * stream.time_base) * rate
-  return (container.duration or 0) / av.time_base * rate
+  shown = float((stream.duration or 0) * (stream.time_base or 0)) * rate
+  return min(stream.frames, shown) if shown else stream.frames
 
 
 def _turned(height, width, quarter_turns):

@@ -7,6 +7,7 @@ download names a runner or its options, as `tfds build --beam_pipeline_options` 
 
 import json
 import os
+import tempfile
 
 import tensorflow as tf
 import tensorflow_datasets as tfds
@@ -46,18 +47,22 @@ class ReportingBuilder(tfds.core.GeneratorBasedBuilder, skip_registration=True):
       for piece in pieces:
         yield from reader.read(piece)
 
-  def _extract_dir(self, name):
-    """Where archives of this data set are extracted to, whatever the config."""
-    return os.path.join(self.data_dir_root, 'downloads', 'extracted', self.name, name)
+  def _extract_dir(self):
+    """Where archives of this data set are extracted to, whatever the config: a local folder."""
+    root = os.fspath(self.data_dir_root)
+    if '://' in root:
+      root = os.path.join(tempfile.gettempdir(), 'tf_videogen')
+    return os.path.join(root, 'downloads', 'extracted', self.name)
 
   def _download_and_prepare(self, dl_manager, download_config):
     self._on_beam = bool(download_config.beam_runner or download_config.beam_options)
     self._outcomes = os.path.join(self.data_dir, 'outcomes')
+    self._left_out = {}
     try:
-      super()._download_and_prepare(dl_manager, download_config)
       if self._on_beam:
-        self._read_outcomes()
-        self._report.check()
+        self._prepare_on_beam(dl_manager, download_config)
+      else:
+        super()._download_and_prepare(dl_manager, download_config)
     except preparation.TooManyFailures as error:
       path = self._report.write(self.data_path.parent)
       raise preparation.TooManyFailures(f'{error}. They are named in {path}') from error
@@ -65,6 +70,23 @@ class ReportingBuilder(tfds.core.GeneratorBasedBuilder, skip_registration=True):
         split: {str(frames): videos for frames, videos in sorted(counts.items())}
         for split, counts in self._report.frame_counts.items()}
     self._report.write(self.data_dir)
+
+  def _prepare_on_beam(self, dl_manager, download_config):
+    failed = True
+    try:
+      super()._download_and_prepare(dl_manager, download_config)
+      failed = False
+    finally:  # a pipeline that makes no example of a split fails, too
+      if tf.io.gfile.exists(self._outcomes):
+        self._read_outcomes()
+        self._report.check()
+        for split in self._report.expected if failed else ():
+          self._check_any(split)
+
+  def _check_any(self, split):
+    if not self._report.frame_counts[split]:
+      raise preparation.TooManyFailures(
+          f'{self._report.summary()}: no video of split {split} can be used')
 
   def _split_generators(self, dl_manager):
     pieces = {split: found for split, found in self._pieces(dl_manager).items() if found}
@@ -76,6 +98,7 @@ class ReportingBuilder(tfds.core.GeneratorBasedBuilder, skip_registration=True):
         self.info.full_name,
         {split: sum(piece.videos for piece in found) for split, found in pieces.items()},
         self.MAX_FAILED_SHARE if share is None else share)
+    self._report.left_out = self._left_out
     generate = self._beam_examples if self._on_beam else self._generate_examples
     return {split: generate(split, found) for split, found in pieces.items()}
 
@@ -89,9 +112,7 @@ class ReportingBuilder(tfds.core.GeneratorBasedBuilder, skip_registration=True):
         self._report.check()
         if example is not None:
           yield outcome.name, example
-    if not self._report.frame_counts[split]:
-      raise preparation.TooManyFailures(
-          f'{self._report.summary()}: no video of split {split} can be used')
+    self._check_any(split)
 
   def _beam_examples(self, split, pieces):
     """A PTransform that makes (key, example), and writes the outcomes to text files."""

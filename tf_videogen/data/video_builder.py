@@ -4,6 +4,7 @@ Files are decoded in processes that may hang or die (`decoding`), into a cache f
 preparation that was stopped goes on (`clip_cache`).
 """
 
+import collections
 import dataclasses
 import os
 
@@ -39,10 +40,12 @@ class Source:
     id: unique in the data set.
     path: of the file, local or remote.
     features: what is stored beside the frames, such as the label.
+    problem: why it is not to be used, one of `raw_videos.REASONS`; '' if nothing is known.
   """
   id: str
   path: str
   features: dict = dataclasses.field(default_factory=dict)
+  problem: str = ''
   videos = 1
 
 
@@ -74,14 +77,16 @@ class VideoBuilder(reporting_builder.ReportingBuilder, skip_registration=True):
     pieces = {}
     for split, sources in self._sources(dl_manager).items():
       if any(tf.io.gfile.exists(source.path) for source in sources):
-        pieces[split] = sources
+        pieces[split] = _without_duplicates(sources)
       elif sources:  # a list without videos
+        self._left_out[split] = len(sources)
         print(f'left out: split {split}, as none of its {len(sources):,} videos is there')
     return pieces
 
   def _reader(self):
     config = self.builder_config
-    root = self.options.cache_dir or os.path.join(self.data_dir_root, 'decoded')
+    root = os.path.expanduser(
+        self.options.cache_dir or os.path.join(self.data_dir_root, 'decoded'))
     # A folder of its own, as it is removed in the end.
     cache_dir = os.path.join(root, self.name, self._cache_name())
     job = decoding.Job(
@@ -124,6 +129,9 @@ class VideoReader:
 
   def read(self, source):
     """Yields the (Outcome, example) of a Source."""
+    if source.problem:
+      yield _result(source, raw_videos.Unusable(source.problem))
+      return
     job = self._job_of(source)
     decoded = self.cache.get(job)
     if decoded is None:
@@ -132,17 +140,18 @@ class VideoReader:
 
   def read_all(self, sources, processes):
     """Yields (Outcome, example) of many Sources: first those of the cache."""
-    waiting = {}
+    waiting = collections.defaultdict(list)  # several sources may be of one file
     for source in sources:
       job = self._job_of(source)
-      decoded = self.cache.get(job)
+      decoded = raw_videos.Unusable(source.problem) if source.problem else self.cache.get(job)
       if decoded is None:
-        waiting[job] = source
+        waiting[job].append(source)
       else:
         yield _result(source, decoded)
     with decoding.Pool(processes, time_limit=self._time_limit) as pool:
       for job, decoded in pool.decode(waiting):
-        yield _result(waiting[job], self._kept(job, decoded))
+        self._kept(job, decoded)
+        yield from (_result(source, decoded) for source in waiting[job])
 
   def _job_of(self, source):
     return dataclasses.replace(self._job, path=source.path)
@@ -152,6 +161,13 @@ class VideoReader:
     if not isinstance(decoded, raw_videos.Unusable):
       self.cache.put(job, decoded)
     return decoded
+
+
+def _without_duplicates(sources):
+  """The sources, of which only the first of an id is to be used."""
+  seen = set()
+  return [source if not (source.id in seen or seen.add(source.id))
+          else dataclasses.replace(source, problem='duplicate') for source in sources]
 
 
 def _result(source, decoded):

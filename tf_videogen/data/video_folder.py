@@ -78,14 +78,21 @@ class VideoFolder(video_builder.VideoBuilder, skip_registration=True):
 
   def _source(self, name):
     label = {'label': self._labels.index(_label(name))} if self._labels else {}
-    path = os.path.join(self.builder_config.folder, name)
-    return video_builder.Source(os.path.splitext(name)[0], path, label)
+    return video_builder.Source(name, os.path.join(self.builder_config.folder, name), label)
 
 
 def _label(name):
   """The folder that a file lies in, '' for one of a split."""
   folder = os.path.basename(os.path.dirname(name))
   return '' if any(folder.lower() in names for names in _FOLDERS.values()) else folder
+
+
+def _size_and_time(path):
+  try:
+    found = tf.io.gfile.stat(path)
+    return found.length, found.mtime_nsec
+  except tf.errors.OpError:  # a link that leads nowhere
+    return 0, 0
 
 
 class _FolderClips(clips.PreparedClips):
@@ -123,15 +130,15 @@ def from_video_folder(folder, frames, size, frame_step=1, crop='random', drop_sh
     processes: int, that decode; 0: one a processor.
     max_failed_share: float, the share of videos that may be damaged.
   """
+  folder = os.path.expanduser(folder)
   if not tf.io.gfile.isdir(folder):
     raise FileNotFoundError(f'from_video_folder.folder = {folder!r} is not a folder')
   root = os.path.expanduser(data_dir) if data_dir else prepared.default_data_dir()
 
   def make_builder():
+    names = raw_files.find(folder, raw_files.VIDEO_SUFFIXES)
     identity = repr((os.path.abspath(folder) if '://' not in folder else folder, test_share, [
-        (name, stat.length, stat.mtime_nsec) for name, stat in (
-            (name, tf.io.gfile.stat(os.path.join(folder, name)))
-            for name in raw_files.find(folder, raw_files.VIDEO_SUFFIXES))]))
+        (name, *_size_and_time(os.path.join(folder, name))) for name in names]))
     config = VideoFolderConfig(
         name=f'{size}_{hashlib.sha256(identity.encode()).hexdigest()[:8]}', short_side=size,
         min_frames=1, folder=folder, test_share=test_share)
