@@ -110,6 +110,26 @@ def test_missing_and_damaged(tmp_path):
   assert list(_labels(builder, 'train')) == [_stem(_ROWS[2])]
 
 
+def test_two_rows_of_one_file(tmp_path):
+  """A name without times is the first clip of its id; the other one is missing."""
+  raw_data.write_video(tmp_path / 'manual' / 'train' / 'AAAAAAAAAAA.mp4', raw_data.moving_square())
+  (tmp_path / 'manual' / 'list.csv').write_text(
+      '\ufefflabel,youtube_id,time_start,time_end,split\n'  # with the mark that some editors add
+      'abseiling,AAAAAAAAAAA,0,10,train\narchery,AAAAAAAAAAA,50.0,60.0,train\n')
+  (tmp_path / 'manual' / 'notes.txt').write_bytes(b'caf\xe9\n')
+  builder = building.prepare(Builder, tmp_path, '64')
+  assert _labels(builder, 'train') == {'AAAAAAAAAAA_000000_000010': 'abseiling'}
+  assert building.reasons(builder) == {'AAAAAAAAAAA_000050_000060': 'missing'}
+
+
+def test_two_files_of_one_name(tmp_path):
+  for name in ('a.mp4', 'a.mkv', 'b.mp4'):
+    raw_data.write_video(tmp_path / 'manual' / 'train' / name, raw_data.moving_square())
+  builder = building.prepare(Builder, tmp_path, '64')
+  assert sorted(building.examples(builder, 'train')) == ['a', 'b']
+  assert building.reasons(builder) == {'a': 'duplicate'}
+
+
 def test_cooking(tmp_path):
   _write(tmp_path / 'manual')
   builder = building.prepare(Builder, tmp_path, 'cooking')
@@ -127,7 +147,7 @@ def test_cooking_has_29_classes():
 
 
 def test_archives_of_the_mirror(tmp_path):
-  _write(tmp_path / 'raw')
+  _write(tmp_path / 'raw', times=True)
   folder = tmp_path / 'manual' / 'train'
   folder.mkdir(parents=True)
   with tarfile.open(folder / 'part_0.tar.gz', 'w:gz') as archive:
@@ -160,6 +180,10 @@ def test_only_damaged_videos(tmp_path):
     building.prepare(Builder, tmp_path, '64')
   report = json.loads((tmp_path / 'data/kinetics600_clips/64/preparation_report.json').read_text())
   assert report['splits']['validation']['unusable'] == {'empty': 1}
+  assert report['splits']['train']['prepared'] == 3
+  with pytest.raises(ValueError, match='no video of a split of kinetics600_clips can be used'):
+    building.prepare(Builder, tmp_path / 'beam', '64', tmp_path / 'manual',
+                     beam_runner='DirectRunner')
 
 
 def test_empty_folder(tmp_path):
@@ -190,6 +214,7 @@ def test_real_videos(real_data, tmp_path):
   examples = building.examples(builder, 'validation')
   assert {name: len(example['video']) for name, example in examples.items()} == {
       'R6llTwEh07w_000000_000010': 303}
+  assert building.report(builder)['left_out_splits'] == {'test': 8651}
   assert builder.info.features['label'].int2str(
       examples['R6llTwEh07w_000000_000010']['label']) == 'using segway'
 

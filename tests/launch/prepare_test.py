@@ -2,6 +2,8 @@
 
 import json
 import os
+import pathlib
+import signal
 import subprocess
 import sys
 
@@ -105,30 +107,50 @@ def _write_videos(root, count):
                          raw_data.moving_square(20, 48, 64, seed=i))
 
 
+# Makes the tenth file, in the order of preparing, take for ever.
+_STUCK = """
+import sys
+if 'decoder_process' in ' '.join(sys.orig_argv):
+  import av, ctypes
+  _open, _opened = av.open, []
+  def open_or_hang(*args, **kwargs):
+    _opened.append(args)
+    if len(_opened) == 10:
+      ctypes.PyDLL(None).pause()
+    return _open(*args, **kwargs)
+  av.open = open_or_hang
+"""
+
+
 def test_kill_and_go_on(tmp_path):
   """Killed in the middle and started again, it ends with the very files of an unbroken run."""
-  _write_videos(tmp_path / 'raw', 60)
+  _write_videos(tmp_path / 'raw', 20)
   (tmp_path / 'raw' / 'train' / 'broken_____.mp4').write_bytes(b'not a video')
+  (tmp_path / 'library').mkdir()
+  (tmp_path / 'library' / 'sitecustomize.py').write_text(_STUCK)
   command = [sys.executable, '-m', 'tf_videogen.launch.prepare', '--dataset=kinetics600_clips/64',
              f'--manual_dir={tmp_path / "raw"}', '--num_processes=1']
-  environment = {**os.environ, 'PYTHONPATH': os.getcwd()}
+  environment = {**os.environ, 'PYTHONPATH': os.getcwd(), 'MARK': str(tmp_path)}
+  stuck = {**environment, 'PYTHONPATH': f'{os.getcwd()}:{tmp_path / "library"}'}
   killed = tmp_path / 'killed'
-  process = subprocess.Popen([*command, f'--data_dir={killed}'], env=environment,
+  process = subprocess.Popen([*command, f'--data_dir={killed}'], env=stuck,
                              stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
   waiting.until(lambda: len(list(killed.glob('decoded/**/*.npz'))) > 5)
+  assert _decoder_processes(tmp_path)
   process.kill()
   process.wait()
   assert not (killed / 'kinetics600_clips' / '64' / '1.0.0').exists()
   kept = {path: path.stat().st_mtime_ns for path in killed.glob('decoded/**/*.npz')}
-  assert 5 < len(kept) < 60
-  before = len(_decoder_processes())
+  assert 5 < len(kept) < 20
+  for pid in _decoder_processes(tmp_path):  # the stuck one, whose alarm would ring in two minutes
+    os.kill(pid, signal.SIGALRM)
 
   again = [*command, f'--data_dir={killed}', '--keep_decoded']
   out = subprocess.run(again, env=environment, capture_output=True, text=True, check=True).stdout
   assert 'left by a run that did not finish' in out
-  assert '61 videos: 60 prepared, 1 unusable (undecodable 1); details in' in out
+  assert '21 videos: 20 prepared, 1 unusable (undecodable 1); details in' in out
   assert {path: path.stat().st_mtime_ns for path in kept} == kept  # none was decoded again
-  assert len(_decoder_processes()) <= before
+  assert not _decoder_processes(tmp_path)
 
   unbroken = tmp_path / 'unbroken'
   subprocess.run([*command, f'--data_dir={unbroken}'], env=environment, capture_output=True,
@@ -139,9 +161,17 @@ def test_kill_and_go_on(tmp_path):
     assert path.read_bytes() == (killed / path.relative_to(unbroken)).read_bytes()
 
 
-def _decoder_processes():
-  listing = subprocess.run(['ps', '-eo', 'args'], capture_output=True, text=True, check=True).stdout
-  return [line for line in listing.splitlines() if 'tf_videogen.data.decoder_process' in line]
+def _decoder_processes(mark):
+  """Numbers of the processes that decode for this test."""
+  found = []
+  for folder in pathlib.Path('/proc').glob('[0-9]*'):
+    try:
+      if (b'decoder_process' in (folder / 'cmdline').read_bytes()
+          and os.fsencode(f'MARK={mark}') in (folder / 'environ').read_bytes()):
+        found.append(int(folder.name))
+    except OSError:
+      pass  # it has ended, or is another user's
+  return found
 
 
 def test_on_beam(tmp_path, capsys):
