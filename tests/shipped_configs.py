@@ -32,7 +32,7 @@ def parse(name):
 def clip_shape(clips):
   """The shape of the clips of a source, without the data: (T, H, W, C)."""
   dataset = getattr(clips, 'dataset', '')
-  size = 128 if dataset.endswith('128') else 32 if 'optdigits' in dataset else 64
+  size = getattr(clips, 'size', None) or (32 if 'optdigits' in dataset else 64)
   return (clips.frames, size, size, 1 if dataset.startswith('moving_mnist') else 3)
 
 
