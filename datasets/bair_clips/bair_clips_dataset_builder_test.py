@@ -77,6 +77,17 @@ def test_archive(tmp_path):
   assert builder.info.splits['train'].num_examples == 10
 
 
+def test_downloads(tmp_path, monkeypatch):
+  """Nothing is in the manual directory: the archive is fetched and extracted."""
+  _write(tmp_path / 'raw')
+  with tarfile.open(tmp_path / 'fetched', 'w') as archive:
+    archive.add(tmp_path / 'raw' / 'softmotion30_44k', 'softmotion30_44k')
+  monkeypatch.setattr(
+      tfds.download.DownloadManager, 'download', lambda self, url: tmp_path / 'fetched')
+  builder = building.prepare(Builder, tmp_path, 'balanced', manual=False)
+  assert builder.info.splits['test'].num_examples == 5
+
+
 def test_damage(tmp_path):
   _write(tmp_path / 'manual')
   path, _ = raw_data.write_bair(tmp_path / 'manual', 'train', 10, 4, without=['7/action'])

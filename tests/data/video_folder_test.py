@@ -1,10 +1,14 @@
 """Clips of a folder of video files: splits, labels, damage, and what changes afterwards."""
 
+import pathlib
+
 import numpy as np
 import pytest
 
 from tests import raw_data
+from tests.launch import in_process
 from tf_videogen.data import video_folder
+from tf_videogen.launch import train
 
 
 def _write(root, names, frames=12):
@@ -73,6 +77,21 @@ def test_same_frames_as_stored(tmp_path):
   assert np.abs(video.astype(float).mean() - expected.mean()) < 20
   training = next(clips.training(1, seed=0).as_numpy_iterator())['video'][0]
   assert training.shape == video.shape
+
+
+def test_train_by_a_gin_file(tmp_path):
+  """The page's example."""
+  _write(tmp_path / 'videos', [f'{split}/{i}.mp4' for split in ('train', 'test') for i in range(4)],
+         frames=20)
+  page = (pathlib.Path(__file__).parents[2] / 'docs' / 'data.md').read_text()
+  example = page[page.index('## Your own videos'):].split('```')[1]
+  assert 'from_video_folder.size = 64' in example
+  (tmp_path / 'own.gin').write_text(example.replace('/path/to/videos', str(tmp_path / 'videos')))
+  status = in_process.run(
+      train.main, f'--gin_file={tmp_path / "own.gin"}', f'--model_dir={tmp_path / "model"}',
+      f'--gin_param=video_folder.from_video_folder.data_dir="{tmp_path / "data"}"',
+      '--strategy=cpu', name='train')
+  assert status == 0 and (tmp_path / 'model' / 'ckpt-10.index').exists()
 
 
 def test_errors(tmp_path):
