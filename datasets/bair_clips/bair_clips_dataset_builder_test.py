@@ -1,8 +1,6 @@
 """BAIR: raw frames, actions, both evaluation splits, damaged records."""
 
-import pathlib
 import tarfile
-import tempfile
 
 import numpy as np
 import tensorflow as tf
@@ -24,18 +22,13 @@ def _write(root):
   return np.concatenate([first, later])
 
 
-class BairClipsTest(tfds.testing.DatasetBuilderTestCase):
+class BairClipsTest(building.BuilderTestCase):
   """TFDS's checks."""
 
   DATASET_CLASS = Builder
   SPLITS = {'train': 10, 'test': 2}
   BUILDER_CONFIG_NAMES_TO_TEST = ['original']
-
-  @classmethod
-  def setUpClass(cls):
-    cls.EXAMPLE_DIR = tempfile.mkdtemp()
-    _write(pathlib.Path(cls.EXAMPLE_DIR))
-    super().setUpClass()
+  write = staticmethod(_write)
 
 
 def test_original(tmp_path):

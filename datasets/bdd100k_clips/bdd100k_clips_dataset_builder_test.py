@@ -1,7 +1,5 @@
 """BDD100K: folders and archives, every second frame, videos that lie on their side."""
 
-import pathlib
-import tempfile
 import zipfile
 
 import numpy as np
@@ -27,18 +25,13 @@ def _write(root):
           root / 'bdd100k' / 'videos' / split / f'{name}.mov', stored, fps=30, rotation=i)
 
 
-class Bdd100kClipsTest(tfds.testing.DatasetBuilderTestCase):
+class Bdd100kClipsTest(building.BuilderTestCase):
   """TFDS's checks."""
 
   DATASET_CLASS = Builder
   SPLITS = {'train': 2, 'validation': 1, 'test': 1}
   BUILDER_CONFIG_NAMES_TO_TEST = ['64']
-
-  @classmethod
-  def setUpClass(cls):
-    cls.EXAMPLE_DIR = tempfile.mkdtemp()
-    _write(pathlib.Path(cls.EXAMPLE_DIR))
-    super().setUpClass()
+  write = staticmethod(_write)
 
 
 def test_examples(tmp_path):

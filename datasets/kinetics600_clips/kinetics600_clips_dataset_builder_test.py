@@ -3,9 +3,7 @@
 import csv
 import io
 import json
-import pathlib
 import tarfile
-import tempfile
 
 import pytest
 import tensorflow_datasets as tfds
@@ -58,18 +56,13 @@ def _expected(split):
   return {_stem(row): row[0] or None for row in _ROWS if row[4] == split}
 
 
-class Kinetics600ClipsTest(tfds.testing.DatasetBuilderTestCase):
+class Kinetics600ClipsTest(building.BuilderTestCase):
   """TFDS's checks."""
 
   DATASET_CLASS = Builder
   SPLITS = {'train': 3, 'validation': 1, 'test': 1}
   BUILDER_CONFIG_NAMES_TO_TEST = ['64']
-
-  @classmethod
-  def setUpClass(cls):
-    cls.EXAMPLE_DIR = tempfile.mkdtemp()
-    _write(pathlib.Path(cls.EXAMPLE_DIR))
-    super().setUpClass()
+  write = staticmethod(_write)
 
 
 @pytest.mark.parametrize('layout', [

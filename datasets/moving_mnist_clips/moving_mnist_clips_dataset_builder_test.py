@@ -1,7 +1,6 @@
 """Builds small variants of the data set: TFDS's checks of a builder, ours of what is in it."""
 
 import os
-import tempfile
 
 import numpy as np
 import pytest
@@ -50,7 +49,7 @@ def _metadata(builder):
   return tfds.builder_from_directory(builder.data_dir).info.metadata
 
 
-class MovingMnistClipsTest(tfds.testing.DatasetBuilderTestCase):
+class MovingMnistClipsTest(building.BuilderTestCase):
   """TFDS's checks: metadata, features, splits without overlap, reading back."""
 
   DATASET_CLASS = Builder
@@ -62,11 +61,10 @@ class MovingMnistClipsTest(tfds.testing.DatasetBuilderTestCase):
       _config('unit_published', digits='mnist', published_test='mnist_test_seq.npy'),
   ]
 
-  @classmethod
-  def setUpClass(cls):
-    cls.EXAMPLE_DIR = tempfile.mkdtemp()
-    _write_manual_dir(cls.EXAMPLE_DIR, published=_COUNTS['test'])
-    super().setUpClass()
+  @staticmethod
+  def write(folder):
+    """Writes digits and as many published videos as there are for testing."""
+    _write_manual_dir(folder, published=_COUNTS['test'])
 
 
 def test_registered_configs():

@@ -2,8 +2,6 @@
 
 import http.server
 import io
-import pathlib
-import tempfile
 import threading
 
 from PIL import Image
@@ -35,18 +33,13 @@ def _write(root):
     raw_data.square_gif(root / 'gifs' / f'{name}.gif', 16 + i, 40 + i, 64, [40, 80][i % 2])
 
 
-class TgifClipsTest(tfds.testing.DatasetBuilderTestCase):
+class TgifClipsTest(building.BuilderTestCase):
   """TFDS's checks."""
 
   DATASET_CLASS = Builder
   SPLITS = {'train': 2, 'validation': 1, 'test': 1}
   BUILDER_CONFIG_NAMES_TO_TEST = ['64']
-
-  @classmethod
-  def setUpClass(cls):
-    cls.EXAMPLE_DIR = tempfile.mkdtemp()
-    _write(pathlib.Path(cls.EXAMPLE_DIR))
-    super().setUpClass()
+  write = staticmethod(_write)
 
 
 def test_examples(tmp_path):

@@ -1,7 +1,5 @@
 """UCF-101: names, lists and labels as they are on people's disks."""
 
-import pathlib
-import tempfile
 import zipfile
 
 import numpy as np
@@ -36,18 +34,13 @@ def _write_lists(folder):
     (folder / f'testlist0{number}.txt').write_bytes('\r\n'.join(test).encode())
 
 
-class Ucf101ClipsTest(tfds.testing.DatasetBuilderTestCase):
+class Ucf101ClipsTest(building.BuilderTestCase):
   """TFDS's checks."""
 
   DATASET_CLASS = Builder
   SPLITS = {'train': 3, 'test': 2}
   BUILDER_CONFIG_NAMES_TO_TEST = ['64']
-
-  @classmethod
-  def setUpClass(cls):
-    cls.EXAMPLE_DIR = tempfile.mkdtemp()
-    _write(pathlib.Path(cls.EXAMPLE_DIR))
-    super().setUpClass()
+  write = staticmethod(_write)
 
 
 def test_configs():

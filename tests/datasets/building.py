@@ -3,6 +3,8 @@
 import json
 import os
 import pathlib
+import shutil
+import tempfile
 
 import numpy as np
 import tensorflow_datasets as tfds
@@ -12,6 +14,18 @@ from tf_videogen.data import preparation
 from tf_videogen.launch import train
 
 SMOKE = 'videogpt/smoke.gin'
+
+
+class BuilderTestCase(tfds.testing.DatasetBuilderTestCase):
+  """TFDS's checks, of raw data that `write(folder)`, a static method, makes."""
+
+  @classmethod
+  def setUpClass(cls):
+    """Writes the raw data."""
+    cls.EXAMPLE_DIR = tempfile.mkdtemp()
+    cls.addClassCleanup(shutil.rmtree, cls.EXAMPLE_DIR)
+    cls.write(pathlib.Path(cls.EXAMPLE_DIR))
+    super().setUpClass()
 
 
 def prepare(builder_class, tmp_path, config, manual=True, beam_runner=None, **options):
