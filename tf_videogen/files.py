@@ -25,6 +25,15 @@ def write(path, content):
     raise
 
 
+def size_and_time(path):
+  """(bytes, time of the last change in ns) of a file; None if there is none that can be asked."""
+  try:
+    found = tf.io.gfile.stat(path)
+  except tf.errors.OpError:
+    return None
+  return found.length, found.mtime_nsec
+
+
 def read(path):
   """The text of a file."""
   with tf.io.gfile.GFile(path) as f:

@@ -9,7 +9,6 @@ import numpy as np
 import tensorflow as tf
 import tensorflow_datasets as tfds
 
-from tf_videogen.data import archives
 from tf_videogen.data import png
 from tf_videogen.data import preparation
 from tf_videogen.data import raw_files
@@ -88,8 +87,7 @@ class Builder(reporting_builder.ReportingBuilder):
     manual = raw_files.manual_dir(dl_manager)
     files = _record_files(manual, self._extract_dir()) if manual else {}
     if not files:
-      path = os.fspath(dl_manager.download(_URL))
-      files = _record_files(archives.extract(path, f'{path}.extracted'))
+      files = _record_files(raw_files.downloaded(dl_manager, _URL))
     train, test = files.get('train', []), files.get('test', [])
     if self.builder_config.balanced:
       kept = round(_TRAIN_SHARE * sum(piece.videos for piece in train))

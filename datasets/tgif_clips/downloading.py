@@ -85,7 +85,8 @@ def download(folder, splits, connections=8, requests_per_second=20.0, retry_dead
     urls.update({lists.file_name(url): url for url in lists.urls(path)})
   dead = _recorded(folder)
   if retry_dead:
-    dead = {url: reason for url, reason in dead.items() if url not in set(urls.values())}
+    asked = set(urls.values())
+    dead = {url: reason for url, reason in dead.items() if url not in asked}
     _record(folder, dead)
   there = {name for name in urls if os.path.exists(os.path.join(folder, name))}
   wanted = {name: url for name, url in urls.items() if name not in there and url not in dead}
@@ -149,6 +150,7 @@ def _fetch(url, path, pace, accepts):
 
   Raises:
     _Dead: if there is no such file, or `accepts` is false of its first bytes.
+    _Refused: if the answer may be another one tomorrow.
     requests.exceptions.RequestException: if nobody answers.
   """
   for attempt in range(_ATTEMPTS):

@@ -33,17 +33,13 @@ class Builder(video_builder.VideoBuilder):
     root = os.fspath(dl_manager.manual_dir)
     paths = {os.path.basename(name): path
              for name, path in raw_files.videos(root, 'gif', self._extract_dir()).items()}
+    found = {os.path.basename(name): os.path.join(root, name)
+             for name in reversed(raw_files.find(root, tuple(lists.FILES.values())))}
     sources = {}
     for split, file_name in lists.FILES.items():
-      names = dict.fromkeys(map(lists.file_name, self._urls(dl_manager, root, file_name)))
+      path = found.get(file_name) or dl_manager.download(f'{lists.BASE_URL}/{file_name}')
+      names = dict.fromkeys(map(lists.file_name, lists.urls(os.fspath(path))))
       sources[split] = [
           video_builder.Source(os.path.splitext(name)[0], paths.get(name, os.path.join(root, name)))
           for name in names]
     return sources
-
-  def _urls(self, dl_manager, root, file_name):
-    """The addresses of a split, from the manual directory or else downloaded."""
-    for name in raw_files.find(root, (file_name,)):
-      if os.path.basename(name) == file_name:
-        return lists.urls(os.path.join(root, name))
-    return lists.urls(os.fspath(dl_manager.download(f'{lists.BASE_URL}/{file_name}')))

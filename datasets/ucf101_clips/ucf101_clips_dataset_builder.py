@@ -6,7 +6,6 @@ import os
 import tensorflow as tf
 import tensorflow_datasets as tfds
 
-from tf_videogen.data import archives
 from tf_videogen.data import raw_files
 from tf_videogen.data import video_builder
 
@@ -80,15 +79,13 @@ class Builder(video_builder.VideoBuilder):
       for path in raw_files.opened_archives(
           manual, 'RecognitionTask', self._extract_dir(), (_FIRST_LIST,)).values():
         return os.path.dirname(path)
-    path = os.fspath(dl_manager.download(_LISTS_URL))
-    return os.path.join(archives.extract(path, f'{path}.extracted'), 'ucfTrainTestlist')
+    return os.path.join(raw_files.downloaded(dl_manager, _LISTS_URL), 'ucfTrainTestlist')
 
   def _videos(self, dl_manager, manual):
     """{name: path} of the videos, manual or downloaded."""
     videos = raw_files.videos(manual, r'^ucf-?101\.', self._extract_dir()) if manual else {}
     if not videos:
-      path = os.fspath(dl_manager.download(_VIDEOS_URL))
-      folder = archives.extract(path, f'{path}.extracted')
+      folder = raw_files.downloaded(dl_manager, _VIDEOS_URL)
       videos = {name: os.path.join(folder, name) for name in raw_files.find(folder, ('.avi',))}
     return videos
 

@@ -59,10 +59,9 @@ class ClipCache:
 
   def _path(self, job):
     """Where a job's video lies; None if nothing can be known of its file."""
-    try:
-      found = tf.io.gfile.stat(job.path)
-    except tf.errors.OpError:
+    found = files.size_and_time(job.path)
+    if found is None:
       return None
-    identity = repr((_LAYOUT, dataclasses.astuple(job), found.length, found.mtime_nsec))
+    identity = repr((_LAYOUT, dataclasses.astuple(job), found))
     name = hashlib.sha256(identity.encode()).hexdigest()[:32]
     return os.path.join(self.folder, name[:2], f'{name}.npz')

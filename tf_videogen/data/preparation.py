@@ -184,7 +184,7 @@ def prepare(builder, manual_dir=None, beam_runner=None, beam_options=None, wait=
             download_manager.NonMatchingChecksumError) as error:
       raise ValueError(f'{builder.name} cannot be downloaded ({type(error).__name__}); is there a '
                        'network, and is the address still right? What the manual directory has is '
-                       f'not downloaded') from error
+                       'not downloaded') from error
   return True
 
 

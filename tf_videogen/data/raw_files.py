@@ -6,6 +6,7 @@ import re
 
 import tensorflow as tf
 
+from tf_videogen import files
 from tf_videogen.data import archives
 
 VIDEO_SUFFIXES = ('.mp4', '.avi', '.mkv', '.mov', '.webm', '.gif', '.m4v', '.flv', '.wmv', '.mpg',
@@ -19,6 +20,12 @@ def manual_dir(dl_manager):
     return os.fspath(dl_manager.manual_dir)
   except AssertionError:  # what TFDS says then
     return None
+
+
+def downloaded(dl_manager, url):
+  """Downloads an archive, unless that has been done; returns the folder with what is in it, str."""
+  path = os.fspath(dl_manager.download(url))
+  return archives.extract(path, f'{path}.extracted')
 
 
 def find(root, suffixes):
@@ -85,8 +92,7 @@ def opened_archives(root, pattern, extract_to, suffixes, known=()):
     path = os.path.join(root, archive)
     if not re.search(pattern, os.path.basename(archive), re.IGNORECASE):
       continue
-    stat = os.stat(path)
-    identity = repr((os.path.abspath(path), stat.st_size, stat.st_mtime_ns))
+    identity = repr((os.path.abspath(path), files.size_and_time(path)))
     folder = os.path.join(extract_to, (f'{os.path.basename(archive).split(".")[0]}_'
                                        f'{hashlib.sha256(identity.encode()).hexdigest()[:8]}'))
     if known and not os.path.isdir(folder) and known >= {

@@ -129,11 +129,7 @@ class VideoReader:
 
   def read(self, source):
     """Yields the (Outcome, example) of a Source."""
-    if source.problem:
-      yield _result(source, raw_videos.Unusable(source.problem))
-      return
-    job = self._job_of(source)
-    decoded = self.cache.get(job)
+    job, decoded = self._known(source)
     if decoded is None:
       decoded = self._kept(job, self._decoder.decode(job))
     yield _result(source, decoded)
@@ -142,8 +138,7 @@ class VideoReader:
     """Yields (Outcome, example) of many Sources: first those of the cache."""
     waiting = collections.defaultdict(list)  # several sources may be of one file
     for source in sources:
-      job = self._job_of(source)
-      decoded = raw_videos.Unusable(source.problem) if source.problem else self.cache.get(job)
+      job, decoded = self._known(source)
       if decoded is None:
         waiting[job].append(source)
       else:
@@ -153,8 +148,10 @@ class VideoReader:
         self._kept(job, decoded)
         yield from (_result(source, decoded) for source in waiting[job])
 
-  def _job_of(self, source):
-    return dataclasses.replace(self._job, path=source.path)
+  def _known(self, source):
+    """A source's job, and what becomes of it, None where it has to be decoded."""
+    job = dataclasses.replace(self._job, path=source.path)
+    return job, raw_videos.Unusable(source.problem) if source.problem else self.cache.get(job)
 
   def _kept(self, job, decoded):
     """What was decoded, after it was put into the cache."""

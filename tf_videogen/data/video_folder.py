@@ -18,6 +18,7 @@ import zlib
 import tensorflow as tf
 import tensorflow_datasets as tfds
 
+from tf_videogen import files
 from tf_videogen.data import clips
 from tf_videogen.data import preparation
 from tf_videogen.data import prepared
@@ -34,9 +35,11 @@ class VideoFolderConfig(video_builder.VideoConfig):
 
   Attributes:
     folder: where the videos are.
+    names: the paths of the videos, relative to the folder.
     test_share: of the files in no folder of a split, which share is for testing.
   """
   folder: str = ''
+  names: tuple = ()
   test_share: float = 0.1
 
 
@@ -49,7 +52,7 @@ class VideoFolder(video_builder.VideoBuilder, skip_registration=True):
   def _videos(self):
     """Split -> list of paths relative to the folder."""
     config = self.builder_config
-    names = raw_files.of_split(raw_files.find(config.folder, raw_files.VIDEO_SUFFIXES), _FOLDERS)
+    names = raw_files.of_split(config.names, _FOLDERS)
     for name in names.pop(None):
       chance = zlib.crc32(name.encode()) / 2**32
       names['test' if chance < config.test_share else 'train'].append(name)
@@ -85,14 +88,6 @@ def _label(name):
   """The folder that a file lies in, '' for one of a split."""
   folder = os.path.basename(os.path.dirname(name))
   return '' if any(folder.lower() in names for names in _FOLDERS.values()) else folder
-
-
-def _size_and_time(path):
-  try:
-    found = tf.io.gfile.stat(path)
-    return found.length, found.mtime_nsec
-  except tf.errors.OpError:  # a link that leads nowhere
-    return 0, 0
 
 
 class _FolderClips(clips.PreparedClips):
@@ -138,10 +133,10 @@ def from_video_folder(folder, frames, size, frame_step=1, crop='random', drop_sh
   def make_builder():
     names = raw_files.find(folder, raw_files.VIDEO_SUFFIXES)
     identity = repr((os.path.abspath(folder) if '://' not in folder else folder, test_share, [
-        (name, *_size_and_time(os.path.join(folder, name))) for name in names]))
+        (name, files.size_and_time(os.path.join(folder, name))) for name in names]))
     config = VideoFolderConfig(
         name=f'{size}_{hashlib.sha256(identity.encode()).hexdigest()[:8]}', short_side=size,
-        min_frames=1, folder=folder, test_share=test_share)
+        min_frames=1, folder=folder, names=tuple(names), test_share=test_share)
     return VideoFolder(data_dir=root, config=config)
 
   options = preparation.Options(

@@ -44,9 +44,9 @@ def for_sampling(precision, strategy):
   XLA has no products in bfloat16 for processors: every step of a sampler would convert all weights
   to it and back, which takes several times as long as the step itself.
   """
-  on_processors = not (isinstance(strategy, tf.distribute.TPUStrategy)
-                       or strategies.on_accelerators(strategy))
-  return 'float32' if precision == 'auto' and on_processors else resolve(precision, strategy)
+  if precision == 'auto' and not strategies.on_accelerators(strategy):
+    return 'float32'
+  return resolve(precision, strategy)
 
 
 def use(precision, strategy):
