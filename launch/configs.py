@@ -18,6 +18,7 @@ import tf_videogen
 from tf_videogen import checkpoints
 from tf_videogen import files
 from tf_videogen.launch import shared_flags
+from tf_videogen.reporting import origin
 
 FLAGS = ('gin_file', 'gin_param', 'model_dir', 'data_dir', 'strategy', 'tpu')  # what this reads
 GIN_DIR = pathlib.Path(tf_videogen.__file__).parent / 'gin'
@@ -128,18 +129,30 @@ def parse(names, params, data_dir=None, needs_all=True):
     gin.bind_parameter(f'{name}/macro.value', name)
 
 
-def parse_flags():
-  """Reads --gin_file and --gin_param; without --gin_file, the model directory's own config."""
+def _describes_model(path):
+  """Whether a file, or one that it includes, binds an Experiment; protocols of evaluation don't."""
+  text = files.read(path)
+  included = re.findall(r"^include\s+['\"](.+)['\"]", text, re.MULTILINE)
+  return bool(re.search(r'^experiment\.Experiment\.', text, re.MULTILINE)) or any(
+      _describes_model(find(name)) for name in included)
+
+
+def parse_flags(needs_model=True):
+  """Reads --gin_file and --gin_param; where no file describes a model, the directory's own config.
+
+  Args:
+    needs_model: whether a --model_dir must be there, and its config be read.
+  """
   values = flags.FLAGS
-  names = values.gin_file
-  if not values.model_dir:
+  names = list(values.gin_file)
+  if needs_model and not values.model_dir:
     raise ValueError('--model_dir is missing: name the folder of the run')
-  if not names:
+  if needs_model and not any(_describes_model(find(name)) for name in names):
     path = os.path.join(values.model_dir, CONFIG)
     if not tf.io.gfile.exists(path):
       raise FileNotFoundError(f'--gin_file is missing, and {values.model_dir} has no {CONFIG} to '
                               'take its place')
-    names = [path]
+    names.insert(0, path)
   parse(names, values.gin_param, values.data_dir)
 
 
@@ -174,8 +187,38 @@ def _bindings(text):
   return {name: macros.get(value, value) for name, value in found.items() if '.' in name}
 
 
+def _name(path):
+  """A config's name under the suite's gin/; its path, if it is elsewhere."""
+  inside = os.path.relpath(os.path.realpath(path), GIN_DIR.resolve())
+  return path if inside.startswith(os.pardir) else pathlib.Path(inside).as_posix()
+
+
+def _origin(kept):
+  """What --gin_file and --gin_param name, an `origin.Origin`; of a kept config, its own origin.
+
+  Args:
+    kept: path of the model directory's config, with which a start goes on whose files describe no
+      model. It needn't exist.
+  """
+  values = flags.FLAGS
+  if not values.is_parsed():
+    return origin.Origin()
+  names, found = list(values.gin_file), []
+  if tf.io.gfile.exists(kept) and not any(_describes_model(find(name)) for name in names):
+    names.insert(0, kept)
+  for path in map(find, names):
+    known, name = origin.read(files.read(path)), _name(path)
+    itself = os.path.normpath(path) == os.path.normpath(kept)
+    if not (known.configs or itself or name.startswith('evaluation/')):
+      known = known._replace(configs=(name,))
+    found.append(known)
+  return origin.join([*found, origin.Origin((), tuple(values.gin_param))])
+
+
 def keep(model_dir, writes=True):
   """Writes the config into the model directory; with `writes` false, only compares.
+
+  Comments on top say which files and bindings it is made of, see `reporting.origin`.
 
   Raises:
     ValueError: if the directory has a checkpoint, and was made by another config.
@@ -191,7 +234,7 @@ def keep(model_dir, writes=True):
       raise ValueError(f'{model_dir} is the directory of another config ({shown}); use another '
                        '--model_dir, or that config')
   if writes:
-    files.write(path, now)
+    files.write(path, origin.comment(_origin(path)) + now)
 
 
 def keep_operative(model_dir):

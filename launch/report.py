@@ -3,7 +3,8 @@
   python -m launch.report --model_dir=runs/vqvae --model_dir=runs/prior --output=runs/report.html
 
 The page needs no network and no other file; it shows what training, evaluation and sampling have
-written into the directories.
+written into the directories. What protocols measured stands on top, beside what the paper prints
+for the config of each run.
 """
 import io
 import os
@@ -16,12 +17,16 @@ import tensorflow as tf
 
 from tf_videogen import files
 from tf_videogen.launch import program
+from tf_videogen.reporting import comparison
+from tf_videogen.reporting import origin
 from tf_videogen.reporting import page
+from tf_videogen.reporting import paper_numbers
 from tf_videogen.reporting import plots
 from tf_videogen.reporting import results
 from tf_videogen.reporting import runs
+from tf_videogen.reporting import summary
 
-MAX_BYTES = 5_000_000  # Of all moving pictures of a page.
+MAX_BYTES = 8_000_000  # Of all moving pictures of a page.
 MAX_FACTS = 48
 
 
@@ -45,12 +50,13 @@ flags.DEFINE_flag(_OneOrMore(
     help_string='Folder of a run; may be repeated.', allow_override=True))
 flags.DEFINE_string('output', None, 'The page; report.html in the first --model_dir by default.',
                     allow_override=True)
-flags.DEFINE_string('curves', None, 'Also write the curves of the first --model_dir into this folder, '
-                    'an .svg each.')
+flags.DEFINE_string('curves', None, 'Also write the curves of the first --model_dir into this '
+                    'folder, an .svg each.')
 flags.DEFINE_string('title', 'Video generation report', 'The title of the page.')
 flags.DEFINE_string('note', '', 'A text on top of the page.')
 flags.DEFINE_multi_string('command', [], 'A command that made the runs, to be shown on top.')
-flags.DEFINE_multi_string('paper', [], 'A number of the paper: METRIC=VALUE or SPLIT/METRIC=VALUE.')
+flags.DEFINE_multi_string('paper', [], 'A number of the paper: METRIC=VALUE or SPLIT/METRIC=VALUE; '
+                          'stands in for what the suite knows of the paper.')
 
 
 def main(argv):
@@ -62,8 +68,16 @@ def main(argv):
   output = values.output or os.path.join(model_dirs[0], 'report.html')
   opening = [page.Text(values.note, lead=True)] if values.note else []
   opening.append(page.Commands('', values.command))
-  sections = [section(model_dir, paper_numbers(values.paper), MAX_BYTES // len(model_dirs))
-              for model_dir in model_dirs]
+  given = given_numbers(values.paper)
+  compared = [comparisons(model_dir, given) for model_dir in model_dirs]
+  sections = [section(*of_run, given, MAX_BYTES // len(model_dirs))
+              for of_run in zip(model_dirs, titles(model_dirs), compared)]
+  for i, of_run in enumerate(sections, start=1):
+    of_run.anchor = page.anchor(i, of_run.title)
+  table = summary.Summary([summary.Run(of_run.title, of_run.anchor, rows)
+                           for of_run, rows in zip(sections, compared)])
+  if any(compared):
+    sections.insert(0, page.Section('Summary', [table], 'summary'))
   page.write_page(output, values.title, [page.Section('', opening), *sections])
   print(f'the report is {output}')
   if values.curves:
@@ -73,17 +87,37 @@ def main(argv):
       files.write(os.path.join(values.curves, f'{name}.svg'), plot.standalone())
 
 
-def section(model_dir, paper, max_bytes):
+def section(model_dir, title, compared, given, max_bytes):
   """The section of a model directory, with what its configuration tells."""
-  path = os.path.join(model_dir, results.CONFIG_FILE)
-  bindings = {}
-  if tf.io.gfile.exists(path):
-    with tf.io.gfile.GFile(path) as f:
-      bindings = read_bindings(f.read(), path)
+  bindings = read_bindings(_config(model_dir), os.path.join(model_dir, results.CONFIG_FILE))
   lead = ': '.join(filter(None, [_subject(bindings), runs.clip_sentence(model_dir)]))
   return runs.run_section(
-      model_dir, lead=lead and lead + '.', facts=_facts(bindings), commands=_commands(model_dir),
-      paper=paper, max_bytes=max_bytes)
+      model_dir, title, lead=lead and lead + '.', facts=_facts(bindings),
+      commands=_commands(model_dir), paper=given, max_bytes=max_bytes, comparisons=compared)
+
+
+def comparisons(model_dir, given):
+  """What protocols measured of a run, beside the numbers of the paper for its config.
+
+  Args:
+    model_dir: The directory, local or gs://.
+    given: Numbers that stand in for the paper's, see `given_numbers`.
+
+  Returns:
+    A list of `comparison.Comparison`.
+  """
+  made_of = origin.read(_config(model_dir))
+  numbers = paper_numbers.for_config(made_of.configs[0]) if made_of.configs else []
+  return comparison.compare(results.read_results(model_dir), numbers, given, made_of.varied())
+
+
+def titles(model_dirs):
+  """The names of directories, with as many of the folders above as tell them apart."""
+  parts = [os.path.normpath(model_dir).split(os.sep) for model_dir in model_dirs]
+  length = 1
+  while len({tuple(some[-length:]) for some in parts}) < len({tuple(some) for some in parts}):
+    length += 1
+  return ['/'.join(some[-length:]) for some in parts]
 
 
 def read_bindings(text, path=''):
@@ -105,7 +139,7 @@ def read_bindings(text, path=''):
           _shown(_filled(s.value, macros)) for s in bound if s.arg_name}
 
 
-def paper_numbers(flag_values):
+def given_numbers(flag_values):
   """['psnr=25.1', 'test/nmse=0.2'] -> {'psnr': 25.1, ('test', 'nmse'): 0.2}."""
   numbers = {}
   for text in flag_values:
@@ -152,6 +186,12 @@ def _shown(value):
   if isinstance(value, dict):
     return ', '.join(f'{_shown(key)}: {_shown(item)}' for key, item in value.items())
   return f'{value:,}' if type(value) is int else str(value)
+
+
+def _config(model_dir):
+  """The text of its config; '' without one."""
+  path = os.path.join(model_dir, results.CONFIG_FILE)
+  return files.read(path) if tf.io.gfile.exists(path) else ''
 
 
 def _subject(bindings):

@@ -255,7 +255,7 @@ class _Run:
     """Trains from evaluation to evaluation; one that is due and not in results.csv is made up."""
     end = self.experiment.train_steps
     interval = evaluation_interval or end
-    evaluated = {row.step for row in results.read_results(self.model_dir)}
+    evaluated = results.evaluated_steps(self.model_dir)
     while True:
       due = self.step >= end or (self.step > 0 and self.step % interval == 0)
       if evaluation_interval != 0 and due and self.step not in evaluated:
@@ -318,7 +318,7 @@ def evaluate_continuously(experiment, model_dir, strategy, timeout=3600, poll_se
   with strategy.scope(), preemption.StopRequest() as stop:
     evaluator = _evaluator(experiment, built, stop.check)
     while time.time() - last_news < timeout:
-      evaluated = {row.step for row in results.read_results(model_dir)}
+      evaluated = results.evaluated_steps(model_dir)
       for path in reversed(checkpoints.paths(model_dir)):  # the oldest first
         step = checkpoints.step_of(path)
         if step not in evaluated and checkpoints.restore(built.checkpoint, path):

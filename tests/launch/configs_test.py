@@ -3,6 +3,8 @@
 import os
 import re
 
+from absl import flags
+from absl.testing import flagsaver
 import gin
 import pytest
 import tensorflow as tf
@@ -132,6 +134,58 @@ def test_keep_before_the_first_checkpoint(tmp_path):
   _keep(tmp_path, checkpoint=False)
   _keep(tmp_path, 'vqvae.VQVAE.hidden=16')
   assert 'hidden = 16' in (tmp_path / configs.CONFIG).read_text()
+
+
+def _kept_comments(model_dir, *params, files=()):
+  """The comments on top of a config that is kept as by these flags."""
+  with flagsaver.flagsaver(model_dir=str(model_dir), gin_file=list(files), gin_param=list(params)):
+    configs.parse_flags()
+    configs.keep(str(model_dir))
+  text = (model_dir / configs.CONFIG).read_text()
+  return [line for line in text.split('\nfrom ')[0].splitlines() if line.startswith('# ')]
+
+
+def test_a_kept_config_says_what_it_was_made_of(tmp_path):
+  if not flags.FLAGS.is_parsed():
+    flags.FLAGS.mark_as_parsed()
+  run, other, mine = tmp_path / 'run', tmp_path / 'other', tmp_path / 'mine.gin'
+  mine.write_text(f"include '{VQVAE}'\n")
+  named = f'# config: {VQVAE}'
+  assert _kept_comments(run, files=[VQVAE]) == [named]
+  assert _kept_comments(run, files=[str(configs.GIN_DIR / VQVAE)]) == [named]
+  (run / 'ckpt-1.index').write_text('')
+  assert _kept_comments(run, 'TRAIN_STEPS = 7') == [named, '# with: TRAIN_STEPS=7']
+  # Started again from its own config, and as another run's.
+  assert _kept_comments(run) == [named, '# with: TRAIN_STEPS=7']
+  assert _kept_comments(run, 'TRAIN_STEPS=8') == [named, '# with: TRAIN_STEPS=8']
+  again = _kept_comments(other, 'vqvae.VQVAE.hidden=16', files=[str(run / configs.CONFIG)])
+  assert again == [named, '# with: TRAIN_STEPS=8; vqvae.VQVAE.hidden=16']
+  assert _kept_comments(other, files=[str(mine)]) == [f'# config: {mine}']
+  assert _kept_comments(other, files=[VQVAE, str(mine)]) == [f'{named}, {mine}']
+
+
+def test_an_older_kept_config_stays_compatible(tmp_path):
+  if not flags.FLAGS.is_parsed():
+    flags.FLAGS.mark_as_parsed()
+  _kept_comments(tmp_path, files=[VQVAE])
+  path = tmp_path / configs.CONFIG
+  path.write_text(path.read_text().split('\n', 1)[1])
+  (tmp_path / 'ckpt-1.index').write_text('')
+  assert _kept_comments(tmp_path) == []
+  assert _kept_comments(tmp_path, files=[VQVAE]) == [f'# config: {VQVAE}']
+
+
+def test_protocols_are_no_origin(tmp_path, monkeypatch):
+  if not flags.FLAGS.is_parsed():
+    flags.FLAGS.mark_as_parsed()
+  (tmp_path / 'gin' / 'evaluation').mkdir(parents=True)
+  (tmp_path / 'gin' / 'evaluation' / 'p.gin').write_text('')
+  monkeypatch.setattr(configs, 'GIN_DIR', tmp_path / 'gin')
+  (tmp_path / 'gin' / 'a.gin').write_text(
+      'from __gin__ import dynamic_registration\nfrom tf_videogen import experiment\n'
+      'experiment.Experiment.seed = 1\n')
+  for files in (['a.gin', 'evaluation/p.gin'], ['evaluation/p.gin']):
+    assert _kept_comments(tmp_path, files=files) == ['# config: a.gin']
 
 
 @pytest.mark.parametrize('name', shipped_configs.NAMES)

@@ -18,8 +18,13 @@ def _labels(svg):
   return set(re.findall(r'>([^<]+)</text>', svg))
 
 
-def _result(step, split, metric, value):
-  return results.Result(step, split, metric, value, 8, '', '')
+def _result(step, split, metric, value, protocol=''):
+  return results.Result(step, split, metric, value, protocol=protocol)
+
+
+def _points(*series, metric='ssim', step=10, axis='frame', std=0.1):
+  return [results.CurvePoint(step, metric, name, i, axis, 1 / i, std)
+          for name in series for i in range(1, 6)]
 
 
 def test_one_plot_a_term_with_the_loss_first_and_the_speed_last():
@@ -31,7 +36,8 @@ def test_metrics_join_their_term_or_get_a_plot_when_repeated():
   log = _log(nmse=lambda i: 1 / i)
   evaluated = [_result(100, 'test', 'nmse', 0.5), _result(100, 'valid', 'nmse', 0.6),
                _result(100, 'test', 'ssim', 0.5), _result(100, 'test', 'psnr', 20.),
-               _result(200, 'test', 'psnr', 21.)]
+               _result(200, 'test', 'psnr', 21.),
+               _result(100, 'test', 'fvd', 9., 'some'), _result(200, 'test', 'fvd', 8., 'some')]
   found = plots.training_plots(log, evaluated)
   assert [plot.title for plot in found] == ['NMSE', 'PSNR, dB']
   assert [name for name, _ in found[0].legend] == ['training', 'test', 'valid']
@@ -67,6 +73,44 @@ def test_wide_ranges_are_logarithmic():
   assert {'0.1', '10'} <= _labels(wide) or {'1', '100'} <= _labels(wide)
   two_decades = plots.training_plots(_log(loss=lambda i: 60 / i))[0].svg
   assert {'3', '10', '30'} <= _labels(two_decades)
+
+
+def test_one_plot_a_metric_of_the_latest_step():
+  points = (_points('best of 1', 'best of 10') + _points('old', step=5)
+            + _points('', metric='fvd_unrolled', step=5, axis='first frame of the window'))
+  ssim, fvd = plots.curve_plots(points)
+  assert (ssim.title, fvd.title) == ('SSIM', 'FVD (Avg)')
+  assert [name for name, _ in ssim.legend] == ['best of 1', 'best of 10'] and fvd.legend == []
+  assert 'frame' in _labels(ssim.svg) and 'first frame of the window' in _labels(fvd.svg)
+  assert 'aria-label="SSIM against the frame"' in ssim.svg
+  assert plots.curve_plots([]) == []
+
+
+def test_power_spectra_have_a_plot_a_frame_and_logarithmic_axes():
+  names = ('real, frame 1', 'real, frame 16', 'generated, frame 1', 'generated, frame 16')
+  points = [results.CurvePoint(1, 'power_spectrum', name, 0.5**i, 'cycles per pixel', 1e-6 * 10**i)
+            for name in names for i in range(1, 7)]
+  found = plots.curve_plots(points)
+  assert [plot.title for plot in found] == ['Power spectrum, frame 1', 'Power spectrum, frame 16']
+  for plot in found:
+    assert [name for name, _ in plot.legend] == ['real', 'generated']
+    assert {'0.03', '0.1', '0.3', '10⁻⁴', '0.01'} <= _labels(plot.svg)
+
+
+def test_deviations_are_bands():
+  lines = {'a': [(1, 1., 0.1), (2, 2., 0.1)], 'b': [(1, 3., float('nan')), (2, 4., float('nan'))]}
+  both = plots.line_plot('Title', lines, 'x').svg
+  root = xml.etree.ElementTree.fromstring(both.replace('xlink:', ''))
+  assert root.tag == 'svg' and 'nan' not in both
+  assert 'var(--series-1' in both and not re.search(r'#0102\d', both)
+  bands = [text for text in re.findall(r'style="([^"]*)"', both) if 'fill-opacity: 0.16' in text]
+  assert len(bands) == 1 and 'var(--series-0' in bands[0]
+
+
+def test_logarithmic_axes_bear_what_is_not_positive():
+  points = [(1, 0., 0.1), (2, 1., 2.), (4, float('nan'), 1.), (8, 10., 1.)]
+  svg = plots.line_plot('Title', {'': points}, 'x', log_x=True, log_y=True).svg
+  assert 'nan' not in svg and 'inf' not in svg
 
 
 def test_smooth_equals_the_definition():

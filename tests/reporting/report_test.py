@@ -3,6 +3,7 @@
 import json
 import os
 import pathlib
+import re
 import subprocess
 import sys
 from xml.etree import ElementTree
@@ -13,8 +14,10 @@ import numpy as np
 import pytest
 import tensorflow as tf
 
+from tests.launch import in_process
 from tests.reporting import page_test
 from tf_videogen.launch import report
+from tf_videogen.reporting import comparison
 from tf_videogen.reporting import results
 from tf_videogen.reporting import runs
 
@@ -92,6 +95,62 @@ def test_the_program_writes_a_page_of_two_runs(tmp_path):
   assert curves == dict.fromkeys(
       ['loss.svg', 'nmse.svg', 'psnr_db.svg', 'steps_per_second.svg'],
       '{http://www.w3.org/2000/svg}svg')
+
+
+def _evaluated(model_dir):
+  """A run of the config of a paper, evaluated by a protocol: numbers, curves, videos."""
+  _make(model_dir)
+  (model_dir / 'config.gin').write_text(
+      '# config: videogpt/bair_prior.gin\n# with: TRAIN_STEPS=100; VQVAE_DIR=\'a\'\n' + CONFIG)
+  protocol = {'examples': 256, 'protocol': 'videogpt_bair', 'note': '20 trials', 'commit': 'c0ffee'}
+  results.append_rows(str(model_dir), [
+      results.Result(2000, 'test', 'fvd', 150., std=2.5, network='i3d@1a2b', **protocol),
+      results.Result(2000, 'test', 'is', 7.5, network=f'{comparison.RANDOM}, no', **protocol)])
+  folder = model_dir / results.EVALUATIONS / 'videogpt_bair'
+  results.write_curves(str(folder / results.CURVES_FILE), [
+      results.CurvePoint(2000, 'fvd_unrolled', '', i, 'first frame of the window', 100. + i)
+      for i in range(3)])
+  with np.load(model_dir / 'samples' / 'samples.npz') as arrays:
+    videos = arrays['samples'][:1]
+  np.savez(folder / results.VIDEOS_FILE, data=videos, samples=videos, samples_2=videos,
+           motion=videos, conditioning_frames=1)
+
+
+def test_protocols_stand_on_top_and_beside_the_paper(tmp_path):
+  first, second, output = tmp_path / 'a' / 'run', tmp_path / 'b' / 'run', tmp_path / 'page.html'
+  _evaluated(first)
+  results.append_results(str(second), 1, 'test', {'psnr': 20.}, 4)
+  assert in_process.run(report.main, f'--model_dir={first}', f'--model_dir={second}',
+                        f'--output={output}') == 0
+  page_test.assert_self_contained(output)
+  text = output.read_text(encoding='utf-8')
+  order = ['id="summary"', 'id="1-a-run"', 'Protocol</span> videogpt_bair',
+           'Curves of videogpt_bair', 'Videos of videogpt_bair', 'Clips of the test split',
+           'evaluations during training', 'id="2-b-run"']
+  assert [text.index(words) for words in order] == sorted(text.index(words) for words in order)
+  rows = re.findall(r'<tr[^>]* data-item data-protocol="videogpt_bair">.*?</tr>', text)
+  fvd, inception, *of_paper = rows
+  for part in ('#1-a-run', '150.0 ± 2.5', '20 trials', '103.6 ± 2.0', 'Table 4, 16 layers',
+               'varied: TRAIN_STEPS=100<'):
+    assert part in fvd, part
+  assert 'badge' in inception and '–' in inception
+  assert [re.search(r'<b>(.*?)</b>', row).group(1) for row in of_paper] == [
+      'Bits per latent code', 'FVD*']
+  assert 'fvd' not in re.search(r'Numbers of the evaluations.*?</table>', text).group().lower()
+
+
+def test_given_numbers_replace_the_papers(tmp_path):
+  _evaluated(tmp_path)
+  rows = {row.metric: row.paper_html() for row in report.comparisons(str(tmp_path), {'fvd': 99.5})}
+  assert '99.5' in rows['fvd'] and '103.6' not in rows['fvd'] and '94.6' in rows['fvd_star']
+
+
+@pytest.mark.parametrize('model_dirs,names', [
+    (['runs/a'], ['a']), (['runs/a/', 'runs/b'], ['a', 'b']),
+    (['x/1/run', 'x/2/run', 'x/2/other'], ['1/run', '2/run', '2/other']),
+    (['a/b', 'a/b'], ['b', 'b'])])
+def test_titles_tell_runs_apart(model_dirs, names):
+  assert report.titles(model_dirs) == names
 
 
 def test_a_mistake_is_one_line():

@@ -34,7 +34,8 @@ def test_results_come_back_exactly(tmp_path):
                                 [float(v) for v in metrics.values()] + [0.1 + 0.2])
   assert rows[0].time.endswith('+00:00') and rows[0].gin_sha == ''
   assert _read(os.path.join(model_dir, 'results.csv')).startswith(
-      'step,split,metric,value,examples,gin_sha,time\n10,test,psnr,0.10000000149011612,64,,')
+      'step,split,metric,value,std,examples,protocol,network,note,commit,gin_sha,time\n'
+      '10,test,psnr,0.10000000149011612,,64,,,,,,')
   assert os.listdir(model_dir) == ['results.csv']  # No temporary files stay.
 
 
@@ -59,6 +60,61 @@ def test_an_evaluation_of_several_splits_is_one_write(tmp_path, monkeypatch):
 def test_no_metrics_make_an_empty_table(tmp_path):
   results.append_results(str(tmp_path), 1, 'test', {}, 0)
   assert results.read_results(str(tmp_path)) == []
+
+
+def test_rows_of_protocols_come_back_exactly(tmp_path):
+  row = results.Result(
+      np.int64(10), 'test', 'fvd', np.float32(103.6), std=tf.constant(0.5), examples=256,
+      protocol='videogpt_bair', network='i3d@1a2b', note='temperature 0.9, 20 trials',
+      commit='c0ffee')
+  earlier = results.Result(5, 'test', 'ssim', 0.5, gin_sha='abc', time='2024-05-17T09:30:00+00:00')
+  results.append_rows(str(tmp_path), [row, earlier])
+  first, second = results.read_results(str(tmp_path))
+  assert first._replace(time='') == row._replace(value=float(np.float32(103.6)), std=0.5)
+  assert type(first.step) is int and first.time.endswith('+00:00')
+  assert second == earlier  # A NaN that was not there is the default's own.
+  results.append_rows(str(tmp_path), [])
+  assert results.read_results(str(tmp_path)) == [first, second]
+
+
+def test_an_older_file_is_read_and_upgraded(tmp_path):
+  _write(tmp_path / 'results.csv', 'step,split,metric,value,examples,gin_sha,time\n'
+         '10,test,psnr,21.5,64,0123,2024-05-17T09:30:00+00:00\n')
+  old = results.Result(10, 'test', 'psnr', 21.5, examples=64, gin_sha='0123',
+                       time='2024-05-17T09:30:00+00:00')
+  assert results.read_results(str(tmp_path)) == [old]
+  results.append_results(str(tmp_path), 20, 'test', {'psnr': 22.}, 64)
+  assert _read(tmp_path / 'results.csv').startswith(
+      ','.join(results.Result._fields) + '\n10,test,psnr,21.5,,64,,,,,0123,2024-')
+  rows = results.read_results(str(tmp_path))
+  assert rows[0] == old and rows[1].value == 22.
+
+
+@pytest.mark.parametrize('header', ['step,split,metric', 'step,split,metric,value,colour'])
+def test_other_columns_are_an_error(tmp_path, header):
+  _write(tmp_path / 'results.csv', header + '\n')
+  with pytest.raises(ValueError, match=f'expected the columns step, .*, got .*{header[-5:]}'):
+    results.read_results(str(tmp_path))
+
+
+def test_what_protocols_measured_is_no_evaluated_step(tmp_path):
+  assert results.evaluated_steps(str(tmp_path)) == set()
+  results.append_results(str(tmp_path), 10, 'test', {'psnr': 1, 'ssim': 1}, 2)
+  results.append_rows(str(tmp_path), [results.Result(20, 'test', 'fvd', 1., protocol='some')])
+  assert results.evaluated_steps(str(tmp_path)) == {10}
+
+
+def test_curves_come_back_exactly(tmp_path):
+  path = str(tmp_path / 'evaluations' / 'some' / 'curves.csv')
+  assert results.read_curves(path) == []
+  points = [
+      results.CurvePoint(10, 'ssim', 'best of 10', 1., 'frame', 0.1 + 0.2, 0.01),
+      results.CurvePoint(10, 'power_spectrum', 'real, frame 1', 1 / 64, 'cycles per pixel', 3.)]
+  for _ in range(2):  # The second replaces the first.
+    results.write_curves(path, points)
+    assert results.read_curves(path) == points
+  assert _read(path).splitlines()[2] == (
+      '10,power_spectrum,"real, frame 1",0.015625,cycles per pixel,3.0,')
 
 
 def test_training_log_comes_back_exactly(tmp_path):

@@ -2,15 +2,18 @@
 
 An .npz holds arrays named by what they show ('data', 'reconstructions', 'samples', ...), each uint8
 [N, T, H, W, C], and optionally two scalars: `conditioning_frames`, the number of first frames that
-the samples were given, and `fps`.
+the samples were given, and `fps`. Further samples of the same conditions are 'samples_2',
+'samples_3', ...; 'motion' has motion fields as colors. At one index all show the same.
 """
 
 import base64
 import dataclasses
 import html
 import io
+import itertools
 import math
 import os
+import re
 import zipfile
 
 import numpy as np
@@ -19,13 +22,15 @@ import tensorflow as tf
 
 from tf_videogen.data import video_io
 from tf_videogen.reporting import glossary
+from tf_videogen.reporting import page
 
 DEFAULT_FPS = 8
 ORDER = ('data', 'reconstructions', 'samples')
-GIVEN = ('data', 'reconstructions')  # What no model continued: their first frames are not outlined.
+GIVEN = ('data', 'reconstructions', 'motion')  # No model continued these: nothing is outlined.
 OUTLINE = (232, 121, 43)  # The color of --outline in style.CSS.
 CLIP_PIXELS = 128  # About the width of a moving picture on the page, in CSS pixels.
 COLUMNS = 8  # Of moving pictures, over all kinds of a gallery.
+CONDITIONS = 8  # Rows of a gallery with several samples a condition.
 STRIP_FRAMES = 16
 STRIP_GAP = 2
 STRIP_PIXELS = 1104  # The width of the page's text area.
@@ -34,6 +39,8 @@ STRIP_PIXELS = 1104  # The width of the page's text area.
 @dataclasses.dataclass
 class Gallery:
   """A block of a page: moving pictures side by side by kind, and strips of their frames below.
+
+  With several samples a condition every row is a condition, and every column a kind.
 
   Attributes:
     title: A short heading.
@@ -45,6 +52,7 @@ class Gallery:
     text: A sentence below the heading.
     max_clips: No more clips of a kind are shown.
     max_bytes: Less clips are shown where this size would be exceeded; one always is.
+    protocol: The name of the protocol that made them; empty for others.
   """
   title: str
   videos: dict
@@ -53,6 +61,7 @@ class Gallery:
   text: str = ''
   max_clips: int = 16
   max_bytes: int = 1_500_000
+  protocol: str = ''
 
   def __post_init__(self):
     for name, video in self.videos.items():
@@ -62,19 +71,19 @@ class Gallery:
 
   def html(self):
     """The gallery as HTML."""
-    names = [*(name for name in ORDER if name in self.videos),
-             *(name for name in self.videos if name not in ORDER)]
-    kinds = {name: self.videos[name] for name in names if len(self.videos[name])}
+    kinds = {name: self.videos[name] for name in sorted(self.videos, key=_rank)
+             if len(self.videos[name])}
     if not kinds:
       return ''
     strips = self._strips(kinds)
     pictures = self._moving_pictures(kinds, self.max_bytes - len(strips))
     text = f'<p class="quiet">{html.escape(self._legend())}</p>' if self._legend() else ''
-    return (f'<div class="gallery"><h3>{_title(self.title)}</h3>{text}'
-            f'<div class="kinds">{pictures}</div>{strips}</div>')
+    return (f'<div class="gallery" data-item{page.of_protocol(self.protocol)}>'
+            f'<h3>{html.escape(_capitalized(self.title))}</h3>{text}{pictures}{strips}</div>')
 
   def _legend(self):
-    outlined = [name for name in self.videos if self._given_frames(name)]
+    outlined = dict.fromkeys(re.sub(r'^samples_\d+$', 'samples', name) for name in self.videos
+                             if self._given_frames(name))
     sentences = [self.text] if self.text else []
     if outlined:
       frames = ('frame' if self.conditioning_frames == 1
@@ -88,29 +97,46 @@ class Gallery:
     return 0 if name in GIVEN else self.conditioning_frames
 
   def _moving_pictures(self, kinds, max_bytes):
-    """One figure a kind, each a grid of GIFs."""
-    columns = max(1, COLUMNS // len(kinds))
+    """The GIFs: one figure a kind, or, with several samples a condition, one row a condition."""
+    by_condition = 'samples_2' in kinds
+    columns = 1 if by_condition else max(1, COLUMNS // len(kinds))
     pictures = {name: [] for name in kinds}
-    for i in range(min(self.max_clips, max(len(video) for video in kinds.values()))):
+    rows = max(len(video) for video in kinds.values())
+    for i in range(min(self.max_clips, CONDITIONS if by_condition else rows, rows)):
       new = {name: self._gif(name, video[i], i) for name, video in kinds.items() if i < len(video)}
       max_bytes -= sum(len(picture) for picture in new.values())
       if i and max_bytes < 0:
         break
       for name, picture in new.items():
         pictures[name].append(picture)
+    if by_condition:
+      return self._conditions(pictures)
     shown = max(len(some) for some in pictures.values())
     if shown > columns:  # Whole rows look better.
       shown -= shown % columns
     figures = []
     for name, some in pictures.items():
       some = some[:shown]
-      about = glossary.video(name)
-      about = f'<span class="quiet">{html.escape(about)}</span>' if about else ''
       figures.append(
-          f'<figure><figcaption><b>{_title(name)}</b> {about}</figcaption>'
+          f'<figure><figcaption>{self._caption(name)}</figcaption>'
           f'<div class="clips" style="--columns: {min(columns, len(some))}">{"".join(some)}</div>'
           '</figure>')
-    return ''.join(figures)
+    return f'<div class="kinds">{"".join(figures)}</div>'
+
+  def _conditions(self, pictures):
+    """A row a condition and a column a kind, under captions; what a kind lacks stays empty."""
+    captions = ''.join(f'<div class="caption">{self._caption(name)}</div>' for name in pictures)
+    rows = itertools.zip_longest(*pictures.values(), fillvalue='<i></i>')
+    return (f'<div class="conditions clips" style="--columns: {len(pictures)}">{captions}'
+            f'{"".join(picture for row in rows for picture in row)}</div>')
+
+  def _caption(self, name):
+    """The name of a kind and what it shows, as HTML."""
+    about = glossary.video(name)
+    if name == 'data' and self.conditioning_frames:
+      about = 'the ground truth'
+    about = f'<span class="quiet">{html.escape(about)}</span>' if about else ''
+    return f'<b>{_title(name)}</b> {about}'
 
   def _gif(self, name, video, index):
     video = self._outlined(name, video)
@@ -137,7 +163,8 @@ class Gallery:
     clips = 1 if len(kinds) > 1 else min(2, max(len(video) for video in kinds.values()))
     for i in range(clips):
       for name, video in kinds.items():
-        rows.append(f'<span class="quiet">{_title(name)} {i + 1}</span>'
+        number = f' {i + 1}' if clips > 1 else ''
+        rows.append(f'<span class="quiet">{_title(name)}{number}</span>'
                     f'{self._strip(name, video[i], i)}')
     longest = max(video.shape[1] for video in kinds.values())
     stride = math.ceil(longest / STRIP_FRAMES)
@@ -201,8 +228,18 @@ def _image(kind, data, width, alt):
 
 
 def _title(name):
-  text = name.replace('_', ' ')
-  return html.escape(text[:1].upper() + text[1:])
+  """The name of a kind as a caption, HTML."""
+  return html.escape(_capitalized(name.replace('_', ' ')))
+
+
+def _capitalized(text):
+  return text[:1].upper() + text[1:]
+
+
+def _rank(name):
+  """Sorts kinds: data, reconstructions, samples and further samples by number, then others."""
+  base, _, number = name.partition('_') if re.fullmatch(r'samples_\d+', name) else (name, '', '')
+  return ORDER.index(base) if base in ORDER else len(ORDER), int(number or 1)
 
 
 def _ordinal(number):

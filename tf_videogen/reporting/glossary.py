@@ -38,12 +38,36 @@ METRICS = {
         'Nats per frame', 'lower', 'The negative log-likelihood of all pixels of a frame together, '
         'the mean over the frames that are not given.'),
     'least_nats_per_frame': Entry(
-        'Least nats per frame', '', 'What a frame costs that is predicted perfectly: the entropy of '
-        'its gray values, below which no model comes.'),
+        'Least nats per frame', '', 'What a frame costs that is predicted perfectly: the entropy '
+        'of its gray values, below which no model comes.'),
     'nats': Entry('Nats', 'lower', 'Negative log-likelihood in units of natural logarithms.'),
     'bits_per_dim': Entry(
         'Bits per dimension', 'lower', 'Negative log-likelihood in bits, divided by the number of '
         'values that are modeled.'),
+    'fvd': Entry(
+        'FVD', 'lower', 'Fréchet video distance: how far apart samples and data are as normal '
+        'distributions of the features of an I3D network; 0 if they are the same.'),
+    'fvd_unrolled': Entry(
+        'FVD (Avg)', 'lower', 'The average of the Fréchet video distances of all windows of 16 '
+        'contiguous frames: long videos, measured at every place.'),
+    'fvd_star': Entry(
+        'FVD*', 'lower', 'The Fréchet video distance of samples to the data as the VQ-VAE '
+        'reconstructs it: the prior alone is measured.'),
+    'r_fvd': Entry(
+        'R-FVD', 'lower', 'The Fréchet video distance of the VQ-VAE\'s reconstructions to the '
+        'data: what the codes lose, which no prior brings back.'),
+    'is': Entry(
+        'Inception score', 'higher', 'High if a classifier is sure of every single sample and all '
+        'samples together have many classes; says nothing of how they move.'),
+    'is_std': Entry(
+        'Inception score, deviation', '', 'The standard deviation of the Inception score over '
+        'parts of the samples.'),
+    'fid': Entry(
+        'FID', 'lower', 'Fréchet Inception distance: how far apart samples and data are as normal '
+        'distributions of the features of a classifier.'),
+    'power_spectrum': Entry(
+        'Power spectrum', '', 'The power of a frame at every spatial frequency, the mean over '
+        'directions: samples that blur fall below the data on the right.'),
     'loss': Entry('Loss', 'lower', 'What training minimizes.'),
     'commitment': Entry(
         'Commitment', 'lower', 'How far the encoder\'s outputs are from the codes they are '
@@ -58,6 +82,7 @@ VIDEOS = {
     'data': 'clips from the data set',
     'reconstructions': 'the data, encoded and decoded',
     'samples': 'clips that the model made',
+    'motion': 'how pixels move, as colors',
 }
 
 

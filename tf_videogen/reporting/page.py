@@ -2,9 +2,10 @@
 
     write_page('report.html', 'My runs', [Section('First run', [Text('...'), Numbers(results)])])
 
-A section is a list of blocks. A block is anything with a method `html()`: those below, and
-`galleries.Gallery`. All that a page shows is inside its one file, and its content security policy
-forbids a browser to load anything else.
+A section is a list of blocks. A block is anything with a method `html()`: those below,
+`galleries.Gallery`, `summary.Summary` and what `protocols` makes. All that a page shows is inside
+its one file, and its content security policy forbids a browser to load anything else, or to run any
+script but that of `filtering`.
 """
 
 import dataclasses
@@ -12,21 +13,25 @@ import html
 import math
 import os
 import re
-import uuid
 
-import tensorflow as tf
-
+from tf_videogen import files
+from tf_videogen.reporting import filtering
 from tf_videogen.reporting import glossary
 from tf_videogen.reporting import style
 
-_POLICY = "default-src 'none'; img-src data:; style-src 'unsafe-inline'"
+_POLICY = ("default-src 'none'; base-uri 'none'; form-action 'none'; img-src data:; "
+           "style-src 'unsafe-inline'")
 
 
 @dataclasses.dataclass
 class Section:
-  """A heading and the blocks below it. Without a title its blocks continue the page's header."""
+  """A heading and the blocks below it. Without a title its blocks continue the page's header.
+
+  `anchor` is its id in the page, see the function `anchor`; made of the title where it's empty.
+  """
   title: str
   blocks: list
+  anchor: str = ''
 
 
 @dataclasses.dataclass
@@ -88,18 +93,20 @@ class Folded:
 
 @dataclasses.dataclass
 class Numbers:
-  """The latest value of every metric: a row a metric, a column a split.
+  """The latest value of every metric that training evaluates: a row a metric, a column a split.
 
   Attributes:
-    results: A list of `results.Result`.
+    results: A list of `results.Result`; those of protocols are left out.
     paper: The paper's numbers (float or text) by metric, or by (split, metric); in a last column.
+    title: The heading.
   """
   results: list
   paper: dict = dataclasses.field(default_factory=dict)
+  title: str = 'Numbers'
 
   def html(self):
     latest = {}
-    for result in self.results:
+    for result in (result for result in self.results if not result.protocol):
       key = (result.split, result.metric)
       if key not in latest or result.step >= latest[key].step:
         latest[key] = result
@@ -115,16 +122,16 @@ class Numbers:
         f'<th>{html.escape(split)}<span class="quiet">step {step:,} · {count(examples, "clip")}'
         '</span></th>' for split, step, examples in columns)
     head += '<th>paper</th>' if paper else ''
-    return (f'<div>{_heading("Numbers")}<div class="scroll"><table><thead><tr><th>metric</th>'
-            f'{head}</tr></thead>{"".join(rows)}</table></div></div>')
+    return (f'<div data-group>{_heading(self.title)}<div class="scroll"><table><thead><tr>'
+            f'<th>metric</th>{head}</tr></thead>{"".join(rows)}</table></div></div>')
 
   def _row(self, metric, columns, cells, paper):
     values = [f'<td class="value">{number(cells[metric, column])}</td>'
               if (metric, column) in cells else '<td class="value">–</td>' for column in columns]
     if paper:
       values.append(f'<td class="paper">{paper[metric] or "–"}</td>')
-    name, sentence = _explained(metric)
-    return (f'<tbody><tr><td>{name}</td>{"".join(values)}</tr>'
+    name, sentence = explained(metric)
+    return (f'<tbody data-item><tr><td>{name}</td>{"".join(values)}</tr>'
             f'<tr class="about"><td class="quiet" colspan="{1 + len(values)}">{sentence}</td></tr>'
             '</tbody>')
 
@@ -140,22 +147,24 @@ class Numbers:
 
 @dataclasses.dataclass
 class Curves:
-  """Small multiples: a list of `plots.Plot`."""
+  """Small multiples: a list of `plots.Plot`; of a protocol, where it has a name."""
   title: str
   plots: list
   text: str = ''
+  protocol: str = ''
 
   def html(self):
     if not self.plots:
       return ''
     figures = []
     for plot in self.plots:
-      legend = ''.join(f'<i style="background: {color}"></i>{html.escape(name)}'
+      legend = ''.join(f'<span><i style="background: {color}"></i>{html.escape(name)}</span>'
                        for name, color in plot.legend)
-      figures.append(f'<figure><figcaption><span class="legend">{legend}</span>'
-                     f'<b>{html.escape(plot.title)}</b></figcaption>{plot.svg}</figure>')
+      figures.append(f'<figure data-item><figcaption><b>{html.escape(plot.title)}</b> '
+                     f'<span class="legend">{legend}</span></figcaption>{plot.svg}</figure>')
     text = f'<p class="quiet">{html.escape(self.text)}</p>' if self.text else ''
-    return (f'<div>{_heading(self.title)}{text}<div class="plots">{"".join(figures)}</div></div>')
+    return (f'<div data-group{of_protocol(self.protocol)}>{_heading(self.title)}{text}'
+            f'<div class="plots">{"".join(figures)}</div></div>')
 
 
 def write_page(path, title, sections):
@@ -168,24 +177,30 @@ def write_page(path, title, sections):
   """
   opening = [section for section in sections if not section.title]
   titled = [section for section in sections if section.title]
-  anchors = _anchors(titled)
-  links = [f'<a href="#{anchor}">{html.escape(section.title)}</a>'
-           for anchor, section in zip(anchors, titled)]
+  anchors = [section.anchor or anchor(i, section.title)
+             for i, section in enumerate(titled, start=1)]
+  links = [f'<a href="#{name}">{html.escape(section.title)}</a>'
+           for name, section in zip(anchors, titled)]
   navigation = f'<nav>{"".join(links)}</nav>' if len(links) > 1 else ''
-  body = [f'<header><h1>{html.escape(title)}</h1>', *map(_blocks, opening), navigation, '</header>']
-  body += [f'<section id="{anchor}"><h2>{html.escape(section.title)}</h2>{_blocks(section)}'
-           '</section>' for anchor, section in zip(anchors, titled)]
+  header = [f'<header><h1>{html.escape(title)}</h1>', *map(_blocks, opening), navigation,
+            '</header>']
+  body = [f'<section id="{name}"><h2>{html.escape(section.title)}</h2>{_blocks(section)}</section>'
+          for name, section in zip(anchors, titled)]
+  filtered = any('data-item' in part for part in body)
+  policy = f'{_POLICY}; {filtering.POLICY}' if filtered else _POLICY
+  body = ([*header, filtering.BAR, *body, f'<script>{filtering.SCRIPT}</script>'] if filtered
+          else header + body)
   text = (f'<!DOCTYPE html>\n<html lang="en"><head><meta charset="utf-8">'
-          f'<meta http-equiv="Content-Security-Policy" content="{_POLICY}">'
+          f'<meta http-equiv="Content-Security-Policy" content="{policy}">'
           '<meta name="viewport" content="width=device-width, initial-scale=1">'
           f'<title>{html.escape(title)}</title><style>{style.CSS}</style></head>\n<body>'
           + '\n'.join(body) + '</body></html>\n')
-  if os.path.dirname(path):
-    tf.io.gfile.makedirs(os.path.dirname(path))
-  temporary = f'{path}.{uuid.uuid4().hex[:8]}.tmp'
-  with tf.io.gfile.GFile(temporary, 'w') as f:
-    f.write(text)
-  tf.io.gfile.rename(temporary, path, overwrite=True)
+  files.write(path if os.path.dirname(path) else os.path.join(os.curdir, path), text)
+
+
+def anchor(i, title):
+  """The id of a section, unique by its number in the page: 1, 'Run A' -> '1-run-a'."""
+  return f'{i}-' + re.sub(r'[^a-z0-9]+', '-', title.lower()).strip('-')
 
 
 def number(value):
@@ -201,6 +216,16 @@ def number(value):
   return text.replace('-', '−')
 
 
+def with_deviation(value, std):
+  """A float and its standard deviation, to two digits of it: 104.23, 3.456 -> '104.2 ± 3.5'."""
+  if not (math.isfinite(value) and math.isfinite(std)) or std <= 0 or abs(value) >= 1e9:
+    return number(value) + (f' ± {number(std)}' if math.isfinite(std) else '')
+  digits = max(0, 1 - math.floor(math.log10(std)))
+  if digits > 6:
+    return f'{number(value)} ± {number(std)}'
+  return f'{value:,.{digits}f} ± {std:,.{digits}f}'.replace('-', '−')
+
+
 def count(value, noun):
   """'1 clip', '2,000 clips'."""
   return f'{value:,} {noun}' if value == 1 else f'{value:,} {noun}s'
@@ -210,12 +235,17 @@ def _paper_number(value):
   return html.escape(value if isinstance(value, str) else number(value))
 
 
-def _explained(metric):
+def explained(metric):
   """As HTML: the name of a metric with an arrow towards better, and its sentence."""
   entry = glossary.metric(metric)
-  arrow = {'lower': ' <span title="lower is better">↓</span>',
-           'higher': ' <span title="higher is better">↑</span>'}.get(entry.better, '')
+  arrow = {'lower': '&nbsp;<span title="lower is better">↓</span>',
+           'higher': '&nbsp;<span title="higher is better">↑</span>'}.get(entry.better, '')
   return f'<b>{html.escape(entry.title)}</b>{arrow}', html.escape(entry.sentence)
+
+
+def of_protocol(name):
+  """The attribute that tells the filter what belongs to a protocol; '' without a name."""
+  return f' data-protocol="{html.escape(name)}"' if name else ''
 
 
 def _heading(title):
@@ -224,9 +254,3 @@ def _heading(title):
 
 def _blocks(section):
   return '\n'.join(block.html() for block in section.blocks)
-
-
-def _anchors(sections):
-  """A unique id a section: 'Run A' -> '1-run-a'."""
-  words = [re.sub(r'[^a-z0-9]+', '-', section.title.lower()).strip('-') for section in sections]
-  return [f'{i}-{word}' for i, word in enumerate(words, start=1)]

@@ -25,10 +25,12 @@ LOG_SCALE_FROM = 30.  # A curve whose largest value is so many times its smalles
 
 # Placeholders that no drawing uses otherwise, and what replaces them in the SVG.
 _INK, _RULE = '#010203', '#010204'
-_SERIES = ['#010205', '#010206', '#010207', '#010208']
+_SERIES = ['#010205', '#010206', '#010207', '#010208', '#010209', '#01020a']
+_FALLBACKS = ['#2f6fb3', '#d9762b', '#2c9a6b', '#9a5bb5', '#b5475b', '#8a7a2a']
 _COLORS = {_INK: 'var(--ink, #444)', _RULE: 'var(--rule, #ddd)',
-           _SERIES[0]: 'var(--series-0, #2f6fb3)', _SERIES[1]: 'var(--series-1, #d9762b)',
-           _SERIES[2]: 'var(--series-2, #2c9a6b)', _SERIES[3]: 'var(--series-3, #9a5bb5)'}
+           **{placeholder: f'var(--series-{i}, {color})'
+              for i, (placeholder, color) in enumerate(zip(_SERIES, _FALLBACKS))}}
+_LOG_LOG = ('power_spectrum',)  # Metrics whose curves have both axes logarithmic.
 
 
 class Plot(typing.NamedTuple):
@@ -48,8 +50,9 @@ def training_plots(log, results=()):
 
   Args:
     log: The rows of `results.read_training_log`.
-    results: A list of `results.Result`. A metric called like a term is drawn into the plot of this
-      term; any other metric gets a plot if some split has it at two steps or more.
+    results: A list of `results.Result`; those of protocols are left out. A metric called like a
+      term is drawn into the plot of this term; any other metric gets a plot if some split has it at
+      two steps or more.
 
   Returns:
     A list of `Plot`: the loss first, the speed last.
@@ -89,13 +92,74 @@ def plot(title, training, evaluations):
       _draw_training(axes, *np.array(training, np.float64).T, logarithmic)
     for color, points in zip(_split_colors(evaluations), evaluations.values()):
       _draw_evaluation(axes, color, *np.array(points, np.float64).T)
-    _scale(axes, logarithmic)
-    svg = _svg(fig, title)
+    _scale(axes, 'y', logarithmic)
+    svg = _svg(fig, f'{title} against the step')
   legend = [('training', _COLORS[_SERIES[0]])] if training and evaluations else []
   if training or len(evaluations) > 1:
     legend += [(split, _COLORS[color])
                for split, color in zip(evaluations, _split_colors(evaluations))]
   return Plot(title, svg, legend)
+
+
+def curve_plots(points):
+  """One plot a metric of a protocol, of the latest step that has it.
+
+  Of series called 'real, frame 3' and 'generated, frame 3', as those of power spectra are, the two
+  share a plot, and every frame has one.
+
+  Args:
+    points: A list of `results.CurvePoint`.
+
+  Returns:
+    A list of `Plot`, in the order of the points.
+  """
+  latest, groups, axes = {}, {}, {}
+  for point in points:
+    latest[point.metric] = max(point.step, latest.get(point.metric, point.step))
+  for point in points:
+    if point.step == latest[point.metric]:
+      title, series = glossary.metric(point.metric).title, point.series
+      if point.metric in _LOG_LOG and ', ' in series:
+        series, _, part = series.rpartition(', ')
+        title += f', {part}'
+      line = groups.setdefault((point.metric, title), {}).setdefault(series, {})
+      line[point.position] = (point.position, point.value, point.std)
+      axes[point.metric] = point.axis
+  return [line_plot(title, {name: sorted(line.values()) for name, line in series.items()},
+                    axes[metric], metric in _LOG_LOG, metric in _LOG_LOG)
+          for (metric, title), series in groups.items()]
+
+
+def line_plot(title, series, x_label, log_x=False, log_y=False):
+  """Draws lines, each with a faint band of one standard deviation to both sides.
+
+  Args:
+    title: The name of the quantity; the page prints it, the drawing does not.
+    series: A dict of lists of (x, y, standard deviation) by name; a deviation of NaN has no band.
+    x_label: What x is; printed below the axis.
+    log_x: Whether the horizontal axis is logarithmic.
+    log_y: Whether the vertical axis is.
+
+  Returns:
+    A `Plot`.
+  """
+  with matplotlib.rc_context({'svg.fonttype': 'none', 'svg.hashsalt': title}):
+    fig = figure.Figure(figsize=(WIDTH, HEIGHT), layout='constrained')
+    axes = fig.add_subplot()
+    _style(axes)
+    for i, points in enumerate(series.values()):
+      x, y, std = np.array(points, np.float64).T
+      _draw_line(axes, _SERIES[i % len(_SERIES)], x, y, std, log_y)
+    whole = all(float(x).is_integer() for points in series.values() for x, _, _ in points)
+    axes.xaxis.set_major_locator(ticker.MaxNLocator(5, integer=whole))
+    axes.xaxis.set_major_formatter(ticker.FuncFormatter(_value_label))
+    _scale(axes, 'y', log_y)
+    if log_x:
+      _scale(axes, 'x', log_x)
+    axes.set_xlabel(x_label, fontsize=8, color=_INK)
+    svg = _svg(fig, f'{title} against the {x_label}')
+  legend = [(name, _COLORS[_SERIES[i % len(_SERIES)]]) for i, name in enumerate(series)]
+  return Plot(title, svg, legend if any(series) else [])
 
 
 def smooth(values, width):
@@ -121,7 +185,7 @@ def smooth(values, width):
 def _evaluations(results):
   """Sorted (step, value) points of every metric and split; of two at one step the later counts."""
   found = {}
-  for result in results:
+  for result in (result for result in results if not result.protocol):
     points = found.setdefault(result.metric, {}).setdefault(result.split, {})
     points[result.step] = result.value
   return {metric: {split: sorted(points.items()) for split, points in splits.items()}
@@ -151,6 +215,17 @@ def _draw_evaluation(axes, color, steps, values):
   axes.plot(steps, values, color=color, linestyle='none', marker='o', markersize=4, zorder=4)
 
 
+def _draw_line(axes, color, x, y, std, logarithmic):
+  """A line with its points, where they are few, and a band; on logarithmic axes it ends above 0."""
+  if logarithmic:
+    y = np.where(y > 0, y, np.nan)
+  low = np.maximum(y - std, y / 10) if logarithmic else y - std
+  if np.any(np.isfinite(std)):
+    axes.fill_between(x, low, y + std, color=color, alpha=0.16, linewidth=0)
+  few = len(x) < FEW_POINTS
+  axes.plot(x, y, color=color, linewidth=1.5, marker='o' if few else None, markersize=2.5)
+
+
 def _style(axes):
   """Thin horizontal rules, no frame, small text in the ink of the page."""
   for side in ('top', 'right', 'left'):
@@ -169,18 +244,27 @@ def _is_wide(values):
   return bool(values) and min(values) > 0 and max(values) / min(values) > LOG_SCALE_FROM
 
 
-def _scale(axes, logarithmic):
-  """A logarithmic axis, or a linear one; few round ticks on either."""
-  if logarithmic:
-    axes.set_yscale('log')
-    low, high = axes.get_ylim()
-    # Less than three decades: two ticks a decade.
-    subs = (1., 3.) if high / low < 1e3 else (1.,)
-    axes.yaxis.set_major_locator(ticker.LogLocator(subs=subs, numticks=5))
-    axes.yaxis.set_major_formatter(ticker.FuncFormatter(lambda value, _: f'{value:g}'))
-    axes.yaxis.set_minor_locator(ticker.NullLocator())
-  else:
-    axes.yaxis.set_major_locator(ticker.MaxNLocator(4))
+def _scale(axes, name, logarithmic):
+  """A logarithmic axis, 'x' or 'y', or a linear one; few round ticks on either."""
+  axis = {'x': axes.xaxis, 'y': axes.yaxis}[name]
+  if not logarithmic:
+    axis.set_major_locator(ticker.MaxNLocator(4))
+    return
+  axes.set(**{f'{name}scale': 'log'})
+  low, high = axes.get_xlim() if name == 'x' else axes.get_ylim()
+  # Less than three decades: two ticks a decade.
+  subs = (1., 3.) if high / low < 1e3 else (1.,)
+  axis.set_major_locator(ticker.LogLocator(subs=subs, numticks=5))
+  axis.set_major_formatter(ticker.FuncFormatter(_value_label))
+  axis.set_minor_locator(ticker.NullLocator())
+
+
+def _value_label(value, unused_position):
+  """0.1 -> '0.1', 0.00001 -> '10⁻⁵'."""
+  exponent = math.log10(value) if value > 0 else 0
+  if abs(exponent) < 4 or abs(exponent - round(exponent)) > 1e-6:
+    return f'{value:g}'
+  return '10' + str(round(exponent)).translate(str.maketrans('-0123456789', '⁻⁰¹²³⁴⁵⁶⁷⁸⁹'))
 
 
 def _step_label(step, unused_position):
@@ -191,7 +275,7 @@ def _step_label(step, unused_position):
   return f'{step:g}'
 
 
-def _svg(fig, title):
+def _svg(fig, label):
   """The figure as an <svg> element: no prolog, no metadata, colors by CSS variables."""
   fig.patch.set_alpha(0)
   for axes in fig.axes:
@@ -210,7 +294,7 @@ def _svg(fig, title):
   svg = re.sub(r' font-family: [^;"]*;', '', svg)
   svg = re.sub(r' transform="rotate\(-0[^"]*"', '', svg)
   svg = re.sub(r'\s+', ' ', svg)
-  svg = svg.replace('<svg', f'<svg role="img" aria-label="{_attribute(title)} against the step"', 1)
+  svg = svg.replace('<svg', f'<svg role="img" aria-label="{_attribute(label)}"', 1)
   for placeholder, color in _COLORS.items():
     svg = svg.replace(placeholder, color)
   return svg.strip()

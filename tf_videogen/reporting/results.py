@@ -1,20 +1,24 @@
-"""The two CSV files of a model directory: `results.csv` and `training.csv`.
+"""The CSV files of a model directory: `results.csv`, `training.csv` and the curves of protocols.
 
-`results.csv` has a row a value: step, split, metric, value, examples, gin_sha, time.
+`results.csv` has a row a value: step, split, metric, value, std, examples, protocol, network, note,
+commit, gin_sha, time. Older files lack some of these columns; the next write adds them.
 `training.csv` has a row a loop of the trainer: step, the terms of the loss, steps_per_second.
+`evaluations/<protocol>/curves.csv` has a row a point: step, metric, series, position, axis, value,
+std.
 
 Every write replaces the whole file: it goes to a temporary file that is then renamed, so that a
 reader, or a process killed at any moment, finds either the old rows or the new ones; this also
 works on gs://, where nothing can be appended to. Of two processes that write the same file in the
 same instant the later one wins, so one process should write each file of a model directory.
 Readers still drop a last line without its newline, which another program may have left. Values are
-written with `repr`, so they come back exactly.
+written with `repr`, so they come back exactly; what is not there is an empty field.
 """
 
 import csv
 import datetime
 import hashlib
 import io
+import math
 import os
 import typing
 
@@ -25,6 +29,9 @@ from tf_videogen import files
 RESULTS_FILE = 'results.csv'
 TRAINING_FILE = 'training.csv'
 CONFIG_FILE = 'config.gin'
+EVALUATIONS = 'evaluations'  # A folder with a folder a protocol, each with the files below.
+CURVES_FILE = 'curves.csv'
+VIDEOS_FILE = 'videos.npz'
 SPEED = 'steps_per_second'
 
 
@@ -34,9 +41,25 @@ class Result(typing.NamedTuple):
   split: str
   metric: str
   value: float
-  examples: int
-  gin_sha: str  # The first 12 digits of the SHA-256 of config.gin; empty without that file.
-  time: str  # UTC, as in 2024-05-17T09:30:00+00:00.
+  std: float = math.nan  # The standard deviation over trials; NaN without trials.
+  examples: int = 0
+  protocol: str = ''  # Empty for what training evaluates as it goes.
+  network: str = ''  # What the metric was computed with, as in 'i3d_kinetics400@1a2b3c4d'.
+  note: str = ''  # As in 'temperature 0.9, 20 trials'.
+  commit: str = ''  # Of the code; empty if unknown.
+  gin_sha: str = ''  # The first 12 digits of the SHA-256 of config.gin; empty without that file.
+  time: str = ''  # UTC, as in 2024-05-17T09:30:00+00:00.
+
+
+class CurvePoint(typing.NamedTuple):
+  """One row of `curves.csv`: a metric at a position, such as SSIM at a frame."""
+  step: int
+  metric: str
+  series: str  # What it belongs to among the curves of the metric, as in 'best of 10'.
+  position: float
+  axis: str  # What the position counts, as in 'frame'.
+  value: float
+  std: float = math.nan
 
 
 def append_results(model_dir, step, split, metrics, examples):
@@ -60,24 +83,48 @@ def append_evaluation(model_dir, step, by_split):
     step: The training step that was evaluated.
     by_split: A dict of (metrics, examples), as of `append_results`, by split.
   """
+  append_rows(model_dir, [
+      Result(step, split, name, value, examples=examples)
+      for split, (metrics, examples) in by_split.items() for name, value in metrics.items()])
+
+
+def append_rows(model_dir, results):
+  """Adds rows to `results.csv` in one write.
+
+  Args:
+    model_dir: The model directory, local or gs://; created if missing.
+    results: A list of `Result`. An empty gin_sha or time is filled in.
+  """
   sha = _config_sha(model_dir)
   now = datetime.datetime.now(datetime.timezone.utc).isoformat(timespec='seconds')
-  new = [Result(int(step), split, name, float(value), int(examples), sha, now)
-         for split, (metrics, examples) in by_split.items() for name, value in metrics.items()]
-  rows = [[_text(field) for field in result] for result in read_results(model_dir) + new]
-  _write_csv(os.path.join(model_dir, RESULTS_FILE), [list(Result._fields)] + rows)
+  new = [result._replace(gin_sha=result.gin_sha or sha, time=result.time or now)
+         for result in results]
+  _write_records(os.path.join(model_dir, RESULTS_FILE), Result, read_results(model_dir) + new)
 
 
 def read_results(model_dir):
   """A list of `Result`, in the order they were written; empty if there is no `results.csv`."""
-  path = os.path.join(model_dir, RESULTS_FILE)
-  header, rows = _read_csv(path)
-  if header and header != list(Result._fields):
-    raise ValueError(f'{path}: expected the columns {", ".join(Result._fields)}, '
-                     f'got {", ".join(header)}.')
-  types = typing.get_type_hints(Result).values()
-  return [Result(*(_parse(kind, field, path, line) for kind, field in zip(types, row)))
-          for line, row in rows]
+  return _read_records(os.path.join(model_dir, RESULTS_FILE), Result)
+
+
+def evaluated_steps(model_dir):
+  """The steps that training has evaluated: a set of int. What protocols measured doesn't count."""
+  return {row.step for row in read_results(model_dir) if not row.protocol}
+
+
+def write_curves(path, points):
+  """Replaces a file of curves.
+
+  Args:
+    path: The file, `evaluations/<protocol>/curves.csv`; local or gs://.
+    points: A list of `CurvePoint`.
+  """
+  _write_records(path, CurvePoint, points)
+
+
+def read_curves(path):
+  """A list of `CurvePoint`, in the order they were written; empty if there is no such file."""
+  return _read_records(path, CurvePoint)
 
 
 class TrainingLog:
@@ -132,6 +179,34 @@ def read_training_log(model_dir):
     raise ValueError(f'{path}: expected the first column to be step, got {header[0]}.')
   return [{name: _parse(int if name == 'step' else float, field, path, line)
            for name, field in zip(header, row) if field} for line, row in rows]
+
+
+def _read_records(path, record):
+  """The rows of a file as named tuples; a column or field that is not there takes its default.
+
+  Args:
+    path: The file.
+    record: The class of the tuples.
+
+  Raises:
+    ValueError: if the file has other columns, lacks one that has no default, or has a bad field.
+  """
+  header, rows = _read_csv(path)
+  types, defaults = typing.get_type_hints(record), record._field_defaults
+  if header and not set(types) - set(defaults) <= set(header) <= set(types):
+    raise ValueError(f'{path}: expected the columns {", ".join(types)}, got {", ".join(header)}.')
+  return [record(**{name: _parse(types[name], field, path, line)
+                    for name, field in zip(header, row) if field or name not in defaults})
+          for line, row in rows]
+
+
+def _write_records(path, record, rows):
+  """Replaces a file by named tuples of class `record`; a NaN that is a default is left empty."""
+  types, defaults = typing.get_type_hints(record), record._field_defaults
+  def field(name, value):
+    value = types[name](value)
+    return '' if name in defaults and value != value else _text(value)  # NaN is not itself.
+  _write_csv(path, [list(types)] + [[field(*pair) for pair in zip(types, row)] for row in rows])
 
 
 def _read_csv(path):

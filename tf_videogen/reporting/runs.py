@@ -10,13 +10,14 @@ from tf_videogen import checkpoints
 from tf_videogen.reporting import galleries
 from tf_videogen.reporting import page
 from tf_videogen.reporting import plots
+from tf_videogen.reporting import protocols as protocols_lib
 from tf_videogen.reporting import results as results_lib
 
 MAX_GALLERIES = 4  # Of a folder; the newest files.
 
 
 def run_section(model_dir, title='', lead='', facts=(), commands=(), paper=None,
-                max_bytes=5_000_000):
+                max_bytes=5_000_000, comparisons=()):
   """Gathers a model directory into a `page.Section`.
 
   Args:
@@ -27,6 +28,7 @@ def run_section(model_dir, title='', lead='', facts=(), commands=(), paper=None,
     commands: Shell commands that make it again.
     paper: The paper's numbers, see `page.Numbers`.
     max_bytes: The size that moving pictures may take.
+    comparisons: What protocols measured, a list of `comparison.Comparison`.
 
   Raises:
     FileNotFoundError: if there is no such directory, or nothing in it that could be shown.
@@ -36,14 +38,17 @@ def run_section(model_dir, title='', lead='', facts=(), commands=(), paper=None,
                             'launch.train has written')
   log = results_lib.read_training_log(model_dir)
   results = results_lib.read_results(model_dir)
-  pictures = read_galleries(model_dir, max_bytes)
+  protocols = protocols_lib.protocol_blocks(model_dir, comparisons, max_bytes // 2)
+  pictures = read_galleries(model_dir, max_bytes // 2 if protocols else max_bytes)
   config = _text(os.path.join(model_dir, results_lib.CONFIG_FILE))
   if not (log or results or pictures or config):
     raise FileNotFoundError(
         f'{model_dir} is no model directory: it has no {results_lib.CONFIG_FILE}, '
         f'{results_lib.TRAINING_FILE}, {results_lib.RESULTS_FILE}, previews or samples')
   blocks = [page.Text(lead, lead=True)] if lead else []
-  blocks += [page.Tiles(tiles(model_dir, log)), *pictures, page.Numbers(results, paper or {})]
+  blocks += [page.Tiles(tiles(model_dir, log)), *protocols, *pictures]
+  blocks += [page.Numbers(results, paper or {},
+                          'Numbers of the evaluations during training' if protocols else 'Numbers')]
   blocks += [page.Curves('Training', plots.training_plots(log, results), _reading_aid(log))]
   blocks += [page.Facts('Configuration', list(facts)), page.Commands('The same again', commands)]
   blocks += [page.Folded('The complete config.gin', config)] if config else []

@@ -1,0 +1,130 @@
+"""The numbers that the papers print: a clean table, and the one that the configs' headers tell."""
+
+import csv
+import io
+import math
+import pathlib
+import re
+
+import pytest
+
+from tf_videogen.reporting import paper_numbers
+
+ROOT = pathlib.Path(__file__).resolve().parents[2]
+GIN_DIR = ROOT / 'gin'
+CSV_FILE = ROOT / 'tf_videogen' / 'reporting' / 'paper_numbers.csv'
+COLUMNS = ['paper', 'table', 'row', 'config', 'protocol', 'metric', 'value', 'std', 'note']
+PAPERS = ('videogpt', 'video_transformer', 'trivd_gan', 'cvg', 'ssw_gan')
+WITH_CONFIGS = ('videogpt', 'video_transformer')
+METRICS = ('fvd', 'fvd_unrolled', 'fvd_star', 'r_fvd', 'is', 'fid', 'ssim', 'psnr', 'bits_per_dim',
+           'bits_per_code', 'nats_per_code', 'nats_per_frame', 'nmse')
+# Its header bounds a difference ("within 0.01 bits/dim"), which is no metric of a model.
+WITHOUT_A_VALUE = ('video_transformer/bair_spatiotemporal_shuffled_blocks.gin',)
+
+TEXT = CSV_FILE.read_text(encoding='utf-8')
+ROWS = list(csv.DictReader(io.StringIO(TEXT)))
+CONFIGS = sorted(str(path.relative_to(GIN_DIR)) for paper in WITH_CONFIGS
+                 for path in (GIN_DIR / paper).glob('*.gin'))
+
+
+def _printed(config):
+  """What the header of a config says after "The paper prints:", in one line; '' if nothing."""
+  lines = []
+  for line in (GIN_DIR / config).read_text(encoding='utf-8').splitlines():
+    if not line.startswith('#'):
+      break
+    lines.append(line[1:].strip())
+  header = '\n'.join(lines)
+  found = re.search(r"The paper prints:(.*?)(?=\n\n|\nThe paper's hardware|$)", header, re.DOTALL)
+  return ' '.join(found.group(1).split()) if found else ''
+
+
+def _has_number(printed):
+  return not printed.startswith('no number') and re.search(r'\d', printed) is not None
+
+
+def _rows_of(config):
+  return [row for row in ROWS if row['config'] == config]
+
+
+def test_columns():
+  lines = list(csv.reader(io.StringIO(TEXT)))
+  assert lines[0] == COLUMNS
+  assert {len(line) for line in lines} == {len(COLUMNS)}
+
+
+def test_fields():
+  for row in ROWS:
+    assert row['paper'] in PAPERS and row['metric'] in METRICS, row
+    assert row['table'] and row['row'] and row['protocol'].startswith(row['paper'] + '_'), row
+    assert row['config'] == '' or re.fullmatch(row['paper'] + r'/\w+\.gin', row['config']), row
+    assert all(field == field.strip() for field in row.values()), row
+
+
+def test_values_are_numbers():
+  for row in ROWS:
+    assert re.fullmatch(r'\d+(\.\d+)?', row['value']), row
+    assert re.fullmatch(r'(\d+(\.\d+)?)?', row['std']), row
+
+
+def test_no_row_occurs_twice():
+  keys = [tuple(row[name] for name in ('paper', 'table', 'row', 'protocol', 'metric', 'note'))
+          for row in ROWS]
+  assert sorted(keys) == sorted(set(keys))
+
+
+def test_configs_exist():
+  named = {row['config'] for row in ROWS if row['paper'] in WITH_CONFIGS and row['config']}
+  assert named and named <= set(CONFIGS)
+
+
+@pytest.mark.parametrize('config', CONFIGS)
+def test_every_header_says_what_the_paper_prints(config):
+  assert _printed(config)
+
+
+@pytest.mark.parametrize('config', CONFIGS)
+def test_headers_and_table_name_the_same_configs(config):
+  expected = _has_number(_printed(config)) and config not in WITHOUT_A_VALUE
+  assert bool(_rows_of(config)) == expected
+
+
+@pytest.mark.parametrize('config', sorted(set(CONFIGS) & {row['config'] for row in ROWS}))
+def test_numbers_are_as_the_header_has_them(config):
+  """Every number of the table is in the header, and every one with a deviation is in the table."""
+  printed = _printed(config)
+  numbers = re.findall(r'\d+(?:\.\d+)?', printed)
+  deviations = set(re.findall(r'(\d+(?:\.\d+)?) \+- (\d+(?:\.\d+)?)', printed))
+  rows = _rows_of(config)
+  assert [row['value'] for row in rows if row['value'] not in numbers] == []
+  assert {(row['value'], row['std']) for row in rows if row['std']} == deviations
+
+
+def test_numbers_of_a_config():
+  fvd, star = [[number for number in paper_numbers.for_config('videogpt/bair_prior.gin')
+                if number.metric == metric] for metric in ('fvd', 'fvd_star')]
+  assert [number.printed for number in fvd + star] == ['103.6 ± 2.0', '94.6 ± 1.5']
+  assert fvd[0].source == 'Table 4, 16 layers; also Table 5, Table 6, Table 7'
+  assert (fvd[0].protocol, fvd[0].value, fvd[0].std) == ('videogpt_bair', 103.6, 2.0)
+  assert star[0].source == 'Table 5, 8 x 32 x 32'
+
+
+def test_a_number_has_the_deviation_that_one_of_its_tables_prints():
+  number = next(number for number in paper_numbers.for_config('videogpt/bair_prior_layers8.gin')
+                if number.metric == 'fvd')
+  assert (number.printed, number.source) == ('103.3 ± 2.2', 'Table 4, 8 layers; also Table 1')
+
+
+def test_different_numbers_of_a_metric_stay_apart():
+  numbers = [number for number in
+             paper_numbers.for_config('video_transformer/bair_spatiotemporal.gin')
+             if number.metric == 'bits_per_dim']
+  assert [(number.printed, number.note) for number in numbers] == [
+      ('1.53', ''), ('1.55', 'validation set')]
+  assert numbers[1].source == 'Table 3, Layers 8; also Heads 8, Hidden size 512'
+  assert math.isnan(numbers[0].std)
+
+
+@pytest.mark.parametrize('config', ['', 'mine.gin', 'videogpt/smoke.gin'])
+def test_a_config_without_numbers(config):
+  assert paper_numbers.for_config(config) == []

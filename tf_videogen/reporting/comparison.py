@@ -1,0 +1,115 @@
+"""Our numbers beside the paper's: which belong together, and how a page shows them.
+
+What a protocol measured is compared with what the paper prints for the same config, protocol and
+metric, and with nothing else.
+"""
+
+import html
+import math
+import typing
+
+from tf_videogen.reporting import page
+from tf_videogen.reporting import paper_numbers
+
+RANDOM = 'random-network'  # What is in the name of a network of random weights.
+_BADGE = '<span class="badge">random-network, not comparable</span>'
+
+
+class Comparison(typing.NamedTuple):
+  """A metric of a protocol: what we have, and what the paper prints.
+
+  Attributes:
+    protocol: Its name.
+    metric: Its name.
+    ours: A `results.Result`; None if it was not measured.
+    paper: A list of `paper_numbers.PaperNumber`.
+    varied: How our run differs from the config of these numbers, see `origin.Origin.varied`.
+  """
+  protocol: str
+  metric: str
+  ours: typing.Any
+  paper: list
+  varied: tuple = ()
+
+  @property
+  def comparable(self):
+    """Whether our number was not made by random networks."""
+    return self.ours is None or RANDOM not in self.ours.network
+
+  def ours_html(self):
+    """Our value, its deviation and its note."""
+    if self.ours is None:
+      return '<span class="none">–</span>'
+    value = f'<b>{page.with_deviation(self.ours.value, self.ours.std)}</b>'
+    return value + ('' if self.comparable else _BADGE) + _quiet(self.ours.note)
+
+  def paper_html(self):
+    """The paper's numbers, where they stand, and how our run differs."""
+    if not self.paper:
+      return '<span class="none">–</span>'
+    numbers = ''.join(f'<b>{html.escape(number.printed)}</b>{_quiet(number.source)}'
+                      f'{_quiet(number.note)}' for number in self.paper)
+    varied = f'varied: {"; ".join(self.varied)}' if self.varied and self.ours else ''
+    return numbers + (f'<span class="varied">{html.escape(varied)}</span>' if varied else '')
+
+
+def compare(results, numbers, given=None, varied=()):
+  """Puts what protocols measured beside the paper's numbers.
+
+  Args:
+    results: A list of `results.Result`; those of training's own evaluations are left out.
+    numbers: A list of `paper_numbers.PaperNumber`, of the config of the run.
+    given: Numbers that stand in for those, by metric or by (split, metric).
+    varied: How the run differs from that config, a tuple of str.
+
+  Returns:
+    A list of `Comparison` by protocol: first what was measured, with a row for every split and
+    network, then the paper's other numbers.
+  """
+  given, found = given or {}, []
+  rows, keys = {}, {}
+  for row in latest(results):
+    rows.setdefault((row.protocol, row.metric), []).append(row)
+  for key in [*rows, *((number.protocol, number.metric) for number in numbers)]:
+    keys.setdefault(key[0], {})[key] = None
+  for protocol, metric in (key for of_protocol in keys.values() for key in of_protocol):
+    printed = [number for number in numbers
+               if (number.protocol, number.metric) == (protocol, metric)]
+    for row in rows.get((protocol, metric), [None]):
+      found.append(Comparison(
+          protocol, metric, row, _given(given, protocol, metric, row) or printed, tuple(varied)))
+  return found
+
+
+def latest(results):
+  """Of the rows of protocols those that count, a list of `results.Result`.
+
+  Of every protocol, metric and split it is the latest step, and there the last row of every
+  network. Random networks count only where no other network has that step or a later one.
+  """
+  steps, rows = {}, {}
+  for row in results:
+    if row.protocol:
+      key = (row.protocol, row.metric, row.split, RANDOM in row.network)
+      steps[key] = max(steps.get(key, row.step), row.step)
+      rows[row.protocol, row.metric, row.split, row.network, row.step] = row
+
+  def counts(row):
+    key, random = (row.protocol, row.metric, row.split), RANDOM in row.network
+    superseded = random and steps.get((*key, False), -1) >= row.step
+    return row.step == steps[(*key, random)] and not superseded
+
+  return [row for row in rows.values() if counts(row)]
+
+
+def _given(given, protocol, metric, row):
+  """The number of the command line that stands in for the paper's, in a list; [] without one."""
+  value = given.get(metric) if row is None else given.get((row.split, metric), given.get(metric))
+  if value is None:
+    return []
+  return [paper_numbers.PaperNumber(
+      protocol, metric, value, math.nan, page.number(value), 'given with --paper', '')]
+
+
+def _quiet(text):
+  return f'<span class="quiet">{html.escape(text)}</span>' if text else ''

@@ -1,0 +1,81 @@
+"""What a protocol left in a model directory, as blocks of a page: numbers, curves and videos."""
+
+import dataclasses
+import html
+import os
+
+import tensorflow as tf
+
+from tf_videogen.reporting import galleries
+from tf_videogen.reporting import page
+from tf_videogen.reporting import plots
+from tf_videogen.reporting import results as results_lib
+from tf_videogen.reporting import summary
+
+
+@dataclasses.dataclass
+class ProtocolNumbers:
+  """The numbers of one protocol: a list of its `comparison.Comparison`."""
+  protocol: str
+  comparisons: list
+
+  def html(self):
+    if not self.comparisons:
+      return ''
+    rows = ''.join(self._row(compared) for compared in self.comparisons)
+    return (f'<div data-group{page.of_protocol(self.protocol)}><h3>'
+            f'<span class="kicker">Protocol</span> {html.escape(self.protocol)}</h3>'
+            '<div class="scroll">'
+            '<table class="compared"><thead><tr><th>metric</th><th>ours</th><th>paper</th></tr>'
+            f'</thead>{rows}</table></div></div>')
+
+  def _row(self, compared):
+    name, sentence = page.explained(compared.metric)
+    about = [sentence, _details(compared.ours) if compared.ours else '']
+    about = ''.join(f'<span class="quiet">{text}</span>' for text in about if text)
+    state = '' if compared.comparable else ' class="incomparable"'
+    return (f'<tbody{state} data-item><tr><td>{name}{about}</td>'
+            f'<td class="ours" data-column="ours">{compared.ours_html()}</td>'
+            f'<td class="paper" data-column="paper">{compared.paper_html()}</td></tr></tbody>')
+
+
+def protocol_blocks(model_dir, comparisons, max_bytes):
+  """The blocks of all protocols that were run, in their order in `comparisons`.
+
+  Args:
+    model_dir: The model directory, local or gs://.
+    comparisons: A list of `comparison.Comparison`.
+    max_bytes: The size that moving pictures may take.
+
+  Returns:
+    A list of blocks, see `page`. Protocols that only the paper has numbers of have none.
+  """
+  root = os.path.join(model_dir, results_lib.EVALUATIONS)
+  folders = tf.io.gfile.listdir(root) if tf.io.gfile.isdir(root) else []
+  names = dict.fromkeys([compared.protocol for compared in comparisons if compared.ours]
+                        + sorted(folder.rstrip('/') for folder in folders))
+  blocks = []
+  for name in names:
+    folder = os.path.join(root, name)
+    points = results_lib.read_curves(os.path.join(folder, results_lib.CURVES_FILE))
+    blocks.append(ProtocolNumbers(name, [row for row in comparisons if row.protocol == name]))
+    blocks.append(page.Curves(f'Curves of {name}', plots.curve_plots(points), protocol=name))
+    blocks += _galleries(folder, name, max_bytes // len(names))
+  return blocks
+
+
+def _galleries(folder, protocol, max_bytes):
+  path = os.path.join(folder, results_lib.VIDEOS_FILE)
+  if not tf.io.gfile.exists(path):
+    return []
+  gallery = galleries.read_gallery(path, f'Videos of {protocol}', max_bytes)
+  gallery.protocol = protocol
+  return [gallery]
+
+
+def _details(row):
+  """How a number was made: 'test split · step 2,000 · 256 videos · i3d@1a2b3c4d', as HTML."""
+  parts = [row.split and f'{row.split} split', row.step and f'step {row.step:,}',
+           page.count(row.examples, 'video'), row.network, row.commit and f'code {row.commit}',
+           row.time[:10]]
+  return ' · '.join(summary.breakable(part) for part in parts if part)
