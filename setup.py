@@ -31,11 +31,13 @@ REQUIREMENTS = [
     'pillow',
     'rarfile',  # UCF-101 comes as a rar archive
     'scikit-learn',
+    'scipy',
     'setuptools<81',  # TensorFlow Hub, which TF-GAN imports, needs pkg_resources
     'tensorflow>=2.15,<2.16',  # the images of TPU VMs carry 2.15.0
     'tensorflow-addons==0.23.0',  # the last release
     'tensorflow-datasets==4.9.*',
     'tensorflow-gan==2.1.0',
+    'tensorflow-hub',  # resolves handles of TF-Hub's modules
     'tensorflow-metadata<1.16',  # later code is made by protobuf 5, TensorFlow 2.15 stops at 4
     'tensorflow-probability==0.23.0',  # the release for TensorFlow 2.15
     'tf-models-official==2.15.0',  # for Orbit
@@ -47,6 +49,7 @@ TEST_REQUIREMENTS = [
     'dill',  # tfds.testing imports it
     'pytest>=8.1',
     'pytest-xdist',  # two tests at once
+    'scikit-image',  # the SSIM and PSNR that ours must equal
 ]
 
 

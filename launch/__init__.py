@@ -1,4 +1,4 @@
-"""Programs: train, restarts, evaluate, sample, export, prepare, preflight, report, benchmark.
+"""Programs: train, restarts, evaluate, get_networks, sample, export, prepare, report, and others.
 
 The command `tf-videogen` runs them, too.
 

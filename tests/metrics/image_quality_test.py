@@ -1,8 +1,9 @@
-"""PSNR and SSIM against NumPy and SciPy references."""
+"""PSNR and SSIM against NumPy and SciPy references, and on real frames against other libraries."""
 
 import numpy as np
 import pytest
 from scipy import ndimage
+from skimage import metrics as skimage_metrics
 import tensorflow as tf
 
 from tf_videogen.metrics import image_quality
@@ -78,6 +79,45 @@ def test_ssim_equals_scipy(height, width, window):
 def test_ssim_of_identical_frames_is_one():
   a, _ = _noisy_pair([1, 2, 16, 16, 1])
   np.testing.assert_allclose(image_quality.ssim(a, a), [[1, 1]], atol=1e-6)
+
+
+@pytest.fixture(name='frames')
+def _frames(real_data):
+  """Two videos of BAIR, uint8 [4, 29, 64, 64, 3]: a frame, and the next one."""
+  with np.load(real_data / 'bair' / 'bair_ground_truth_4x30.npz') as arrays:
+    video = arrays['video']
+  assert video.shape == (4, 30, 64, 64, 3) and video.dtype == np.uint8
+  return video[:, :-1], video[:, 1:]
+
+
+def _each(metric, a, b):
+  """A metric of two frames [H, W, C], of every pair of two videos: [B, T]."""
+  return [[metric(*frames) for frames in zip(*clips)] for clips in zip(a, b)]
+
+
+@pytest.mark.real_data
+def test_psnr_of_real_frames_equals_other_libraries(frames):
+  a, b = frames
+  values = image_quality.psnr(a, b)
+  assert values.shape == (4, 29) and 15 < tf.reduce_mean(values) < 40
+  def of_skimage(x, y):
+    return skimage_metrics.peak_signal_noise_ratio(x, y, data_range=255)
+  np.testing.assert_allclose(values, _each(of_skimage, a, b), rtol=1e-5)
+  np.testing.assert_allclose(values, tf.image.psnr(a, b, 255), rtol=1e-5)
+
+
+@pytest.mark.real_data
+def test_ssim_of_real_frames_equals_other_libraries(frames):
+  a, b = frames
+  values = image_quality.ssim(a, b)
+  assert values.shape == (4, 29) and 0.5 < tf.reduce_mean(values) < 0.99
+  def of_skimage(x, y):
+    """The paper's settings: a Gaussian of 11 pixels, covariances over n, no borders."""
+    return skimage_metrics.structural_similarity(
+        x, y, gaussian_weights=True, sigma=1.5, use_sample_covariance=False, data_range=255,
+        channel_axis=-1)
+  np.testing.assert_allclose(values, _each(of_skimage, a, b), atol=2e-5)
+  np.testing.assert_allclose(values, tf.image.ssim(a, b, 255), atol=5e-5)
 
 
 @pytest.mark.parametrize('metric', [image_quality.psnr, image_quality.ssim])

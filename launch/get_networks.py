@@ -1,0 +1,113 @@
+"""Gets the networks that FVD, IS and FID are computed with: I3D of Kinetics-400 and -600, and C3D.
+
+  python -m launch.get_networks                                # all of them, from the network
+  python -m launch.get_networks --network=i3d_kinetics400      # one
+  python -m launch.get_networks --network=i3d_kinetics400 --path=i3d-kinetics-400_1.tar.gz
+
+With --path they are taken from what you have: TF-Hub's module (a folder or its archive), a
+checkpoint of DeepMind's (its folder or prefix), or a folder with C3D's two .npz files. What isn't
+the network that published numbers rest on is refused. They go into ~/.cache/tf_videogen, or the
+folder that TF_VIDEOGEN_CACHE names.
+"""
+
+import os
+import tempfile
+import urllib.parse
+
+from absl import flags
+import requests
+import tensorflow as tf
+import tqdm
+
+from tf_videogen import bars
+from tf_videogen.launch import program
+from tf_videogen.metrics import pretrained
+
+flags.DEFINE_multi_enum('network', [], list(pretrained.KNOWN), 'Which; may be repeated. All by '
+                        'default.')
+flags.DEFINE_string('path', None, 'A file or folder that has it.')
+
+_TIMEOUT = 60  # seconds without a byte
+
+
+def download(url, path):
+  """Fetches a file; raises requests.RequestException, or OSError."""
+  with requests.get(url, stream=True, timeout=_TIMEOUT) as response:
+    response.raise_for_status()
+    size = int(response.headers.get('content-length') or 0)
+    bar = tqdm.tqdm(total=size or None, unit='B', unit_scale=True, leave=False,
+                    desc=os.path.basename(path), mininterval=bars.interval())
+    with bar, open(path, 'wb') as f:
+      for chunk in response.iter_content(1 << 20):
+        f.write(chunk)
+        bar.update(len(chunk))
+
+
+def fetch(known):
+  """Downloads a network of `pretrained.KNOWN` from the first source that has it, and keeps it."""
+  reasons = []
+  for source in known.sources:
+    with tempfile.TemporaryDirectory() as scratch:
+      try:
+        for url in source:
+          download(url, os.path.join(scratch, file_name(url)))
+      except (requests.RequestException, OSError) as error:
+        status = getattr(getattr(error, 'response', None), 'status_code', None)
+        what = f'status {status}' if status else type(error).__name__
+        reasons.append(f'{url}: {what}')
+        continue
+      only = os.listdir(scratch)
+      path, origin = scratch, os.path.dirname(source[0])
+      if len(only) == 1:
+        path, origin = os.path.join(scratch, only[0]), source[0]
+      try:
+        keep(known.name, path)
+        return
+      except (ValueError, FileNotFoundError) as error:  # a proxy's page, half a file, other weights
+        reasons.append(str(error).replace(path, origin))
+  raise ValueError(f'{known.name} could not be fetched ({"; ".join(reasons)}); fetch it elsewhere '
+                   f'and add --path: {", ".join(known.sources[0])}')
+
+
+def file_name(url):
+  """What a downloaded file is called; TF-Hub's archives have no ending."""
+  address = urllib.parse.urlparse(url)
+  name = os.path.basename(address.path)
+  return f'{name}.tar.gz' if 'compressed' in address.query else name
+
+
+def keep(name, path):
+  """Puts a network into the cache, and says so."""
+  pretrained.keep(name, path)
+  mark = pretrained.fingerprint(pretrained.load(name))
+  known = ('its checksums are those of the published one' if name != 'c3d_ucf101' else
+           'no checksum of the published one is known: compare this with others')
+  print(f'{name}@{mark} is in {pretrained.cached_path(name)}; {known}')
+
+
+def main(argv):
+  """Gets them."""
+  del argv
+  values = flags.FLAGS
+  names = values.network or list(pretrained.KNOWN)
+  if values.path:
+    if len(names) > 1:
+      raise ValueError('--path has one network: say which with --network')
+    keep(names[0], values.path)
+    return
+  failures = []
+  for name in names:
+    try:
+      if tf.io.gfile.exists(pretrained.cached_path(name)):
+        pretrained.load(name)
+        print(f'{name} is there: {pretrained.cached_path(name)}')
+      else:
+        fetch(pretrained.KNOWN[name])
+    except ValueError as error:
+      failures.append(str(error))
+  if failures:
+    raise ValueError('; '.join(failures))
+
+
+if __name__ == '__main__':
+  program.run(main)
