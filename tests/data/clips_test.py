@@ -453,3 +453,32 @@ def test_frames_smaller_than_the_crop(data_dir):
   source = clips.PreparedClips('wide/8', 4, data_dir=data_dir, size=9)
   with pytest.raises(tf.errors.InvalidArgumentError, match='smaller than PreparedClips.size = 9'):
     _numpy(source.evaluation('train', 20))
+
+
+# --- identity: what statistics of clips are kept by ---
+
+
+def test_identity_of_prepared_clips(data_dir):
+  def identity(dataset='toy/small', frames=4, frame_step=1, split='train', **kwargs):
+    source = clips.PreparedClips(dataset, frames, frame_step, data_dir=data_dir, **kwargs)
+    return json.dumps(source.identity(split))
+
+  assert identity() == identity()
+  found = [identity(), identity(split='test'), identity(split='train[:7]'), identity(frames=3),
+           identity(frame_step=2), identity(size=4), identity(size=4, crop='center'),
+           identity(label_feature='label'),
+           identity('robot', video_feature='image_main'),
+           identity('robot', video_feature='image_aux1')]
+  assert len(set(found)) == len(found)
+
+
+def test_identity_of_files(files):
+  def identity(frames=4, frame_step=1, split='train'):
+    source = clips.FileClips(files[0], frames, frame_step, test_path=files[1])
+    return json.dumps(source.identity(split))
+
+  before = identity()
+  found = [before, identity(frames=3), identity(frame_step=2), identity(split='test')]
+  assert identity() == before and len(set(found)) == 4
+  os.utime(files[0], ns=(0, 0))
+  assert identity() != before

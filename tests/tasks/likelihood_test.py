@@ -207,6 +207,23 @@ def test_previews_of_a_vqvae():
   np.testing.assert_array_equal(previews['reconstructions'], expected)
 
 
+@pytest.mark.usefixtures('without_xla')
+def test_reconstructions_are_those_of_previews():
+  batch = _batch()
+  for task in (_vqvae_task(), _prior_task(classes=3)):
+    reconstructed = task.reconstruct(batch)
+    assert reconstructed.dtype == tf.uint8 and np.ptp(reconstructed) > 0
+    np.testing.assert_array_equal(
+        reconstructed, task.previews(batch, randomness.seed_of(1))['reconstructions'])
+    np.testing.assert_array_equal(tf.function(task.reconstruct)(batch), reconstructed)
+
+
+def test_a_prior_reconstructs_by_its_vqvae():
+  task, batch = _prior_task(), _batch()
+  reconstructed, _ = task.model.vqvae(likelihood.to_float(batch['video']))
+  np.testing.assert_array_equal(task.reconstruct(batch), likelihood.to_uint8(reconstructed))
+
+
 def test_a_vqvae_learns_one_batch():
   batch = _batch(clips=4)
   task = likelihood.VQVAETask(_vqvae())
@@ -290,6 +307,20 @@ def test_a_learned_prior_samples_what_it_learned():
 def test_what_a_sample_is_conditioned_on(conditions, frames):
   task = _prior_task(**conditions)
   assert task.conditional == bool(conditions) and task.conditioning_frames == frames
+
+
+@pytest.mark.usefixtures('without_xla')
+def test_actions_of_longer_clips_are_cut():
+  """Evaluations may compare longer clips than the model makes."""
+  task, batch = _prior_task(actions=8), _batch()
+  rng = np.random.default_rng(0)
+  for v in task.trainable_variables:
+    v.assign(v + 0.2 * rng.normal(size=v.shape))
+  drawn = task.sample(batch, randomness.seed_of(1))
+  more = tf.concat([batch['actions'], batch['actions'][:, :2] + 7], axis=1)
+  np.testing.assert_array_equal(
+      task.sample({**batch, 'actions': more}, randomness.seed_of(1)), drawn)
+  assert np.any(task.sample({**batch, 'actions': more[:, 2:]}, randomness.seed_of(1)) != drawn)
 
 
 def test_a_batch_without_the_condition_is_an_error():

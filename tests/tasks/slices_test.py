@@ -112,12 +112,12 @@ def test_the_loss_is_that_of_all_slices_in_the_mean():
 
 def test_windows():
   task = _task(frames=2, subscale=(1, 2, 2), clip=(6, 4, 4, 1))
-  assert task._windows(6) == [(0, 1), (1, 1), (2, 1), (3, 1), (4, 1)]
+  assert task._windows(6, 1) == [(0, 1), (1, 1), (2, 1), (3, 1), (4, 1)]
   task = _task(frames=4, clip=(9, 4, 4, 1), primed_frames=3, reprimed_frames=2)
-  assert task._windows(9) == [(0, 3), (2, 2), (4, 2), (5, 3)]
+  assert task._windows(9, 3) == [(0, 3), (2, 2), (4, 2), (5, 3)]
   task = _task(frames=4, clip=(9, 4, 4, 1), primed_frames=6)
-  assert task._windows(9) == [(5, 1)] and task.masked_frames == 1
-  assert _task(sample_frames=3)._windows(3) == [(0, 1)]
+  assert task._windows(9, 6) == [(5, 1)] and task.masked_frames == 1
+  assert _task(sample_frames=3)._windows(3, 1) == [(0, 1)]
 
 
 def test_training_sees_every_window_with_its_actions(monkeypatch):
@@ -217,6 +217,45 @@ def test_samples_begin_with_the_given_frames(kwargs, frames):
   assert (made != real).mean() > 0.9
   np.testing.assert_array_equal(task.sample(batch, randomness.seed_of(1)), drawn)
   assert (task.sample(batch, randomness.seed_of(2)).numpy() != drawn).any()
+
+
+@pytest.mark.usefixtures('without_xla')
+@pytest.mark.parametrize('given, frames', [(2, None), (0, 3), (3, 7), (4, 6), (None, 6)])
+def test_samples_of_other_lengths_with_other_frames_given(given, frames):
+  """As a protocol wants them."""
+  task, batch = _task(), _batch()
+  drawn = task.sample(
+      batch, randomness.seed_of(1), conditioning_frames=given, frames=frames).numpy()
+  assert drawn.shape == (3, frames or 4, 4, 4, 1) and drawn.dtype == np.uint8
+  primed = 1 if given is None else given
+  np.testing.assert_array_equal(drawn[:, :primed], batch['video'][:, :primed])
+  made, real = drawn[:, primed:4], batch['video'].numpy()[:, primed:drawn.shape[1]]
+  assert not made.size or (made != real).mean() > 0.9
+  assert (drawn[:, -1] != 0).any()  # the last frame is drawn as well
+  assert task.conditioning_frames == 1
+
+
+@pytest.mark.usefixtures('without_xla')
+def test_the_given_frames_are_those_of_a_task_that_has_as_many():
+  """And in one program, as on several replicas."""
+  batch, options = _batch(), {'conditioning_frames': 3, 'frames': 6}
+  drawn = []
+  for kwargs in ({}, {'primed_frames': 3, 'sample_frames': 6}):
+    tf.keras.utils.set_random_seed(0)
+    task = _task(**kwargs)
+    drawn.append(task.sample(batch, randomness.seed_of(1), **({} if kwargs else options)))
+  np.testing.assert_array_equal(*drawn)
+  program = tf.function(functools.partial(task.sample, **options), autograph=False)
+  np.testing.assert_array_equal(program(batch, randomness.seed_of(1)), drawn[0])
+
+
+@pytest.mark.parametrize('options, most', [
+    ({'conditioning_frames': 4}, 3), ({'conditioning_frames': -1}, 3),
+    ({'conditioning_frames': 5, 'frames': 9}, 4), ({'conditioning_frames': 2, 'frames': 2}, 1),
+    ({'frames': 1}, 0)])
+def test_frames_that_cannot_be_given(options, most):
+  with pytest.raises(ValueError, match=f'conditioning_frames must be from 0 to {most}, got '):
+    _task().sample(_batch(), randomness.seed_of(0), **options)
 
 
 @pytest.mark.usefixtures('without_xla')

@@ -1,11 +1,36 @@
-"""Strategies by name, and batches over their replicas."""
+"""Strategies by name, batches over their replicas, and what workers add up."""
 
+import json
 import os
+import pathlib
+import socket
+import subprocess
+import sys
 
+import numpy as np
 import pytest
 import tensorflow as tf
 
+from tf_videogen.layers import randomness
 from tf_videogen.training import strategies
+
+ROOT = pathlib.Path(__file__).resolve().parents[2]
+# What each of two workers runs: sums of arrays that not all have, and numbers of workers.
+ADDS_UP = """
+import json
+import numpy as np
+import tensorflow as tf
+from tf_videogen.evaluation import measures
+from tf_videogen.training import strategies
+strategy = strategies.get('multi_worker', worker_timeout=60)
+number, workers = strategies.worker(strategy)
+mine = {'0/both': np.full([3, 2], 1.5 + number), f'of {number}': np.array(0.1 + number)}
+if number == 1:
+  mine['large'] = np.arange(70000) / 3
+total = strategies.sum_over_workers(strategy, mine, measures.add)
+nothing = strategies.sum_over_workers(strategy, {}, measures.add)
+print(json.dumps([number, workers, {name: value.tolist() for name, value in total.items()}, nothing]))
+"""
 
 
 @pytest.mark.skipif(os.path.exists('/dev/accel0') or os.path.exists('/dev/vfio/0'), reason='a TPU')
@@ -46,3 +71,82 @@ def test_batches_are_divided_in_order(tiny, two_replicas):
   parts = two_replicas.experimental_local_results(batch['video'])
   assert [part.shape[0] for part in parts] == [2, 2]
   tf.debugging.assert_equal(tf.concat(parts, 0), whole['video'])
+
+
+# --- rows side by side ---
+
+
+def _rows(count):
+  return {'x': np.arange(count, dtype=np.float32).reshape(count, 1), 'label': np.arange(count)}
+
+
+def test_rows_are_computed_side_by_side_in_order(cpu, two_replicas):
+  function = lambda batch, seed: batch['x'] * 2 + tf.cast(batch['label'], tf.float32)[:, tf.newaxis]
+  for strategy in (cpu, two_replicas):
+    found = strategies.on_replicas(strategy, function)(_rows(6), randomness.seed_of(0))
+    assert isinstance(found, np.ndarray)
+    np.testing.assert_array_equal(found, 3 * _rows(6)['x'])
+
+
+def test_replicas_have_rows_and_seeds_of_their_own(two_replicas):
+  shapes = []
+
+  def draw(batch, seed):
+    shapes.append(batch['x'].shape)
+    return randomness.uniform([batch['x'].shape[0], 3], seed)
+
+  function = strategies.on_replicas(two_replicas, draw)
+  seed = randomness.seed_of(5)
+  found = function(_rows(4), seed)
+  assert {tuple(shape) for shape in shapes} == {(2, 1)}
+  np.testing.assert_array_equal(found[:2], randomness.uniform([2, 3], seed))  # as of one replica
+  np.testing.assert_array_equal(
+      found[2:], randomness.uniform([2, 3], randomness.fold_in(seed, 1)))
+  traced = len(shapes)
+  assert (function(_rows(4), randomness.seed_of(6)) != found).all() and len(shapes) == traced
+
+
+def test_rows_that_replicas_cannot_divide(cpu, two_replicas):
+  function = lambda batch, seed: batch['x']
+  with pytest.raises(ValueError, match='a batch of 5 is not divisible by the 2 replicas'):
+    strategies.on_replicas(two_replicas, function)(_rows(5), randomness.seed_of(0))
+  assert len(strategies.on_replicas(cpu, function)(_rows(5), randomness.seed_of(0))) == 5
+
+
+# --- workers ---
+
+
+def test_one_process_is_the_first_of_one(cpu, two_replicas):
+  arrays = {'a': np.ones(3)}
+  for strategy in (cpu, two_replicas):
+    assert strategies.worker(strategy) == (0, 1)
+    assert strategies.sum_over_workers(strategy, arrays, None) == arrays
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize('jobs', [['worker', 'worker'], ['chief', 'worker']], ids=str)
+def test_two_workers_add_up(jobs):
+  sockets = [socket.socket() for _ in jobs]
+  for s in sockets:
+    s.bind(('127.0.0.1', 0))
+  places = [f'127.0.0.1:{s.getsockname()[1]}' for s in sockets]
+  for s in sockets:
+    s.close()
+  cluster = {job: [place for place, of in zip(places, jobs) if of == job] for job in jobs}
+  processes = []
+  for i, job in enumerate(jobs):
+    config = {'cluster': cluster, 'task': {'type': job, 'index': i if len(cluster) == 1 else 0}}
+    processes.append(subprocess.Popen(
+        [sys.executable, '-c', ADDS_UP], cwd=ROOT, stdout=subprocess.PIPE, text=True,
+        env={**os.environ, 'TF_CONFIG': json.dumps(config)}))
+  try:
+    said = [json.loads(process.communicate(timeout=120)[0].splitlines()[-1])
+            for process in processes]
+  finally:
+    for process in processes:
+      process.kill()
+  assert [one[:2] for one in said] == [[0, 2], [1, 2]]
+  for _, _, total, nothing in said:
+    assert nothing == {} and total.keys() == {'0/both', 'of 0', 'of 1', 'large'}
+    assert total['0/both'] == [[4.0, 4.0]] * 3 and (total['of 0'], total['of 1']) == (0.1, 1.1)
+    np.testing.assert_array_equal(total['large'], np.arange(70000) / 3)

@@ -47,6 +47,10 @@ class ClipSource:
     """
     raise NotImplementedError
 
+  def identity(self, split):
+    """Returns what the clips of a split depend on, a list of plain values: statistics are kept by it."""
+    raise NotImplementedError
+
   def _records(self, split, order_seed=None):
     """Returns a tf.data.Dataset of the split's raw records, cheap to skip, in stored order.
 

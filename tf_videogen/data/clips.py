@@ -11,6 +11,7 @@ import os
 import numpy as np
 import tensorflow as tf
 
+from tf_videogen import files
 from tf_videogen.data import clip_source
 from tf_videogen.data import prepared
 
@@ -82,6 +83,12 @@ class PreparedClips(clip_source.ClipSource):
   def example_spec(self):
     """Returns the specs of one example, see `ClipSource.example_spec`."""
     return dict(self._spec)
+
+  def identity(self, split):
+    """Returns what the clips of a split depend on, see `ClipSource.identity`."""
+    info = self._builder.info
+    return [info.full_name, info.dataset_size, split, self.count(split), self.frames,
+            self.frame_step, self.size, self.crop, self.video_feature, self.label_feature]
 
   def raw_records(self):
     """Returns a tf.data.Dataset of the training split's serialized examples, in stored order."""
@@ -256,6 +263,11 @@ class FileClips(clip_source.ClipSource):
     if 'actions' in arrays:
       spec['actions'] = tf.TensorSpec([self.frames, arrays['actions'].shape[2]], tf.float32)
     return spec
+
+  def identity(self, split):
+    """Returns what the clips of a split depend on, see `ClipSource.identity`."""
+    path = self.paths[split]
+    return [os.path.abspath(path), files.size_and_time(path), self.frames, self.frame_step]
 
   def _arrays(self, split):
     """The arrays of a split, loaded once and checked: a dict."""

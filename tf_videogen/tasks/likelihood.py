@@ -126,8 +126,12 @@ class VQVAETask:
   def previews(self, batch, seed):
     """Clips and their reconstructions, uint8 [B, T, H, W, C] each."""
     del seed
+    return {'data': batch['video'], 'reconstructions': self.reconstruct(batch)}
+
+  def reconstruct(self, batch):
+    """Clips, encoded and decoded: uint8 [B, T, H, W, C]."""
     reconstruction, _ = self.model(to_float(batch['video']), training=False)
-    return {'data': batch['video'], 'reconstructions': to_uint8(reconstruction)}
+    return to_uint8(reconstruction)
 
 
 class VideoGPTTask:
@@ -160,6 +164,7 @@ class VideoGPTTask:
 
   def build(self, clip_shape):
     """Creates the variables for clips (T, H, W, C)."""
+    self._frames = clip_shape[0]
     self.model.build((None,) + tuple(clip_shape))
 
   def initialize(self, clips):
@@ -173,9 +178,10 @@ class VideoGPTTask:
                        f'{vqvae.downsampling}; use the config that trained it, or another VQ-VAE')
 
   def _conditions(self, batch):
-    video = to_float(batch['video'])
-    return self.model.conditions(
-        video=video, label=batch.get('label'), actions=batch.get('actions'))
+    video, actions = to_float(batch['video']), batch.get('actions')
+    if actions is not None:  # evaluations may have longer clips than the model
+      actions = actions[:, :self._frames]
+    return self.model.conditions(video=video, label=batch.get('label'), actions=actions)
 
   def _nll(self, batch, seed=None):
     codes = tf.stop_gradient(self.model.vqvae.codes(to_float(batch['video'])))
@@ -202,10 +208,13 @@ class VideoGPTTask:
 
   def previews(self, batch, seed):
     """Clips, reconstructions, and samples for the same conditions, uint8 [B, T, H, W, C] each."""
-    codes = self.model.vqvae.codes(to_float(batch['video']))
-    reconstructions = to_uint8(self.model.vqvae.decode_codes(codes))
-    return {'data': batch['video'], 'reconstructions': reconstructions,
+    return {'data': batch['video'], 'reconstructions': self.reconstruct(batch),
             'samples': self.sample(batch, seed)}
+
+  def reconstruct(self, batch):
+    """Clips as the VQ-VAE encodes and decodes them: uint8 [B, T, H, W, C]."""
+    codes = self.model.vqvae.codes(to_float(batch['video']))
+    return to_uint8(self.model.vqvae.decode_codes(codes))
 
   def condition_spec(self, spec):
     """What `sample` reads of a clip besides noise: a part of `spec`, name -> TensorSpec."""

@@ -101,9 +101,9 @@ class VideoTransformerTask:
       checkpoints.load_part(
           self.first_slice_dir, "the first slice's decoder", model=self.model.first_slice)
 
-  def _windows(self, frames):
+  def _windows(self, frames, primed):
     """The windows of so many frames, one after the other: pairs (start, how many are primed)."""
-    windows, known = [], self.primed_frames
+    windows, known = [], primed
     start = 0 if known < self._frames else known - self.reprimed_frames
     while known < frames:
       start = max(0, min(start, frames - self._frames))
@@ -183,7 +183,7 @@ class VideoTransformerTask:
     """Sums over valid clips, all windows and slices of each."""
     video, actions = self._inputs(batch)
     alike = {}
-    for start, primed in self._windows(self._clip_shape[0]):
+    for start, primed in self._windows(self._clip_shape[0], self.primed_frames):
       alike.setdefault(primed, []).append(start)
     nats = tf.add_n([self._nats_of_windows(video, actions, starts, primed)
                      for primed, starts in alike.items()])
@@ -202,7 +202,7 @@ class VideoTransformerTask:
     of a frame that is predicted perfectly: no model comes below them.
     """
     dimensions = sum(self._dimensions(self.model.generated_slices, primed)
-                     for _, primed in self._windows(self._clip_shape[0]))
+                     for _, primed in self._windows(self._clip_shape[0], self.primed_frames))
     nats = sums['nats'] / sums['examples']
     frames = dimensions / np.prod(self._clip_shape[1:])
     found = {'bits_per_dim': nats / dimensions / np.log(2.0), 'nats_per_frame': nats / frames}
@@ -227,7 +227,8 @@ class VideoTransformerTask:
       found['video'] = tf.TensorSpec([self.primed_frames] + video.shape[1:], video.dtype)
     return found
 
-  def sample(self, batch, seed, temperature=1.0, top_k=None, top_p=None):
+  def sample(self, batch, seed, temperature=1.0, top_k=None, top_p=None, conditioning_frames=None,
+             frames=None):
     """Samples a clip for each clip of the batch, which has its first frames, and actions.
 
     Args:
@@ -235,9 +236,11 @@ class VideoTransformerTask:
       seed: int32 [2].
       temperature: divides the logits.
       top_k, top_p: not for this model.
+      conditioning_frames: how many first frames are given, None: `primed_frames`.
+      frames: of the sample, None: `sample_frames`.
 
     Returns:
-      uint8 [B, sample_frames, H, W, C].
+      uint8 [B, frames, H, W, C].
     """
     if temperature <= 0:
       raise ValueError(f'temperature must be above 0, got {temperature}')
@@ -246,15 +249,19 @@ class VideoTransformerTask:
     if self.model.encoder is None:
       raise ValueError('this model has the first slice alone; sample from the model of the others, '
                        'whose first_slice_dir is this directory')
-    model, frames = self.model, self.sample_frames or self._clip_shape[0]
-    rows = self._to_draw(frames)
+    model, frames = self.model, frames or self.sample_frames or self._clip_shape[0]
+    primed = self.primed_frames if conditioning_frames is None else conditioning_frames
+    if not 0 <= primed < min(frames, self._clip_shape[0] + 1):
+      raise ValueError(f'conditioning_frames must be from 0 to {min(frames - 1, self._clip_shape[0])}, '
+                       f'got {primed}')
+    rows = self._to_draw(frames, primed)
     end = rows[-1][0] + self._frames
     actions = self._inputs(batch)[1]
     if actions is not None and actions.shape[1] < end:
       raise ValueError(f'a sample of {end} frames needs their actions, and the clips have '
                        f'{actions.shape[1]}')
-    video = tf.pad(batch['video'][:, :self.primed_frames],
-                   [[0, 0], [0, end - self.primed_frames], [0, 0], [0, 0], [0, 0]])
+    video = tf.pad(batch['video'][:, :primed],
+                   [[0, 0], [0, end - primed], [0, 0], [0, 0], [0, 0]])
 
     def draw(channels, start, index, first, owner):
       window = start + tf.range(self._frames)
@@ -283,11 +290,11 @@ class VideoTransformerTask:
           lambda i, _: i < len(rows), draw_row, (tf.constant(0), channels))
     return model.pixels.join(channels)[:, :frames]
 
-  def _to_draw(self, frames):
+  def _to_draw(self, frames, primed):
     """What a sample draws, in order: rows of a window's start, a slice of it, its first new pixel."""
     t, h, w = self.model.subscaling.slice_shape
     rows = []
-    for start, primed in self._windows(frames):
+    for start, primed in self._windows(frames, primed):
       for index in range(self.model.subscaling.slices):
         known = self._primed_of_slice(index, primed)
         if known < t:

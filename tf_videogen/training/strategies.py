@@ -5,11 +5,16 @@ several, which run the same program, each on its share of every batch, and of wh
 writes.
 """
 import contextlib
+import functools
+import io
 import os
 import subprocess
 import sys
 
+import numpy as np
 import tensorflow as tf
+
+from tf_videogen.layers import randomness
 
 WORKER_TIMEOUT = 300  # seconds to wait for all workers
 # What TensorFlow raises when a TPU or a worker went away, or comes back; to try again may help.
@@ -166,6 +171,97 @@ def on_first_replica(strategy, function):
     return tf.nest.map_structure(of_first, program(numbers, seed))
 
   return call
+
+
+def on_replicas(strategy, function):
+  """A function of a batch and a seed, whose rows the replicas of this process compute side by side.
+
+  Args:
+    strategy: a tf.distribute.Strategy.
+    function: of a dict of tensors and a seed, int32 [2]; returns a tensor, a row a row of the batch.
+
+  Returns:
+    A function of a dict of arrays, whose rows the replicas divide, and a seed; it returns an array.
+    Replicas after the first have the seed folded with their number.
+  """
+  devices = len(strategy.extended.worker_devices)
+  if devices == 1 and not needs_programs(strategy):
+    def alone(batch, seed):
+      with strategy.scope():
+        return np.asarray(function({name: tf.constant(x) for name, x in batch.items()}, seed))
+    return alone
+  program = tf.function(lambda *args: strategy.run(function, args), autograph=False)
+
+  def together(batch, seed):
+    def of_replica(context, name):
+      number = context.replica_id_in_sync_group % devices
+      rows = len(batch[name]) // devices
+      return tf.constant(batch[name][number * rows:(number + 1) * rows])
+
+    def seed_of_replica(context):
+      number = context.replica_id_in_sync_group
+      return randomness.fold_in(seed, number) if number else seed
+
+    if len(next(iter(batch.values()))) % devices:
+      raise ValueError(f'a batch of {len(next(iter(batch.values())))} is not divisible by the '
+                       f'{devices} replicas')
+    distribute_values = strategy.experimental_distribute_values_from_function
+    rows = {name: distribute_values(functools.partial(of_replica, name=name)) for name in batch}
+    parts = strategy.experimental_local_results(
+        program(rows, distribute_values(seed_of_replica)))
+    return np.concatenate([np.asarray(part) for part in parts])
+
+  return together
+
+
+def worker(strategy):
+  """This process' number among those that work together, and how many they are: (int, int)."""
+  if not has_workers(strategy):
+    return 0, 1
+  jobs = strategy.cluster_resolver.cluster_spec().as_dict()
+  workers = [(job, i) for job in ('chief', 'worker') for i in range(len(jobs.get(job, [])))]
+  resolver = strategy.cluster_resolver
+  return workers.index((resolver.task_type, resolver.task_id)), len(workers)
+
+
+def sum_over_workers(strategy, arrays, add):
+  """What all workers' dicts of arrays add up to; they may have different names.
+
+  Args:
+    strategy: a tf.distribute.Strategy.
+    arrays: dict of NumPy arrays.
+    add: a function of two dicts that returns their sum.
+
+  Returns:
+    A dict, the same on all workers, which must call this together.
+  """
+  if not has_workers(strategy):
+    return arrays
+  buffer = io.BytesIO()
+  np.savez(buffer, **arrays)
+  mine = np.frombuffer(buffer.getvalue(), np.uint8).astype(np.int32)
+  number, workers = worker(strategy)
+  devices = len(strategy.extended.worker_devices)
+
+  @tf.function
+  def total(values):
+    return strategy.reduce('SUM', values, axis=None)
+
+  def summed(value):  # the first replica of a worker speaks for it
+    of_replica = lambda context: tf.constant(
+        value if context.replica_id_in_sync_group % devices == 0 else np.zeros_like(value))
+    return total(strategy.experimental_distribute_values_from_function(of_replica)).numpy()
+
+  sizes = np.zeros([workers], np.int32)
+  sizes[number] = len(mine)
+  sizes = summed(sizes)
+  rows = np.zeros([workers, sizes.max()], np.int32)
+  rows[number, :len(mine)] = mine
+  merged = {}
+  for row, size in zip(summed(rows), sizes):
+    with np.load(io.BytesIO(row[:size].astype(np.uint8).tobytes()), allow_pickle=False) as found:
+      merged = add(merged, dict(found))
+  return merged
 
 
 def any_worker(strategy):

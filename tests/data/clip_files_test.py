@@ -1,0 +1,301 @@
+"""Clips of folders and files: every form, in counted order, exact; what is refused and what skipped."""
+
+import os
+import pathlib
+
+import numpy as np
+from PIL import Image
+import pytest
+
+from tf_videogen.data import clip_files
+from tf_videogen.data import video_io
+from tf_videogen.launch import sample
+
+
+def _videos(count=3, frames=4, height=8, width=10, channels=3, seed=0):
+  """Random videos of 200 colours, as many as a GIF keeps exactly."""
+  rng = np.random.default_rng(seed)
+  colours = rng.integers(256, size=(200, channels), dtype=np.uint8)
+  return colours[rng.integers(200, size=(count, frames, height, width))]
+
+
+def _read(path, value_range=None, **kwargs):
+  return list(clip_files.ClipFiles(str(path), value_range).read(**kwargs))
+
+
+def _write_pictures(folder, video):
+  folder.mkdir(parents=True, exist_ok=True)
+  for i, frame in enumerate(video):
+    picture = Image.fromarray(frame[..., 0] if frame.shape[-1] == 1 else frame)
+    picture.save(folder / f'frame{i}.png')
+
+
+def _check(found, videos):
+  assert len(found) == len(videos)
+  for one, video in zip(found, videos):
+    assert one.dtype == np.uint8
+    np.testing.assert_array_equal(one, video)
+
+
+# --- forms ---
+
+
+def test_gifs_are_exact_and_in_counted_order(tmp_path):
+  videos = _videos(12)
+  for i, video in enumerate(videos):
+    video_io.write_gif(str(tmp_path / f'clip{i}.gif'), video)
+  _check(_read(tmp_path), videos)
+  _check(_read(tmp_path / 'clip10.gif'), videos[10:11])
+
+
+def test_videos_are_what_is_decoded_of_them(tmp_path):
+  smooth = np.linspace(0, 200, 4 * 8 * 10).reshape(4, 8, 10, 1).astype(np.uint8)
+  for i in range(11):
+    video_io.write_mp4(str(tmp_path / f'{i}.mp4'), smooth + np.uint8(5 * i))
+  found = _read(tmp_path)
+  _check(found, [video_io.read_video(str(tmp_path / f'{i}.mp4'), 3)[0] for i in range(11)])
+  assert found[10].mean() - found[9].mean() == pytest.approx(5, abs=1)
+
+
+@pytest.mark.parametrize('channels', [1, 3])
+def test_folders_of_pictures_are_clips_of_counted_frames(tmp_path, channels):
+  videos = _videos(11, frames=12, channels=channels)
+  for i, video in enumerate(videos):
+    _write_pictures(tmp_path / f'clip_{i}', video)
+  (tmp_path / 'clip_0' / '.hidden.png').write_bytes(b'no picture')
+  found = clip_files.ClipFiles(str(tmp_path))
+  assert found.survey() == {videos.shape[1:]: 11} and not found.skipped
+  _check(list(found.read()), videos)
+  _check(_read(tmp_path / 'clip_4'), videos[4:5])
+
+
+@pytest.mark.parametrize('arrays', [
+    ('samples',), ('video',), ('pixels',), ('samples', 'data'), ('samples', 'video'),
+    ('video', 'data')])
+def test_the_array_of_an_npz(tmp_path, arrays):
+  """`samples` before `video` before the only one; scalars and labels don't count."""
+  videos = {name: _videos(seed=i) for i, name in enumerate(arrays)}
+  np.savez(tmp_path / 'a.npz', fps=8, label=np.arange(3), **videos)
+  for path in (tmp_path / 'a.npz', tmp_path):
+    _check(_read(path), videos[arrays[0]])
+
+
+def test_an_npz_that_tells_not_which(tmp_path):
+  np.savez(tmp_path / 'a.npz', first=_videos(), second=_videos(), label=np.arange(3))
+  with pytest.raises(ValueError, match='must have an array `samples` or `video` .*: first, second'):
+    _read(tmp_path)
+  np.savez(tmp_path / 'a.npz', label=np.arange(3))
+  with pytest.raises(ValueError, match='of five axes called: none'):
+    _read(tmp_path)
+
+
+def test_npy_and_several_files(tmp_path):
+  videos = _videos(25)
+  np.save(tmp_path / 'part10.npy', videos[14:])
+  np.save(tmp_path / 'part9.NPY.npy', videos[12:14])
+  os.rename(tmp_path / 'part9.NPY.npy', tmp_path / 'part9.NPY')
+  np.savez(tmp_path / 'part2.npz', video=videos[:12])
+  _check(_read(tmp_path), videos)
+  _check(_read(tmp_path, limit=13), videos[:13])
+
+
+def test_pictures_of_any_kind(tmp_path):
+  """With transparency, of a palette, of one bit."""
+  rgb = np.full((6, 6, 3), 200, np.uint8)
+  (tmp_path / 'a').mkdir()
+  Image.fromarray(np.dstack([rgb, np.full((6, 6), 255, np.uint8)])).save(tmp_path / 'a' / '0.png')
+  Image.fromarray(rgb).quantize(2).save(tmp_path / 'a' / '1.png')
+  (tmp_path / 'b').mkdir()
+  Image.fromarray(np.eye(6) > 0).save(tmp_path / 'b' / '0.png')
+  _check(_read(tmp_path), [np.stack([rgb, rgb]), (255 * np.eye(6))[np.newaxis, ..., np.newaxis]])
+
+
+def test_a_folder_of_launch_sample_has_every_sample_once(tmp_path):
+  samples = np.random.default_rng(0).integers(256, size=(5, 3, 8, 8, 3), dtype=np.uint8)
+  sample.write({'samples': samples, 'data': 255 - samples}, str(tmp_path), fps=5)
+  assert len(os.listdir(tmp_path)) == 3 * 5 + 3
+  found = clip_files.ClipFiles(str(tmp_path))
+  assert found.survey() == {samples.shape[1:]: 5}
+  _check(list(found.read()), samples)
+
+
+# --- what is cut ---
+
+
+def test_first_frames_and_the_middle(tmp_path):
+  videos = _videos(frames=6, height=9, width=12)
+  np.savez(tmp_path / 'a.npz', video=videos)
+  _check(_read(tmp_path, frames=4, size=(6, 7)), videos[:, :4, 1:7, 2:9])
+  _check(_read(tmp_path, size=(9, 12), limit=2), videos[:2])
+
+
+def test_mixed_sizes_are_counted(tmp_path):
+  np.savez(tmp_path / 'a.npz', video=_videos(3))
+  np.savez(tmp_path / 'b.npz', video=_videos(2, frames=5))
+  video_io.write_gif(str(tmp_path / 'c.gif'), _videos(1, height=12)[0])
+  survey = clip_files.ClipFiles(str(tmp_path)).survey()
+  assert survey == {(4, 8, 10, 3): 3, (5, 8, 10, 3): 2, (4, 12, 10, 3): 1}
+
+
+# --- values ---
+
+
+RANGES = [(None, 0, 255), ('0,1', 0, 1), ('-1,1', -1, 1), ('0,255', 0, 255)]
+
+
+@pytest.mark.parametrize('dtype', [np.float16, np.float32, np.float64])
+@pytest.mark.parametrize('name, low, high', RANGES[1:])
+def test_floats_come_back_as_the_integers_that_they_were(tmp_path, name, low, high, dtype):
+  videos = np.arange(256, dtype=np.uint8).reshape(1, 1, 16, 16, 1)
+  floats = (low + videos.astype(np.float64) * ((high - low) / 255)).astype(dtype)
+  np.savez(tmp_path / 'a.npz', video=floats)
+  _check(_read(tmp_path, name), videos)
+
+
+@pytest.mark.parametrize('name, low, high', RANGES[1:])
+def test_floats_are_rounded_to_the_nearest(tmp_path, name, low, high):
+  values = np.array([0.4, 0.6, 99.4, 99.6, 254.4, 254.6])
+  floats = (low + values * ((high - low) / 255)).astype(np.float32)
+  np.save(tmp_path / 'a.npy', floats.reshape(1, 6, 1, 1, 1))
+  assert _read(tmp_path, name)[0].ravel().tolist() == [0, 1, 99, 100, 254, 255]
+
+
+@pytest.mark.parametrize('array, value_range, message', [
+    (np.linspace(0, 1, 16), None, r'are float64, from 0 to 1; say with --value_range=0,1 or'),
+    (np.linspace(-1, 1, 16), '0,1', 'values from -1 to 1, outside of 0 to 1; clip them, or say'),
+    (np.linspace(0, 1.01, 16), '-1,1', 'values from 0 to 1.01, outside of -1 to 1'),
+    (np.linspace(0, 256, 16), '0,255', 'values from 0 to 256, outside of 0 to 255'),
+    (np.arange(-1, 15), None, 'values from -1 to 14, outside of 0 to 255'),
+    (np.arange(16) * 20, None, 'values from 0 to 300, outside of 0 to 255'),
+    (np.arange(16) > 4, None, 'are bool; they must be numbers'),
+    (np.arange(16) * 1j, None, 'are complex128; they must be numbers')])
+def test_values_that_could_be_misread(tmp_path, array, value_range, message):
+  np.save(tmp_path / 'a.npy', array.reshape(2, 1, 2, 4, 1))
+  with pytest.raises(ValueError, match=message) as error:
+    _read(tmp_path, value_range)
+  assert 'a.npy' in str(error.value) and '\n' not in str(error.value)
+
+
+@pytest.mark.parametrize('value_range', [None, '0,1'])
+@pytest.mark.parametrize('value', [np.nan, np.inf])
+def test_values_that_are_none(tmp_path, value_range, value):
+  floats = np.zeros((5, 2, 4, 4, 1), np.float32)
+  floats[1, 0, 2, 2] = floats[3] = value
+  np.save(tmp_path / 'a.npy', floats)
+  with pytest.raises(ValueError, match=r'not finite \(NaN\) in 2 of 5 videos: the model'):
+    _read(tmp_path, value_range)
+
+
+def test_integers_of_other_types(tmp_path):
+  videos = _videos()
+  np.save(tmp_path / 'a.npy', videos.astype(np.int64))
+  _check(_read(tmp_path), videos)
+
+
+@pytest.mark.parametrize('shape', [(2, 4, 8, 8, 2), (4, 8, 8, 3), (2, 0, 8, 8, 3)])
+def test_arrays_of_another_shape(tmp_path, shape):
+  np.save(tmp_path / 'a.npy', np.zeros(shape, np.uint8))
+  with pytest.raises(ValueError, match=r'must be \[N, T, H, W, C\] with C 1 or 3, got \['):
+    _read(tmp_path)
+
+
+class _Trap:
+  """Leaves a file behind where it is unpickled."""
+
+  def __init__(self, path):
+    self.path = path
+
+  def __reduce__(self):
+    return pathlib.Path.touch, (self.path,)
+
+
+@pytest.mark.parametrize('name', ['a.npz', 'a.npy'])
+def test_nothing_is_unpickled(tmp_path, name):
+  trap = np.array([_Trap(tmp_path / 'sprung')], object)
+  if name == 'a.npz':
+    np.savez(tmp_path / name, video=trap)
+  else:
+    np.save(tmp_path / name, trap)
+  with pytest.raises(ValueError, match='cannot be read as arrays'):
+    _read(tmp_path)
+  assert not (tmp_path / 'sprung').exists()
+
+
+# --- what cannot be read ---
+
+
+def test_what_cannot_be_read_is_skipped_and_named(tmp_path):
+  videos = _videos(4)
+  for i, video in enumerate(videos):
+    video_io.write_gif(str(tmp_path / f'{i}.gif'), video)
+  (tmp_path / '1.gif').write_bytes(b'GIF89a and no more')
+  (tmp_path / '2.mp4').write_bytes(b'no film')
+  _write_pictures(tmp_path / 'uneven', videos[0])
+  Image.new('RGB', (3, 3)).save(tmp_path / 'uneven' / 'frame9.png')
+  found = clip_files.ClipFiles(str(tmp_path))
+  assert found.survey() == {(4, 8, 10, 3): 3}
+  assert [os.path.basename(name) for name in found.skipped] == ['1.gif', '2.mp4', 'uneven']
+  assert 'frame9.png is of another size' in found.skipped[str(tmp_path / 'uneven')]
+  assert all(reason and '\n' not in reason for reason in found.skipped.values())
+  _check(list(found.read(limit=2)), videos[[0, 2]])
+  assert found.survey() == {(4, 8, 10, 3): 3}
+
+
+def test_what_goes_bad_between_survey_and_reading(tmp_path):
+  path = tmp_path / '0.gif'
+  video_io.write_gif(str(path), _videos(1)[0])
+  found = clip_files.ClipFiles(str(tmp_path))
+  found.survey()
+  path.write_bytes(b'')
+  with pytest.raises(ValueError, match=r'0.gif cannot be read any more'):
+    list(found.read())
+
+
+def test_nothing_can_be_read(tmp_path):
+  for name in 'ab':
+    (tmp_path / f'{name}.mp4').write_bytes(b'no film')
+  with pytest.raises(ValueError, match=r'none of the 2 clips in .* can be read: .*a\.mp4: ') as error:
+    clip_files.ClipFiles(str(tmp_path)).survey()
+  assert '\n' not in str(error.value)
+
+
+def test_an_archive_that_is_torn(tmp_path):
+  np.savez(tmp_path / 'a.npz', video=_videos())
+  whole = (tmp_path / 'a.npz').read_bytes()
+  (tmp_path / 'a.npz').write_bytes(whole[:len(whole) // 2])
+  with pytest.raises(ValueError, match=r'a\.npz cannot be read as arrays'):
+    _read(tmp_path)
+
+
+def test_nothing_is_there(tmp_path):
+  with pytest.raises(FileNotFoundError, match='there is no folder .*nowhere'):
+    clip_files.ClipFiles(str(tmp_path / 'nowhere'))
+  (tmp_path / 'notes.txt').write_text('')
+  with pytest.raises(ValueError, match='has no videos, GIFs, folders of PNG files, or .npz files'):
+    clip_files.ClipFiles(str(tmp_path))
+  with pytest.raises(ValueError, match='must be one of 0,1 -1,1 0,255, got 0,2'):
+    clip_files.ClipFiles(str(tmp_path), '0,2')
+
+
+# --- identity ---
+
+
+def test_identity_tells_files_and_what_is_made_of_them(tmp_path):
+  videos = _videos()
+  _write_pictures(tmp_path / 'clip', videos[0])
+  np.save(tmp_path / 'a.npy', videos.astype(np.float32))
+  identity = lambda value_range='0,255': clip_files.ClipFiles(str(tmp_path), value_range).identity()
+  before = identity()
+  assert identity() == before
+  assert len(before) == 1 + 1 + 4  # the range, the array, four frames
+  changed = tmp_path / 'clip' / 'frame2.png'
+  os.utime(changed, ns=(0, 0))
+  assert identity() != before
+  before = identity()
+  np.save(tmp_path / 'a.npy', videos.astype(np.float32)[:2])
+  assert identity() != before
+  before = identity()
+  changed.unlink()
+  assert identity() != before
+  np.save(tmp_path / 'a.npy', np.zeros((1, 2, 4, 4, 1)))
+  assert identity('0,1') != identity('-1,1')

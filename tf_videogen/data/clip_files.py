@@ -1,0 +1,220 @@
+"""Clips as people keep what a model made: videos, GIFs, folders of PNG files, arrays in .npz files.
+
+    found = clip_files.ClipFiles('samples/')
+    found.survey()                       # decodes all once: how many, of which frames and sizes
+    for video in found.read(16): ...     # uint8 [16, H, W, C], in the order of their names
+
+Nothing is scaled: metrics compare the pixels that are there. Of .npz files the array `samples` is
+taken, or else `video`, or else the only one of five axes. Of a folder that launch.sample wrote it is
+samples.npz alone, as the other files have the same samples again.
+"""
+
+import collections
+from concurrent import futures
+import os
+import re
+import zipfile
+
+import numpy as np
+from PIL import Image
+import tqdm
+
+from tf_videogen import bars
+from tf_videogen.data import raw_files
+from tf_videogen.data import raw_videos
+
+_PICTURES = ('.png', '.jpg', '.jpeg')
+_ARRAYS = ('.npz', '.npy')
+_SAMPLED = ('samples.npz', 'samples.gif', 'samples.png')  # launch.sample writes samples in all forms
+_THREADS = 4
+RANGES = {'0,1': (0.0, 1.0), '-1,1': (-1.0, 1.0), '0,255': (0.0, 255.0)}
+
+
+class ClipFiles:
+  """The clips of a folder, or of one file.
+
+  Attributes:
+    path: str, where they are.
+    skipped: dict of the names of files that cannot be read, and why; complete after `survey`.
+
+  Args:
+    path: str, a local folder or file.
+    value_range: of arrays of floats, a key of RANGES; None: such arrays are refused.
+  """
+
+  def __init__(self, path, value_range=None):
+    if not os.path.exists(path):
+      raise FileNotFoundError(f'there is no folder {path}')
+    if value_range not in (None, *RANGES):
+      raise ValueError(f'the range of values must be one of {" ".join(RANGES)}, got {value_range}')
+    self.path = path
+    self.skipped = {}
+    self._value_range = value_range
+    self._arrays = {}
+    self._shapes = None
+    self._items = self._list()
+    if not self._items:
+      raise ValueError(f'{path} has no videos, GIFs, folders of PNG files, or .npz files')
+
+  def _list(self):
+    """Pairs (name, files or index) of all clips, sorted by name as people count."""
+    if os.path.isfile(self.path):
+      return self._of_file(self.path)
+    if all(os.path.isfile(os.path.join(self.path, name)) for name in _SAMPLED):
+      return self._of_file(os.path.join(self.path, _SAMPLED[0]))
+    names = raw_files.find(self.path, raw_files.VIDEO_SUFFIXES + _PICTURES + _ARRAYS)
+    pictures, items = collections.defaultdict(list), []
+    for name in names:
+      if name.lower().endswith(_PICTURES):
+        pictures[os.path.dirname(name)].append(name)
+      else:
+        items += self._of_file(os.path.join(self.path, name))
+    for folder, found in pictures.items():
+      paths = [os.path.join(self.path, name) for name in sorted(found, key=_counting)]
+      items.append((os.path.join(self.path, folder), paths))
+    return sorted(items, key=lambda item: _counting(item[0]))
+
+  def _of_file(self, path):
+    if not path.lower().endswith(_ARRAYS):
+      return [(path, path)]
+    return [(f'{path}[{i:06d}]', (path, i)) for i in range(len(self._array(path)))]
+
+  def _array(self, path):
+    """The videos of an .npz or .npy file, uint8 [N, T, H, W, C]; read once."""
+    if path not in self._arrays:
+      self._arrays[path] = _to_uint8(_load(path), path, self._value_range)
+    return self._arrays[path]
+
+  def identity(self):
+    """What tells these clips from others: names, sizes and times of files, the range of values."""
+    paths = {item[0] if isinstance(item, tuple) else item for _, files in self._items
+             for item in (files if isinstance(files, list) else [files])}
+    stats = [(path, os.stat(path)) for path in sorted(paths)]
+    return [self._value_range, *([path, stat.st_size, stat.st_mtime_ns] for path, stat in stats)]
+
+  def survey(self):
+    """Decodes every clip once: {(T, H, W, C): how many}; what cannot be read is in `skipped`.
+
+    Raises:
+      ValueError: if none can be read.
+    """
+    if self._shapes is not None:
+      return dict(self._shapes)
+    shapes = collections.Counter()
+    bar = tqdm.tqdm(self._decoded(self._items), f'look at {os.path.basename(self.path)}',
+                    len(self._items), leave=False, mininterval=bars.interval())
+    for name, video in bar:
+      if isinstance(video, Exception):
+        self.skipped[name] = str(video)
+      else:
+        shapes[video.shape] += 1
+    if not shapes:
+      name, reason = next(iter(self.skipped.items()))
+      raise ValueError(f'none of the {len(self._items)} clips in {self.path} can be read: {name}: '
+                       f'{reason}')
+    self._shapes = shapes
+    return dict(shapes)
+
+  def read(self, frames=None, size=None, limit=None):
+    """Yields clips, uint8 [T, H, W, C]: the first frames, the middle of larger ones.
+
+    Args:
+      frames: int, how many; None: all.
+      size: (H, W); None: as stored.
+      limit: int, how many clips at most; None: all.
+    """
+    items = [item for item in self._items if item[0] not in self.skipped]
+    for name, video in self._decoded(items[:limit]):
+      if isinstance(video, Exception):
+        raise ValueError(f'{name} cannot be read any more: {video}')
+      top, left = [(stored - wanted) // 2 for stored, wanted in
+                   zip(video.shape[1:3], size or video.shape[1:3])]
+      height, width = size or video.shape[1:3]
+      yield video[:frames, top:top + height, left:left + width]
+
+  def _decoded(self, items):
+    """Yields (name, clip or the exception), in order, decoded by threads some way ahead."""
+    with futures.ThreadPoolExecutor(_THREADS) as pool:
+      pending = collections.deque()
+      for name, item in items:
+        pending.append((name, pool.submit(self._decode, item)))
+        if len(pending) > 2 * _THREADS:
+          done, future = pending.popleft()
+          yield done, future.result()
+      for name, future in pending:
+        yield name, future.result()
+
+  def _decode(self, item):
+    try:
+      if isinstance(item, tuple):
+        path, i = item
+        return self._array(path)[i]
+      if isinstance(item, list):
+        return _from_pictures(item)
+      limits = raw_videos.Limits(max_aspect=1000)
+      return np.stack(raw_videos.read(item, limits=limits, threads=1).frames)
+    except (ValueError, OSError) as error:
+      return error
+
+
+def _counting(name):
+  """A key by which frame10 comes after frame9."""
+  return [(0, int(part), '') if part.isdecimal() else (1, 0, part)
+          for part in re.split(r'(\d+)', name)]
+
+
+def _from_pictures(paths):
+  frames = []
+  for path in paths:
+    with Image.open(path) as image:
+      frames.append(np.asarray(image.convert('L' if image.mode in ('1', 'L') else 'RGB')))
+    if frames[-1].shape != frames[0].shape:
+      raise ValueError(f'{path} is of another size or colour than the frames before it')
+  video = np.stack(frames)
+  return video if video.ndim == 4 else video[..., np.newaxis]
+
+
+def _load(path):
+  """The array of videos in a file, of any type."""
+  try:
+    loaded = np.load(path, allow_pickle=False)
+    if isinstance(loaded, np.ndarray):
+      return loaded
+    with loaded:
+      names = [name for name in loaded.files if loaded[name].ndim == 5]
+      for name in ('samples', 'video', *names):
+        if name in names and (name in ('samples', 'video') or len(names) == 1):
+          return loaded[name]
+  except (zipfile.BadZipFile, EOFError, OSError, ValueError) as error:
+    raise ValueError(f'{path} cannot be read as arrays ({error})') from error
+  raise ValueError(f'{path} must have an array `samples` or `video` [N, T, H, W, C]; it has arrays '
+                   f'of five axes called: {", ".join(names) or "none"}')
+
+
+def _to_uint8(array, path, value_range):
+  """uint8 [N, T, H, W, C] of an array of videos; what has no unambiguous pixels is refused."""
+  if array.ndim != 5 or array.shape[-1] not in (1, 3) or 0 in array.shape:
+    raise ValueError(f'the videos in {path} must be [N, T, H, W, C] with C 1 or 3, got '
+                     f'{list(array.shape)}')
+  if array.dtype == np.uint8:
+    return array
+  if not (np.issubdtype(array.dtype, np.integer) or np.issubdtype(array.dtype, np.floating)):
+    raise ValueError(f'the videos in {path} are {array.dtype}; they must be numbers')
+  finite = np.isfinite(array).all((1, 2, 3, 4))
+  if not finite.all():
+    raise ValueError(f'{path} has values that are not finite (NaN) in {int((~finite).sum())} of '
+                     f'{len(array)} videos: the model that made them is broken')
+  if np.issubdtype(array.dtype, np.integer):
+    low, high = 0, 255
+  elif value_range is None:
+    raise ValueError(f'the videos in {path} are {array.dtype}, from {array.min():.3g} to '
+                     f'{array.max():.3g}; say with --value_range=0,1 or =-1,1 or =0,255 what is '
+                     'black and what is white')
+  else:
+    low, high = RANGES[value_range]
+  if array.min() < low or array.max() > high:
+    raise ValueError(f'{path} has values from {array.min():.6g} to {array.max():.6g}, outside of '
+                     f'{low:g} to {high:g}; clip them, or say what their range is')
+  if np.issubdtype(array.dtype, np.integer):
+    return array.astype(np.uint8)
+  return np.rint((array - low) * (255.0 / (high - low))).astype(np.uint8)
