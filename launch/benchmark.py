@@ -10,6 +10,8 @@ training up where `input_share` comes near 1. `raw_read_share` is of the rate at
 can be read at all. For a TPU's step, see `launch.preflight`.
 prepare: videos below a folder, on one core: decoded alone by PyAV; decoded, scaled and encoded; on
 all cores: all of `launch.prepare`, every file 20 times; what 400,000 such videos take.
+i3d: FVD's network with random weights, on clips of 16 frames; what FVD of 2 x 2,048 clips takes,
+resizing, statistics and the distance included, as a share of its passes through the network.
 """
 
 import functools
@@ -32,6 +34,8 @@ from tf_videogen.data import png
 from tf_videogen.data import raw_files
 from tf_videogen.data import raw_videos
 from tf_videogen.data import video_folder
+from tf_videogen.evaluation import extraction
+from tf_videogen.evaluation import measures
 from tf_videogen.layers import attention
 from tf_videogen.layers import masked_convolution
 from tf_videogen.layers import randomness
@@ -39,6 +43,8 @@ from tf_videogen.layers import vector_quantizer
 from tf_videogen.launch import configs
 from tf_videogen.launch import program
 from tf_videogen.launch import shared_flags
+from tf_videogen.metrics import frechet
+from tf_videogen.metrics import i3d
 from tf_videogen.models import video_transformer
 from tf_videogen.models import videogpt
 from tf_videogen.models import vqvae
@@ -50,7 +56,7 @@ from tf_videogen.training import strategies
 from tf_videogen.training import trainer
 
 flags.DEFINE_enum('work', 'videogpt_moving_mnist',
-                  ['videogpt_moving_mnist', 'video_transformer', 'input', 'prepare'],
+                  ['videogpt_moving_mnist', 'video_transformer', 'input', 'prepare', 'i3d'],
                   'What to time.')
 flags.DEFINE_integer('batch', 4, 'Clips of a step, and clips that are sampled; of the config with '
                      '--work=input.', lower_bound=1)
@@ -60,6 +66,7 @@ flags.DEFINE_integer('short_side', 64, 'To which --work=prepare scales.', lower_
 shared_flags.declare('strategy', 'tpu', 'gin_file', 'gin_param', 'data_dir', 'manual_dir')
 
 _COPIES, _PLAN_CLIPS = 20, 400_000  # of --work=prepare
+_FVD_CLIPS = 2_048  # on each side, of --work=i3d
 
 
 class RandomClips(clip_source.ClipSource):
@@ -327,6 +334,35 @@ def preparation_of_videos(folder, short_side, repeats):
           'plan': {name: float(f'{value:.4g}') for name, value in plan.items()}}
 
 
+def i3d_clips(batch, repeats, strategy):
+  """Times I3D alone, and all that FVD does with a clip; one after the other, as speed wanders."""
+  rng = np.random.default_rng(0)
+  with strategy.scope():
+    network = i3d.I3D()
+    network.build()
+  video = tf.constant(rng.uniform(-1, 1, (batch, 16, i3d.SIZE, i3d.SIZE, 3)), tf.float32)
+  clips = rng.integers(0, 256, (batch, 16, 64, 64, 3), np.uint8)
+  forward = tf.function(network, autograph=False)
+  extract = extraction.Extractor(strategy, ['i3d_kinetics400'], batch, random=True)
+  total = {}
+  def whole():
+    measures.add(total, frechet.sums(extract('i3d_kinetics400', clips)['logits']))
+  passes, wholes = [], []
+  for _ in range(repeats):
+    passes.append(seconds(lambda: forward(video)['logits'].numpy(), 1))
+    wholes.append(seconds(whole, 1))
+  figures = Figures()
+  figures['clips_per_s'] = batch / statistics.median(passes)
+  figures['fvd_clips_per_s'] = batch / statistics.median(wholes)
+  gaussian = frechet.gaussian(total)
+  figures['distance_s'] = seconds(lambda: frechet.distance(gaussian, gaussian), 1)
+  batches = 2 * _FVD_CLIPS / batch
+  share = statistics.median(a / b for a, b in zip(wholes, passes))
+  figures['fvd_over_passes'] = share + figures['distance_s'] / (
+      batches * statistics.median(passes))
+  return figures
+
+
 def main(argv):
   """Times --work, models in both precisions, where there are two."""
   del argv
@@ -347,6 +383,10 @@ def main(argv):
     print(json.dumps({'work': 'input', 'config': values.gin_file[-1],
                       'processors': os.cpu_count(),
                       **input_pipeline(config, strategy, values.repeats)}))
+    return
+  if values.work == 'i3d':
+    print(json.dumps({'work': 'i3d', 'batch': values.batch, 'processors': os.cpu_count(),
+                      **i3d_clips(values.batch, values.repeats, strategy)}))
     return
   figures = {}
   with strategy.scope():

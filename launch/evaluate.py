@@ -1,29 +1,202 @@
-"""Evaluates the latest checkpoint of a model directory: prints, and appends to its results.csv.
+"""Evaluates a model, two folders of videos, or a baseline: prints, and adds to a results.csv.
 
   python -m launch.evaluate --model_dir=runs/vqvae
+  python -m launch.evaluate --model_dir=runs/bair_prior --gin_file=evaluation/videogpt_bair.gin
+  python -m launch.evaluate --real=bair_clips/original --generated=samples.npz --frames=16
 
-Without --gin_file the directory's own config is used.
+measure what a model's task measures; what a paper's table has; two folders of videos, GIFs, PNG
+files or .npz. Networks come by launch.get_networks; what lacks one is reported as missing.
 """
 
+import os
+import sys
+
 from absl import flags
+import gin
 
 from tf_videogen import experiment
+from tf_videogen.data import clip_files
+from tf_videogen.data import clips
+from tf_videogen.evaluation import protocol as protocols
+from tf_videogen.evaluation import records
+from tf_videogen.evaluation import run
+from tf_videogen.evaluation import videos
 from tf_videogen.launch import configs
 from tf_videogen.launch import program
 from tf_videogen.launch import shared_flags
+from tf_videogen.reporting import origin
 from tf_videogen.training import strategies
 
-shared_flags.declare(*configs.FLAGS)
+flags.DEFINE_string('real', None, 'Folder or file of real videos, or a prepared data set.')
+flags.DEFINE_string('generated', None, 'Folder or file of generated videos.')
+flags.DEFINE_string('split', 'test', 'Split of a data set that --real names.')
+flags.DEFINE_enum('baseline', None, ['copy_last_frame', 'real_vs_real'], 'Instead of a model.')
+flags.DEFINE_bool('paired', False, 'Whether videos continue the real ones: SSIM and PSNR as well.')
+flags.DEFINE_integer('conditioning_frames', None, 'How many first frames are given.',
+                     lower_bound=0)
+flags.DEFINE_integer('frames', None, 'Of each video of folders, the first ones; by default all.',
+                     lower_bound=1)
+flags.DEFINE_integer('videos', None, 'How many of each folder; by default all.', lower_bound=2)
+flags.DEFINE_enum('on_mismatch', 'refuse', ['refuse', 'cut'], 'Of number, length or size.')
+flags.DEFINE_enum('value_range', None, list(clip_files.RANGES), 'Of arrays of floats.')
+flags.DEFINE_enum('networks', 'published', ['published', 'random'], 'For smoke tests, random.')
+flags.DEFINE_string('output', None, 'Folder for what is written; by default --model_dir.',
+                    allow_override=True)
+shared_flags.declare(*configs.FLAGS, 'batch_size')
 
 
 def main(argv):
   """Evaluates."""
   del argv
-  configs.parse_flags()
-  strategy = strategies.get(flags.FLAGS.strategy, flags.FLAGS.tpu)
+  values = flags.FLAGS
+  strategy = strategies.get(values.strategy, values.tpu)
+  if values.real or values.generated:
+    evaluate_folders(strategy)
+    return
+  configs.parse_flags(needs_model=not values.baseline)
+  try:
+    gin.query_parameter('protocol.Protocol.name')
+  except ValueError:
+    if values.baseline:
+      raise ValueError('--baseline needs a protocol, --gin_file=evaluation/..., or --real') from None
+    evaluate_task(strategy)
+    return
+  evaluate_protocol(strategy)
+
+
+def evaluate_task(strategy):
+  """What the model's task measures."""
   config = configs.configured(experiment.Experiment)()
   evaluate = configs.configured(experiment.evaluate)
   program.print_results(evaluate(config, flags.FLAGS.model_dir, strategy))
+
+
+def evaluate_protocol(strategy):
+  """A protocol, of a model or of a baseline."""
+  values = flags.FLAGS
+  protocol = _protocol()
+  config = None if values.baseline else configs.configured(experiment.Experiment)()
+  if protocol.clips is None and config is None:
+    raise ValueError(f'the protocol {protocol.name} has no data of its own: name it with --real')
+  real = videos.DataVideos(
+      protocol.clips or config.clips, protocol.split, protocol.videos, protocol.real_windows)
+  if values.baseline:
+    evaluate_baseline(protocol, real, strategy, protocol.split)
+    return
+  make = videos.ModelSamples(
+      config, values.model_dir, strategy, values.batch_size, protocol.sampling)
+  kept = None
+  if not strategies.has_workers(strategy):
+    kept = records.Trials(values.output or values.model_dir, protocol.name,
+                          [gin.config_str(), make.step])
+  found = run.run(protocol, real, make, strategy, values.batch_size, _random(), kept=kept)
+  if protocol.task_metrics:
+    found.values += task_values(config, protocol.split, strategy)
+  finish(protocol.name, protocol.split, make.step, found, strategy)
+  if kept:
+    kept.remove()
+
+
+def task_values(config, split, strategy):
+  """What the task measures of a split, as values of a protocol."""
+  config.splits, split = (split,), f'{split}/'
+  measured = experiment.evaluate(config, flags.FLAGS.model_dir, strategy, preview_clips=0)
+  examples = int(measured[f'{split}examples'])
+  return [protocols.Value(name.removeprefix(split), value, float('nan'), examples, '', '')
+          for name, value in measured.items()
+          if name.startswith(split) and name != f'{split}examples']
+
+
+def evaluate_baseline(protocol, real, strategy, split):
+  """A baseline, which needs no model."""
+  values = flags.FLAGS
+  make = generated = None
+  if values.baseline == 'real_vs_real':
+    real, generated = real.half(0), real.half(1)
+    protocol.measures = [measure for measure in protocol.measures if not measure.paired]
+  else:
+    make = videos.CopyLastFrame(_given_frames(protocol))
+  found = run.run(protocol, real, make, strategy, values.batch_size, _random(), generated)
+  finish(f'{protocol.name}_{values.baseline}', split, 0, found, strategy)
+
+
+def evaluate_folders(strategy):
+  """Folders, and baselines on a folder or data set."""
+  values = flags.FLAGS
+  if not values.real or not (values.generated or values.baseline):
+    raise ValueError('two sides are compared: name --real and --generated, or --real and --baseline')
+  names = values.gin_file or ['evaluation/folders_paired.gin' if values.paired else
+                              'evaluation/folders.gin']
+  configs.parse(names, values.gin_param, values.data_dir)
+  protocol = _protocol()
+  cut = values.on_mismatch == 'cut'
+  generated = None if values.baseline else clip_files.ClipFiles(
+      values.generated, values.value_range)
+  if os.path.exists(values.real):
+    real = clip_files.ClipFiles(values.real, values.value_range)
+    sides = videos.matched(real, generated or real, values.frames, values.videos, cut)
+    tell_skipped(real)
+  else:
+    data = clips.PreparedClips(values.real, values.frames or 16, data_dir=values.data_dir)
+    real = videos.DataVideos(data, values.split, values.videos)
+    sides = [real, None] if values.baseline else videos.like(
+        generated, real, values.frames, values.videos, cut)
+  split = os.path.basename(os.path.normpath(values.real)) if os.path.exists(values.real) else (
+      values.split)
+  if values.baseline:
+    evaluate_baseline(protocol, sides[0], strategy, split)
+    return
+  tell_skipped(generated)
+  found = run.run(protocol, sides[0], None, strategy, values.batch_size, _random(), sides[1],
+                  _given_frames(protocol))
+  finish(protocol.name, split, 0, found, strategy)
+
+
+def tell_skipped(found):
+  """Says which clips cannot be read."""
+  for name, reason in list(found.skipped.items())[:3]:
+    print(f'skipped {name}: {reason}', file=sys.stderr)
+  if found.skipped:
+    print(f'{len(found.skipped)} of the clips in {found.path} cannot be read and are left out',
+          file=sys.stderr)
+
+
+def finish(name, split, step, found, strategy):
+  """Prints what was found, and writes it down."""
+  if not strategies.is_chief(strategy):
+    return
+  for warning in found.warnings:
+    print(f'warning: {warning}', file=sys.stderr)
+  width = max([len(value.metric) for value in found.values] + [len(m) for m in found.missing] + [0])
+  for value in found.values:
+    spread = f' +- {value.spread:.4g}' if value.spread == value.spread else ''
+    about = '; '.join(filter(None, [f'{value.examples:,} videos', value.network, value.note]))
+    print(f'{value.metric:<{width}}  {value.value:.6g}{spread}  ({about})')
+  for metric, how in found.missing.items():
+    print(f'{metric:<{width}}  missing: {how}')
+  directory = flags.FLAGS.output or flags.FLAGS.model_dir
+  if directory:
+    records.write(directory, name, split, step, found, gin.operative_config_str())
+    print(f'written into {directory}; python -m launch.report --model_dir={directory} makes a page')
+
+
+def _protocol():
+  """The configured protocol; numbers tell where the command line varies it."""
+  protocol = configs.configured(protocols.Protocol)()
+  varied = origin.Origin(params=tuple(flags.FLAGS.gin_param)).varied()
+  if varied:
+    protocol.note = ', '.join(filter(None, [protocol.note, f'varied: {"; ".join(varied)}']))
+  return protocol
+
+
+def _given_frames(protocol):
+  """How many first frames are given: by the flag, or else by the protocol."""
+  given = flags.FLAGS.conditioning_frames
+  return protocol.conditioning_frames or 0 if given is None else given
+
+
+def _random():
+  return flags.FLAGS.networks == 'random'
 
 
 if __name__ == '__main__':

@@ -7,7 +7,9 @@ import gin
 from tf_videogen.launch import configs
 from tf_videogen.launch import tpu_programs
 
-NAMES = sorted(str(path.relative_to(configs.GIN_DIR)) for path in configs.GIN_DIR.rglob('*.gin'))
+_ALL = sorted(str(path.relative_to(configs.GIN_DIR)) for path in configs.GIN_DIR.rglob('*.gin'))
+PROTOCOLS = [name for name in _ALL if name.startswith('evaluation/')]
+NAMES = [name for name in _ALL if name not in PROTOCOLS]  # of models
 _GIVEN = {'VQVAE_DIR': "'nowhere'", 'FIRST_SLICE_DIR': "'nowhere'", 'TRAIN_FILE': "'train.npz'",
           'TEST_FILE': "'test.npz'"}
 

@@ -1,0 +1,280 @@
+"""Measures: sums of batches give what TF-GAN and NumPy compute of all videos at once."""
+
+import numpy as np
+import pytest
+from tensorflow_gan.python.eval import classifier_metrics
+
+from tests.evaluation import fakes
+from tf_videogen.evaluation import extraction
+from tf_videogen.evaluation import measures
+from tf_videogen.metrics import image_quality
+from tf_videogen.metrics import power_spectrum
+
+I3D = 'i3d_kinetics400'
+
+
+@pytest.fixture(name='extract')
+def _extract(networks, cpu):
+  """All networks."""
+  return extraction.Extractor(cpu, fakes.MIN_FRAMES)
+
+
+def _totals(measure, extract, batch_size=5, labels=None, **streams):
+  """{stream: sums} of videos that come in batches."""
+  totals = {}
+  for stream, video in streams.items():
+    totals[stream] = {}
+    for start in range(0, len(video), batch_size):
+      rows = np.arange(start, min(start + batch_size, len(video)))
+      clips = measures.Clips(video[rows], rows / len(video), extract=extract,
+                             label=None if labels is None else labels[rows])
+      measures.add(totals[stream], measure.statistics(clips))
+  return totals
+
+
+def _outcome(measure, extract, **kwargs):
+  return measure.metrics(_totals(measure, extract, **kwargs))
+
+
+def _distance(a, b, output='logits', network=I3D):
+  """TF-GAN's of all videos at once."""
+  a, b = (fakes.outputs(network, video)[output] for video in (a, b))
+  return classifier_metrics.frechet_classifier_distance_from_activations(a, b).numpy()
+
+
+def _score(video, network=I3D):
+  logits = fakes.outputs(network, video)['logits'].astype(np.float32)
+  return classifier_metrics.classifier_score_from_logits(logits).numpy()
+
+
+# --- Fréchet distances ---
+
+
+@pytest.mark.parametrize('network, output', [(I3D, 'logits'), ('i3d_kinetics600', 'features')])
+@pytest.mark.parametrize('frames, looked_at', [(16, 16), (None, 18), (5, 5)])
+def test_distance_of_the_first_frames(extract, network, output, frames, looked_at):
+  real, generated = fakes.videos(23, 18), fakes.videos(17, 18, seed=1)
+  measure = measures.FrechetDistance('d', network, output, frames=frames)
+  outcome = _outcome(measure, extract, real=real, generated=generated)
+  expected = _distance(real[:, :looked_at], generated[:, :looked_at], output, network)
+  assert outcome.values == {'d': pytest.approx(expected, rel=1e-4)} and expected > 0.01
+  assert not outcome.warnings and not outcome.curves and measure.networks == (network,)
+  assert measure.needs_frames() == (frames or 1)
+
+
+def test_distance_of_all_windows_is_their_mean(extract, networks):
+  real, generated = fakes.videos(20, 12), fakes.videos(20, 12, seed=1)
+  generated[:, 6:] //= 2
+  measure = measures.FrechetDistance('unrolled', frames=9, windows='all')
+  outcome = _outcome(measure, extract, real=real, generated=generated)
+  each = [_distance(real[:, i:i + 9], generated[:, i:i + 9]) for i in range(4)]
+  assert outcome.values == {'unrolled': pytest.approx(np.mean(each), rel=1e-4)}
+  (position, value, spread), = [zip(*curve) for curve in outcome.curves.values()]
+  assert list(outcome.curves) == [('unrolled', 'unrolled')] and position == (0, 1, 2, 3)
+  np.testing.assert_allclose(value, each, rtol=1e-4)
+  assert np.isnan(spread).all() and outcome.axis == 'first frame of the window of 9'
+  assert each[3] > 1.1 * each[0]
+  assert networks.seen == {I3D: 4 * 40}
+
+
+def test_distance_to_reconstructions(extract):
+  videos = {stream: fakes.videos(12, seed=i)
+            for i, stream in enumerate(('real', 'reconstructed', 'generated'))}
+  measure = measures.FrechetDistance('fvd_star', between=('reconstructed', 'generated'))
+  assert measure.streams == ('reconstructed', 'generated')
+  outcome = _outcome(measure, extract, **videos)
+  expected = _distance(videos['reconstructed'], videos['generated'])
+  assert outcome.values == {'fvd_star': pytest.approx(expected, rel=1e-4)}
+
+
+def test_distance_of_classes(extract):
+  real, generated = fakes.videos(30), fakes.videos(30, seed=1)
+  labels = np.random.default_rng(0).integers(4, size=30)
+  measure = measures.FrechetDistance(
+      'fid', 'i3d_kinetics600', 'features', classes={'run': 3, 'sit': 0})
+  outcome = _outcome(measure, extract, labels=labels, real=real, generated=generated)
+  run, sit = (_distance(real[labels == c], generated[labels == c], 'features', 'i3d_kinetics600')
+              for c in (3, 0))
+  assert list(outcome.values) == ['fid', 'fid_class_run', 'fid_class_sit']
+  np.testing.assert_allclose(list(outcome.values.values()), [(run + sit) / 2, run, sit], rtol=1e-3)
+  assert outcome.examples == {
+      'fid_class_run': (labels == 3).sum(), 'fid_class_sit': (labels == 0).sum()}
+  with pytest.raises(ValueError, match='a measure of classes needs clips with labels'):
+    _totals(measure, extract, real=real)
+
+
+@pytest.mark.parametrize('count, said', [
+    (6, None), (5, 'fvd: 5 videos for 5 features: the covariance is singular and the distance biased '
+                   'upwards; 6 are the least, thousands are better'),
+    (1, 'fvd: 9 real and 1 generated videos: there is no distance of less than 2')])
+def test_few_videos_are_said_to_be_few(extract, count, said):
+  real, generated = fakes.videos(9), fakes.videos(count, seed=1)
+  outcome = _outcome(measures.FrechetDistance(), extract, real=real, generated=generated)
+  assert outcome.warnings == ([said] if said else [])
+  assert outcome.values == ({} if count == 1 else {
+      'fvd': pytest.approx(_distance(real, generated), rel=1e-3)})
+
+
+def test_a_class_without_videos_is_said_and_left_out(extract):
+  measure = measures.FrechetDistance(classes={'run': 1, 'fly': 2})
+  video = fakes.videos(8)
+  outcome = _outcome(measure, extract, labels=np.ones(8, int), real=video, generated=video)
+  assert list(outcome.values) == ['fvd', 'fvd_class_run']
+  assert outcome.warnings == [
+      'fvd of fly: 0 real and 0 generated videos: there is no distance of less than 2']
+
+
+@pytest.mark.parametrize('kwargs', [{'windows': 'last'}, {'windows': 'all', 'frames': None}])
+def test_windows_that_are_none(kwargs):
+  with pytest.raises(ValueError, match="FrechetDistance.windows must be 'first' or"):
+    measures.FrechetDistance(**kwargs)
+
+
+def test_measures_of_the_same_frames_share_a_network_call(extract, networks):
+  clips = measures.Clips(fakes.videos(4), np.arange(4) / 4, extract=extract)
+  for measure in (measures.FrechetDistance(), measures.FrechetDistance(output='features'),
+                  measures.FrechetDistance(frames=None), measures.InceptionScore(),
+                  measures.FrechetDistance(windows='all')):
+    measure.statistics(clips)
+  assert networks.seen == {I3D: 4}
+  measures.InceptionScore(frames=15).statistics(clips)
+  assert networks.seen == {I3D: 8}
+
+
+# --- Inception Score ---
+
+
+@pytest.mark.parametrize('frames', [None, 16])
+def test_score(extract, frames):
+  video = fakes.videos(21, 18)
+  measure = measures.InceptionScore('is', 'c3d_ucf101', frames)
+  outcome = _outcome(measure, extract, generated=video)
+  expected = _score(video[:, :frames], 'c3d_ucf101')
+  assert outcome.values == {'is': pytest.approx(expected, rel=1e-4)} and expected > 1.05
+  assert not outcome.spreads and measure.streams == ('generated',)
+
+
+def test_score_of_splits(extract):
+  """Of consecutive parts, whatever the batches."""
+  video = fakes.videos(21)
+  outcome = _outcome(measures.InceptionScore(splits=3), extract, generated=video, batch_size=4)
+  scores = [_score(part) for part in np.split(video, 3)]
+  assert outcome.values == {'is': pytest.approx(np.mean(scores), rel=1e-4)}
+  assert outcome.spreads == {'is': pytest.approx(np.std(scores), rel=1e-2)}
+
+
+def test_score_of_classes_and_of_real_videos(extract):
+  video, labels = fakes.videos(24), np.arange(24) % 3
+  measure = measures.InceptionScore(classes={'a': 0, 'c': 2, 'z': 9}, stream='real')
+  outcome = _outcome(measure, extract, labels=labels, real=video)
+  a, c = (_score(video[labels == i]) for i in (0, 2))
+  assert list(outcome.values) == ['is', 'is_class_a', 'is_class_c']
+  np.testing.assert_allclose(list(outcome.values.values()), [(a + c) / 2, a, c], rtol=1e-4)
+  assert outcome.examples == {'is_class_a': 8, 'is_class_c': 8}
+  assert outcome.warnings == ['is: there are no videos of z'] and measure.streams == ('real',)
+
+
+def test_parts_have_equal_sizes():
+  """1/49 * 49 is below 1: a share alone would put a clip into the part before."""
+  for parts in (1, 3, 10, 49):
+    clips = measures.Clips(np.zeros(490), np.arange(490) / 490)
+    np.testing.assert_array_equal(clips.part(parts), np.arange(490) * parts // 490)
+
+
+# --- similarity ---
+
+
+def _samples(real, count, seed=1):
+  """So many samples of each clip, all first ones first; nearer and farther ones."""
+  rng = np.random.default_rng(seed)
+  noise = rng.uniform(-1, 1, [count, *real.shape]) * rng.uniform(0, 80, [count, len(real), 1, 1, 1, 1])
+  return np.clip(real + noise, 0, 255).astype(np.uint8)
+
+
+def _pairs_outcome(measure, real, samples, batch_size=2):
+  total = {}
+  for start in range(0, len(real), batch_size):
+    part = slice(start, start + batch_size)
+    video = np.concatenate([one[part] for one in samples])
+    share = np.tile(np.arange(len(real))[part] / len(real), len(samples))
+    measures.add(total, measure.statistics(measures.Clips(video, share, real=real[part])))
+  return measure.metrics({'generated': total})
+
+
+@pytest.mark.parametrize('name', ['ssim', 'psnr'])
+def test_similarity_of_the_best_sample(name):
+  real = fakes.videos(5, 6, 12, 12)
+  samples = _samples(real, 4)
+  measure = measures.Similarity(name, conditioning_frames=2, best_of=(1, 3, 4))
+  outcome = _pairs_outcome(measure, real, samples)
+  function = getattr(image_quality, name)
+  values = np.stack([function(one, real).numpy() for one in samples])[:, :, 2:]  # [4, 5, frames]
+  for best_of in (1, 3, 4):
+    best = values[:best_of].mean(2).argmax(0)  # of a clip, by its mean over the predicted frames
+    expected = np.mean([values[best[i], i] for i in range(5)], 0)
+    curve = outcome.curves[name, f'best of {best_of}']
+    assert [frame for frame, _, _ in curve] == [3, 4, 5, 6]
+    np.testing.assert_allclose([value for _, value, _ in curve], expected, rtol=1e-5)
+    metric = name if best_of == 1 else f'{name}_best_of_{best_of}'
+    assert outcome.values[metric] == pytest.approx(expected.mean(), rel=1e-5)
+  assert outcome.values[f'{name}_best_of_4'] > outcome.values[name]
+  assert outcome.axis == 'frame' and len(outcome.values) == 3
+
+
+def test_similarity_of_some_frames():
+  real = fakes.videos(3, 6, 12, 12)
+  samples = _samples(real, 1)
+  outcome = _pairs_outcome(measures.Similarity(frames=4, conditioning_frames=1), real, samples)
+  expected = image_quality.ssim(samples[0], real).numpy()[:, 1:4]
+  assert outcome.values == {'ssim': pytest.approx(expected.mean(), rel=1e-5)}
+  assert len(outcome.curves['ssim', 'ssim']) == 3
+
+
+def test_similarity_of_what_is_not_there():
+  real = fakes.videos(3, 6)
+  with pytest.raises(ValueError, match='ssim compares samples with the clips that they continue'):
+    measures.Similarity().statistics(measures.Clips(real, np.zeros(3)))
+  with pytest.raises(ValueError, match='best of 4 samples, and there are 2: raise Protocol.samples'):
+    _pairs_outcome(measures.Similarity(best_of=(1, 4)), real, _samples(real, 2))
+  with pytest.raises(ValueError, match="Similarity.name must be 'ssim' or 'psnr', got 'lpips'"):
+    measures.Similarity('lpips')
+
+
+# --- power spectra ---
+
+
+def test_power_spectra_of_subsets(extract):
+  real, generated = fakes.videos(9, 5), fakes.videos(6, 5, seed=1)
+  measure = measures.PowerSpectrum(frames=(1, 5), subsets=3)
+  outcome = _outcome(measure, extract, batch_size=4, real=real, generated=generated)
+  assert not outcome.values and outcome.axis == 'cycles per pixel' and measure.needs_frames() == 5
+  assert list(outcome.curves) == [('power_spectrum', f'{stream}, frame {frame}')
+                                  for stream in ('real', 'generated') for frame in (1, 5)]
+  for stream, video in (('real', real), ('generated', generated)):
+    for frame in (1, 5):
+      means = [power_spectrum.radial(part[:, frame - 1]).mean(0) for part in np.split(video, 3)]
+      position, value, spread = zip(*outcome.curves['power_spectrum', f'{stream}, frame {frame}'])
+      np.testing.assert_allclose(position, [1 / 8, 2 / 8, 3 / 8, 4 / 8])
+      np.testing.assert_allclose(value, np.mean(means, 0), rtol=1e-9)
+      np.testing.assert_allclose(spread, np.std(means, 0), rtol=1e-6)
+
+
+def test_one_subset_has_no_deviation(extract):
+  video = fakes.videos(4, 2, 8, 6)
+  outcome = _outcome(measures.PowerSpectrum((2,), 1), extract, real=video, generated=video)
+  for curve in outcome.curves.values():
+    assert len(curve) == 4 and np.isnan([spread for _, _, spread in curve]).all()
+
+
+# --- trials ---
+
+
+def test_trials_are_averaged():
+  trials = [measures.Outcome(
+      {'a': a, 'b': 1.0}, {'a': 9.0}, {('a', 's'): [(1, a, np.nan), (2, 2 * a, np.nan)]}, 'frame',
+      {'b': 3}, [f'few {a}']) for a in (1.0, 2.0, 6.0)]
+  merged = measures.over_trials(trials)
+  assert merged.values == {'a': 3, 'b': 1} and merged.examples == {'b': 3} and merged.axis == 'frame'
+  assert merged.spreads == {'a': pytest.approx(7**0.5), 'b': 0} and merged.warnings == ['few 1.0']
+  np.testing.assert_allclose(merged.curves['a', 's'], [(1, 3, 7**0.5), (2, 6, 28**0.5)])
+  assert measures.over_trials(trials[:1]) is trials[0]

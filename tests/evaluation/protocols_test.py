@@ -1,0 +1,153 @@
+"""Every protocol of gin/evaluation: it names itself and its command, and runs for a model of noise."""
+
+import csv
+import pathlib
+import re
+
+from absl import flags
+from absl.testing import flagsaver
+import gin
+import numpy as np
+import pytest
+
+from tests import shipped_configs
+from tests.evaluation import fakes
+from tf_videogen.data import clips as clips_lib
+from tf_videogen.evaluation import protocol as protocols
+from tf_videogen.evaluation import run
+from tf_videogen.evaluation import videos
+from tf_videogen.launch import configs
+from tf_videogen.launch import evaluate
+from tf_videogen.reporting import paper_numbers
+
+NAMES = [pathlib.PurePath(name).stem for name in shipped_configs.PROTOCOLS]
+OF_TASKS = {'bits_per_dim', 'bits_per_code', 'nats_per_code', 'nats_per_frame', 'nmse'}
+WITHOUT_A_FILE = {'video_transformer_robotic_pushing'}  # another data set than the paper's
+CURVES = {'ssim', 'psnr', 'power_spectrum'}  # figures of papers, which no table has
+BESIDES = {'video_transformer_bair_temperature1': {'fvd'}}
+VIDEOS, SIZE, FRAMES = 12, 16, 16  # of the data; FRAMES where the protocol leaves them to the model
+
+
+@pytest.fixture(autouse=True)
+def _clean():
+  if not flags.FLAGS.is_parsed():
+    flags.FLAGS.mark_as_parsed()
+  yield
+  gin.clear_config()
+
+
+def _protocol(name, *params):
+  configs.parse([f'evaluation/{name}.gin'], params)
+  return configs.configured(protocols.Protocol)()
+
+
+def _printed_metrics():
+  """{protocol: metrics that the paper prints}."""
+  found = {}
+  with open(paper_numbers._FILE, newline='', encoding='utf-8') as f:
+    for row in csv.DictReader(f):
+      found.setdefault(row['protocol'], set()).add(row['metric'])
+  return found
+
+
+def test_every_protocol_of_a_printed_number_has_a_file():
+  printed = _printed_metrics()
+  assert len(NAMES) >= 33 and len(printed) > 15
+  assert printed.keys() - set(NAMES) == WITHOUT_A_FILE
+
+
+@pytest.mark.parametrize('name', NAMES)
+def test_names_and_headers(name):
+  assert _protocol(name).name == ('folders' if name == 'folders_paired' else name)
+  path = configs.GIN_DIR / 'evaluation' / f'{name}.gin'
+  header = path.read_text().split('\nfrom __gin__')[0]
+  assert all(line.startswith('#') for line in header.splitlines() if line)
+  comment = ' '.join(re.sub(r'\\?\n#', ' ', '\n' + header).split())
+  commands = re.findall(r'python -m launch\.evaluate (.*?)(?= python|$)', comment)
+  if name.startswith('folders'):
+    paired = '--paired ' if name == 'folders_paired' else ''
+    assert commands == [f'{paired}--real=real_videos/ --generated=generated_videos/']
+    return
+  assert commands and all(
+      command.startswith(f'--gin_file=evaluation/{name}.gin --') for command in commands)
+  assert re.fullmatch(r'\S+ --model_dir=runs/\w+', commands[-1])
+
+
+@pytest.mark.parametrize('name', NAMES)
+def test_data_sets_and_classes(name):
+  """The clips are of a split of the suite's data sets, and labels are read where they are needed."""
+  protocol = _protocol(name)
+  of_classes = protocol.classes or any(
+      getattr(measure, 'classes', None) for measure in protocol.measures)
+  if protocol.clips is None:
+    assert not of_classes and (name.startswith('folders') or protocol.task_metrics)
+    return
+  dataset = protocol.clips.dataset.split('/')[0]
+  assert (configs.GIN_DIR.parent / 'datasets' / dataset / f'{dataset}_dataset_builder.py').exists()
+  frames = re.fullmatch(r'(?:cvg|ssw_gan)_\w+?_(\d+)', name)
+  if frames:
+    assert protocol.clips.frames == int(frames.group(1))
+    assert protocol.frames in (None, protocol.clips.frames)
+  assert protocol.clips.label_feature == 'label' or not of_classes
+  unlabelled = name.startswith(('videogpt_bair', 'trivd', 'video_transformer')) or 'bdd' in name
+  assert (protocol.clips.label_feature is None) == unlabelled
+  if protocol.real_windows == 'random':
+    assert protocol.clips.train_split == protocol.split
+
+
+def _clips(protocol, folder):
+  """Labelled noise of the protocol's number of frames, in all splits."""
+  classes = list((protocol.classes or {'any': 0}).values())
+  frames = protocol.clips.frames if protocol.clips else FRAMES
+  count = max(VIDEOS, 2 * len(classes))
+  video = fakes.videos(count, frames + 1, SIZE, SIZE)
+  path = str(folder / 'clips.npz')
+  np.savez(path, video=video, label=np.array(classes)[np.arange(count) % len(classes)])
+  made = clips_lib.FileClips(path, frames, validation_path=path, test_path=path)
+  made.train_split = protocol.split  # as files of random windows bind it
+  return made
+
+
+@pytest.mark.parametrize('name', NAMES)
+def test_every_protocol_runs(name, networks, cpu, tmp_path, capsys):
+  binding = lambda key, value: f'protocol.Protocol.{key} = {value}'
+  protocol = _protocol(name, binding('videos', VIDEOS), binding('trials', 2))
+  if protocol.generated:
+    protocol.generated = 20
+  if protocol.samples_per_condition > 1:
+    protocol.samples_per_condition = 3
+    for measure in protocol.measures:
+      measure.best_of = (1, 3)
+  clips = _clips(protocol, tmp_path)
+  if protocol.classes:
+    protocol.videos = None
+  real = videos.DataVideos(clips, protocol.split, protocol.videos, protocol.real_windows)
+  longer = 1 if protocol.generated_windows == 'random' else 0
+  make = fakes.Noise(protocol.conditioning_frames or 0, real.shape[0] + longer)
+  found = run.run(protocol, real, make, cpu, 6)
+  assert not found.missing
+  with flagsaver.flagsaver(output=str(tmp_path / 'run'), model_dir=None):
+    evaluate.finish(protocol.name, protocol.split, make.step, found, cpu)
+  out = capsys.readouterr().out
+  lines = [line.split()[0] for line in out.splitlines()[:-1]]
+  assert out.splitlines()[-1].startswith('written into ')
+  printed = {metric for metric in lines if '_class_' not in metric and '_best_of_' not in metric}
+  expected = _printed_metrics().get(name, set())
+  if expected:
+    assert expected - OF_TASKS <= printed <= expected | CURVES | BESIDES.get(name, set())
+    assert bool(expected & OF_TASKS) <= protocol.task_metrics
+  else:
+    assert printed or protocol.task_metrics or name.endswith('power_spectrum')
+  _check_values(found, protocol)
+
+
+def _check_values(found, protocol):
+  for value in found.values:
+    assert np.isfinite(value.value) and value.value > 0
+    of_samples = not value.metric.startswith('r_')
+    assert np.isfinite(value.spread) == of_samples and ('2 trials' in value.note) == of_samples
+  for measure in protocol.measures:
+    windows = getattr(measure, 'windows', 'first')
+    if measure.name in CURVES or windows == 'all':
+      curves = {key: curve for key, (_, curve) in found.curves.items() if key[0] == measure.name}
+      assert curves and all(len(curve) > 1 for curve in curves.values())

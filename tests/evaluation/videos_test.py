@@ -1,0 +1,399 @@
+"""Where videos are from: rows of hosts, halves and windows; what sides differ in; a model's samples."""
+
+import types
+
+import numpy as np
+import pytest
+import tensorflow as tf
+
+from tests.evaluation import fakes
+from tf_videogen.data import clip_files
+from tf_videogen.data import clips as clips_lib
+from tf_videogen.evaluation import videos
+from tf_videogen.layers import randomness
+
+TRAIN, TEST = 24, 10  # clips of the tiny files
+
+
+# --- data sets ---
+
+
+@pytest.fixture(name='clips')
+def _clips(tiny):
+  return tiny.clips()
+
+
+def _all_of(source, batch_size=4, hosts=1):
+  """What hosts read, by index; checks that each clip comes once."""
+  found = {}
+  for host in range(hosts):
+    for batch in source.batches(batch_size, host, hosts):
+      assert len(batch['video']) == len(batch['index']) <= batch_size // hosts
+      for row, index in enumerate(batch['index']):
+        assert index not in found
+        found[int(index)] = {name: value[row] for name, value in batch.items()}
+  assert sorted(found) == list(range(source.count))
+  return [found[i] for i in range(source.count)]
+
+
+def _pixels(rows):
+  return np.stack([row['video'] for row in rows])
+
+
+@pytest.fixture(name='stored')
+def _stored(tiny_files):
+  """What the files of the two splits have."""
+  return types.SimpleNamespace(train=dict(np.load(tiny_files.train)), test=dict(np.load(tiny_files.test)))
+
+
+def test_first_frames_of_a_split(clips, stored):
+  source = videos.DataVideos(clips, 'test')
+  assert source.count == TEST and source.shape == (4, 8, 8, 1)
+  rows = _all_of(source)
+  np.testing.assert_array_equal(_pixels(rows), stored.test['video'][:, :4])
+  np.testing.assert_array_equal([row['label'] for row in rows], stored.test['label'])
+  np.testing.assert_array_equal([row['actions'] for row in rows], stored.test['actions'][:, :4])
+  assert 'valid' not in rows[0]
+
+
+@pytest.mark.parametrize('batch_size, hosts', [(4, 2), (6, 3), (16, 4), (2, 2)])
+def test_hosts_share_a_split(clips, stored, batch_size, hosts):
+  source = videos.DataVideos(clips, 'test')
+  np.testing.assert_array_equal(
+      _pixels(_all_of(source, batch_size, hosts)), stored.test['video'][:, :4])
+
+
+@pytest.mark.parametrize('limit, count', [(7, 7), (11, TEST), (None, TEST)])
+def test_the_first_clips(clips, stored, limit, count):
+  source = videos.DataVideos(clips, 'test', limit)
+  assert source.count == count
+  np.testing.assert_array_equal(_pixels(_all_of(source)), stored.test['video'][:count, :4])
+  few = videos.DataVideos(clips, 'test').first(3)
+  assert few.count == 3 and len(_all_of(few)) == 3
+
+
+@pytest.mark.parametrize('limit', [None, 7])
+def test_halves_are_disjoint_and_cover_all(clips, stored, limit):
+  source = videos.DataVideos(clips, 'test', limit)
+  video = stored.test['video'][:limit, :4]
+  for which in (0, 1):
+    half = source.half(which)
+    assert half.count == len(video[which::2])
+    np.testing.assert_array_equal(_pixels(_all_of(half)), video[which::2])
+    np.testing.assert_array_equal(_pixels(_all_of(half, 4, 2)), video[which::2])
+  assert source.count == len(video) == len(_all_of(source))
+
+
+def test_random_windows(clips, stored):
+  """More than there are videos, the same ones whatever the batches."""
+  source = videos.DataVideos(clips, 'train', 60, 'random')
+  assert source.count == 60
+  found = _pixels(_all_of(source, 8))
+  for batch_size, hosts in ((60, 1), (6, 2)):
+    np.testing.assert_array_equal(_pixels(_all_of(source, batch_size, hosts)), found)
+  windows = {(i, start): stored.train['video'][i, start:start + 4]
+             for i in range(TRAIN) for start in (0, 1)}
+  which = [next(key for key, window in windows.items() if (window == one).all()) for one in found]
+  assert {start for _, start in which} == {0, 1}
+  assert sorted(i for i, _ in which[:TRAIN]) == list(range(TRAIN))  # an epoch has all
+  np.testing.assert_array_equal(_pixels(_all_of(source.half(1))), found[1::2])
+
+
+def test_windows_that_are_none(clips):
+  with pytest.raises(ValueError, match="windows must be 'first' or 'random', got 'last'"):
+    videos.DataVideos(clips, 'test', windows='last')
+  with pytest.raises(ValueError, match="of the clips' own train_split, 'train': bind it to .* 'test'"):
+    videos.DataVideos(clips, 'test', windows='random')
+
+
+def test_grey_clips_in_colour(clips, stored):
+  source = videos.DataVideos(clips, 'test').first(5, channels=3)
+  assert source.shape == (4, 8, 8, 3)
+  np.testing.assert_array_equal(
+      _pixels(_all_of(source)), stored.test['video'][:5, :4].repeat(3, -1))
+
+
+def test_identity_tells_what_is_read(clips, tiny_files):
+  source = videos.DataVideos(clips, 'train')
+  others = [videos.DataVideos(clips, 'test'), videos.DataVideos(clips, 'train', 20), source.half(0),
+            source.half(1), videos.DataVideos(clips, 'train', windows='random'),
+            videos.DataVideos(clips_lib.FileClips(tiny_files.train, 3), 'train'),
+            videos.DataVideos(clips_lib.FileClips(tiny_files.train, 2, 2), 'train'),
+            source.first(TRAIN, channels=3)]
+  identities = [repr(one.identity()) for one in [source, *others]]
+  assert len(set(identities)) == len(identities)
+  again = videos.DataVideos(clips_lib.FileClips(tiny_files.train, 4), 'train')
+  assert repr(again.identity()) == identities[0]
+
+
+# --- folders ---
+
+
+def _folder(path, video):
+  path.mkdir(exist_ok=True)
+  for i, one in enumerate(video):
+    np.save(path / f'{i}.npy', one[np.newaxis])
+  return clip_files.ClipFiles(str(path))
+
+
+@pytest.fixture(name='folders')
+def _folders(tmp_path):
+  """Makes a pair of folders, of noise of these shapes [N, T, H, W, C]."""
+  def make(real, generated):
+    made = [np.random.default_rng(i).integers(256, size=shape, dtype=np.uint8)
+            for i, shape in enumerate((real, generated))]
+    return [_folder(tmp_path / name, video) for name, video in zip(('real', 'made'), made)], made
+  return make
+
+
+@pytest.mark.parametrize('batch_size, hosts', [(4, 1), (4, 2), (6, 3)])
+def test_folders_that_are_alike(folders, batch_size, hosts):
+  found, made = folders((9, 4, 6, 8, 3), (9, 4, 6, 8, 3))
+  for source, video in zip(videos.matched(*found), made):
+    assert source.count == 9 and source.shape == (4, 6, 8, 3)
+    np.testing.assert_array_equal(_pixels(_all_of(source, batch_size, hosts)), video)
+    for which in (0, 1):
+      np.testing.assert_array_equal(_pixels(_all_of(source.half(which))), video[which::2])
+
+
+@pytest.mark.parametrize('real, generated, said', [
+    ((3, 4, 6, 8, 3), (3, 5, 6, 8, 3), 'real has clips of 4 frames, .*made of 5; cut all to what they '
+     'have in common with --on_mismatch=cut, or with --frames$'),
+    ((3, 4, 6, 8, 3), (3, 4, 5, 8, 3), 'made has clips of 5 rows, .*real of 6; .*=cut$'),
+    ((3, 4, 6, 7, 3), (3, 4, 6, 8, 3), 'real has clips of 7 columns, .*made of 8; .*=cut$'),
+    ((5, 4, 6, 8, 3), (3, 4, 6, 8, 3), 'real has 5 clips and .*made 3: the smaller side decides')])
+def test_folders_that_differ_are_refused_or_cut(folders, real, generated, said):
+  found, made = folders(real, generated)
+  with pytest.raises(ValueError, match=said) as error:
+    videos.matched(*found)
+  assert '\n' not in str(error.value)
+  count, frames, height, width, _ = np.minimum(real, generated)
+  for source, video in zip(videos.matched(*found, cut=True), made):
+    assert source.count == count and source.shape == (frames, height, width, 3)
+    top, left = (video.shape[2] - height) // 2, (video.shape[3] - width) // 2
+    np.testing.assert_array_equal(
+        _pixels(_all_of(source)), video[:count, :frames, top:top + height, left:left + width])
+
+
+def test_frames_and_limit_of_folders(folders):
+  found, made = folders((5, 7, 6, 8, 3), (3, 4, 6, 8, 3))
+  for source, video in zip(videos.matched(*found, frames=2, limit=3), made):
+    np.testing.assert_array_equal(_pixels(_all_of(source)), video[:3, :2])
+  with pytest.raises(ValueError, match='made has a clip of 4 frames, and --frames is 5'):
+    videos.matched(*found, frames=5, limit=3)
+  for cut in (False, True):
+    with pytest.raises(ValueError, match='made has 3 clips, and --videos is 4'):
+      videos.matched(*found, frames=2, limit=4, cut=cut)
+
+
+def test_clips_of_one_folder_that_differ(folders, tmp_path):
+  found, _ = folders((3, 4, 6, 8, 3), (3, 4, 6, 8, 3))
+  np.save(tmp_path / 'made' / '10.npy', np.zeros([1, 6, 6, 8, 3], np.uint8))
+  longer = clip_files.ClipFiles(found[1].path)
+  with pytest.raises(ValueError, match='real has clips of 4 frames, .*made of 6'):
+    videos.matched(found[0], longer, limit=3)
+  with pytest.raises(ValueError, match='made has clips of 4 frames, .*made of 6'):
+    videos.matched(longer, longer)
+
+
+def test_grey_and_coloured_folders(folders):
+  found, made = folders((3, 4, 6, 8, 1), (3, 4, 6, 8, 3))
+  real, generated = videos.matched(*found)
+  np.testing.assert_array_equal(_pixels(_all_of(real)), made[0].repeat(3, -1))
+  np.testing.assert_array_equal(_pixels(_all_of(generated)), made[1])
+
+
+def test_identity_tells_what_is_read_of_folders(folders):
+  (real, _), _ = folders((4, 4, 6, 8, 1), (4, 4, 6, 8, 3))
+  found = [videos.FolderVideos(real, *args) for args in (
+      (4, (6, 8), 1, 4), (3, (6, 8), 1, 4), (4, (6, 7), 1, 4), (4, (6, 8), 3, 4), (4, (6, 8), 1, 3))]
+  found += [found[0].half(0), found[0].half(1)]
+  assert len({repr(one.identity()) for one in found}) == len(found)
+
+
+# --- a folder beside a data set ---
+
+
+@pytest.fixture(name='real')
+def _real(clips):
+  return videos.DataVideos(clips, 'test')  # 10 clips, [4, 8, 8, 1]
+
+
+def _files(tmp_path, *shape):
+  return _folder(tmp_path / 'made', np.random.default_rng(0).integers(256, size=shape, dtype=np.uint8))
+
+
+@pytest.mark.parametrize('channels', [1, 3])
+def test_a_folder_like_a_data_set(real, stored, tmp_path, channels):
+  ours, theirs = videos.like(_files(tmp_path, TEST, 4, 8, 8, channels), real)
+  assert ours.shape == theirs.shape == (4, 8, 8, channels) and ours.count == theirs.count == TEST
+  np.testing.assert_array_equal(
+      _pixels(_all_of(ours)), stored.test['video'][:, :4].repeat(channels, -1))
+
+
+@pytest.mark.parametrize('shape, said', [
+    ((TEST, 3, 8, 8, 1), "made has clips of 3 frames of 8 x 8 pixels, and the data set's have 4 frames "
+     'of 8 x 8 pixels$'),
+    ((TEST, 4, 8, 7, 1), "clips of 4 frames of 8 x 7 pixels, and the data set's .* 8 x 8 pixels$")])
+def test_a_folder_of_less_than_a_data_set(real, tmp_path, shape, said):
+  found = _files(tmp_path, *shape)
+  for cut in (False, True):
+    with pytest.raises(ValueError, match=said):
+      videos.like(found, real, cut=cut)
+
+
+@pytest.mark.parametrize('shape, frames, said', [
+    ((TEST, 6, 8, 8, 1), None, 'cut them with --on_mismatch=cut, or with --frames$'),
+    ((TEST, 4, 10, 8, 1), 4, 'clips of 4 frames of 10 x 8 pixels, .*; cut them with --on_mismatch=cut$'),
+    ((7, 4, 8, 8, 1), None, 'the data set has 10 clips and .*made 7: take as many'),
+    ((12, 4, 8, 8, 1), None, 'the data set has 10 clips and .*made 12: take as many')])
+def test_a_folder_that_differs_from_a_data_set(real, tmp_path, shape, frames, said):
+  found = _files(tmp_path, *shape)
+  with pytest.raises(ValueError, match=said):
+    videos.like(found, real, frames)
+  ours, theirs = videos.like(found, real, frames, cut=True)
+  assert ours.count == theirs.count == min(shape[0], TEST) and ours.shape == theirs.shape
+  assert len(_all_of(ours)) == len(_all_of(theirs)) == ours.count
+  whole = list(found.read())[0]
+  top = (whole.shape[1] - 8) // 2
+  np.testing.assert_array_equal(_all_of(theirs)[0]['video'], whole[:4, top:top + 8])
+
+
+def test_frames_and_limit_beside_a_data_set(real, tmp_path):
+  found = _files(tmp_path, 7, 6, 8, 8, 1)
+  ours, theirs = videos.like(found, real, frames=4, limit=7)
+  assert ours.count == theirs.count == 7 and theirs.shape == (4, 8, 8, 1)
+  with pytest.raises(ValueError, match='the data set has 10 clips and .*made 7, and --videos is 8'):
+    videos.like(found, real, frames=4, limit=8)
+
+
+# --- models ---
+
+
+@pytest.fixture(scope='module', name='prior_dir')
+def _prior_dir(tiny, cpu, tmp_path_factory):
+  """The directory of a prior of classes, and its experiment; untrained, as after 3 steps."""
+  experiment = tiny.experiment(lambda: tiny.prior('', classes=3))
+  directory = tmp_path_factory.mktemp('prior')
+  fakes.save(experiment, directory, cpu, change=_noisy)
+  return experiment, str(directory)
+
+
+def _noisy(task):
+  """Makes a model's samples differ from each other."""
+  rng = np.random.default_rng(0)
+  for variable in task.model.variables:
+    if variable.dtype.is_floating:
+      variable.assign(variable + 0.3 * rng.normal(size=variable.shape).astype(np.float32))
+
+
+def _batch(count, frames=4, size=8):
+  rng = np.random.default_rng(1)
+  return {'video': rng.integers(256, size=(count, frames, size, size, 1), dtype=np.uint8),
+          'label': (np.arange(count) % 3).astype(np.int32),
+          'actions': np.zeros((count, frames, 2), np.float32),
+          'id': np.full(count, b'x'), 'index': np.arange(count)}
+
+
+@pytest.mark.usefixtures('without_xla')
+def test_samples_and_reconstructions_of_a_prior(prior_dir, cpu):
+  make = videos.ModelSamples(*prior_dir, cpu, 4, {'temperature': 0.5})
+  assert make.step == 3 and make.conditioning_frames == 0
+  seed = videos.seed_of(0, 0, 0, 0)
+  batch = _batch(4)
+  drawn = make(batch, seed)
+  assert drawn.shape == (4, 4, 8, 8, 1) and drawn.dtype == np.uint8
+  np.testing.assert_array_equal(
+      drawn, make._task.sample({k: tf.constant(batch[k]) for k in ('video', 'label', 'actions')},
+                               seed, temperature=0.5))
+  assert (make(batch, videos.seed_of(1, 0, 0, 0)) != drawn).any()
+  # A batch that is filled up: the rows that are there, in order.
+  few = {name: value[:3] for name, value in batch.items()}
+  np.testing.assert_array_equal(make(few, seed), drawn[:3])
+  whole = make.reconstruct(batch)
+  for count in (1, 3):
+    np.testing.assert_array_equal(
+        make.reconstruct({name: value[:count] for name, value in batch.items()}), whole[:count])
+  # Of longer clips the model sees the frames that it knows.
+  longer = _batch(4, frames=6)
+  longer['video'][:, :4] = batch['video']
+  np.testing.assert_array_equal(make.reconstruct(longer), whole)
+  np.testing.assert_array_equal(make(longer, seed), drawn)
+
+
+@pytest.mark.usefixtures('without_xla')
+def test_two_replicas_reconstruct_the_same_and_sample_apart(prior_dir, cpu, two_replicas):
+  alone, together = (videos.ModelSamples(*prior_dir, strategy, 4) for strategy in (cpu, two_replicas))
+  batch, seed = _batch(4), videos.seed_of(0, 0, 0, 0)
+  np.testing.assert_array_equal(together.reconstruct(batch), alone.reconstruct(batch))
+  for name in batch:
+    batch[name][2:] = batch[name][:2]
+  drawn = together(batch, seed)
+  assert drawn.shape == (4, 4, 8, 8, 1)
+  assert (drawn[:2] != drawn[2:]).any()  # of the same conditions, on two replicas
+  odd = videos.ModelSamples(*prior_dir, two_replicas, 3)
+  with pytest.raises(ValueError, match='a batch of 3 is not divisible by the 2 replicas'):
+    odd(batch, seed)
+
+
+def test_workers_share_a_batch(prior_dir, cpu, monkeypatch):
+  monkeypatch.setattr(videos.strategies, 'worker', lambda strategy: (1, 2))
+  make = videos.ModelSamples(*prior_dir, cpu, 8)
+  seen = []
+  make._run(lambda batch, seed: seen.append(len(batch['video'])) or batch['video'], _batch(3), None)
+  assert seen == [4]
+
+
+def test_nan_in_a_checkpoint_is_refused(tiny, cpu, tmp_path):
+  def spoil(task):
+    variable = [v for v in task.model.variables if v.dtype.is_floating][-1]
+    variable.assign(tf.fill(variable.shape, np.nan))
+    spoil.name = variable.name
+
+  experiment = tiny.experiment()
+  fakes.save(experiment, tmp_path, cpu, change=spoil)
+  with pytest.raises(ValueError, match='has values that are not finite .NaN.: training has failed'
+                     ) as error:
+    videos.ModelSamples(experiment, str(tmp_path), cpu, 4)
+  assert str(error.value).startswith(f'{spoil.name} in the latest checkpoint of {tmp_path}')
+
+
+def test_what_a_model_cannot_do(tiny, prior_dir, cpu, tmp_path):
+  with pytest.raises(ValueError, match='Protocol.sampling has frames, and VideoGPTTask samples by: '
+                     'temperature, top_k, top_p$'):
+    videos.ModelSamples(*prior_dir, cpu, 4, {'frames': 30})
+  vqvae = tiny.experiment()
+  fakes.save(vqvae, tmp_path / 'vqvae', cpu)
+  make = videos.ModelSamples(vqvae, str(tmp_path / 'vqvae'), cpu, 4)
+  assert make.reconstruct(_batch(2)).shape == (2, 4, 8, 8, 1) and make.conditioning_frames == 0
+  with pytest.raises(ValueError, match='VQVAETask has nothing to sample from'):
+    make(_batch(2), videos.seed_of(0, 0, 0, 0))
+  with pytest.raises(ValueError, match='VQVAETask samples by: nothing'):
+    videos.ModelSamples(vqvae, str(tmp_path / 'vqvae'), cpu, 4, {'temperature': 1.0})
+  with pytest.raises(FileNotFoundError, match='is not a model directory'):
+    videos.ModelSamples(vqvae, str(tmp_path), cpu, 4)
+
+
+@pytest.mark.usefixtures('without_xla')
+def test_a_video_transformer_is_given_what_the_protocol_gives(tiny, cpu, tmp_path):
+  experiment = tiny.experiment(tiny.video_transformer)
+  fakes.save(experiment, tmp_path, cpu)
+  make = videos.ModelSamples(
+      experiment, str(tmp_path), cpu, 2, {'conditioning_frames': 3, 'frames': 6})
+  assert make.conditioning_frames == 3
+  batch = _batch(2, frames=6)
+  drawn = make(batch, videos.seed_of(0, 0, 0, 0))
+  assert drawn.shape == (2, 6, 8, 8, 1)
+  np.testing.assert_array_equal(drawn[:, :3], batch['video'][:, :3])
+  assert (drawn[:, 3:] != batch['video'][:, 3:]).any()
+  with pytest.raises(ValueError, match='VideoTransformerTask reconstructs nothing: leave out the'):
+    make.reconstruct(batch)
+  assert videos.ModelSamples(experiment, str(tmp_path), cpu, 2).conditioning_frames == 1
+
+
+def test_seeds_differ():
+  seeds = {tuple(videos.seed_of(*parts).numpy()) for parts in np.ndindex(2, 3, 3, 2)}
+  assert len(seeds) == 36
+  np.testing.assert_array_equal(
+      videos.seed_of(1, 0, 2, 0), randomness.fold_in(randomness.fold_in(randomness.fold_in(
+          randomness.seed_of(1), 0), 2), 0))

@@ -1,0 +1,554 @@
+"""launch.evaluate: folders, baselines, protocols of models, and mistakes in one line."""
+
+import hashlib
+import json
+import os
+import pathlib
+import shutil
+import socket
+import subprocess
+import sys
+import textwrap
+
+import gin
+import numpy as np
+import pytest
+import tensorflow_datasets as tfds
+
+from tests.evaluation import fakes
+from tests.launch import in_process
+from tf_videogen import experiment as experiments
+from tf_videogen.data import clip_files
+from tf_videogen.data import video_io
+from tf_videogen.launch import configs
+from tf_videogen.launch import evaluate
+from tf_videogen.launch import report
+from tf_videogen.reporting import galleries
+from tf_videogen.reporting import results
+
+NAME = 'python -m launch.evaluate'
+ROOT = pathlib.Path(__file__).resolve().parents[2]
+
+
+@pytest.fixture(name='networks')
+def _networks(monkeypatch, tmp_path):
+  """Tiny networks with published weights instead of I3D and C3D."""
+  fakes.install(monkeypatch, tmp_path / 'cache')
+
+
+@pytest.fixture(autouse=True)
+def _clean(monkeypatch, tmp_path):
+  monkeypatch.setenv('TF_VIDEOGEN_CACHE', str(tmp_path / 'cache'))
+  yield
+  gin.clear_config()
+
+
+@pytest.fixture(name='folders')
+def _folders(tmp_path):
+  """Makes --real and --generated, of these shapes [N, T, H, W, C]; the real ones are GIFs."""
+  def make(real=(8, 10, 12, 12, 1), generated=(8, 10, 12, 12, 1)):
+    (tmp_path / 'real').mkdir()
+    for i, video in enumerate(fakes.videos(*real)):
+      video_io.write_gif(str(tmp_path / 'real' / f'{i}.gif'), video)
+    made = fakes.videos(*generated, seed=1)
+    np.savez(tmp_path / 'made.npz', samples=made)
+    return f'--real={tmp_path / "real"}', f'--generated={tmp_path / "made.npz"}'
+  return make
+
+
+@pytest.fixture(name='run')
+def _run(capsys):
+  """Runs the program; returns the numbers that it printed, {metric: line}, and stderr."""
+  def run(*arguments):
+    assert in_process.run(evaluate.main, *arguments, name=NAME) == 0
+    said = capsys.readouterr()
+    lines = [line for line in said.out.splitlines() if not line.startswith('written into ')]
+    return {line.split()[0]: line for line in lines}, said.err
+  return run
+
+
+@pytest.fixture(name='fails')
+def _fails(capsys):
+  """Checks that arguments end the program with status 1 and one line that has this in it."""
+  def check(message, *arguments):
+    assert in_process.run(evaluate.main, *arguments, name=NAME) == 1
+    said = capsys.readouterr()
+    lines = [line for line in said.err.split('\r')[-1].splitlines() if line.strip()]
+    assert len(lines) == 1 and lines[0].startswith(f'{NAME}: '), said.err
+    assert message in lines[0] and len(lines[0]) < 600, lines[0]
+    assert not said.out
+  return check
+
+
+def _value(line):
+  return float(line.split()[1])
+
+
+# --- folders ---
+
+
+def test_two_folders(networks, folders, run, tmp_path):
+  output = tmp_path / 'compared'
+  lines, said = run(*folders(), f'--output={output}')
+  assert list(lines) == ['fvd', 'fid', 'is']
+  assert ' (8 videos; i3d_kinetics400@' in lines['fvd'] and 'i3d_kinetics600@' in lines['fid']
+  assert 'warning' not in said  # eight videos are more than five logits or six features
+  rows = results.read_results(str(output))
+  assert [(row.metric, row.protocol, row.split, row.step, row.examples) for row in rows] == [
+      (metric, 'folders', 'real', 0, 8) for metric in lines]
+  for row in rows:
+    assert row.value == pytest.approx(_value(lines[row.metric]), rel=1e-4)
+  folder = output / 'evaluations' / 'folders'
+  curves = results.read_curves(str(folder / 'curves.csv'))
+  assert {point.series for point in curves} == {'real, frame 1', 'generated, frame 1'}
+  assert list(galleries.read_gallery(str(folder / 'videos.npz')).videos) == ['samples']
+  config = (folder / 'operative_config.gin').read_text()
+  assert 'FrechetDistance.network' in config
+  assert {row.gin_sha for row in rows} == {hashlib.sha256(config.encode()).hexdigest()[:12]}
+
+
+def test_nothing_is_written_without_output(networks, folders, run, tmp_path, monkeypatch):
+  monkeypatch.chdir(tmp_path)
+  folders()
+  before = sorted(map(str, tmp_path.rglob('*')))
+  run('--real=real', '--generated=made.npz', '--frames=9')
+  after = [path for path in map(str, tmp_path.rglob('*')) if '/cache' not in path]
+  assert sorted(after) == before
+
+
+def test_the_same_folder_has_no_distance(networks, folders, run):
+  real, _ = folders()
+  lines, _ = run(real, real.replace('real', 'generated', 1))
+  assert abs(_value(lines['fvd'])) < 1e-3 and abs(_value(lines['fid'])) < 1e-3
+
+
+def test_frames_and_videos(networks, folders, run):
+  sides = folders((9, 12, 12, 12, 1), (8, 10, 12, 12, 1))
+  lines, _ = run(*sides, '--frames=10', '--videos=8')
+  cut, _ = run(*sides, '--on_mismatch=cut')
+  assert lines == cut and '(8 videos' in lines['fvd']
+  shorter, _ = run(*sides, '--frames=6', '--videos=8')
+  assert '6 frames, repeated to 9' in shorter['fvd']
+
+
+def test_pairs(networks, folders, run, tmp_path):
+  real, generated = folders()
+  lines, _ = run(real, generated, '--paired', '--conditioning_frames=2', '--on_mismatch=cut',
+                 f'--output={tmp_path / "out"}')
+  assert list(lines) == ['fvd', 'fid', 'is', 'ssim', 'psnr']
+  points = results.read_curves(str(tmp_path / 'out' / 'evaluations' / 'folders' / 'curves.csv'))
+  assert [point.position for point in points if point.metric == 'ssim'] == list(range(3, 11))
+  gallery = galleries.read_gallery(str(tmp_path / 'out' / 'evaluations' / 'folders' / 'videos.npz'))
+  assert gallery.conditioning_frames == 2 and set(gallery.videos) == {'data', 'samples'}
+
+
+def test_a_protocol_of_folders_gives_the_frames_of_the_paper(networks, folders, run, tmp_path):
+  """Given frames are not compared; nothing is drawn, so there are neither trials nor temperature."""
+  lines, said = run(*folders((8, 30, 12, 12, 3), (8, 30, 12, 12, 3)),
+                    '--gin_file=evaluation/video_transformer_bair.gin', f'--output={tmp_path / "out"}')
+  assert list(lines) == ['fvd', 'fvd_unrolled', 'ssim']
+  assert not any('+-' in line or 'trials' in line or 'temperature' in line for line in lines.values())
+  assert 'warning: the protocol video_transformer_bair is of 256 real videos; here are 8' in said
+  path = tmp_path / 'out' / 'evaluations' / 'video_transformer_bair' / 'curves.csv'
+  frames = [p.position for p in results.read_curves(str(path)) if p.metric == 'ssim']
+  assert frames == list(range(2, 31))
+
+
+def test_missing_networks(folders, run):
+  lines, _ = run(*folders(), '--paired')
+  assert list(lines) == ['ssim', 'psnr', 'fvd', 'fid', 'is']
+  for metric, network in (('fvd', 'i3d_kinetics400'), ('fid', 'i3d_kinetics600')):
+    assert ' missing: ' in lines[metric]
+    assert lines[metric].endswith(f'python -m launch.get_networks --network={network}')
+
+
+def test_random_networks_say_so(networks, folders, run, tmp_path):
+  output = tmp_path / 'out'
+  lines, _ = run(*folders(), '--networks=random', f'--output={output}',
+                 '--gin_param=fvd/measures.FrechetDistance.frames=9',
+                 "--gin_param=fvd/measures.FrechetDistance.windows='all'")
+  assert all('random-network, not comparable' in line for line in lines.values())
+  assert {row.network for row in results.read_results(str(output))} == {
+      'random-network, not comparable'}
+  points = results.read_curves(str(output / 'evaluations' / 'folders' / 'curves.csv'))
+  assert {p.series for p in points if p.metric == 'fvd'} == {'fvd, random-network, not comparable'}
+
+
+def test_what_cannot_be_read_is_counted(networks, folders, run, tmp_path):
+  sides = folders((9, 10, 12, 12, 1))
+  (tmp_path / 'real' / '3.gif').write_bytes(b'GIF89a and no more')
+  lines, said = run(*sides)
+  assert '(8 videos' in lines['fvd']
+  assert f'skipped {tmp_path / "real" / "3.gif"}: ' in said
+  assert f'1 of the clips in {tmp_path / "real"} cannot be read and are left out' in said
+
+
+# --- prepared data sets ---
+
+
+@pytest.fixture(name='data_dir')
+def _data_dir(tmp_path, capsys):
+  """A folder with a prepared data set `toy`: 12 grey clips of 17 frames in the split `test`."""
+  features = tfds.features.FeaturesDict({'video': tfds.features.Video(shape=(17, 12, 12, 1))})
+  examples = [(i, {'video': video}) for i, video in enumerate(fakes.videos(12, 17, 12, 12, 1))]
+  tfds.dataset_builders.AdhocBuilder(
+      name='toy', version='1.0.0', features=features, data_dir=str(tmp_path / 'data'),
+      split_datasets={'test': examples}).download_and_prepare()
+  capsys.readouterr()
+  return tmp_path / 'data'
+
+
+def test_a_data_set_and_a_folder(networks, run, fails, data_dir, tmp_path, monkeypatch):
+  """The clips of a data set have 16 frames unless --frames says another number."""
+  video = fakes.videos(12, 20, 12, 12, 3, seed=1)
+  np.savez(tmp_path / 'made.npz', samples=video)
+  sides = ['--real=toy', f'--data_dir={data_dir}', f'--generated={tmp_path / "made.npz"}']
+  fails('made.npz has clips of 20 frames of 12 x 12 pixels, and the data set\'s have 16 frames', *sides)
+  fails('need 18; ask for fewer frames', *sides, '--frames=18')
+  seen = fakes.count_clips(monkeypatch)
+  lines, _ = run(*sides, '--frames=10', f'--output={tmp_path / "out"}')
+  assert '(12 videos' in lines['fvd'] and seen['i3d_kinetics400'] == 24
+  assert {row.split for row in results.read_results(str(tmp_path / 'out'))} == {'test'}
+  again, _ = run(*sides, '--frames=10')  # the data set's statistics are in the cache
+  assert again == lines and seen['i3d_kinetics400'] == 36
+  # The same clips as files.
+  np.savez(tmp_path / 'real.npz', video=fakes.videos(12, 17, 12, 12, 1))
+  files, _ = run(f'--real={tmp_path / "real.npz"}', sides[2], '--frames=10')
+  for metric, line in lines.items():
+    assert _value(files[metric]) == pytest.approx(_value(line), rel=1e-4)
+
+
+def test_a_protocol_of_a_data_set(networks, run, data_dir, tmp_path):
+  arguments = ['--gin_file=evaluation/trivd_gan_bair_balanced.gin', f'--data_dir={data_dir}',
+               "--gin_param=evaluation/clips.PreparedClips.dataset='toy'",
+               '--gin_param=protocol.Protocol.videos=30', f'--output={tmp_path / "out"}']
+  lines, said = run(*arguments, '--baseline=copy_last_frame')
+  assert list(lines) == ['fvd'] and '(30 videos' in lines['fvd']  # random windows of 12 clips
+  lines, said = run(*arguments, '--baseline=real_vs_real')
+  assert '(15 videos' in lines['fvd'] and 'is of 30 real videos; here are 15' in said
+  assert [row.protocol for row in results.read_results(str(tmp_path / 'out'))] == [
+      'trivd_gan_bair_balanced_copy_last_frame', 'trivd_gan_bair_balanced_real_vs_real']
+
+
+# --- baselines ---
+
+
+def test_real_vs_real(networks, folders, run, tmp_path):
+  real, _ = folders((13, 10, 12, 12, 1))
+  lines, said = run(real, '--baseline=real_vs_real', '--paired', f'--output={tmp_path / "out"}')
+  assert list(lines) == ['fvd', 'fid', 'is']  # no clip continues another
+  assert '(6 videos' in lines['fvd'] and 'fid: 6 videos for 6 features' in said
+  assert {row.protocol for row in results.read_results(str(tmp_path / 'out'))} == {
+      'folders_real_vs_real'}
+
+
+def test_copy_last_frame(networks, folders, run, fails, tmp_path):
+  real, _ = folders()
+  fails('copy_last_frame needs at least one frame that is given: --conditioning_frames=1', real,
+        '--baseline=copy_last_frame')
+  lines, _ = run(real, '--baseline=copy_last_frame', '--conditioning_frames=4', '--paired')
+  assert list(lines) == ['fvd', 'fid', 'is', 'ssim', 'psnr']
+  # The copies, made by hand.
+  video = np.stack(list(clip_files.ClipFiles(str(tmp_path / 'real')).read()))
+  np.savez(tmp_path / 'copies.npz', video=video[:, np.minimum(np.arange(10), 3)])
+  by_hand, _ = run(real, f'--generated={tmp_path / "copies.npz"}', '--conditioning_frames=4',
+                   '--paired')
+  for metric in lines:
+    assert _value(lines[metric]) == pytest.approx(_value(by_hand[metric]), rel=1e-4)
+
+
+def test_baselines_of_a_protocol(networks, run, fails, tiny_files, tmp_path):
+  """Without a model; what only models make is left out, and said."""
+  protocol = _protocol_file(tmp_path, tiny_files, 'videogpt_bair', conditioning_frames=2)
+  for baseline in ('copy_last_frame', 'real_vs_real'):
+    lines, said = run(f'--gin_file={protocol}', f'--baseline={baseline}',
+                      f'--output={tmp_path / "out"}')
+    assert list(lines) == ['fvd'] and 'trials' not in lines['fvd']
+    assert 'warning: fvd_star is of reconstructions, which only models make: left out' in said
+  assert [(row.protocol, row.split, row.examples) for row in results.read_results(
+      str(tmp_path / 'out'))] == [('videogpt_bair_copy_last_frame', 'test', 10),
+                                  ('videogpt_bair_real_vs_real', 'test', 5)]
+  fails('--baseline needs a protocol, --gin_file=evaluation/..., or --real', '--baseline=real_vs_real')
+  fails('the protocol videogpt_ucf101 has no data of its own: name it with --real',
+        '--gin_file=evaluation/videogpt_ucf101.gin', '--baseline=real_vs_real')
+
+
+# --- models ---
+
+
+def _protocol_file(folder, tiny_files, name, frames=4, **kwargs):
+  """A protocol of the suite on the tiny clips, as a user changes one."""
+  text = f'''
+      from __gin__ import dynamic_registration
+      from tf_videogen.data import clips
+      from tf_videogen.evaluation import measures
+      from tf_videogen.evaluation import protocol
+      include 'evaluation/{name}.gin'
+      protocol.Protocol.clips = @evaluation/clips.FileClips()
+      evaluation/clips.FileClips.train_path = '{tiny_files.train}'
+      evaluation/clips.FileClips.test_path = '{tiny_files.test}'
+      evaluation/clips.FileClips.frames = {frames}
+      measures.FrechetDistance.frames = 4
+      protocol.Protocol.videos = 10
+      '''
+  lines = [f'protocol.Protocol.{key} = {value!r}' for key, value in kwargs.items()]
+  path = folder / f'{name}.gin'
+  path.write_text(textwrap.dedent(text) + '\n'.join(lines) + '\n')
+  return path
+
+
+@pytest.mark.usefixtures('without_xla')
+def test_a_protocol_of_a_prior(networks, run, fails, prior_dir, tiny_files, tmp_path):
+  """The directory's own config, beside that of the protocol alone."""
+  model_dir = tmp_path / 'prior'
+  shutil.copytree(prior_dir, model_dir)
+  protocol = _protocol_file(tmp_path, tiny_files, 'videogpt_bair', trials=2, conditioning_frames=0,
+                            sampling={'temperature': 0.9})
+  lines, _ = run(f'--gin_file={protocol}', f'--model_dir={model_dir}', '--strategy=cpu')
+  assert list(lines) == ['fvd', 'fvd_star', 'nats_per_clip', 'nats_per_code', 'bits_per_code']
+  for metric in ('fvd', 'fvd_star'):
+    assert ' +- ' in lines[metric]
+    assert lines[metric].endswith('; temperature 0.9, 2 trials, 4 frames, repeated to 9)')
+  rows = [row for row in results.read_results(str(model_dir)) if row.protocol]
+  assert [(row.metric, row.step, row.split, row.examples) for row in rows] == [
+      (metric, 2, 'test', 10) for metric in lines]
+  assert all(row.std > 0 for row in rows[:2]) and all(np.isnan(row.std) for row in rows[2:])
+  gallery = galleries.read_gallery(str(model_dir / 'evaluations' / 'videogpt_bair' / 'videos.npz'))
+  assert set(gallery.videos) == {'reconstructions', 'samples'}
+  assert gallery.videos['samples'].shape == (8, 4, 8, 8, 1)
+  fails('Protocol.sampling has frames, and VideoGPTTask samples by: temperature, top_k, top_p',
+        f'--gin_file={protocol}', f'--model_dir={model_dir}',
+        "--gin_param=protocol.Protocol.sampling={'frames': 30}")
+  fails('the protocol videogpt_bair gives 1 frames to the model, and this model takes 0',
+        f'--gin_file={protocol}', f'--model_dir={model_dir}',
+        '--gin_param=protocol.Protocol.conditioning_frames=1')
+
+
+VIDEO_TRANSFORMER_GIN = '''
+from __gin__ import dynamic_registration
+from tf_videogen import experiment
+from tf_videogen.data import clips
+from tf_videogen.layers import block_attention
+from tf_videogen.models import video_transformer
+from tf_videogen.tasks import slices
+from tf_videogen.training import optimizers
+
+experiment.Experiment.task = @slices.VideoTransformerTask
+experiment.Experiment.clips = @clips.FileClips()
+experiment.Experiment.optimizer = @optimizers.adam
+experiment.Experiment.batch_size = 4
+experiment.Experiment.train_steps = 1
+experiment.Experiment.splits = ('train',)
+experiment.Experiment.precision = 'float32'
+
+clips.FileClips.train_path = '{train}'
+clips.FileClips.test_path = '{test}'
+clips.FileClips.frames = 4
+
+slices.VideoTransformerTask.model = @video_transformer.VideoTransformer()
+slices.VideoTransformerTask.primed_frames = 1
+
+video_transformer.VideoTransformer.subscale = (2, 2, 2)
+video_transformer.VideoTransformer.encoder = @video_transformer.SliceEncoder()
+video_transformer.VideoTransformer.decoder = @video_transformer.SliceDecoder()
+video_transformer.SliceEncoder.stack = @video_transformer.LayerStack
+video_transformer.SliceEncoder.embedding = 8
+video_transformer.SliceDecoder.stack = @video_transformer.LayerStack
+video_transformer.SliceDecoder.embedding = 8
+video_transformer.LayerStack.blocks = [(2, 2, 4)]
+video_transformer.LayerStack.heads = 2
+video_transformer.LayerStack.width = 8
+video_transformer.LayerStack.attention = @block_attention.BlockLocalAttention
+block_attention.BlockLocalAttention.head_width = 4
+
+optimizers.adam.learning_rate = 1e-3
+'''
+
+
+@pytest.fixture(name='transformer_dir')
+def _transformer_dir(tiny_files, tmp_path, cpu):
+  """The directory of a Video Transformer, untrained, as after 3 steps."""
+  model_dir, path = tmp_path / 'transformer', tmp_path / 'tiny_transformer.gin'
+  path.write_text(VIDEO_TRANSFORMER_GIN.format(train=tiny_files.train, test=tiny_files.test))
+  configs.parse([str(path)], [])
+  configs.keep(str(model_dir))
+  fakes.save(configs.configured(experiments.Experiment)(), model_dir, cpu)
+  return model_dir
+
+
+@pytest.mark.usefixtures('without_xla')
+def test_a_protocol_of_a_video_transformer(networks, run, transformer_dir, tiny_files, tmp_path):
+  """Longer samples and more given frames than the model has of itself, as on Kinetics."""
+  protocol = _protocol_file(
+      tmp_path, tiny_files, 'video_transformer_kinetics600', frames=5, split='test', trials=2,
+      conditioning_frames=3, sampling={'conditioning_frames': 3, 'frames': 5})
+  lines, _ = run(f'--gin_file={protocol}', f'--model_dir={transformer_dir}', '--strategy=cpu')
+  assert list(lines) == ['fvd', 'fvd_unrolled', 'ssim', 'bits_per_dim', 'nats_per_frame']
+  assert 'conditioning frames 3, frames 5, 2 trials' in lines['ssim']
+  folder = transformer_dir / 'evaluations' / 'video_transformer_kinetics600'
+  points = results.read_curves(str(folder / 'curves.csv'))
+  assert [p.position for p in points if p.metric == 'ssim'] == [4, 5]
+  assert [p.position for p in points if p.metric == 'fvd_unrolled'] == [0, 1]
+  gallery = galleries.read_gallery(str(folder / 'videos.npz'))
+  assert gallery.conditioning_frames == 3
+  np.testing.assert_array_equal(
+      gallery.videos['samples'][:, :3], gallery.videos['data'][:, :3])
+  # What the task measures is of the protocol's split, not of the config's.
+  rows = results.read_results(str(transformer_dir))
+  assert {row.split for row in rows} == {'test'}
+  assert {row.examples for row in rows if row.metric == 'bits_per_dim'} == {10}
+
+
+def test_a_plain_evaluation(run, fails, prior_dir, tmp_path):
+  model_dir = tmp_path / 'prior'
+  shutil.copytree(prior_dir, model_dir)
+  lines, _ = run(f'--model_dir={model_dir}', '--gin_param=experiment.evaluate.preview_clips = 0')
+  assert list(lines) == ['test/examples', 'test/nats_per_clip', 'test/nats_per_code',
+                         'test/bits_per_code']
+  assert {row.protocol for row in results.read_results(str(model_dir))} == {''}
+  assert not (model_dir / 'evaluations').exists()
+  fails('--model_dir is missing: name the folder of the run')
+  fails('has no config.gin to take its place', f'--model_dir={tmp_path}')
+  fails('has no config.gin to take its place', f'--model_dir={tmp_path}',
+        '--gin_file=evaluation/videogpt_bair.gin')
+
+
+def test_a_model_that_is_broken(networks, fails, prior_dir, tiny_files, cpu, tmp_path):
+  model_dir = tmp_path / 'prior'
+  model_dir.mkdir()
+  shutil.copy(pathlib.Path(prior_dir) / 'config.gin', model_dir)
+  configs.parse([str(model_dir / 'config.gin')], [])
+  spoil = lambda task: [v.assign(v * np.nan) for v in task.model.prior.variables]
+  fakes.save(configs.configured(experiments.Experiment)(), model_dir, cpu, change=spoil)
+  protocol = _protocol_file(tmp_path, tiny_files, 'videogpt_bair', conditioning_frames=0)
+  fails('has values that are not finite (NaN): training has failed, there is nothing to evaluate',
+        f'--gin_file={protocol}', f'--model_dir={model_dir}')
+  assert not (model_dir / 'results.csv').exists()
+
+
+# --- two workers ---
+
+
+def _two_workers(folder, *arguments):
+  """Runs the program in two processes that work together; returns what the chief said."""
+  sockets = [socket.socket() for _ in range(2)]
+  for s in sockets:
+    s.bind(('127.0.0.1', 0))
+  places = [f'127.0.0.1:{s.getsockname()[1]}' for s in sockets]
+  for s in sockets:
+    s.close()
+  workers = []
+  for i in range(2):
+    config = {'cluster': {'worker': places}, 'task': {'type': 'worker', 'index': i}}
+    with open(folder / f'worker{i}.log', 'w') as log:
+      workers.append(subprocess.Popen(
+          [sys.executable, '-m', 'launch.evaluate', '--strategy=multi_worker', *arguments],
+          cwd=ROOT, stdout=log, stderr=log, env={
+              **os.environ, 'TF_CONFIG': json.dumps(config),
+              'TF_VIDEOGEN_CACHE': str(folder / f'cache{i}')}))
+  try:
+    statuses = [worker.wait(200) for worker in workers]
+  finally:
+    for worker in workers:
+      worker.kill()
+  said = [(folder / f'worker{i}.log').read_text() for i in range(2)]
+  assert statuses == [0, 0], said
+  assert 'written into' in said[0] and 'written into' not in said[1]
+  return said[0]
+
+
+def _rows(folder):
+  return {(row.metric, row.examples): row.value for row in results.read_results(str(folder))}
+
+
+@pytest.mark.slow
+def test_two_workers_compare_folders_as_one(folders, run, tmp_path, monkeypatch):
+  """Also when one of them has the statistics of real videos already, and the other not."""
+  monkeypatch.setenv('TF_VIDEOGEN_CACHE', str(tmp_path / 'cache0'))
+  sides = [*folders((13, 10, 12, 12, 1), (13, 10, 12, 12, 1)), '--paired', '--batch_size=4']
+  run(*sides, f'--output={tmp_path / "one"}')
+  assert len(list((tmp_path / 'cache0' / 'real_statistics').iterdir())) == 1
+  said = _two_workers(tmp_path, *sides, f'--output={tmp_path / "two"}')
+  assert 'fvd   missing: ' in said
+  assert _rows(tmp_path / 'two') == pytest.approx(_rows(tmp_path / 'one'), rel=1e-6)
+  one, two = (results.read_curves(str(tmp_path / name / 'evaluations' / 'folders' / 'curves.csv'))
+              for name in ('one', 'two'))
+  assert len(one) == 32 and [point[:5] for point in one] == [point[:5] for point in two]
+  np.testing.assert_allclose([p.value for p in two], [p.value for p in one], rtol=1e-6)
+  assert len(list((tmp_path / 'cache1' / 'real_statistics').iterdir())) == 1
+
+
+@pytest.mark.slow
+def test_two_workers_sample(run, transformer_dir, tiny_files, tmp_path):
+  protocol = _protocol_file(
+      tmp_path, tiny_files, 'video_transformer_kinetics600', frames=5, split='test', trials=2,
+      conditioning_frames=3, sampling={'conditioning_frames': 3, 'frames': 5})
+  arguments = [f'--gin_file={protocol}', f'--model_dir={transformer_dir}', '--batch_size=4']
+  _two_workers(tmp_path, *arguments, f'--output={tmp_path / "two"}')
+  run(*arguments, f'--output={tmp_path / "one"}')
+  one, two = _rows(tmp_path / 'one'), _rows(tmp_path / 'two')
+  assert set(one) == set(two) == {('ssim', 10), ('bits_per_dim', 10), ('nats_per_frame', 10)}
+  for key in two:  # samples differ, as they would by another seed
+    assert two[key] == pytest.approx(one[key], **({'abs': 0.05} if key[0] == 'ssim' else {'rel': 1e-4}))
+  assert two['ssim', 10] != one['ssim', 10]
+
+
+# --- mistakes ---
+
+
+def test_sides_that_are_not_there(fails, folders, tmp_path):
+  real, generated = folders()
+  fails('two sides are compared: name --real and --generated, or --real and --baseline', real)
+  fails('two sides are compared', generated)
+  fails('there is no folder', real, f'--generated={tmp_path / "nowhere"}')
+  fails(f'{tmp_path / "nowhere"}', f'--real={tmp_path / "nowhere"}', generated)
+  fails('no_data_set', '--real=no_data_set/64', generated, f'--data_dir={tmp_path}')
+
+
+def test_sides_that_differ(fails, folders):
+  real, generated = folders((8, 10, 12, 12, 1), (7, 10, 12, 14, 1))
+  fails('real has clips of 12 columns, ', real, generated)
+  fails('real has clips of 12 columns, ', real, generated, '--videos=7')
+
+
+def test_broken_videos(fails, folders, tmp_path):
+  real, generated = folders()
+  broken = np.full((4, 10, 12, 12, 1), np.nan, np.float32)
+  np.savez(tmp_path / 'made.npz', samples=broken)
+  fails('not finite (NaN) in 4 of 4 videos', real, generated, '--value_range=0,1')
+  np.savez(tmp_path / 'made.npz', samples=np.zeros_like(broken))
+  fails('say with --value_range=0,1 or =-1,1 or =0,255', real, generated)
+
+
+# --- real clips, real networks ---
+
+
+@pytest.mark.slow
+@pytest.mark.real_data
+def test_real_clips_by_networks_of_full_size(run, real_data, tmp_path, capsys):
+  """UCF-101 and BAIR; random weights; and the page of what was found."""
+  ucf101 = real_data / 'ucf101' / 'UCF-101'
+  lines, _ = run(f'--real={ucf101}', f'--generated={ucf101}', '--frames=16', '--networks=random',
+                 '--gin_param=protocol.Protocol.measures=[@fvd/measures.FrechetDistance()]')
+  assert '(3 videos; random-network' in lines['fvd'] and abs(_value(lines['fvd'])) < 1e-3
+  with np.load(real_data / 'bair' / 'bair_ground_truth_4x30.npz') as arrays:
+    video = next(array for array in arrays.values() if array.ndim == 5)
+  for side, clips in (('real', video[:, :16]), ('made', video[:, 14:])):
+    (tmp_path / side).mkdir()
+    for i, clip in enumerate(clips):
+      video_io.write_gif(str(tmp_path / side / f'{i}.gif'), clip)
+  arguments = [f'--real={tmp_path / "real"}', f'--generated={tmp_path / "made"}', '--networks=random',
+               '--batch_size=4', f'--output={tmp_path / "out"}']
+  lines, said = run(*arguments)
+  assert list(lines) == ['fvd', 'fid', 'is'] and _value(lines['fvd']) > 0.01
+  assert 'warning: fvd: 4 videos for 400 features: the covariance is singular' in said
+  assert 'warning: fid: 4 videos for 1024 features' in said
+  again, _ = run(*arguments)
+  for metric, line in lines.items():
+    assert _value(again[metric]) == pytest.approx(_value(line), rel=1e-4)
+  lines, _ = run(*arguments, "--gin_param=measures.InceptionScore.network='c3d_ucf101'",
+                 '--gin_param=protocol.Protocol.measures=[@measures.InceptionScore()]')
+  assert list(lines) == ['is'] and _value(lines['is']) >= 1
+  assert in_process.run(report.main, f'--model_dir={tmp_path / "out"}') == 0
+  page = (tmp_path / 'out' / 'report.html').read_text()
+  assert 'random-network, not comparable' in page and 'data:image/gif' in page

@@ -1,0 +1,80 @@
+"""Runs the networks of metrics over the replicas of a strategy: NumPy videos in, NumPy outputs out."""
+
+import numpy as np
+import tensorflow as tf
+
+from tf_videogen.metrics import networks
+from tf_videogen.metrics import pretrained
+from tf_videogen.training import strategies
+
+
+class Extractor:
+  """The networks that an evaluation needs, loaded once.
+
+  Attributes:
+    missing: dict of the networks whose weights aren't there, on every worker's machine: name -> how
+      to get them.
+    labels: dict of those that are: name -> what is written beside their numbers.
+
+  Args:
+    strategy: a tf.distribute.Strategy.
+    names: of networks, see `networks.FeatureNetwork`.
+    batch_size: clips that each replica takes at once.
+    random: whether to take random weights instead, for smoke tests.
+  """
+
+  def __init__(self, strategy, names, batch_size=4, random=False):
+    self._strategy = strategy
+    self._batch_size = batch_size
+    self._programs, self.labels, self.missing, self._networks = {}, {}, {}, {}
+    for name in dict.fromkeys(names):
+      network = error = None
+      try:
+        with strategy.scope():
+          network = networks.FeatureNetwork(networks.RANDOM + name if random else name)
+      except pretrained.Missing as missing:
+        error = str(missing)
+      if strategies.any_worker(strategy)(error is not None):
+        self.missing[name] = error or (
+            f'the machine of another worker lacks {name}; there: {pretrained.get_command(name)}')
+        continue
+      self._networks[name] = network
+      self.labels[name] = network.label
+      self._programs[name] = self._program(network)
+
+  def min_frames(self, name):
+    """Frames of a clip at least, below which it is repeated from its start."""
+    return self._networks[name].min_frames
+
+  def _program(self, network):
+    return tf.function(
+        lambda video: self._strategy.run(network, (video,)), autograph=False, reduce_retracing=False)
+
+  def __call__(self, name, video):
+    """The outputs of a network: dict of float32 [N, ...] arrays.
+
+    Args:
+      name: of a network that is not missing.
+      video: uint8 [N, T, H, W, C].
+    """
+    found = {}
+    replicas = len(self._strategy.extended.worker_devices)  # of this process
+    rows = min(self._batch_size, -(-len(video) // replicas))
+    for start in range(0, len(video), rows * replicas):
+      part = video[start:start + rows * replicas]
+      # The last ones are filled up with repetitions, whose outputs are dropped.
+      filled = part[np.arange(rows * replicas) % len(part)]
+      for output, values in self._outputs(name, filled, rows).items():
+        found.setdefault(output, []).append(values[:len(part)])
+    return {output: np.concatenate(values) for output, values in found.items()}
+
+  def _outputs(self, name, video, rows):
+    def of_replica(context):
+      first = context.replica_id_in_sync_group % (len(video) // rows) * rows
+      return tf.constant(video[first:first + rows])
+
+    distributed = self._strategy.experimental_distribute_values_from_function(of_replica)
+    outputs = self._programs[name](distributed)
+    return {output: np.concatenate([np.asarray(value) for value in
+                                    self._strategy.experimental_local_results(values)])
+            for output, values in outputs.items()}

@@ -1,0 +1,123 @@
+"""Writes what an evaluation found into a model directory, or any folder: results.csv and more.
+
+Of a protocol, `evaluations/<protocol>/` has curves.csv, videos.npz to look at, and
+operative_config.gin, whose hash stands in every row of results.csv.
+"""
+
+import dataclasses
+import hashlib
+import json
+import os
+import pathlib
+import subprocess
+
+import numpy as np
+import tensorflow as tf
+
+import tf_videogen
+from tf_videogen import files
+from tf_videogen.data import video_io
+from tf_videogen.evaluation import measures
+from tf_videogen.reporting import results
+
+CONFIG = 'operative_config.gin'
+_TRIALS = 'trials.json'
+
+
+class Trials:
+  """The trials of an evaluation that are done, so that one that was stopped goes on.
+
+  Args:
+    directory: where the evaluation's results go.
+    name: of the protocol.
+    identity: what the trials depend on, plain values: the configuration, the checkpoint's step.
+  """
+
+  def __init__(self, directory, name, identity):
+    self._folder = os.path.join(directory, results.EVALUATIONS, name)
+    self._path = os.path.join(self._folder, _TRIALS)
+    self._identity = [identity, commit()]
+    self._done = []
+
+  def read(self, more_identity):
+    """The trials that are done, a list of lists of `measures.Outcome`, one a measure."""
+    self._identity.append(more_identity)
+    self._identity = hashlib.sha256(json.dumps(self._identity).encode()).hexdigest()
+    try:
+      found = json.loads(files.read(self._path))
+    except (tf.errors.NotFoundError, json.JSONDecodeError):
+      return []
+    if found['identity'] == self._identity:
+      self._done = [[_outcome(one) for one in trial] for trial in found['trials']]
+    if self._done:
+      print(f'{len(self._done)} trials are done already ({self._path})')
+    return list(self._done)
+
+  def add(self, outcomes, gallery, conditioning_frames):
+    """Keeps a trial, and with the first one the videos to look at."""
+    self._done.append(outcomes)
+    if len(self._done) == 1:
+      _write_gallery(self._folder, gallery, conditioning_frames)
+    trials = [[_plain(outcome) for outcome in trial] for trial in self._done]
+    files.write(self._path, json.dumps({'identity': self._identity, 'trials': trials}))
+
+  def remove(self):
+    """Forgets them: the evaluation is written."""
+    if tf.io.gfile.exists(self._path):
+      tf.io.gfile.remove(self._path)
+
+
+def _plain(outcome):
+  curves = [[*key, curve] for key, curve in outcome.curves.items()]
+  return {**dataclasses.asdict(dataclasses.replace(outcome, curves={})), 'curves': curves}
+
+
+def _outcome(plain):
+  curves = {(metric, series): [tuple(point) for point in curve]
+            for metric, series, curve in plain['curves']}
+  return measures.Outcome(**{**plain, 'curves': curves})
+
+
+def write(directory, name, split, step, evaluation, config=''):
+  """Adds rows to results.csv, and replaces the curves of the step and the videos.
+
+  Args:
+    directory: local or gs://.
+    name: of the protocol.
+    split: of the data that it compared with.
+    step: of the checkpoint, 0 where there is none.
+    evaluation: an Evaluation.
+    config: the configuration that was in force, text.
+  """
+  folder = os.path.join(directory, results.EVALUATIONS, name)
+  sha = hashlib.sha256(config.encode()).hexdigest()[:12] if config else ''
+  if config:
+    files.write(os.path.join(folder, CONFIG), config)
+  path = os.path.join(folder, results.CURVES_FILE)
+  points = [point for point in results.read_curves(path) if point.step != step]
+  points += [results.CurvePoint(step, metric, series, position, axis, value, spread)
+             for (metric, series), (axis, curve) in evaluation.curves.items()
+             for position, value, spread in curve]
+  if points:
+    results.write_curves(path, points)
+  _write_gallery(folder, evaluation.gallery, evaluation.conditioning_frames)
+  # Last: where its rows are, everything is.
+  results.append_rows(directory, [
+      results.Result(step, split, value.metric, value.value, value.spread, value.examples, name,
+                     value.network, value.note, commit(), sha) for value in evaluation.values])
+
+
+def _write_gallery(folder, gallery, conditioning_frames):
+  if gallery:
+    video_io.write_npz(os.path.join(folder, results.VIDEOS_FILE), {
+        **gallery, 'conditioning_frames': np.int32(conditioning_frames)})
+
+
+def commit():
+  """The commit of the code, '-changed' behind it if files differ; its version where there is no git."""
+  root = pathlib.Path(tf_videogen.__file__).resolve().parents[1]
+  if not (root / '.git').exists():
+    return f'version {tf_videogen.__version__}'
+  git = ['git', '-C', str(root), 'describe', '--always', '--dirty=-changed', '--exclude=*']
+  found = subprocess.run(git, capture_output=True, text=True, check=False)
+  return found.stdout.strip() or f'version {tf_videogen.__version__}'

@@ -1,0 +1,308 @@
+"""Computes a protocol's numbers: passes over real, reconstructed and generated videos.
+
+Every video is seen once a pass and forgotten: what stays are the measures' sums. With several
+workers each sees its rows of every batch, and the sums are added up at the end of a pass.
+"""
+
+import numpy as np
+import tqdm
+
+from tf_videogen import bars
+from tf_videogen.evaluation import extraction
+from tf_videogen.evaluation import measures as measures_lib
+from tf_videogen.evaluation import protocol as protocols
+from tf_videogen.evaluation import real_statistics
+from tf_videogen.evaluation import videos
+from tf_videogen.metrics import networks
+from tf_videogen.training import strategies
+
+GALLERY_CLIPS = 8
+GALLERY_SAMPLES = 3  # of each condition
+
+
+def run(protocol, real, make, strategy, batch_size=8, random_networks=False, generated=None,
+        conditioning_frames=0, kept=None):
+  """Evaluates.
+
+  Args:
+    protocol: a Protocol.
+    real: source of the real videos, which are also the conditions of samples; see `videos`.
+    make: a maker; None where `generated` is a source.
+    strategy: a tf.distribute.Strategy.
+    batch_size: videos at once, over all workers.
+    random_networks: whether networks have random weights, for smoke tests.
+    generated: a source of generated videos, instead of a maker.
+    conditioning_frames: how many first frames of its videos were given.
+    kept: a `records.Trials`, by which an evaluation that was stopped goes on; or None.
+
+  Returns:
+    Evaluation.
+  """
+  return _Run(protocol, real, make, strategy, batch_size, random_networks, generated,
+              conditioning_frames).evaluation(kept)
+
+
+class _Run:
+  """One evaluation; arguments as of `run`."""
+
+  def __init__(self, protocol, real, make, strategy, batch_size, random_networks, generated,
+               conditioning_frames):
+    self.protocol, self.real, self.make, self.strategy = protocol, real, make, strategy
+    self.batch_size, self.generated = batch_size, generated
+    self.random = random_networks
+    self.host, self.hosts = strategies.worker(strategy)
+    self.extract = extraction.Extractor(strategy, protocol.networks, random=random_networks)
+    self.warnings = []
+    self.measures = [measure for measure in protocol.measures if self._possible(measure)]
+    self.count = (generated.count if generated is not None else
+                  protocol.generated or real.count)
+    self.conditioning_frames = getattr(make, 'conditioning_frames', conditioning_frames)
+    self.drawn = make is not None and getattr(make, 'drawn', True)
+    self.trials = protocol.trials if self.drawn and self._of('generated') else 1
+    self.gallery = {}
+    self._check()
+
+  def _possible(self, measure):
+    """Whether there are the networks and the videos that a measure needs."""
+    if 'reconstructed' in measure.streams and not hasattr(self.make, 'reconstruct'):
+      self.warnings.append(f'{measure.name} is of reconstructions, which only models make: left out')
+      return False
+    return not any(name in self.extract.missing for name in measure.networks)
+
+  def _check(self):
+    """Finds before long computations what cannot be."""
+    wanted, model = self.protocol.conditioning_frames, self.conditioning_frames
+    frames = self.protocol.frames or self.real.shape[0]
+    if self.batch_size % self.hosts:
+      raise ValueError(f'--batch_size={self.batch_size} is not divisible by the {self.hosts} workers')
+    if frames > self.real.shape[0]:
+      raise ValueError(f'Protocol.frames is {frames}, and the clips have {self.real.shape[0]}')
+    if self.protocol.videos not in (None, self.real.count):
+      self.warnings.append(f'the protocol {self.protocol.name} is of {self.protocol.videos:,} real '
+                           f'videos; here are {self.real.count:,}')
+    if self.make is not None and wanted is not None and wanted != model:
+      raise ValueError(f'the protocol {self.protocol.name} gives {wanted} frames to the model, and '
+                       f'this model takes {model}')
+    for measure in self.measures:
+      if measure.paired and self.protocol.generated_windows != 'first':
+        raise ValueError(f'{measure.name} compares frame by frame, and random windows of samples '
+                         'have other frames: Protocol.generated_windows')
+      if measure.paired and measure.conditioning_frames < model:
+        measure.conditioning_frames = model
+      if frames < measure.needs_frames():
+        raise ValueError(f'{measure.name} looks at {measure.needs_frames()} frames, and the clips '
+                         f'have {frames}')
+
+  def evaluation(self, kept):
+    """All passes, and what they give."""
+    done = kept.read([self.count, self.extract.labels]) if kept else []
+    totals, outcomes = {}, {}
+    for trial in range(self.trials):
+      measures = self.measures if trial == 0 else self._of('generated')
+      if trial < len(done):
+        found = done[trial]
+      else:
+        if not totals:
+          totals = {'real': self._real_pass(), 'reconstructed': self._reconstructed_pass()}
+        totals['generated'] = self._generated_pass(trial)
+        found = [measure.metrics({stream: sums.get(id(measure)) for stream, sums in totals.items()})
+                 for measure in measures]
+        if kept:
+          kept.add(found, self.gallery, self.conditioning_frames)
+      for measure, outcome in zip(measures, found):
+        outcomes.setdefault(measure, []).append(outcome)
+    return self._summary({measure: measures_lib.over_trials(found)
+                          for measure, found in outcomes.items()})
+
+  def _of(self, stream):
+    return [measure for measure in self.measures if stream in measure.streams]
+
+  def _add(self, totals, measures, clips):
+    for measure in measures:
+      measures_lib.add(totals.setdefault(id(measure), {}), measure.statistics(clips))
+
+  def _merged(self, totals, measures):
+    """Sums over all workers."""
+    return {id(m): strategies.sum_over_workers(
+        self.strategy, totals.get(id(m), {}), measures_lib.add) for m in measures}
+
+  def _cut(self, video):
+    return video if self.protocol.frames is None else video[:, :self.protocol.frames]
+
+  def _bar(self, batches, name, count):
+    total = -(-count // self.batch_size)
+    return tqdm.tqdm(batches, name, total, unit='batch', leave=False, mininterval=bars.interval())
+
+  def _real_pass(self):
+    """{id of measure: sums} of real videos, those in the cache read from there."""
+    totals, wanted = {}, []
+    for measure in self._of('real'):
+      labels = [self.extract.labels[name] for name in measure.networks]
+      where = real_statistics.path(
+          self.real, measure, labels, self.protocol.frames, self.protocol.classes)
+      found = None if self.random else real_statistics.load(where)
+      if strategies.any_worker(self.strategy)(found is None):
+        wanted.append((measure, where))
+      else:
+        totals[id(measure)] = found
+    if not wanted:
+      return totals
+    fresh, measures = {}, [measure for measure, _ in wanted]
+    batches = self.real.batches(self.batch_size, self.host, self.hosts)
+    for batch in self._bar(batches, 'real', self.real.count):
+      batch = self._of_classes(batch)
+      if len(batch['index']):
+        self._add(fresh, measures, self._clips(self._cut(batch['video']), batch, self.real.count))
+    fresh = self._merged(fresh, measures)
+    for measure, where in wanted:
+      if not self.random:  # each worker for its own machine
+        real_statistics.keep(where, fresh[id(measure)])
+    return {**totals, **fresh}
+
+  def _of_classes(self, batch):
+    """The rows of a batch of real videos that are of the protocol's classes."""
+    if self.protocol.classes is None:
+      return batch
+    if 'label' not in batch:
+      raise ValueError(f'the protocol {self.protocol.name} is of some classes, and its videos have no '
+                       'labels: set PreparedClips.label_feature')
+    kept = np.isin(batch['label'], list(self.protocol.classes.values()))
+    return {name: value[kept] for name, value in batch.items()}
+
+  def _clips(self, video, batch, count, real=None):
+    samples = len(video) // len(batch['index'])
+    label = batch.get('label')
+    return measures_lib.Clips(
+        video, np.tile(batch['index'] / count, samples),
+        None if label is None else np.tile(label, samples), real, self.extract)
+
+  def _reconstructed_pass(self):
+    measures, totals = self._of('reconstructed'), {}
+    if not measures:
+      return totals
+    batches = self.real.batches(self.batch_size, self.host, self.hosts)
+    for number, batch in enumerate(self._bar(batches, 'reconstructions', self.real.count)):
+      video = self.make.reconstruct(batch)
+      if number * self.batch_size < GALLERY_CLIPS:
+        self._show('reconstructions', self._cut(video))
+        if not self._of('generated'):
+          self._show('data', self._cut(batch['video']))
+      self._add(totals, measures, self._clips(self._cut(video), batch, self.real.count))
+    return self._merged(totals, measures)
+
+  def _generated_pass(self, trial):
+    """{id of measure: sums} of a trial's videos."""
+    measures, totals = self._of('generated'), {}
+    if not measures:
+      return totals
+    name = 'generated' if self.trials == 1 else f'trial {trial + 1} of {self.trials}'
+    for number, (batch, video) in enumerate(self._bar(self._pairs(trial), name, self.count)):
+      if trial == 0 and number * self.batch_size < GALLERY_CLIPS:
+        self._show_samples(batch, video)
+      real = self._cut(batch['video']) if 'video' in batch else None
+      self._add(totals, measures, self._clips(video, batch, self.count, real))
+    return self._merged(totals, measures)
+
+  def _pairs(self, trial):
+    """Yields batches of conditions, and samples of each: uint8 [samples * n, T, H, W, C]."""
+    if self.generated is not None:
+      yield from self._pairs_of_sources()
+      return
+    done, number = 0, 0
+    while done < self.count:  # again from the first condition where there are too few
+      round_start = done
+      for batch in self.real.batches(self.batch_size, self.host, self.hosts):
+        batch = {name: value[batch['index'] + round_start < self.count]
+                 for name, value in batch.items()}
+        if not len(batch['index']):
+          break
+        batch['index'] = batch['index'] + round_start
+        if self.protocol.classes is not None:
+          labels = np.array(list(self.protocol.classes.values()), np.int32)
+          batch['label'] = labels[batch['index'] % len(labels)]
+        samples = [self._windows(self.make(batch, videos.seed_of(
+            self.protocol.seed, trial, number, i)), trial, number, i)
+                   for i in range(self.protocol.samples_per_condition)]
+        yield batch, np.concatenate(samples)
+        number += 1
+      done = round_start + self.real.count
+
+  def _pairs_of_sources(self):
+    """Yields batches of two sources: the real one's beside it where something is compared in pairs."""
+    batches = self.generated.batches(self.batch_size, self.host, self.hosts)
+    if not any(measure.paired for measure in self.measures):
+      for number, batch in enumerate(map(self._of_classes, batches)):
+        if len(batch['index']):
+          video = batch.pop('video')  # of no real clip
+          yield batch, self._windows(video, 0, number, 0)
+      return
+    if self.real.count != self.generated.count:
+      raise ValueError(f'videos are compared in pairs, and there are {self.real.count} real and '
+                       f'{self.generated.count} generated ones')
+    for batch, real in zip(batches, self.real.batches(self.batch_size, self.host, self.hosts)):
+      yield {**batch, 'video': real['video']}, self._cut(batch['video'])
+
+  def _windows(self, video, trial, number, sample):
+    """Generated videos cut to the protocol's frames."""
+    if video.shape[2:4] != self.real.shape[1:3]:
+      raise ValueError('samples are {} x {} pixels, and the clips {} x {}: compare with clips of '
+                       "the model's size".format(*video.shape[2:4], *self.real.shape[1:3]))
+    frames = self.protocol.frames or self.real.shape[0]
+    if video.shape[1] < frames or (self.protocol.frames is None and video.shape[1] != frames):
+      raise ValueError(f'a sample has {video.shape[1]} frames, and the protocol '
+                       f'{self.protocol.name} compares {frames}; set Protocol.frames, or make the '
+                       'model sample as many')
+    if self.protocol.generated_windows == 'first':
+      return video[:, :frames]
+    rng = np.random.default_rng([self.protocol.seed, trial, number, sample, self.host])
+    starts = rng.integers(0, video.shape[1] - frames + 1, len(video))
+    return video[np.arange(len(video))[:, np.newaxis], starts[:, np.newaxis] + np.arange(frames)]
+
+  def _show(self, kind, video):
+    shown = self.gallery.get(kind, video[:0])
+    self.gallery[kind] = np.concatenate([shown, video])[:GALLERY_CLIPS]
+
+  def _show_samples(self, batch, video):
+    count = len(batch['index'])
+    if 'video' in batch and (self.conditioning_frames or self.generated is not None):
+      self._show('data', self._cut(batch['video']))
+    for i in range(min(len(video) // count, GALLERY_SAMPLES)):
+      self._show('samples' if i == 0 else f'samples_{i + 1}', video[i * count:(i + 1) * count])
+
+  def _summary(self, outcomes):
+    """Outcomes -> Evaluation."""
+    values, curves, warnings = [], {}, list(self.warnings)
+    examples = self.count * (1 if self.make is None else self.protocol.samples_per_condition)
+    for measure, outcome in outcomes.items():
+      network = ', '.join(self.extract.labels[name] for name in measure.networks)
+      note = ', '.join(filter(None, [self._note(measure), self._length_note(measure)]))
+      seen = examples if 'generated' in measure.streams else self.real.count
+      for metric, value in outcome.values.items():
+        values.append(protocols.Value(
+            metric, value, outcome.spreads.get(metric, np.nan),
+            outcome.examples.get(metric, seen), network, note))
+      for (metric, series), curve in outcome.curves.items():
+        if network.startswith(networks.NOT_COMPARABLE):
+          series = f'{series}, {networks.NOT_COMPARABLE}'
+        curves[metric, series] = (outcome.axis, curve)
+      warnings += outcome.warnings
+    missing = {measure.name: self.extract.missing[name] for measure in self.protocol.measures
+               for name in measure.networks if name in self.extract.missing}
+    return protocols.Evaluation(values, curves, missing, list(dict.fromkeys(warnings)),
+                                self.gallery, self.conditioning_frames)
+
+  def _note(self, measure):
+    """How samples were drawn, and how often."""
+    parts = []
+    if self.drawn and 'generated' in measure.streams:
+      parts = [f'{name.replace("_", " ")} {value}' for name, value in self.protocol.sampling.items()]
+      parts += [f'{self.trials} trials'] if self.trials > 1 else []
+    return ', '.join(parts + ([self.protocol.note] if self.protocol.note else []))
+
+  def _length_note(self, measure):
+    """Says where clips were too short for a network."""
+    if not measure.networks:
+      return ''
+    frames = measure.frames or self.protocol.frames or self.real.shape[0]
+    least = max(self.extract.min_frames(name) for name in measure.networks)
+    return f'{frames} frames, repeated to {least}' if frames < least else ''

@@ -1,0 +1,314 @@
+"""Where the videos of an evaluation are from: data, folders, models, and baselines.
+
+A source of real videos answers to `count`, `shape`, `identity()` and `batches(batch_size, host,
+hosts)`, which yields dicts of NumPy arrays: `video`, uint8 [n, T, H, W, C]; `index`, int [n], the
+positions of the videos in the source; and what else the data has, `label` and `actions`. A maker is
+called with such a batch and a seed and returns a video for each.
+"""
+
+import copy
+import inspect
+import itertools
+
+import numpy as np
+import tensorflow as tf
+
+from tf_videogen import experiment as experiments
+from tf_videogen.layers import randomness
+from tf_videogen.training import precision as precisions
+from tf_videogen.training import strategies
+
+
+class DataVideos:
+  """Clips of a data set.
+
+  Args:
+    clips: see `data.clips`.
+    split: which.
+    limit: how many at most; None: all.
+    windows: 'first' frames of longer videos; or 'random', as in training, where `limit` may exceed
+      the number of videos.
+    channels: 3 for grey clips in three equal colours; None: as they are.
+  """
+
+  def __init__(self, clips, split, limit=None, windows='first', channels=None):
+    if windows not in ('first', 'random'):
+      raise ValueError(f"windows must be 'first' or 'random', got {windows!r}")
+    if windows == 'random' and split != clips.train_split:
+      raise ValueError(f'random windows are of the clips\' own train_split, {clips.train_split!r}: '
+                       f'bind it to the split of the protocol, {split!r}')
+    self._clips, self._split, self._windows, self._half = clips, split, windows, None
+    there = clips.count(split)
+    self._all = limit or there if windows == 'random' else min(limit or there, there)
+    self.count = self._all
+    shape = tuple(clips.example_spec()['video'].shape)
+    self.shape = shape[:3] + (channels or shape[3],)
+
+  def half(self, which):
+    """Every second clip, from number `which` on, 0 or 1."""
+    return _half(self, which)
+
+  def first(self, count, channels=None):
+    """The first clips alone."""
+    return DataVideos(self._clips, self._split, count, self._windows, channels)
+
+  def identity(self):
+    """What tells these videos from others."""
+    return [self._clips.identity(self._split), self._split, self._windows, self._all, self._half,
+            self.shape]
+
+  def batches(self, batch_size, host=0, hosts=1):
+    """Yields this host's part of every batch."""
+    if self._windows == 'random':
+      batches = self._clips.training(batch_size, 0, 0, host, hosts).take(-(-self._all // batch_size))
+    else:
+      batches = self._clips.evaluation(self._split, batch_size, self._all, host, hosts)
+    rows = batch_size // hosts
+    for number, batch in enumerate(batches):
+      batch = {name: value.numpy() for name, value in batch.items() if name != 'valid'}
+      batch['video'] = _coloured(batch['video'], self.shape[3])
+      index = number * batch_size + host * rows + np.arange(rows)
+      kept = index < self._all
+      if self._half is not None:
+        kept &= index % 2 == self._half
+        index = index // 2
+      if kept.any():
+        yield {**{name: value[kept] for name, value in batch.items()}, 'index': index[kept]}
+
+
+class FolderVideos:
+  """Clips of files.
+
+  Args:
+    found: a `clip_files.ClipFiles`.
+    frames: of a clip, the first ones.
+    size: (H, W), the middle.
+    channels: C.
+    limit: how many.
+  """
+
+  def __init__(self, found, frames, size, channels, limit):
+    self._found, self._limit, self._half = found, limit, None
+    self.shape = (frames, *size, channels)
+    self.count = limit
+
+  def half(self, which):
+    """Every second clip, from number `which` on, 0 or 1."""
+    return _half(self, which)
+
+  def identity(self):
+    """What tells these videos from others."""
+    return [self._found.identity(), self.shape, self._limit, self._half]
+
+  def batches(self, batch_size, host=0, hosts=1):
+    """Yields this host's part of every batch."""
+    clips = self._found.read(self.shape[0], self.shape[1:3], self._limit)
+    if self._half is not None:
+      clips = itertools.islice(clips, self._half, None, 2)
+    rows = batch_size // hosts
+    for number in itertools.count():
+      batch = list(itertools.islice(clips, batch_size))
+      if not batch:
+        return
+      index = number * batch_size + np.arange(len(batch))
+      part = slice(host * rows, (host + 1) * rows)
+      if batch[part]:
+        yield {'video': np.stack([_coloured(clip, self.shape[3]) for clip in batch[part]]),
+               'index': index[part]}
+
+
+def _coloured(video, channels):
+  """Grey becomes equal colours: uint8 [..., 1 or C] -> [..., C]."""
+  return np.broadcast_to(video, video.shape[:-1] + (channels,))
+
+
+def _half(source, which):
+  half = copy.copy(source)
+  half._half = which
+  half.count = (source.count + 1 - which) // 2
+  return half
+
+
+class ModelSamples:
+  """Makes samples, and reconstructions, by the latest checkpoint of a model directory.
+
+  Attributes:
+    conditioning_frames: how many first frames of a sample are given.
+    step: the checkpoint's.
+
+  Args:
+    experiment: an Experiment.
+    model_dir: a trained model's directory.
+    strategy: a tf.distribute.Strategy.
+    batch_size: clips that all replicas of all workers make at once.
+    sampling: keyword arguments of the task's `sample`.
+  """
+
+  def __init__(self, experiment, model_dir, strategy, batch_size, sampling=None):
+    self.strategy = strategy
+    self._rows = batch_size // strategies.worker(strategy)[1]
+    self._sampling = dict(sampling or {})
+    self._spec = experiments.saved_spec(model_dir)
+    self._built = experiments.build(
+        experiment, strategy, self._spec, precisions.for_sampling(experiment.precision, strategy))
+    with strategy.scope():
+      experiments.restore(self._built, model_dir)
+      self._refuse_nan(model_dir)
+    self.step = int(self._built.step.numpy())
+    self._task = self._built.task
+    self._check_options()
+    self.conditioning_frames = self._sampling.get(
+        'conditioning_frames', getattr(self._task, 'conditioning_frames', 0))
+    self._sample = self._reconstruct = None
+
+  def _check_options(self):
+    known = inspect.signature(self._task.sample).parameters if hasattr(self._task, 'sample') else ()
+    for name in self._sampling:
+      if name not in known:
+        raise ValueError(f'Protocol.sampling has {name}, and {type(self._task).__name__} samples by: '
+                         f'{", ".join(list(known)[2:]) or "nothing"}')
+
+  def _refuse_nan(self, model_dir):
+    for variable in self._built.task.model.variables:
+      if variable.dtype.is_floating and not np.isfinite(variable.numpy()).all():
+        raise ValueError(f'{variable.name} in the latest checkpoint of {model_dir} has values that '
+                         'are not finite (NaN): training has failed, there is nothing to evaluate')
+
+  def __call__(self, batch, seed):
+    """Samples for the conditions of a batch: uint8 [n, T, H, W, C]."""
+    if self._sample is None:
+      experiments.check_sampler(self._task)
+      self._sample = strategies.on_replicas(
+          self.strategy, lambda batch, seed: self._task.sample(batch, seed, **self._sampling))
+    return self._run(self._sample, batch, seed)
+
+  def reconstruct(self, batch):
+    """Clips as the model's VQ-VAE has them: uint8 [n, T, H, W, C]."""
+    if not hasattr(self._task, 'reconstruct'):
+      raise ValueError(f'{type(self._task).__name__} reconstructs nothing: leave out the measures of '
+                       'reconstructions')
+    if self._reconstruct is None:
+      self._reconstruct = strategies.on_replicas(
+          self.strategy, lambda batch, seed: self._task.reconstruct(batch))
+    return self._run(self._reconstruct, batch, tf.zeros([2], tf.int32))
+
+  def _run(self, function, batch, seed):
+    """Of batches of one size, so that there is one program: rows are added, and dropped again."""
+    batch = {name: value for name, value in batch.items() if name in self._spec and name != 'id'}
+    batch['video'] = batch['video'][:, :self._spec['video'].shape[0]]
+    count = len(batch['video'])
+    rows = np.arange(self._rows) % count
+    return function({name: value[rows] for name, value in batch.items()}, seed)[:count]
+
+
+class CopyLastFrame:
+  """The baseline that repeats the last frame that is given (TrIVD-GAN, appendix D: FVD 330)."""
+
+  step = 0
+  drawn = False  # every trial has the same
+
+  def __init__(self, conditioning_frames):
+    if conditioning_frames < 1:
+      raise ValueError('copy_last_frame needs at least one frame that is given: '
+                       '--conditioning_frames=1')
+    self.conditioning_frames = conditioning_frames
+
+  def __call__(self, batch, seed):
+    """uint8 [n, T, H, W, C]."""
+    del seed
+    frames = np.minimum(np.arange(batch['video'].shape[1]), self.conditioning_frames - 1)
+    return batch['video'][:, frames]
+
+
+def seed_of(seed, trial, number, sample):
+  """The seed, int32 [2], of a batch of samples."""
+  folded = randomness.seed_of(seed)
+  for part in (trial, number, sample):
+    folded = randomness.fold_in(folded, part)
+  return folded
+
+
+def matched(real, generated, frames=None, limit=None, cut=False):
+  """Two folders as sources of clips that can be compared.
+
+  Args:
+    real, generated: a `clip_files.ClipFiles` each.
+    frames: of a clip, the first ones; None: as many as the clips have.
+    limit: clips of each; None: all.
+    cut: where clips differ in length or size, or the folders in number, whether to cut to what both
+      have: the first frames, the middle, the first clips. Otherwise they are refused.
+
+  Returns:
+    Two FolderVideos.
+
+  Raises:
+    ValueError: says what differs.
+  """
+  surveys = {found.path: found.survey() for found in (real, generated)}
+  shapes = {path: list(survey) for path, survey in surveys.items()}
+  every = [shape for found in shapes.values() for shape in found]
+  least = [min(shape[axis] for shape in every) for axis in range(3)]
+  if frames is not None and frames > least[0]:
+    raise ValueError(f'{_where(shapes, 0, least[0])} has a clip of {least[0]} frames, and --frames is '
+                     f'{frames}')
+  differing = [(axis, what) for axis, what in ((0, 'frames'), (1, 'rows'), (2, 'columns'))
+               if len({shape[axis] for shape in every}) > 1 and not (axis == 0 and frames)]
+  counts = {path: sum(survey.values()) for path, survey in surveys.items()}
+  if differing and not cut:
+    axis, what = differing[0]
+    most = max(shape[axis] for shape in every)
+    raise ValueError(
+        f'{_where(shapes, axis, least[axis])} has clips of {least[axis]} {what}, '
+        f'{_where(shapes, axis, most)} of {most}; cut all to what they have in common with '
+        '--on_mismatch=cut' + (', or with --frames' if axis == 0 else ''))
+  if len(set(counts.values())) > 1 and not cut and limit is None:
+    (a, b), (n, m) = counts.keys(), counts.values()
+    raise ValueError(f'{a} has {n} clips and {b} {m}: the smaller side decides how biased a distance '
+                     'is; take as many of both with --on_mismatch=cut or --videos')
+  if limit is not None and limit > min(counts.values()):
+    path = min(counts, key=counts.get)
+    raise ValueError(f'{path} has {counts[path]} clips, and --videos is {limit}')
+  count = limit or min(counts.values())
+  channels = max(shape[3] for shape in every)
+  return [FolderVideos(found, frames or least[0], (least[1], least[2]), channels, count)
+          for found in (real, generated)]
+
+
+def like(found, real, frames=None, limit=None, cut=False):
+  """A folder as a source of clips that can be compared with a data set's; and those, as many.
+
+  Args:
+    found: a `clip_files.ClipFiles`.
+    real: a DataVideos.
+    frames, limit, cut: as of `matched`; clips of the data set have as many frames already.
+
+  Returns:
+    DataVideos, FolderVideos.
+
+  Raises:
+    ValueError: says what differs.
+  """
+  survey = found.survey()
+  for shape in survey:
+    shorter = any(np.array(shape[:3]) < real.shape[:3])
+    longer = shape[0] > real.shape[0] and not frames
+    if shorter or (not cut and (longer or shape[1:3] != real.shape[1:3])):
+      ours, theirs = ('{} frames of {} x {} pixels'.format(*s[:3]) for s in (shape, real.shape))
+      hint = '' if shorter else '; cut them with --on_mismatch=cut' + (
+          ', or with --frames' if longer else '')
+      raise ValueError(f"{found.path} has clips of {ours}, and the data set's have {theirs}{hint}")
+  there = sum(survey.values())
+  if real.count != there and not cut and limit is None:
+    raise ValueError(f'the data set has {real.count} clips and {found.path} {there}: take as many '
+                     'of both with --on_mismatch=cut or --videos')
+  if limit is not None and limit > min(real.count, there):
+    raise ValueError(f'the data set has {real.count} clips and {found.path} {there}, and --videos is '
+                     f'{limit}')
+  count = limit or min(real.count, there)
+  channels = max(real.shape[3], *(shape[3] for shape in survey))
+  return (real.first(count, channels),
+          FolderVideos(found, real.shape[0], real.shape[1:3], channels, count))
+
+
+def _where(shapes, axis, value):
+  return next(path for path, found in shapes.items() if any(s[axis] == value for s in found))
