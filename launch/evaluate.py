@@ -17,6 +17,7 @@ import gin
 from tf_videogen import experiment
 from tf_videogen.data import clip_files
 from tf_videogen.data import clips
+from tf_videogen.data import prepared
 from tf_videogen.evaluation import protocol as protocols
 from tf_videogen.evaluation import records
 from tf_videogen.evaluation import run
@@ -137,6 +138,10 @@ def evaluate_folders(strategy):
     sides = videos.matched(real, generated or real, values.frames, values.videos, cut)
     tell_skipped(real)
   else:
+    try:
+      prepared.directory(values.real, values.data_dir)
+    except (ValueError, FileNotFoundError) as error:
+      raise FileNotFoundError(f'there is no folder {values.real}; as a data set: {error}') from error
     data = clips.PreparedClips(values.real, values.frames or 16, data_dir=values.data_dir)
     real = videos.DataVideos(data, values.split, values.videos)
     sides = [real, None] if values.baseline else videos.like(

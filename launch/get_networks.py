@@ -4,10 +4,10 @@
   python -m launch.get_networks --network=i3d_kinetics400      # one
   python -m launch.get_networks --network=i3d_kinetics400 --path=i3d-kinetics-400_1.tar.gz
 
-With --path they are taken from what you have: TF-Hub's module (a folder or its archive), a
+With --path they are taken from what you have: TF-Hub's module (a folder, its archive or handle), a
 checkpoint of DeepMind's (its folder or prefix), or a folder with C3D's two .npz files. What isn't
-the network that published numbers rest on is refused. They go into ~/.cache/tf_videogen, or the
-folder that TF_VIDEOGEN_CACHE names.
+the network that published numbers rest on is refused, and an FVD is compared with a published one.
+They go into ~/.cache/tf_videogen, or the folder that TF_VIDEOGEN_CACHE names.
 """
 
 import os
@@ -15,18 +15,21 @@ import tempfile
 import urllib.parse
 
 from absl import flags
+import numpy as np
 import requests
 import tensorflow as tf
 import tqdm
 
 from tf_videogen import bars
 from tf_videogen.launch import program
+from tf_videogen.metrics import networks
 from tf_videogen.metrics import pretrained
 
 flags.DEFINE_multi_enum('network', [], list(pretrained.KNOWN), 'Which; may be repeated. All by '
                         'default.')
 flags.DEFINE_string('path', None, 'A file or folder that has it.')
 
+PUBLISHED = {15: 131.0, 30: 151.39}  # FVD of black against white videos of so many frames
 _TIMEOUT = 60  # seconds without a byte
 
 
@@ -85,6 +88,25 @@ def keep(name, path):
   print(f'{name}@{mark} is in {pretrained.cached_path(name)}; {known}')
 
 
+def black_against_white(frames):
+  """FVD between videos that are all black and videos that are all white: no covariance is in it."""
+  network = networks.FeatureNetwork('i3d_kinetics400')
+  black = tf.zeros([1, frames, 8, 8, 3], tf.uint8)
+  logits = [network(video)['logits'].numpy() for video in (black, black + 255)]
+  return float(np.sum((logits[1] - logits[0])**2))
+
+
+def check():
+  """Compares numbers that this machine computes with published ones, and prints both."""
+  found = {frames: black_against_white(frames) for frames in PUBLISHED}
+  print('FVD of black against white videos: ' + ', '.join(
+      f'{found[frames]:.2f} with {frames} frames (published: {published:g})'
+      for frames, published in PUBLISHED.items()))
+  if any(abs(found[frames] / PUBLISHED[frames] - 1) > 0.02 for frames in PUBLISHED):
+    raise ValueError('these are other numbers than the published ones, by more than 2 %: do not '
+                     'trust an FVD of this machine')
+
+
 def main(argv):
   """Gets them."""
   del argv
@@ -94,6 +116,8 @@ def main(argv):
     if len(names) > 1:
       raise ValueError('--path has one network: say which with --network')
     keep(names[0], values.path)
+    if names == ['i3d_kinetics400']:
+      check()
     return
   failures = []
   for name in names:
@@ -103,6 +127,8 @@ def main(argv):
         print(f'{name} is there: {pretrained.cached_path(name)}')
       else:
         fetch(pretrained.KNOWN[name])
+      if name == 'i3d_kinetics400':
+        check()
     except ValueError as error:
       failures.append(str(error))
   if failures:

@@ -233,16 +233,16 @@ def test_classes_are_balanced_and_alone_on_both_sides(networks, cpu):
   classes = {'run': 3, 'sit': 1}
   make = Spy(fakes.Noise())
   measure = measures.FrechetDistance(classes=classes)
-  found = run.run(_protocol(measure, measures.FrechetDistance('all'), classes=classes, generated=22),
-                  fakes.Source(real, labels), make, cpu, 8)
+  found = run.run(_protocol(measure, measures.FrechetDistance('all'), classes=classes, generated=14,
+                            samples_per_condition=2), fakes.Source(real, labels), make, cpu, 8)
   drawn, generated = make.seen('label'), np.concatenate(make.made)
-  assert (drawn == 3).sum() == (drawn == 1).sum() == 11
+  assert (drawn == 3).sum() == (drawn == 1).sum() == 14
   run_fvd, sit = (_distance(real[labels == c], generated[drawn == c], 16) for c in (3, 1))
   both = _distance(real[np.isin(labels, [1, 3])], generated, 16)
   assert _numbers(found) == pytest.approx({
       'fvd': (run_fvd + sit) / 2, 'fvd_class_run': run_fvd, 'fvd_class_sit': sit, 'all': both},
       rel=1e-3)
-  assert [value.examples for value in found.values] == [22, 11, 11, 22]
+  assert [value.examples for value in found.values] == [28, 14, 14, 28]
   with pytest.raises(ValueError, match='videos have no labels: set PreparedClips.label_feature'):
     run.run(_protocol(measure, classes=classes), fakes.Source(real, name='plain'), make, cpu)
 

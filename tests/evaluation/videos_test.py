@@ -321,19 +321,46 @@ def test_samples_and_reconstructions_of_a_prior(prior_dir, cpu):
   np.testing.assert_array_equal(make(longer, seed), drawn)
 
 
-@pytest.mark.usefixtures('without_xla')
-def test_two_replicas_reconstruct_the_same_and_sample_apart(prior_dir, cpu, two_replicas):
-  alone, together = (videos.ModelSamples(*prior_dir, strategy, 4) for strategy in (cpu, two_replicas))
-  batch, seed = _batch(4), videos.seed_of(0, 0, 0, 0)
-  np.testing.assert_array_equal(together.reconstruct(batch), alone.reconstruct(batch))
-  for name in batch:
-    batch[name][2:] = batch[name][:2]
-  drawn = together(batch, seed)
-  assert drawn.shape == (4, 4, 8, 8, 1)
-  assert (drawn[:2] != drawn[2:]).any()  # of the same conditions, on two replicas
-  odd = videos.ModelSamples(*prior_dir, two_replicas, 3)
+class _Task:
+  """Stands for a task: its samples are noise of the seed, brighter for higher labels."""
+
+  def __init__(self):
+    self.model = tf.keras.Sequential([tf.keras.layers.Dense(1)])
+    self.trainable_variables = []
+
+  def build(self, clip_shape):
+    """Creates the variables."""
+    self.model.build((None, clip_shape[0]))
+
+  def sample(self, batch, seed, temperature=1.0):
+    """uint8 [B, T, H, W, C]."""
+    noise = randomness.uniform(batch['video'].shape, seed) * temperature * 60
+    label = tf.reshape(batch['label'], [-1, 1, 1, 1, 1])
+    return tf.cast(noise, tf.uint8) + 60 * tf.cast(label, tf.uint8)
+
+  def reconstruct(self, batch):
+    """uint8 [B, T, H, W, C]."""
+    return batch['video'] // 2
+
+
+def test_two_replicas_reconstruct_the_same_and_sample_apart(tiny, cpu, two_replicas, tmp_path):
+  experiment = tiny.experiment(_Task)
+  fakes.save(experiment, tmp_path, cpu)
+  made = lambda strategy, size: videos.ModelSamples(
+      experiment, str(tmp_path), strategy, size, {'temperature': 0.9})
+  batch, seed = _batch(6), videos.seed_of(0, 0, 0, 0)
+  together, alone = (made(strategy, 8) for strategy in (two_replicas, cpu))
+  for strategy in (together, alone):
+    np.testing.assert_array_equal(strategy.reconstruct(batch), batch['video'] // 2)
+    drawn = strategy(batch, seed)
+    assert drawn.shape == batch['video'].shape
+    np.testing.assert_array_equal(drawn.max((1, 2, 3, 4)) // 60, batch['label'])
+  rows = 4  # of the first replica
+  same = {name: np.concatenate([value[:rows]] * 2) for name, value in batch.items()}
+  drawn = together(same, seed)
+  assert (drawn[:rows] != drawn[rows:]).any()  # of the same conditions, on two replicas
   with pytest.raises(ValueError, match='a batch of 3 is not divisible by the 2 replicas'):
-    odd(batch, seed)
+    made(two_replicas, 3)(batch, seed)
 
 
 def test_workers_share_a_batch(prior_dir, cpu, monkeypatch):
@@ -374,21 +401,32 @@ def test_what_a_model_cannot_do(tiny, prior_dir, cpu, tmp_path):
     videos.ModelSamples(vqvae, str(tmp_path), cpu, 4)
 
 
-@pytest.mark.usefixtures('without_xla')
-def test_a_video_transformer_is_given_what_the_protocol_gives(tiny, cpu, tmp_path):
-  experiment = tiny.experiment(tiny.video_transformer)
+class _Continuing(_Task):
+  """A task of given frames, of its own number or the protocol's; a sample has only those."""
+
+  conditioning_frames = 1
+  reconstruct = property()  # it has none
+
+  def sample(self, batch, seed, conditioning_frames=None, frames=4):
+    """uint8 [B, T, H, W, C]."""
+    given = self.conditioning_frames if conditioning_frames is None else conditioning_frames
+    video = batch['video'][:, :given]
+    return tf.pad(video, [[0, 0], [0, frames - given], [0, 0], [0, 0], [0, 0]])
+
+
+def test_a_model_is_given_what_the_protocol_gives(tiny, cpu, tmp_path):
+  experiment = tiny.experiment(_Continuing)
   fakes.save(experiment, tmp_path, cpu)
   make = videos.ModelSamples(
       experiment, str(tmp_path), cpu, 2, {'conditioning_frames': 3, 'frames': 6})
   assert make.conditioning_frames == 3
   batch = _batch(2, frames=6)
   drawn = make(batch, videos.seed_of(0, 0, 0, 0))
-  assert drawn.shape == (2, 6, 8, 8, 1)
+  assert drawn.shape == (2, 6, 8, 8, 1) and not drawn[:, 3:].any()
   np.testing.assert_array_equal(drawn[:, :3], batch['video'][:, :3])
-  assert (drawn[:, 3:] != batch['video'][:, 3:]).any()
-  with pytest.raises(ValueError, match='VideoTransformerTask reconstructs nothing: leave out the'):
-    make.reconstruct(batch)
   assert videos.ModelSamples(experiment, str(tmp_path), cpu, 2).conditioning_frames == 1
+  with pytest.raises(ValueError, match='_Continuing reconstructs nothing: leave out the measures'):
+    make.reconstruct(batch)
 
 
 def test_seeds_differ():

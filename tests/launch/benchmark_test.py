@@ -67,3 +67,13 @@ def test_prepare(tmp_path, capsys):
     benchmark.flags.FLAGS.manual_dir = None
     with pytest.raises(ValueError, match='--manual_dir is missing'):
       benchmark.main([])
+
+
+@pytest.mark.slow
+def test_i3d(capsys):
+  with flagsaver.flagsaver():
+    benchmark.flags.FLAGS(['benchmark', '--work=i3d', '--batch=2', '--repeats=1', '--strategy=cpu'])
+    benchmark.main([])
+  figures = json.loads(capsys.readouterr().out.strip().splitlines()[-1])
+  assert figures['batch'] == 2 and figures['clips_per_s'] > 0 and figures['fvd_clips_per_s'] > 0
+  assert figures['fvd_over_passes'] > 1 / 2  # whatever else the machine does

@@ -501,8 +501,10 @@ def test_sides_that_are_not_there(fails, folders, tmp_path):
   fails('two sides are compared: name --real and --generated, or --real and --baseline', real)
   fails('two sides are compared', generated)
   fails('there is no folder', real, f'--generated={tmp_path / "nowhere"}')
-  fails(f'{tmp_path / "nowhere"}', f'--real={tmp_path / "nowhere"}', generated)
-  fails('no_data_set', '--real=no_data_set/64', generated, f'--data_dir={tmp_path}')
+  fails(f'there is no folder {tmp_path / "nowhere"}; as a data set: data sets are named',
+        f'--real={tmp_path / "nowhere"}', generated)
+  fails(f'there is no folder nothing/64; as a data set: nothing/64 is not prepared in {tmp_path}; '
+        'prepare it with: ', '--real=nothing/64', generated, f'--data_dir={tmp_path}')
 
 
 def test_sides_that_differ(fails, folders):
@@ -526,7 +528,7 @@ def test_broken_videos(fails, folders, tmp_path):
 @pytest.mark.slow
 @pytest.mark.real_data
 def test_real_clips_by_networks_of_full_size(run, real_data, tmp_path, capsys):
-  """UCF-101 and BAIR; random weights; and the page of what was found."""
+  """Films of UCF-101, clips of BAIR; random weights; and the page of what was found."""
   ucf101 = real_data / 'ucf101' / 'UCF-101'
   lines, _ = run(f'--real={ucf101}', f'--generated={ucf101}', '--frames=16', '--networks=random',
                  '--gin_param=protocol.Protocol.measures=[@fvd/measures.FrechetDistance()]')

@@ -6,6 +6,7 @@ import threading
 
 import numpy as np
 import pytest
+import tensorflow as tf
 
 from tests.launch import in_process
 from tests.metrics import network_files
@@ -58,6 +59,7 @@ def _cache(tmp_path, monkeypatch):
     monkeypatch.delenv(proxy, raising=False)
   monkeypatch.setenv('TF_VIDEOGEN_CACHE', str(tmp_path / 'cache'))
   monkeypatch.setattr(pretrained, '_LISTINGS', tmp_path / 'listings')
+  monkeypatch.setattr(get_networks, 'black_against_white', get_networks.PUBLISHED.get)
   network_files.save_checkpoint(tmp_path / 'listings' / 'ckpt', ARRAYS)
   network_files.save_listing(
       tmp_path / 'listings' / f'{I3D}.csv', ARRAYS,
@@ -108,7 +110,9 @@ def test_all_from_their_first_sources(known, cache, server, capsys):
   assert (status, err) == (0, [])
   assert server.asked == ['/scratch/model.ckpt.index', '/scratch/model.ckpt.data-00000-of-00001',
                           '/c3d.npz', '/mean2.npz']
-  assert out == (
+  lines = out.splitlines(keepends=True)
+  assert 'FVD of black against white videos' in lines.pop(1)
+  assert ''.join(lines) == (
       f'{I3D}@{pretrained.fingerprint(ARRAYS)} is in {cache}/{I3D}.npz; its checksums are those of '
       f'the published one\n{C3D}@{pretrained.fingerprint(C3D_ARRAYS)} is in {cache}/{C3D}.npz; no '
       'checksum of the published one is known: compare this with others\n')
@@ -242,3 +246,17 @@ def test_every_known_network_has_a_listing_and_addresses():
       names = [get_networks.file_name(url) for url in source]
       assert len(set(names)) == len(names) and all(url.startswith('https://') for url in source)
       assert all(file.endswith(('.npz', '.tar.gz', '.index', '00000-of-00001')) for file in names)
+
+
+def test_an_fvd_is_compared_with_the_published_one(known, capsys, monkeypatch):
+  assert 'with 30 frames (published: 151.39)' in _run(capsys, f'--network={I3D}')[1]
+  monkeypatch.setattr(get_networks, 'black_against_white', {15: 131.0, 30: 155.0}.get)
+  status, out, err = _run(capsys, f'--network={I3D}')
+  assert status == 1 and '155.00 with 30 frames' in out
+  assert 'other numbers than the published ones' in err[-1]
+
+
+def test_black_against_white(monkeypatch):
+  monkeypatch.setattr(get_networks.networks, 'FeatureNetwork', lambda name: lambda video: {
+      'logits': tf.cast(video, tf.float32)[:, -1, 0, 0] * [1.0, 2.0, 0.0] / 255})
+  assert get_networks.black_against_white(9) == pytest.approx(5)
