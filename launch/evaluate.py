@@ -37,6 +37,8 @@ flags.DEFINE_integer('conditioning_frames', None, 'How many first frames are giv
                      lower_bound=0)
 flags.DEFINE_integer('frames', None, 'Of each video of folders, the first ones; by default all.',
                      lower_bound=1)
+flags.DEFINE_integer('size', None, 'Of the clips of a data set: their middle.', lower_bound=1)
+flags.DEFINE_integer('frame_step', None, 'Between frames of a data set.', lower_bound=1)
 flags.DEFINE_integer('videos', None, 'How many of each folder; by default all.', lower_bound=2)
 flags.DEFINE_enum('on_mismatch', 'refuse', ['refuse', 'cut'], 'Of number, length or size.')
 flags.DEFINE_enum('value_range', None, list(clip_files.RANGES), 'Of arrays of floats.')
@@ -54,6 +56,10 @@ def main(argv):
   if values.real or values.generated:
     evaluate_folders(strategy)
     return
+  _refuse(('paired', 'frames', 'size', 'frame_step', 'videos', 'split', 'on_mismatch', 'value_range'),
+          'folders; bind Protocol\'s with --gin_param')
+  if not values.baseline:
+    _refuse(('conditioning_frames',), 'folders and baselines')
   configs.parse_flags(needs_model=not values.baseline)
   try:
     gin.query_parameter('protocol.Protocol.name')
@@ -80,7 +86,8 @@ def evaluate_protocol(strategy):
   if protocol.clips is None and config is None:
     raise ValueError(f'the protocol {protocol.name} has no data of its own: name it with --real')
   real = videos.DataVideos(
-      protocol.clips or config.clips, protocol.split, protocol.videos, protocol.real_windows)
+      protocol.clips or config.clips, protocol.split, protocol.videos, protocol.real_windows,
+      protocol.seed)
   if values.baseline:
     evaluate_baseline(protocol, real, strategy, protocol.split)
     return
@@ -89,23 +96,23 @@ def evaluate_protocol(strategy):
   kept = None
   if not strategies.has_workers(strategy):
     kept = records.Trials(values.output or values.model_dir, protocol.name,
-                          [gin.config_str(), make.step])
+                          [gin.config_str(), make.identity])
   found = run.run(protocol, real, make, strategy, values.batch_size, _random(), kept=kept)
   if protocol.task_metrics:
-    found.values += task_values(config, protocol.split, strategy)
+    found.values += task_values(config, protocol, strategy)
   finish(protocol.name, protocol.split, make.step, found, strategy)
   if kept:
     kept.remove()
 
 
-def task_values(config, split, strategy):
-  """What the task measures of a split, as values of a protocol."""
-  config.splits, split = (split,), f'{split}/'
-  measured = experiment.evaluate(config, flags.FLAGS.model_dir, strategy, preview_clips=0)
+def task_values(config, protocol, strategy):
+  """What the task measures of a protocol's split, of as many videos, as values of the protocol."""
+  config.splits, split = (protocol.split,), f'{protocol.split}/'
+  config.evaluation_limit = protocol.videos
+  measured = experiment.measure(config, flags.FLAGS.model_dir, strategy)
   examples = int(measured[f'{split}examples'])
   return [protocols.Value(name.removeprefix(split), value, float('nan'), examples, '', '')
-          for name, value in measured.items()
-          if name.startswith(split) and name != f'{split}examples']
+          for name, value in measured.items() if name != f'{split}examples']
 
 
 def evaluate_baseline(protocol, real, strategy, split):
@@ -122,39 +129,92 @@ def evaluate_baseline(protocol, real, strategy, split):
 
 
 def evaluate_folders(strategy):
-  """Folders, and baselines on a folder or data set."""
+  """Folders, against folders, data sets or a protocol's data; and baselines on them."""
   values = flags.FLAGS
-  if not values.real or not (values.generated or values.baseline):
-    raise ValueError('two sides are compared: name --real and --generated, or --real and --baseline')
+  if values.generated and values.baseline:
+    raise ValueError('two sides are compared: either --generated or --baseline')
+  if values.paired and values.gin_file:
+    raise ValueError('--paired is the protocol evaluation/folders_paired.gin: include it in yours')
   names = values.gin_file or ['evaluation/folders_paired.gin' if values.paired else
                               'evaluation/folders.gin']
   configs.parse(names, values.gin_param, values.data_dir)
   protocol = _protocol()
-  cut = values.on_mismatch == 'cut'
-  generated = None if values.baseline else clip_files.ClipFiles(
-      values.generated, values.value_range)
-  if os.path.exists(values.real):
-    real = clip_files.ClipFiles(values.real, values.value_range)
-    sides = videos.matched(real, generated or real, values.frames, values.videos, cut)
-    tell_skipped(real)
+  generated = clip_files.ClipFiles(values.generated, values.value_range) if (
+      values.generated) else None
+  if values.real and os.path.exists(values.real):
+    split, sides = _name(values.real), _folder_sides(protocol, generated)
   else:
-    try:
-      prepared.directory(values.real, values.data_dir)
-    except (ValueError, FileNotFoundError) as error:
-      raise FileNotFoundError(f'there is no folder {values.real}; as a data set: {error}') from error
-    data = clips.PreparedClips(values.real, values.frames or 16, data_dir=values.data_dir)
-    real = videos.DataVideos(data, values.split, values.videos)
-    sides = [real, None] if values.baseline else videos.like(
-        generated, real, values.frames, values.videos, cut)
-  split = os.path.basename(os.path.normpath(values.real)) if os.path.exists(values.real) else (
-      values.split)
+    split = values.split if values.real else protocol.split
+    sides = _data_sides(protocol, generated)
+  protocol.note = ', '.join(filter(None, [protocol.note, _sides_note(sides[0], generated)]))
   if values.baseline:
     evaluate_baseline(protocol, sides[0], strategy, split)
     return
-  tell_skipped(generated)
   found = run.run(protocol, sides[0], None, strategy, values.batch_size, _random(), sides[1],
                   _given_frames(protocol))
   finish(protocol.name, split, 0, found, strategy)
+
+
+def _folder_sides(protocol, generated):
+  """Sources of real and of generated clips, both of files."""
+  values = flags.FLAGS
+  _refuse(('size', 'frame_step', 'split'), 'data sets, not for folders')
+  if not (generated or values.baseline):
+    raise ValueError('two sides are compared: name --real and --generated, or --real and --baseline')
+  real = clip_files.ClipFiles(values.real, values.value_range)
+  sides = videos.matched(
+      real, generated or real, values.frames or protocol.frames, values.videos,
+      values.on_mismatch == 'cut', any(measure.paired for measure in protocol.measures))
+  for found in dict.fromkeys((real, generated or real)):
+    tell_skipped(found)
+  return sides
+
+
+def _data_sides(protocol, generated):
+  """A data set, --real or the protocol's own, and beside it the source of generated clips."""
+  values = flags.FLAGS
+  if values.real:
+    data = clips.PreparedClips(
+        values.real, values.frames or 16, values.frame_step or 1, values.data_dir,
+        size=values.size, drop_short=True)
+    try:
+      real = videos.DataVideos(data, values.split, values.videos)
+    except (ValueError, FileNotFoundError) as error:
+      raise FileNotFoundError(
+          f'there is no folder {values.real}; as a data set: {error}') from error
+  elif protocol.clips is None or generated is None:
+    raise ValueError('two sides are compared: name --real and --generated, or --real and --baseline')
+  else:
+    _refuse(('size', 'frame_step', 'split'), '--real; the protocol has its own data')
+    real = videos.DataVideos(protocol.clips, protocol.split, values.videos or protocol.videos,
+                             protocol.real_windows, protocol.seed)
+  if generated is None:
+    return [real, None]
+  sides = videos.like(generated, real, values.frames or protocol.frames, values.videos,
+                      values.on_mismatch == 'cut')
+  tell_skipped(generated)
+  return sides
+
+
+def _sides_note(real, generated):
+  """What exactly was compared: 'a/, b.npz, 16 frames of 64 x 64 pixels'."""
+  values = flags.FLAGS
+  skipped = len(generated.skipped) if generated else 0
+  parts = [_name(path) for path in (values.real, values.generated) if path]
+  parts.append('{} frames of {} x {} pixels'.format(*real.shape[:3]))
+  parts += [f'{skipped} unreadable ones left out'] if skipped else []
+  return ', '.join(parts + (['cut to what both have'] if values.on_mismatch == 'cut' else []))
+
+
+def _name(path):
+  return os.path.basename(os.path.normpath(path)) if os.path.exists(path) else path
+
+
+def _refuse(names, what_for):
+  """Refuses flags that would be ignored."""
+  for name in names:
+    if flags.FLAGS[name].present:
+      raise ValueError(f'--{name} is for {what_for}')
 
 
 def tell_skipped(found):

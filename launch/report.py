@@ -108,7 +108,10 @@ def comparisons(model_dir, given):
   """
   made_of = origin.read(_config(model_dir))
   numbers = paper_numbers.for_config(made_of.configs[0]) if made_of.configs else []
-  return comparison.compare(results.read_results(model_dir), numbers, given, made_of.varied())
+  rows = results.read_results(model_dir)
+  measured = {row.protocol for row in rows}
+  numbers += [number for number in paper_numbers.for_baselines() if number.protocol in measured]
+  return comparison.compare(rows, numbers, given, made_of.varied())
 
 
 def titles(model_dirs):

@@ -270,6 +270,23 @@ class _Run:
       self.controller.train(min(end, (self.step // interval + 1) * interval))
 
 
+def measure(experiment, model_dir, strategy):
+  """What the task measures of the latest readable checkpoint; nothing is written.
+
+  Args:
+    experiment: an Experiment.
+    model_dir: a trained model's directory.
+    strategy: a tf.distribute.Strategy.
+
+  Returns:
+    {'<split>/<metric>': value}.
+  """
+  built = build(experiment, strategy, experiment.clips.example_spec())
+  with strategy.scope():
+    restore(built, model_dir)
+    return _evaluator(experiment, built).evaluate(None)
+
+
 def evaluate(experiment, model_dir, strategy, preview_clips=8):
   """Evaluates the latest readable checkpoint, and appends to results.csv.
 

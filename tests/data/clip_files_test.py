@@ -1,4 +1,4 @@
-"""Clips of folders and files: every form, in counted order, exact; what is refused and what skipped."""
+"""Clips of folders and files: every form, in counted order, exact; what is refused, or skipped."""
 
 import os
 import pathlib
@@ -254,9 +254,34 @@ def test_what_goes_bad_between_survey_and_reading(tmp_path):
 def test_nothing_can_be_read(tmp_path):
   for name in 'ab':
     (tmp_path / f'{name}.mp4').write_bytes(b'no film')
-  with pytest.raises(ValueError, match=r'none of the 2 clips in .* can be read: .*a\.mp4: ') as error:
+  message = r'none of the 2 clips in .* can be read: .*a\.mp4: '
+  with pytest.raises(ValueError, match=message) as error:
     clip_files.ClipFiles(str(tmp_path)).survey()
   assert '\n' not in str(error.value)
+
+
+def test_a_torn_archive_among_good_ones_is_skipped(tmp_path):
+  np.savez(tmp_path / 'good.npz', video=_videos(2))
+  np.savez(tmp_path / 'torn.npz', video=_videos(2))
+  (tmp_path / 'torn.npz').write_bytes((tmp_path / 'torn.npz').read_bytes()[:500])
+  found = clip_files.ClipFiles(str(tmp_path))
+  assert found.survey() == {(4, 8, 10, 3): 2}
+  assert list(found.skipped) == [str(tmp_path / 'torn.npz')]
+  assert len(list(found.read())) == 2
+
+
+def test_pictures_of_16_bits_are_not_read_as_white(tmp_path):
+  folder = tmp_path / 'clip'
+  folder.mkdir()
+  for i in range(3):
+    Image.fromarray(np.full((8, 8), 3000 * i, np.uint16)).save(folder / f'{i}.png')
+  with pytest.raises(ValueError, match='0.png has pixels of the kind I;16; 8 bits a colour are read'):
+    clip_files.ClipFiles(str(tmp_path)).survey()
+
+
+def test_remote_clips():
+  with pytest.raises(ValueError, match='clips are read from local files: copy gs://bucket/a first'):
+    clip_files.ClipFiles('gs://bucket/a')
 
 
 def test_an_archive_that_is_torn(tmp_path):

@@ -95,7 +95,7 @@ def test_distance_of_classes(extract):
   outcome = _outcome(measure, extract, labels=labels, real=real, generated=generated)
   run, sit = (_distance(real[labels == c], generated[labels == c], 'features', 'i3d_kinetics600')
               for c in (3, 0))
-  assert list(outcome.values) == ['fid', 'fid_class_run', 'fid_class_sit']
+  assert list(outcome.values) == ['fid_class_mean', 'fid_class_run', 'fid_class_sit']
   np.testing.assert_allclose(list(outcome.values.values()), [(run + sit) / 2, run, sit], rtol=1e-3)
   assert outcome.examples == {
       'fid_class_run': (labels == 3).sum(), 'fid_class_sit': (labels == 0).sum()}
@@ -104,8 +104,9 @@ def test_distance_of_classes(extract):
 
 
 @pytest.mark.parametrize('count, said', [
-    (6, None), (5, 'fvd: 5 videos for 5 features: the covariance is singular and the distance biased '
-                   'upwards; 6 are the least, thousands are better'),
+    (6, None),
+    (5, 'fvd: 5 videos for 5 features: the covariance is singular and the distance biased upwards; '
+        '6 are the least, thousands are better'),
     (1, 'fvd: 9 real and 1 generated videos: there is no distance of less than 2')])
 def test_few_videos_are_said_to_be_few(extract, count, said):
   real, generated = fakes.videos(9), fakes.videos(count, seed=1)
@@ -119,7 +120,7 @@ def test_a_class_without_videos_is_said_and_left_out(extract):
   measure = measures.FrechetDistance(classes={'run': 1, 'fly': 2})
   video = fakes.videos(8)
   outcome = _outcome(measure, extract, labels=np.ones(8, int), real=video, generated=video)
-  assert list(outcome.values) == ['fvd', 'fvd_class_run']
+  assert list(outcome.values) == ['fvd_class_mean', 'fvd_class_run']
   assert outcome.warnings == [
       'fvd of fly: 0 real and 0 generated videos: there is no distance of less than 2']
 
@@ -160,7 +161,7 @@ def test_score_of_splits(extract):
   outcome = _outcome(measures.InceptionScore(splits=3), extract, generated=video, batch_size=4)
   scores = [_score(part) for part in np.split(video, 3)]
   assert outcome.values == {'is': pytest.approx(np.mean(scores), rel=1e-4)}
-  assert outcome.spreads == {'is': pytest.approx(np.std(scores), rel=1e-2)}
+  assert outcome.spreads == {'is': pytest.approx(np.std(scores, ddof=1), rel=1e-2)}
 
 
 def test_score_of_classes_and_of_real_videos(extract):
@@ -168,7 +169,7 @@ def test_score_of_classes_and_of_real_videos(extract):
   measure = measures.InceptionScore(classes={'a': 0, 'c': 2, 'z': 9}, stream='real')
   outcome = _outcome(measure, extract, labels=labels, real=video)
   a, c = (_score(video[labels == i]) for i in (0, 2))
-  assert list(outcome.values) == ['is', 'is_class_a', 'is_class_c']
+  assert list(outcome.values) == ['is_class_mean', 'is_class_a', 'is_class_c']
   np.testing.assert_allclose(list(outcome.values.values()), [(a + c) / 2, a, c], rtol=1e-4)
   assert outcome.examples == {'is_class_a': 8, 'is_class_c': 8}
   assert outcome.warnings == ['is: there are no videos of z'] and measure.streams == ('real',)
@@ -236,7 +237,7 @@ def test_similarity_of_what_is_not_there():
   real = fakes.videos(3, 6)
   with pytest.raises(ValueError, match='ssim compares samples with the clips that they continue'):
     measures.Similarity().statistics(measures.Clips(real, np.zeros(3)))
-  with pytest.raises(ValueError, match='best of 4 samples, and there are 2: raise Protocol.samples'):
+  with pytest.raises(ValueError, match='best of 4 samples, and there are 2: raise Protocol'):
     _pairs_outcome(measures.Similarity(best_of=(1, 4)), real, _samples(real, 2))
   with pytest.raises(ValueError, match="Similarity.name must be 'ssim' or 'psnr', got 'lpips'"):
     measures.Similarity('lpips')
@@ -258,7 +259,7 @@ def test_power_spectra_of_subsets(extract):
       position, value, spread = zip(*outcome.curves['power_spectrum', f'{stream}, frame {frame}'])
       np.testing.assert_allclose(position, [1 / 8, 2 / 8, 3 / 8, 4 / 8])
       np.testing.assert_allclose(value, np.mean(means, 0), rtol=1e-9)
-      np.testing.assert_allclose(spread, np.std(means, 0), rtol=1e-6)
+      np.testing.assert_allclose(spread, np.std(means, 0, ddof=1), rtol=1e-6)
 
 
 def test_one_subset_has_no_deviation(extract):
@@ -276,7 +277,8 @@ def test_trials_are_averaged():
       {'a': a, 'b': 1.0}, {'a': 9.0}, {('a', 's'): [(1, a, np.nan), (2, 2 * a, np.nan)]}, 'frame',
       {'b': 3}, [f'few {a}']) for a in (1.0, 2.0, 6.0)]
   merged = measures.over_trials(trials)
-  assert merged.values == {'a': 3, 'b': 1} and merged.examples == {'b': 3} and merged.axis == 'frame'
+  assert merged.values == {'a': 3, 'b': 1}
+  assert merged.examples == {'b': 3} and merged.axis == 'frame'
   assert merged.spreads == {'a': pytest.approx(7**0.5), 'b': 0} and merged.warnings == ['few 1.0']
   np.testing.assert_allclose(merged.curves['a', 's'], [(1, 3, 7**0.5), (2, 6, 28**0.5)])
   assert measures.over_trials(trials[:1]) is trials[0]

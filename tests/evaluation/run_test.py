@@ -1,4 +1,4 @@
-"""Runs of protocols: the same numbers however videos are batched, and what samples are drawn for."""
+"""Runs of protocols: the same numbers by any batches, what samples are drawn for, what is kept."""
 
 import numpy as np
 import pytest
@@ -147,12 +147,14 @@ def test_only_the_frames_of_the_protocol_count(networks, cpu):
 
 def test_conditions_come_again_where_more_samples_are_wanted(networks, cpu):
   real, make = fakes.videos(6), Spy(fakes.Noise())
-  found = run.run(_protocol(measures.FrechetDistance(), generated=15), fakes.Source(real), make, cpu, 4)
+  protocol = _protocol(measures.FrechetDistance(), generated=15)
+  found = run.run(protocol, fakes.Source(real), make, cpu, 4)
   np.testing.assert_array_equal(make.seen('index'), np.arange(15))
   np.testing.assert_array_equal(make.seen('video'), real[np.arange(15) % 6])
   assert len(set(make.make.seeds)) == len(make.make.seeds) == 5  # batches of 4, 2; 4, 2; 3
   assert found.values[0].examples == 15
-  assert _numbers(found)['fvd'] == pytest.approx(_distance(real, np.concatenate(make.made), 16), 1e-4)
+  expected = _distance(real, np.concatenate(make.made), 16)
+  assert _numbers(found) == {'fvd': pytest.approx(expected, rel=1e-4)}
   assert len(run.run(_protocol(measures.InceptionScore(), generated=4), fakes.Source(real),
                      fakes.Noise(), cpu).gallery['samples']) == 4
 
@@ -175,9 +177,9 @@ def test_several_samples_of_a_condition(networks, cpu):
 
 def test_trials_differ_and_are_averaged(networks, cpu):
   real, make = fakes.videos(12), Spy(fakes.Noise())
-  protocol = _protocol(
-      measures.FrechetDistance(), measures.FrechetDistance('r_fvd', between=('real', 'reconstructed')),
-      trials=3, sampling={'temperature': 0.9, 'frames': 16}, note='by hand')
+  r_fvd = measures.FrechetDistance('r_fvd', between=('real', 'reconstructed'))
+  protocol = _protocol(measures.FrechetDistance(), r_fvd, trials=3, note='by hand',
+                       sampling={'temperature': 0.9, 'frames': 16})
   fvd, r_fvd = run.run(protocol, fakes.Source(real), make, cpu).values
   assert len(set(make.make.seeds)) == len(make.made) == 6
   each = [_distance(real, np.concatenate(make.made[i:i + 2]), 16) for i in (0, 2, 4)]
@@ -189,8 +191,8 @@ def test_trials_differ_and_are_averaged(networks, cpu):
 
 def test_seeds(networks, cpu):
   real = fakes.Source(fakes.videos(6))
-  drawn = [run.run(_protocol(measures.InceptionScore(), seed=seed), real, fakes.Noise(), cpu).gallery
-           for seed in (0, 0, 1)]
+  drawn = [run.run(_protocol(measures.InceptionScore(), seed=seed), real, fakes.Noise(),
+                   cpu).gallery for seed in (0, 0, 1)]
   np.testing.assert_array_equal(drawn[0]['samples'], drawn[1]['samples'])
   assert (drawn[0]['samples'] != drawn[2]['samples']).any()
 
@@ -240,7 +242,7 @@ def test_classes_are_balanced_and_alone_on_both_sides(networks, cpu):
   run_fvd, sit = (_distance(real[labels == c], generated[drawn == c], 16) for c in (3, 1))
   both = _distance(real[np.isin(labels, [1, 3])], generated, 16)
   assert _numbers(found) == pytest.approx({
-      'fvd': (run_fvd + sit) / 2, 'fvd_class_run': run_fvd, 'fvd_class_sit': sit, 'all': both},
+      'fvd_class_mean': (run_fvd + sit) / 2, 'fvd_class_run': run_fvd, 'fvd_class_sit': sit, 'all': both},
       rel=1e-3)
   assert [value.examples for value in found.values] == [28, 14, 14, 28]
   with pytest.raises(ValueError, match='videos have no labels: set PreparedClips.label_feature'):
@@ -265,7 +267,7 @@ def test_what_needs_a_missing_network_is_reported(cpu, tmp_path, monkeypatch):
 def test_what_another_worker_lacks_is_missing(networks, cpu, monkeypatch):
   monkeypatch.setattr(extraction.strategies, 'any_worker', lambda strategy: lambda here: True)
   missing = extraction.Extractor(cpu, [I3D]).missing
-  assert missing[I3D].startswith('the machine of another worker lacks i3d_kinetics400; there: python')
+  assert missing[I3D].startswith('the machine of another worker lacks i3d_kinetics400; there: ')
 
 
 def test_random_networks_say_so(networks, cpu):
@@ -414,21 +416,34 @@ def test_classes_of_two_sources(networks, cpu):
       _protocol(measures.FrechetDistance(classes=classes), classes=classes),
       fakes.Source(real, labels), None, cpu, generated=fakes.Source(generated, labels))
   expected = pytest.approx(_distance(real[1::2], generated[1::2], 16), rel=1e-3)
-  assert _numbers(found) == {'fvd': expected, 'fvd_class_one': expected}
+  assert _numbers(found) == {'fvd_class_mean': expected, 'fvd_class_one': expected}
 
 
 # --- what cannot be ---
 
 
+@pytest.mark.parametrize('frames, said', [
+    (None, 'a reconstruction has 8 frames, and the protocol p compares 16'),
+    (10, 'a reconstruction has 8 frames, and the protocol p compares 10')])
+def test_reconstructions_that_are_shorter(networks, cpu, frames, said):
+  make = fakes.Noise()
+  make.reconstruct = lambda batch: batch['video'][:, :8]
+  r_fvd = measures.FrechetDistance('r_fvd', between=('real', 'reconstructed'), frames=None)
+  with pytest.raises(ValueError, match=said):
+    run.run(_protocol(r_fvd, frames=frames), fakes.Source(fakes.videos(6)), make, cpu)
+
+
 @pytest.mark.parametrize('kwargs, make, message', [
-    ({'conditioning_frames': 5}, fakes.Noise(1), 'the protocol p gives 5 frames to the model, and this'
-     ' model takes 1'),
+    ({'conditioning_frames': 5}, fakes.Noise(1),
+     'the protocol p gives 5 frames to the model, and this model takes 1'),
     ({'frames': 20}, fakes.Noise(), 'Protocol.frames is 20, and the clips have 16'),
     ({'frames': 8}, fakes.Noise(), 'fvd looks at 9 frames, and the clips have 8'),
     ({}, fakes.Noise(frames=15), 'a sample has 15 frames, and the protocol p compares 16; set'),
     ({}, fakes.Noise(frames=17), 'a sample has 17 frames, and the protocol p compares 16; set'),
-    ({'frames': 12}, fakes.Noise(frames=11), 'a sample has 11 frames, and the protocol p compares 12'),
-    ({}, lambda batch, seed: batch['video'][:, :, :6], 'samples are 6 x 8 pixels, and the clips 8 x 8')
+    ({'frames': 12}, fakes.Noise(frames=11),
+     'a sample has 11 frames, and the protocol p compares 12'),
+    ({}, lambda batch, seed: batch['video'][:, :, :6],
+     'a sample has 6 x 8 pixels, and the clips 8 x 8')
 ], ids=['conditioning', 'longer', 'short_for_fvd', 'short_sample', 'long_sample', 'short_for_frames',
         'size'])
 def test_what_does_not_fit(networks, cpu, kwargs, make, message):
@@ -442,7 +457,8 @@ def test_longer_samples_than_the_protocols(networks, cpu):
   real = fakes.videos(8)
   found = run.run(_protocol(measures.FrechetDistance(frames=None), frames=12), fakes.Source(real),
                   make, cpu)
-  assert _numbers(found)['fvd'] == pytest.approx(_distance(real, np.concatenate(make.made), 12), 1e-4)
+  expected = _distance(real, np.concatenate(make.made), 12)
+  assert _numbers(found) == {'fvd': pytest.approx(expected, rel=1e-4)}
 
 
 def test_fewer_videos_than_the_protocols_are_said(networks, cpu):
@@ -482,6 +498,6 @@ def test_gallery_of_reconstructions(networks, cpu):
 
 
 def test_gallery_of_an_unconditional_model(networks, cpu):
-  found = run.run(_protocol(measures.InceptionScore()), fakes.Source(fakes.videos(5)), fakes.Noise(),
-                  cpu)
+  found = run.run(_protocol(measures.InceptionScore()), fakes.Source(fakes.videos(5)),
+                  fakes.Noise(), cpu)
   assert found.gallery.keys() == {'samples'}

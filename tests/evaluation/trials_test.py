@@ -85,6 +85,14 @@ def test_another_evaluation_starts_anew(networks, cpu, tmp_path, identity):
   assert make.calls == 8
 
 
+def test_other_videos_start_anew(networks, cpu, tmp_path, monkeypatch):
+  _run(tmp_path, cpu, Stopping())
+  monkeypatch.setattr(fakes.Source, 'identity', lambda self: ['others'])
+  make = Stopping()
+  _run(tmp_path, cpu, make)
+  assert make.calls == 8
+
+
 def test_a_damaged_file_starts_anew(networks, cpu, tmp_path):
   unbroken, kept = _run(tmp_path, cpu, Stopping())
   path = tmp_path / 'evaluations' / 'p' / 'trials.json'

@@ -1,4 +1,4 @@
-"""Where videos are from: rows of hosts, halves and windows; what sides differ in; a model's samples."""
+"""Where videos are from: rows of hosts, halves, windows; what sides differ in; models' samples."""
 
 import types
 
@@ -43,7 +43,8 @@ def _pixels(rows):
 @pytest.fixture(name='stored')
 def _stored(tiny_files):
   """What the files of the two splits have."""
-  return types.SimpleNamespace(train=dict(np.load(tiny_files.train)), test=dict(np.load(tiny_files.test)))
+  return types.SimpleNamespace(
+      train=dict(np.load(tiny_files.train)), test=dict(np.load(tiny_files.test)))
 
 
 def test_first_frames_of_a_split(clips, stored):
@@ -96,13 +97,16 @@ def test_random_windows(clips, stored):
   which = [next(key for key, window in windows.items() if (window == one).all()) for one in found]
   assert {start for _, start in which} == {0, 1}
   assert sorted(i for i, _ in which[:TRAIN]) == list(range(TRAIN))  # an epoch has all
-  np.testing.assert_array_equal(_pixels(_all_of(source.half(1))), found[1::2])
+  with pytest.raises(ValueError, match='random windows have no halves'):
+    source.half(1)
+  other = _pixels(_all_of(videos.DataVideos(clips, 'train', 60, 'random', seed=1)))
+  assert (other != found).any()
 
 
 def test_windows_that_are_none(clips):
   with pytest.raises(ValueError, match="windows must be 'first' or 'random', got 'last'"):
     videos.DataVideos(clips, 'test', windows='last')
-  with pytest.raises(ValueError, match="of the clips' own train_split, 'train': bind it to .* 'test'"):
+  with pytest.raises(ValueError, match="clips' own train_split, 'train': bind it to .* 'test'"):
     videos.DataVideos(clips, 'test', windows='random')
 
 
@@ -157,8 +161,8 @@ def test_folders_that_are_alike(folders, batch_size, hosts):
 
 
 @pytest.mark.parametrize('real, generated, said', [
-    ((3, 4, 6, 8, 3), (3, 5, 6, 8, 3), 'real has clips of 4 frames, .*made of 5; cut all to what they '
-     'have in common with --on_mismatch=cut, or with --frames$'),
+    ((3, 4, 6, 8, 3), (3, 5, 6, 8, 3), 'real has clips of 4 frames, .*made of 5; cut all to what '
+     'they have in common with --on_mismatch=cut, or with --frames$'),
     ((3, 4, 6, 8, 3), (3, 4, 5, 8, 3), 'made has clips of 5 rows, .*real of 6; .*=cut$'),
     ((3, 4, 6, 7, 3), (3, 4, 6, 8, 3), 'real has clips of 7 columns, .*made of 8; .*=cut$'),
     ((5, 4, 6, 8, 3), (3, 4, 6, 8, 3), 'real has 5 clips and .*made 3: the smaller side decides')])
@@ -206,7 +210,8 @@ def test_grey_and_coloured_folders(folders):
 def test_identity_tells_what_is_read_of_folders(folders):
   (real, _), _ = folders((4, 4, 6, 8, 1), (4, 4, 6, 8, 3))
   found = [videos.FolderVideos(real, *args) for args in (
-      (4, (6, 8), 1, 4), (3, (6, 8), 1, 4), (4, (6, 7), 1, 4), (4, (6, 8), 3, 4), (4, (6, 8), 1, 3))]
+      (4, (6, 8), 1, 4), (3, (6, 8), 1, 4), (4, (6, 7), 1, 4), (4, (6, 8), 3, 4),
+      (4, (6, 8), 1, 3))]
   found += [found[0].half(0), found[0].half(1)]
   assert len({repr(one.identity()) for one in found}) == len(found)
 
@@ -220,7 +225,8 @@ def _real(clips):
 
 
 def _files(tmp_path, *shape):
-  return _folder(tmp_path / 'made', np.random.default_rng(0).integers(256, size=shape, dtype=np.uint8))
+  video = np.random.default_rng(0).integers(256, size=shape, dtype=np.uint8)
+  return _folder(tmp_path / 'made', video)
 
 
 @pytest.mark.parametrize('channels', [1, 3])
@@ -232,8 +238,8 @@ def test_a_folder_like_a_data_set(real, stored, tmp_path, channels):
 
 
 @pytest.mark.parametrize('shape, said', [
-    ((TEST, 3, 8, 8, 1), "made has clips of 3 frames of 8 x 8 pixels, and the data set's have 4 frames "
-     'of 8 x 8 pixels$'),
+    ((TEST, 3, 8, 8, 1), "made has clips of 3 frames of 8 x 8 pixels, and the data set's have 4 "
+     'frames of 8 x 8 pixels$'),
     ((TEST, 4, 8, 7, 1), "clips of 4 frames of 8 x 7 pixels, and the data set's .* 8 x 8 pixels$")])
 def test_a_folder_of_less_than_a_data_set(real, tmp_path, shape, said):
   found = _files(tmp_path, *shape)
@@ -244,7 +250,7 @@ def test_a_folder_of_less_than_a_data_set(real, tmp_path, shape, said):
 
 @pytest.mark.parametrize('shape, frames, said', [
     ((TEST, 6, 8, 8, 1), None, 'cut them with --on_mismatch=cut, or with --frames$'),
-    ((TEST, 4, 10, 8, 1), 4, 'clips of 4 frames of 10 x 8 pixels, .*; cut them with --on_mismatch=cut$'),
+    ((TEST, 4, 10, 8, 1), 4, 'of 4 frames of 10 x 8 pixels, .*; cut them with --on_mismatch=cut$'),
     ((7, 4, 8, 8, 1), None, 'the data set has 10 clips and .*made 7: take as many'),
     ((12, 4, 8, 8, 1), None, 'the data set has 10 clips and .*made 12: take as many')])
 def test_a_folder_that_differs_from_a_data_set(real, tmp_path, shape, frames, said):
@@ -322,7 +328,7 @@ def test_samples_and_reconstructions_of_a_prior(prior_dir, cpu):
 
 
 class _Task:
-  """Stands for a task: its samples are noise of the seed, brighter for higher labels."""
+  """Stands for a task; its model does nothing."""
 
   def __init__(self):
     self.model = tf.keras.Sequential([tf.keras.layers.Dense(1)])
@@ -331,6 +337,10 @@ class _Task:
   def build(self, clip_shape):
     """Creates the variables."""
     self.model.build((None, clip_shape[0]))
+
+
+class _Noise(_Task):
+  """Samples noise of the seed, brighter for higher labels."""
 
   def sample(self, batch, seed, temperature=1.0):
     """uint8 [B, T, H, W, C]."""
@@ -344,7 +354,7 @@ class _Task:
 
 
 def test_two_replicas_reconstruct_the_same_and_sample_apart(tiny, cpu, two_replicas, tmp_path):
-  experiment = tiny.experiment(_Task)
+  experiment = tiny.experiment(_Noise)
   fakes.save(experiment, tmp_path, cpu)
   made = lambda strategy, size: videos.ModelSamples(
       experiment, str(tmp_path), strategy, size, {'temperature': 0.9})
@@ -405,7 +415,6 @@ class _Continuing(_Task):
   """A task of given frames, of its own number or the protocol's; a sample has only those."""
 
   conditioning_frames = 1
-  reconstruct = property()  # it has none
 
   def sample(self, batch, seed, conditioning_frames=None, frames=4):
     """uint8 [B, T, H, W, C]."""

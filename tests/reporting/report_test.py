@@ -232,3 +232,12 @@ def test_duration(seconds, text):
 @pytest.mark.parametrize('number,text', [(950, '950'), (12345, '12.3 k'), (1.25e6, '1.25 M')])
 def test_rounded(number, text):
   assert runs.rounded(number) == text
+
+
+def test_a_baseline_stands_beside_the_papers(tmp_path):
+  """It has no config: its protocol tells it."""
+  protocol = 'trivd_gan_kinetics600_validation_copy_last_frame'
+  results.append_rows(str(tmp_path), [results.Result(
+      0, 'validation', 'fvd', 331.5, examples=30, protocol=protocol, network='i3d@1a2b')])
+  row, = report.comparisons(str(tmp_path), {})
+  assert (row.protocol, row.ours.value, [n.value for n in row.paper]) == (protocol, 331.5, [330])

@@ -366,3 +366,10 @@ def test_a_vqvae_of_other_factors_is_an_error(tmp_path):
   with pytest.raises(ValueError, match=r'has downsampling \(1, 2, 2\), this config') as error:
     task.initialize(None)
   assert '\n' not in str(error.value)
+
+
+def test_values_that_are_not_finite_make_no_video():
+  video = tf.constant([0.0, np.nan])
+  with pytest.raises(FloatingPointError, match='values that are not finite'):
+    likelihood.to_uint8(video)
+  assert tf.function(likelihood.to_uint8)(tf.constant([0.0, 0.5])).numpy().tolist() == [128, 255]

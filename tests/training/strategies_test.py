@@ -29,7 +29,8 @@ if number == 1:
   mine['large'] = np.arange(70000) / 3
 total = strategies.sum_over_workers(strategy, mine, measures.add)
 nothing = strategies.sum_over_workers(strategy, {}, measures.add)
-print(json.dumps([number, workers, {name: value.tolist() for name, value in total.items()}, nothing]))
+total = {name: value.tolist() for name, value in total.items()}
+print(json.dumps([number, workers, total, nothing]))
 """
 
 

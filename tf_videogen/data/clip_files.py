@@ -26,8 +26,13 @@ from tf_videogen.data import raw_videos
 _PICTURES = ('.png', '.jpg', '.jpeg')
 _ARRAYS = ('.npz', '.npy')
 _SAMPLED = ('samples.npz', 'samples.gif', 'samples.png')  # launch.sample writes samples in all forms
+_MODES = ('1', 'L', 'LA', 'P', 'RGB', 'RGBA')  # Pillow's, of 8 bits a colour
 _THREADS = 4
 RANGES = {'0,1': (0.0, 1.0), '-1,1': (-1.0, 1.0), '0,255': (0.0, 255.0)}
+
+
+class _Unreadable(ValueError):
+  """A file that is damaged; others beside it may be good."""
 
 
 class ClipFiles:
@@ -43,6 +48,8 @@ class ClipFiles:
   """
 
   def __init__(self, path, value_range=None):
+    if '://' in path:
+      raise ValueError(f'clips are read from local files: copy {path} first')
     if not os.path.exists(path):
       raise FileNotFoundError(f'there is no folder {path}')
     if value_range not in (None, *RANGES):
@@ -53,6 +60,8 @@ class ClipFiles:
     self._arrays = {}
     self._shapes = None
     self._items = self._list()
+    if not self._items and self.skipped:
+      raise ValueError(next(iter(self.skipped.values())))
     if not self._items:
       raise ValueError(f'{path} has no videos, GIFs, folders of PNG files, or .npz files')
 
@@ -68,7 +77,10 @@ class ClipFiles:
       if name.lower().endswith(_PICTURES):
         pictures[os.path.dirname(name)].append(name)
       else:
-        items += self._of_file(os.path.join(self.path, name))
+        try:
+          items += self._of_file(os.path.join(self.path, name))
+        except _Unreadable as error:
+          self.skipped[os.path.join(self.path, name)] = str(error)
     for folder, found in pictures.items():
       paths = [os.path.join(self.path, name) for name in sorted(found, key=_counting)]
       items.append((os.path.join(self.path, folder), paths))
@@ -167,6 +179,8 @@ def _from_pictures(paths):
   frames = []
   for path in paths:
     with Image.open(path) as image:
+      if image.mode not in _MODES:
+        raise ValueError(f'{path} has pixels of the kind {image.mode}; 8 bits a colour are read')
       frames.append(np.asarray(image.convert('L' if image.mode in ('1', 'L') else 'RGB')))
     if frames[-1].shape != frames[0].shape:
       raise ValueError(f'{path} is of another size or colour than the frames before it')
@@ -186,7 +200,7 @@ def _load(path):
         if name in names and (name in ('samples', 'video') or len(names) == 1):
           return loaded[name]
   except (zipfile.BadZipFile, EOFError, OSError, ValueError) as error:
-    raise ValueError(f'{path} cannot be read as arrays ({error})') from error
+    raise _Unreadable(f'{path} cannot be read as arrays ({error})') from error
   raise ValueError(f'{path} must have an array `samples` or `video` [N, T, H, W, C]; it has arrays '
                    f'of five axes called: {", ".join(names) or "none"}')
 

@@ -156,7 +156,8 @@ class FrechetDistance:
       elif len(curve) > 1:
         outcome.curves[self.name, self.name] = curve
     if distances:
-      outcome.values = {self.name: float(np.mean(distances)), **outcome.values}
+      mean = self.name if self.classes is None else f'{self.name}_class_mean'
+      outcome.values = {mean: float(np.mean(distances)), **outcome.values}
     return outcome
 
   def _curve(self, totals, prefix, outcome):
@@ -186,7 +187,8 @@ class InceptionScore:
     name: of the metric.
     network: see `metrics.networks`.
     frames: of a clip that are looked at, the first ones; None: all.
-    splits: in how many parts the videos are scored; their mean and standard deviation are told.
+    splits: in how many parts the videos are scored; their mean and standard deviation (n - 1) are
+      told.
     classes: dict of names and labels, for a score each and their mean; None: of all together.
     stream: 'generated'; 'real', for what the data itself scores.
   """
@@ -239,9 +241,10 @@ class InceptionScore:
         outcome.values[metric] = means[-1]
         outcome.examples[metric] = int(sum(of_group[f'{s}/count'] for s in splits))
       elif len(scores) > 1:
-        outcome.spreads[self.name] = float(np.std(scores))
+        outcome.spreads[self.name] = float(np.std(scores, ddof=1))
     if means:
-      outcome.values = {self.name: float(np.mean(means)), **outcome.values}
+      mean = self.name if self.classes is None else f'{self.name}_class_mean'
+      outcome.values = {mean: float(np.mean(means)), **outcome.values}
     return outcome
 
 
@@ -352,7 +355,9 @@ class PowerSpectrum:
       there = total['count'] > 0
       size = int(total['size'][0] / total['count'].sum())
       power = total['power'][there] / total['count'][there, np.newaxis, np.newaxis]
-      mean, spread = power.mean(0), power.std(0) if len(power) > 1 else np.full(power.shape[1:], np.nan)
+      mean, spread = power.mean(0), np.full(power.shape[1:], np.nan)
+      if len(power) > 1:
+        spread = power.std(0, ddof=1)
       for i, frame in enumerate(self.frames):
         outcome.curves[self.name, f'{stream}, frame {frame}'] = list(zip(
             power_spectrum.frequencies(size, size).tolist(), mean[i].tolist(), spread[i].tolist()))
@@ -375,6 +380,9 @@ def over_trials(outcomes):
       points[key].append(curve)
   for key, curves in points.items():
     values = np.array([[value for _, value, _ in curve] for curve in curves])
+    if np.ptp(values, axis=0).max() == 0:  # of real videos, which are the same in all trials
+      merged.curves[key] = curves[0]
+      continue
     merged.curves[key] = [(position, float(mean), float(spread)) for (position, _, _), mean, spread
                           in zip(curves[0], values.mean(0), values.std(0, ddof=1))]
   return merged

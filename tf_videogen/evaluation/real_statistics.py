@@ -17,6 +17,9 @@ from tf_videogen import files
 from tf_videogen.metrics import pretrained
 
 
+_FORMAT = 1  # to be raised where statistics of the same videos become others
+
+
 def path(videos, measure, labels, frames, classes=None):
   """Where the statistics of a measure are kept.
 

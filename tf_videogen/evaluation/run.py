@@ -95,7 +95,9 @@ class _Run:
 
   def evaluation(self, kept):
     """All passes, and what they give."""
-    done = kept.read([self.count, self.extract.labels]) if kept else []
+    done = []
+    if kept:
+      done = kept.read([self.count, self.extract.labels, self.real.identity()])
     totals, outcomes = {}, {}
     for trial in range(self.trials):
       measures = self.measures if trial == 0 else self._of('generated')
@@ -182,12 +184,12 @@ class _Run:
       return totals
     batches = self.real.batches(self.batch_size, self.host, self.hosts)
     for number, batch in enumerate(self._bar(batches, 'reconstructions', self.real.count)):
-      video = self.make.reconstruct(batch)
+      video = self._first_frames(self.make.reconstruct(batch), 'a reconstruction')
       if number * self.batch_size < GALLERY_CLIPS:
-        self._show('reconstructions', self._cut(video))
+        self._show('reconstructions', video)
         if not self._of('generated'):
           self._show('data', self._cut(batch['video']))
-      self._add(totals, measures, self._clips(self._cut(video), batch, self.real.count))
+      self._add(totals, measures, self._clips(video, batch, self.real.count))
     return self._merged(totals, measures)
 
   def _generated_pass(self, trial):
@@ -242,21 +244,34 @@ class _Run:
     for batch, real in zip(batches, self.real.batches(self.batch_size, self.host, self.hosts)):
       yield {**batch, 'video': real['video']}, self._cut(batch['video'])
 
+  @property
+  def frames(self):
+    """How many frames are compared."""
+    return self.protocol.frames or self.real.shape[0]
+
+  def _checked(self, video, what):
+    """Refuses videos that cannot be compared with the real ones."""
+    if video.shape[2:4] != self.real.shape[1:3]:
+      raise ValueError('{} has {} x {} pixels, and the clips {} x {}: compare with clips of the '
+                       "model's size".format(what, *video.shape[2:4], *self.real.shape[1:3]))
+    if video.shape[1] < self.frames or (
+        self.protocol.frames is None and video.shape[1] != self.frames):
+      raise ValueError(f'{what} has {video.shape[1]} frames, and the protocol {self.protocol.name} '
+                       f'compares {self.frames}; set Protocol.frames, or make the model have as many')
+    return video
+
+  def _first_frames(self, video, what):
+    return self._checked(video, what)[:, :self.frames]
+
   def _windows(self, video, trial, number, sample):
     """Generated videos cut to the protocol's frames."""
-    if video.shape[2:4] != self.real.shape[1:3]:
-      raise ValueError('samples are {} x {} pixels, and the clips {} x {}: compare with clips of '
-                       "the model's size".format(*video.shape[2:4], *self.real.shape[1:3]))
-    frames = self.protocol.frames or self.real.shape[0]
-    if video.shape[1] < frames or (self.protocol.frames is None and video.shape[1] != frames):
-      raise ValueError(f'a sample has {video.shape[1]} frames, and the protocol '
-                       f'{self.protocol.name} compares {frames}; set Protocol.frames, or make the '
-                       'model sample as many')
     if self.protocol.generated_windows == 'first':
-      return video[:, :frames]
+      return self._first_frames(video, 'a sample')
+    self._checked(video, 'a sample')
     rng = np.random.default_rng([self.protocol.seed, trial, number, sample, self.host])
-    starts = rng.integers(0, video.shape[1] - frames + 1, len(video))
-    return video[np.arange(len(video))[:, np.newaxis], starts[:, np.newaxis] + np.arange(frames)]
+    starts = rng.integers(0, video.shape[1] - self.frames + 1, len(video))
+    window = starts[:, np.newaxis] + np.arange(self.frames)
+    return video[np.arange(len(video))[:, np.newaxis], window]
 
   def _show(self, kind, video):
     shown = self.gallery.get(kind, video[:0])

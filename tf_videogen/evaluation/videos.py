@@ -13,7 +13,9 @@ import itertools
 import numpy as np
 import tensorflow as tf
 
+from tf_videogen import checkpoints
 from tf_videogen import experiment as experiments
+from tf_videogen import files
 from tf_videogen.layers import randomness
 from tf_videogen.training import precision as precisions
 from tf_videogen.training import strategies
@@ -28,16 +30,18 @@ class DataVideos:
     limit: how many at most; None: all.
     windows: 'first' frames of longer videos; or 'random', as in training, where `limit` may exceed
       the number of videos.
+    seed: of random windows.
     channels: 3 for grey clips in three equal colours; None: as they are.
   """
 
-  def __init__(self, clips, split, limit=None, windows='first', channels=None):
+  def __init__(self, clips, split, limit=None, windows='first', seed=0, channels=None):
     if windows not in ('first', 'random'):
       raise ValueError(f"windows must be 'first' or 'random', got {windows!r}")
     if windows == 'random' and split != clips.train_split:
       raise ValueError(f'random windows are of the clips\' own train_split, {clips.train_split!r}: '
                        f'bind it to the split of the protocol, {split!r}')
     self._clips, self._split, self._windows, self._half = clips, split, windows, None
+    self._seed = seed if windows == 'random' else 0
     there = clips.count(split)
     self._all = limit or there if windows == 'random' else min(limit or there, there)
     self.count = self._all
@@ -46,21 +50,25 @@ class DataVideos:
 
   def half(self, which):
     """Every second clip, from number `which` on, 0 or 1."""
+    if self._windows == 'random':
+      raise ValueError('random windows have no halves: both would have windows of the same videos')
     return _half(self, which)
 
   def first(self, count, channels=None):
     """The first clips alone."""
-    return DataVideos(self._clips, self._split, count, self._windows, channels)
+    return DataVideos(
+        self._clips, self._split, count, self._windows, self._seed, channels)
 
   def identity(self):
     """What tells these videos from others."""
-    return [self._clips.identity(self._split), self._split, self._windows, self._all, self._half,
-            self.shape]
+    return [self._clips.identity(self._split), self._split, self._windows, self._seed, self._all,
+            self._half, self.shape]
 
   def batches(self, batch_size, host=0, hosts=1):
     """Yields this host's part of every batch."""
     if self._windows == 'random':
-      batches = self._clips.training(batch_size, 0, 0, host, hosts).take(-(-self._all // batch_size))
+      batches = self._clips.training(batch_size, self._seed, 0, host, hosts)
+      batches = batches.take(-(-self._all // batch_size))
     else:
       batches = self._clips.evaluation(self._split, batch_size, self._all, host, hosts)
     rows = batch_size // hosts
@@ -135,6 +143,7 @@ class ModelSamples:
   Attributes:
     conditioning_frames: how many first frames of a sample are given.
     step: the checkpoint's.
+    identity: what its samples depend on besides the configuration: the checkpoint.
 
   Args:
     experiment: an Experiment.
@@ -155,6 +164,8 @@ class ModelSamples:
       experiments.restore(self._built, model_dir)
       self._refuse_nan(model_dir)
     self.step = int(self._built.step.numpy())
+    newest = f'{checkpoints.paths(model_dir)[0]}.index'
+    self.identity = [newest, self.step, files.size_and_time(newest)]
     self._task = self._built.task
     self._check_options()
     self.conditioning_frames = self._sampling.get(
@@ -228,7 +239,7 @@ def seed_of(seed, trial, number, sample):
   return folded
 
 
-def matched(real, generated, frames=None, limit=None, cut=False):
+def matched(real, generated, frames=None, limit=None, cut=False, paired=False):
   """Two folders as sources of clips that can be compared.
 
   Args:
@@ -237,6 +248,7 @@ def matched(real, generated, frames=None, limit=None, cut=False):
     limit: clips of each; None: all.
     cut: where clips differ in length or size, or the folders in number, whether to cut to what both
       have: the first frames, the middle, the first clips. Otherwise they are refused.
+    paired: whether clips belong together by their place: then all must be readable.
 
   Returns:
     Two FolderVideos.
@@ -244,7 +256,12 @@ def matched(real, generated, frames=None, limit=None, cut=False):
   Raises:
     ValueError: says what differs.
   """
-  surveys = {found.path: found.survey() for found in (real, generated)}
+  surveys = {found.path: found.survey() for found in dict.fromkeys((real, generated))}
+  for found in (real, generated):
+    if paired and found.skipped:
+      name, reason = next(iter(found.skipped.items()))
+      raise ValueError(f'videos are compared in pairs, and {name} cannot be read ({reason}): take it '
+                       'and its counterpart away')
   shapes = {path: list(survey) for path, survey in surveys.items()}
   every = [shape for found in shapes.values() for shape in found]
   least = [min(shape[axis] for shape in every) for axis in range(3)]

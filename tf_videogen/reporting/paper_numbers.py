@@ -14,6 +14,7 @@ import typing
 from tf_videogen import files
 
 _FILE = os.path.join(os.path.dirname(__file__), 'paper_numbers.csv')
+BASELINES = ('_copy_last_frame', '_real_vs_real')  # What protocols of baselines end with.
 
 
 class PaperNumber(typing.NamedTuple):
@@ -35,6 +36,12 @@ class PaperNumber(typing.NamedTuple):
   printed: str
   source: str
   note: str
+
+
+def for_baselines():
+  """The numbers of baselines, which belong to no config but to protocols of their own."""
+  return [_merged([row]) for row in _rows()
+          if not row['config'] and row['protocol'].endswith(BASELINES)]
 
 
 def for_config(config):

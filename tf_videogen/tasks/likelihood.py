@@ -20,7 +20,13 @@ def to_float(video):
 
 
 def to_uint8(video):
-  """float [...] -> uint8, clipped to [-0.5, 0.5]."""
+  """float [...] -> uint8, clipped to [-0.5, 0.5].
+
+  Raises:
+    FloatingPointError: outside of graphs, if a value is not finite.
+  """
+  if tf.executing_eagerly() and not bool(tf.reduce_all(tf.math.is_finite(video))):
+    raise FloatingPointError('the model makes videos with values that are not finite (NaN)')
   video = tf.clip_by_value(tf.cast(video, tf.float32) + 0.5, 0.0, 1.0)
   return tf.cast(tf.round(video * 255.0), tf.uint8)
 

@@ -242,13 +242,7 @@ class VideoTransformerTask:
     Returns:
       uint8 [B, frames, H, W, C].
     """
-    if temperature <= 0:
-      raise ValueError(f'temperature must be above 0, got {temperature}')
-    if top_k is not None or top_p is not None:
-      raise ValueError('the Video Transformer samples by temperature alone, without top_k and top_p')
-    if self.model.encoder is None:
-      raise ValueError('this model has the first slice alone; sample from the model of the others, '
-                       'whose first_slice_dir is this directory')
+    self._check_sampling(temperature, top_k, top_p)
     model, frames = self.model, frames or self.sample_frames or self._clip_shape[0]
     primed = self.primed_frames if conditioning_frames is None else conditioning_frames
     if not 0 <= primed < min(frames, self._clip_shape[0] + 1):
@@ -289,6 +283,15 @@ class VideoTransformerTask:
       _, channels = tf.while_loop(
           lambda i, _: i < len(rows), draw_row, (tf.constant(0), channels))
     return model.pixels.join(channels)[:, :frames]
+
+  def _check_sampling(self, temperature, top_k, top_p):
+    if temperature <= 0:
+      raise ValueError(f'temperature must be above 0, got {temperature}')
+    if top_k is not None or top_p is not None:
+      raise ValueError('the Video Transformer samples by temperature alone, without top_k and top_p')
+    if self.model.encoder is None:
+      raise ValueError('this model has the first slice alone; sample from the model of the others, '
+                       'whose first_slice_dir is this directory')
 
   def _to_draw(self, frames, primed):
     """What a sample draws, in order: rows of a window's start, a slice of it, its first new pixel."""
