@@ -17,7 +17,6 @@ import gin
 from tf_videogen import experiment
 from tf_videogen.data import clip_files
 from tf_videogen.data import clips
-from tf_videogen.data import prepared
 from tf_videogen.evaluation import protocol as protocols
 from tf_videogen.evaluation import records
 from tf_videogen.evaluation import run
@@ -47,6 +46,8 @@ flags.DEFINE_string('output', None, 'Folder for what is written; by default --mo
                     allow_override=True)
 shared_flags.declare(*configs.FLAGS, 'batch_size')
 
+_TWO_SIDES = 'two sides are compared: name --real and --generated, or --real and --baseline'
+
 
 def main(argv):
   """Evaluates."""
@@ -56,8 +57,8 @@ def main(argv):
   if values.real or values.generated:
     evaluate_folders(strategy)
     return
-  _refuse(('paired', 'frames', 'size', 'frame_step', 'videos', 'split', 'on_mismatch', 'value_range'),
-          'folders; bind Protocol\'s with --gin_param')
+  _refuse(('paired', 'frames', 'size', 'frame_step', 'videos', 'split', 'on_mismatch',
+           'value_range'), 'folders; bind Protocol\'s with --gin_param')
   if not values.baseline:
     _refuse(('conditioning_frames',), 'folders and baselines')
   configs.parse_flags(needs_model=not values.baseline)
@@ -65,7 +66,8 @@ def main(argv):
     gin.query_parameter('protocol.Protocol.name')
   except ValueError:
     if values.baseline:
-      raise ValueError('--baseline needs a protocol, --gin_file=evaluation/..., or --real') from None
+      raise ValueError(
+          '--baseline needs a protocol, --gin_file=evaluation/..., or --real') from None
     evaluate_task(strategy)
     return
   evaluate_protocol(strategy)
@@ -160,11 +162,11 @@ def _folder_sides(protocol, generated):
   values = flags.FLAGS
   _refuse(('size', 'frame_step', 'split'), 'data sets, not for folders')
   if not (generated or values.baseline):
-    raise ValueError('two sides are compared: name --real and --generated, or --real and --baseline')
+    raise ValueError(_TWO_SIDES)
   real = clip_files.ClipFiles(values.real, values.value_range)
   sides = videos.matched(
       real, generated or real, values.frames or protocol.frames, values.videos,
-      values.on_mismatch == 'cut', any(measure.paired for measure in protocol.measures))
+      values.on_mismatch == 'cut', _paired(protocol))
   for found in dict.fromkeys((real, generated or real)):
     tell_skipped(found)
   return sides
@@ -183,7 +185,7 @@ def _data_sides(protocol, generated):
       raise FileNotFoundError(
           f'there is no folder {values.real}; as a data set: {error}') from error
   elif protocol.clips is None or generated is None:
-    raise ValueError('two sides are compared: name --real and --generated, or --real and --baseline')
+    raise ValueError(_TWO_SIDES)
   else:
     _refuse(('size', 'frame_step', 'split'), '--real; the protocol has its own data')
     real = videos.DataVideos(protocol.clips, protocol.split, values.videos or protocol.videos,
@@ -191,9 +193,13 @@ def _data_sides(protocol, generated):
   if generated is None:
     return [real, None]
   sides = videos.like(generated, real, values.frames or protocol.frames, values.videos,
-                      values.on_mismatch == 'cut')
+                      values.on_mismatch == 'cut', _paired(protocol))
   tell_skipped(generated)
   return sides
+
+
+def _paired(protocol):
+  return any(measure.paired for measure in protocol.measures)
 
 
 def _sides_note(real, generated):

@@ -20,6 +20,14 @@ from tf_videogen.tasks import likelihood
 from tf_videogen.tasks import slices
 from tf_videogen.training import optimizers
 
+@pytest.fixture(autouse=True)
+def _float32():
+  """No test inherits the precision that another one trained in."""
+  yield
+  if tf.keras.mixed_precision.global_policy().name != 'float32':
+    tf.keras.mixed_precision.set_global_policy('float32')
+
+
 FRAMES, SIZE, CLASSES, ACTIONS = 4, 8, 3, 2  # of a clip; ACTIONS are numbers a frame
 
 VQVAE_GIN = '''

@@ -39,10 +39,12 @@ def test_rows(tmp_path):
 def test_the_operative_config_lies_beside_its_rows(tmp_path):
   (tmp_path / 'config.gin').write_text('what the model was trained by')
   records.write(str(tmp_path), 'p', 'test', 7, _evaluation(), CONFIG)
-  kept = tmp_path / 'evaluations' / 'p' / records.CONFIG
-  assert kept.read_text() == CONFIG
-  shas = {row.gin_sha for row in results.read_results(str(tmp_path))}
-  assert shas == {hashlib.sha256(kept.read_bytes()).hexdigest()[:12]}
+  sha, = {row.gin_sha for row in results.read_results(str(tmp_path))}
+  assert sha == hashlib.sha256(CONFIG.encode()).hexdigest()[:12]
+  records.write(str(tmp_path), 'p', 'test', 8, _evaluation(), f'{CONFIG}# another\n')
+  folder = tmp_path / 'evaluations' / 'p'
+  assert (folder / f'operative_config-{sha}.gin').read_text() == CONFIG
+  assert len(list(folder.glob('operative_config-*'))) == 2
 
 
 def test_curves_of_other_steps_are_kept(tmp_path):

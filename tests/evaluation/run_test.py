@@ -242,8 +242,8 @@ def test_classes_are_balanced_and_alone_on_both_sides(networks, cpu):
   run_fvd, sit = (_distance(real[labels == c], generated[drawn == c], 16) for c in (3, 1))
   both = _distance(real[np.isin(labels, [1, 3])], generated, 16)
   assert _numbers(found) == pytest.approx({
-      'fvd_class_mean': (run_fvd + sit) / 2, 'fvd_class_run': run_fvd, 'fvd_class_sit': sit, 'all': both},
-      rel=1e-3)
+      'fvd_class_mean': (run_fvd + sit) / 2, 'fvd_class_run': run_fvd, 'fvd_class_sit': sit,
+      'all': both}, rel=1e-3)
   assert [value.examples for value in found.values] == [28, 14, 14, 28]
   with pytest.raises(ValueError, match='videos have no labels: set PreparedClips.label_feature'):
     run.run(_protocol(measure, classes=classes), fakes.Source(real, name='plain'), make, cpu)
@@ -420,6 +420,19 @@ def test_classes_of_two_sources(networks, cpu):
 
 
 # --- what cannot be ---
+
+
+def test_classes_of_a_model_that_takes_none(networks, cpu):
+  make = fakes.Noise()
+  make.labelled = False
+  with pytest.raises(ValueError, match='is of some classes, and the model takes none'):
+    run.run(_protocol(measures.FrechetDistance(), classes={'run': 1}),
+            fakes.Source(fakes.videos(6), np.arange(6) % 2), make, cpu)
+
+
+def test_windows_that_are_no_windows():
+  with pytest.raises(ValueError, match="generated_windows must be 'first' or 'random', got 'last'"):
+    _protocol(generated_windows='last')
 
 
 @pytest.mark.parametrize('frames, said', [

@@ -273,6 +273,19 @@ def test_frames_and_limit_beside_a_data_set(real, tmp_path):
     videos.like(found, real, frames=4, limit=8)
 
 
+@pytest.mark.parametrize('cut, limit', [(True, None), (False, 8)])
+def test_pairs_need_every_clip(real, tmp_path, cut, limit):
+  """Without the one that cannot be read, those after it would have other counterparts."""
+  found = _files(tmp_path, TEST, 4, 8, 8, 1)
+  (tmp_path / 'made' / '4.npy').write_bytes(b'damaged')
+  found = clip_files.ClipFiles(found.path)
+  with pytest.raises(ValueError, match=r'compared in pairs, and .*4\.npy cannot be read'):
+    videos.like(found, real, limit=limit, cut=cut, paired=True)
+  assert len(videos.like(found, real, limit=limit, cut=cut)) == 2
+  with pytest.raises(ValueError, match=r'compared in pairs, and .*4\.npy cannot be read'):
+    videos.matched(found, found, paired=True)
+
+
 # --- models ---
 
 

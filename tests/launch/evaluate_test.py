@@ -102,7 +102,7 @@ def test_two_folders(networks, folders, run, tmp_path):
   curves = results.read_curves(str(folder / 'curves.csv'))
   assert {point.series for point in curves} == {'real, frame 1', 'generated, frame 1'}
   assert list(galleries.read_gallery(str(folder / 'videos.npz')).videos) == ['samples']
-  config = (folder / 'operative_config.gin').read_text()
+  config = next(folder.glob('operative_config-*.gin')).read_text()
   assert 'FrechetDistance.network' in config
   assert {row.gin_sha for row in rows} == {hashlib.sha256(config.encode()).hexdigest()[:12]}
 
@@ -360,7 +360,7 @@ def test_a_protocol_of_a_prior(networks, run, fails, prior_dir, tiny_files, tmp_
       (metric, 2, 'test', 10) for metric in lines]
   assert all(row.std > 0 for row in rows[:2]) and all(np.isnan(row.std) for row in rows[2:])
   gallery = galleries.read_gallery(str(model_dir / 'evaluations' / 'videogpt_bair' / 'videos.npz'))
-  assert set(gallery.videos) == {'reconstructions', 'samples'}
+  assert set(gallery.videos) == {'data', 'reconstructions', 'samples'}
   assert gallery.videos['samples'].shape == (8, 4, 8, 8, 1)
   fails('Protocol.sampling has frames, and VideoGPTTask samples by: temperature, top_k, top_p',
         f'--gin_file={protocol}', f'--model_dir={model_dir}',

@@ -122,7 +122,8 @@ def test_all_from_their_first_sources(known, cache, server, capsys):
   status, out, err = _run(capsys)
   assert (status, err) == (0, []) and len(server.asked) == 4
   there, compared, other = out.splitlines()
-  assert (there, other) == (f'{I3D} is there: {cache}/{I3D}.npz', f'{C3D} is there: {cache}/{C3D}.npz')
+  assert there == f'{I3D} is there: {cache}/{I3D}.npz'
+  assert other == f'{C3D} is there: {cache}/{C3D}.npz'
   assert compared.startswith('FVD of black against white videos')
 
 

@@ -1,4 +1,4 @@
-"""Runs the networks of metrics over the replicas of a strategy: NumPy videos in, NumPy outputs out."""
+"""Runs the networks of metrics over the replicas of a strategy: videos in, outputs out, in NumPy."""
 
 import numpy as np
 import tensorflow as tf
@@ -48,7 +48,7 @@ class Extractor:
 
   def _program(self, network):
     return tf.function(
-        lambda video: self._strategy.run(network, (video,)), autograph=False, reduce_retracing=False)
+        lambda video: self._strategy.run(network, (video,)), autograph=False)
 
   def __call__(self, name, video):
     """The outputs of a network: dict of float32 [N, ...] arrays.

@@ -1,9 +1,9 @@
 """What is measured of generated videos, as statistics that add up and metrics made of them.
 
 A measure looks at streams of clips, 'real', 'generated' or 'reconstructed'. Its `statistics` of a
-batch of one of them are sums, which are added over batches, replicas and hosts; so is a measure that
-compares videos pair by pair, whose sums are those of the stream 'generated', beside the real clips
-that each belongs to. `metrics` makes an `Outcome` of the sums of all its streams.
+batch of one of them are sums, which are added over batches, replicas and hosts. A measure that
+compares videos pair by pair has those of the stream 'generated', beside the real clips that each
+belongs to. `metrics` makes an `Outcome` of the sums of all its streams.
 """
 
 import collections
@@ -174,8 +174,8 @@ class FrechetDistance:
     size = len(sides[0]['0/sum'])
     if min(counts) <= size:
       outcome.warnings.append(
-          f'{self.name}{where}: {min(counts)} videos for {size} features: the covariance is singular '
-          f'and the distance biased upwards; {size + 1} are the least, thousands are better')
+          f'{self.name}{where}: {min(counts)} videos for {size} features: the covariance is '
+          f'singular and the distance biased upwards; {size + 1} are the least, thousands are better')
     return [(start, frechet.distance(*(frechet.gaussian(_part(side, f'{start}/'))
                                        for side in sides)), np.nan) for start in starts]
 

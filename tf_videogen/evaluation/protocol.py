@@ -1,12 +1,14 @@
 """A protocol: which videos are compared, how many, and by which measures. What gin files bind."""
 
 import dataclasses
+import typing
 
 
+@dataclasses.dataclass(eq=False)
 class Protocol:
   """How a paper evaluates on a data set; `gin/evaluation/<paper>_<dataset>.gin`.
 
-  Args:
+  Attributes:
     name: what its rows in results.csv are called by.
     measures: see `measures`.
     split: of the data, for real videos and for conditions.
@@ -15,7 +17,7 @@ class Protocol:
     videos: how many real videos; None: all of the split.
     generated: how many conditions samples are drawn for; None: as many as there are real videos.
     samples_per_condition: how many samples each condition gets.
-    trials: how often all samples are drawn anew; numbers are means and standard deviations over them.
+    trials: how often all samples are drawn anew; numbers are means and deviations over them.
     sampling: dict of keyword arguments of the task's `sample`: temperature, and what a model has.
     conditioning_frames: how many first frames the paper gives; the model's must be as many. None:
       whatever the model has.
@@ -28,30 +30,33 @@ class Protocol:
     note: a few words that go with every number, after those of what is above.
   """
 
-  def __init__(self, name, measures=(), split='test', clips=None, frames=None, videos=None,
-               generated=None, samples_per_condition=1, trials=1, sampling=None,
-               conditioning_frames=None, real_windows='first', generated_windows='first',
-               classes=None, task_metrics=False, seed=0, note=''):
-    self.name = name
-    self.measures = list(measures)
-    self.split = split
-    self.clips = clips
-    self.frames = frames
-    self.videos = videos
-    self.generated = generated
-    self.samples_per_condition = samples_per_condition
-    self.trials = trials
-    self.sampling = dict(sampling or {})
-    self.conditioning_frames = conditioning_frames
-    self.real_windows = real_windows
-    self.generated_windows = generated_windows
-    self.classes = classes
-    self.task_metrics = task_metrics
-    self.seed = seed
-    self.note = note
+  name: str
+  measures: list = ()
+  split: str = 'test'
+  clips: typing.Any = None
+  frames: int | None = None
+  videos: int | None = None
+  generated: int | None = None
+  samples_per_condition: int = 1
+  trials: int = 1
+  sampling: dict | None = None
+  conditioning_frames: int | None = None
+  real_windows: str = 'first'
+  generated_windows: str = 'first'
+  classes: dict | None = None
+  task_metrics: bool = False
+  seed: int = 0
+  note: str = ''
+
+  def __post_init__(self):
+    self.measures = list(self.measures)
+    self.sampling = dict(self.sampling or {})
     for key in ('trials', 'samples_per_condition'):
       if getattr(self, key) < 1:
         raise ValueError(f'Protocol.{key} must be at least 1, got {getattr(self, key)}')
+    for key in ('real_windows', 'generated_windows'):
+      if getattr(self, key) not in ('first', 'random'):
+        raise ValueError(f"Protocol.{key} must be 'first' or 'random', got {getattr(self, key)!r}")
 
   @property
   def networks(self):

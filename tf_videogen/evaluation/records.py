@@ -1,7 +1,7 @@
 """Writes what an evaluation found into a model directory, or any folder: results.csv and more.
 
 Of a protocol, `evaluations/<protocol>/` has curves.csv, videos.npz to look at, and
-operative_config.gin, whose hash stands in every row of results.csv.
+operative_config-<gin_sha>.gin, the configuration that was in force, by the hash of its rows.
 """
 
 import dataclasses
@@ -20,7 +20,7 @@ from tf_videogen.data import video_io
 from tf_videogen.evaluation import measures
 from tf_videogen.reporting import results
 
-CONFIG = 'operative_config.gin'
+CONFIG = 'operative_config-{}.gin'
 _TRIALS = 'trials.json'
 
 
@@ -92,7 +92,7 @@ def write(directory, name, split, step, evaluation, config=''):
   folder = os.path.join(directory, results.EVALUATIONS, name)
   sha = hashlib.sha256(config.encode()).hexdigest()[:12] if config else ''
   if config:
-    files.write(os.path.join(folder, CONFIG), config)
+    files.write(os.path.join(folder, CONFIG.format(sha)), config)
   path = os.path.join(folder, results.CURVES_FILE)
   points = [point for point in results.read_curves(path) if point.step != step]
   points += [results.CurvePoint(step, metric, series, position, axis, value, spread)
@@ -114,7 +114,7 @@ def _write_gallery(folder, gallery, conditioning_frames):
 
 
 def commit():
-  """The commit of the code, '-changed' behind it if files differ; its version where there is no git."""
+  """The commit of the code, '-changed' behind it if files differ; without git, its version."""
   root = pathlib.Path(tf_videogen.__file__).resolve().parents[1]
   if not (root / '.git').exists():
     return f'version {tf_videogen.__version__}'

@@ -65,7 +65,8 @@ class _Run:
   def _possible(self, measure):
     """Whether there are the networks and the videos that a measure needs."""
     if 'reconstructed' in measure.streams and not hasattr(self.make, 'reconstruct'):
-      self.warnings.append(f'{measure.name} is of reconstructions, which only models make: left out')
+      self.warnings.append(
+          f'{measure.name} is of reconstructions, which only models make: left out')
       return False
     return not any(name in self.extract.missing for name in measure.networks)
 
@@ -74,7 +75,8 @@ class _Run:
     wanted, model = self.protocol.conditioning_frames, self.conditioning_frames
     frames = self.protocol.frames or self.real.shape[0]
     if self.batch_size % self.hosts:
-      raise ValueError(f'--batch_size={self.batch_size} is not divisible by the {self.hosts} workers')
+      raise ValueError(
+          f'--batch_size={self.batch_size} is not divisible by the {self.hosts} workers')
     if frames > self.real.shape[0]:
       raise ValueError(f'Protocol.frames is {frames}, and the clips have {self.real.shape[0]}')
     if self.protocol.videos not in (None, self.real.count):
@@ -83,6 +85,8 @@ class _Run:
     if self.make is not None and wanted is not None and wanted != model:
       raise ValueError(f'the protocol {self.protocol.name} gives {wanted} frames to the model, and '
                        f'this model takes {model}')
+    if self.protocol.classes and not getattr(self.make, 'labelled', True):
+      raise ValueError(f'the protocol {self.protocol.name} is of some classes, and the model takes none')
     for measure in self.measures:
       if measure.paired and self.protocol.generated_windows != 'first':
         raise ValueError(f'{measure.name} compares frame by frame, and random windows of samples '
@@ -166,8 +170,8 @@ class _Run:
     if self.protocol.classes is None:
       return batch
     if 'label' not in batch:
-      raise ValueError(f'the protocol {self.protocol.name} is of some classes, and its videos have no '
-                       'labels: set PreparedClips.label_feature')
+      raise ValueError(f'the protocol {self.protocol.name} is of some classes, and its videos have '
+                       'no labels: set PreparedClips.label_feature')
     kept = np.isin(batch['label'], list(self.protocol.classes.values()))
     return {name: value[kept] for name, value in batch.items()}
 
@@ -187,7 +191,7 @@ class _Run:
       video = self._first_frames(self.make.reconstruct(batch), 'a reconstruction')
       if number * self.batch_size < GALLERY_CLIPS:
         self._show('reconstructions', video)
-        if not self._of('generated'):
+        if not self._of('generated') or not self.conditioning_frames:
           self._show('data', self._cut(batch['video']))
       self._add(totals, measures, self._clips(video, batch, self.real.count))
     return self._merged(totals, measures)
@@ -230,7 +234,7 @@ class _Run:
       done = round_start + self.real.count
 
   def _pairs_of_sources(self):
-    """Yields batches of two sources: the real one's beside it where something is compared in pairs."""
+    """Yields batches of two sources: the real one's beside it where pairs are compared."""
     batches = self.generated.batches(self.batch_size, self.host, self.hosts)
     if not any(measure.paired for measure in self.measures):
       for number, batch in enumerate(map(self._of_classes, batches)):
@@ -257,7 +261,7 @@ class _Run:
     if video.shape[1] < self.frames or (
         self.protocol.frames is None and video.shape[1] != self.frames):
       raise ValueError(f'{what} has {video.shape[1]} frames, and the protocol {self.protocol.name} '
-                       f'compares {self.frames}; set Protocol.frames, or make the model have as many')
+                       f'compares {self.frames}; set Protocol.frames, or have the model make as many')
     return video
 
   def _first_frames(self, video, what):
@@ -310,7 +314,8 @@ class _Run:
     """How samples were drawn, and how often."""
     parts = []
     if self.drawn and 'generated' in measure.streams:
-      parts = [f'{name.replace("_", " ")} {value}' for name, value in self.protocol.sampling.items()]
+      parts = [f'{name.replace("_", " ")} {value}'
+               for name, value in self.protocol.sampling.items()]
       parts += [f'{self.trials} trials'] if self.trials > 1 else []
     return ', '.join(parts + ([self.protocol.note] if self.protocol.note else []))
 

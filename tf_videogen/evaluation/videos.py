@@ -144,6 +144,7 @@ class ModelSamples:
     conditioning_frames: how many first frames of a sample are given.
     step: the checkpoint's.
     identity: what its samples depend on besides the configuration: the checkpoint.
+    labelled: whether its clips have classes.
 
   Args:
     experiment: an Experiment.
@@ -164,6 +165,7 @@ class ModelSamples:
       experiments.restore(self._built, model_dir)
       self._refuse_nan(model_dir)
     self.step = int(self._built.step.numpy())
+    self.labelled = 'label' in self._spec
     newest = f'{checkpoints.paths(model_dir)[0]}.index'
     self.identity = [newest, self.step, files.size_and_time(newest)]
     self._task = self._built.task
@@ -257,11 +259,8 @@ def matched(real, generated, frames=None, limit=None, cut=False, paired=False):
     ValueError: says what differs.
   """
   surveys = {found.path: found.survey() for found in dict.fromkeys((real, generated))}
-  for found in (real, generated):
-    if paired and found.skipped:
-      name, reason = next(iter(found.skipped.items()))
-      raise ValueError(f'videos are compared in pairs, and {name} cannot be read ({reason}): take it '
-                       'and its counterpart away')
+  if paired:
+    _refuse_skipped(real, generated)
   shapes = {path: list(survey) for path, survey in surveys.items()}
   every = [shape for found in shapes.values() for shape in found]
   least = [min(shape[axis] for shape in every) for axis in range(3)]
@@ -291,13 +290,13 @@ def matched(real, generated, frames=None, limit=None, cut=False, paired=False):
           for found in (real, generated)]
 
 
-def like(found, real, frames=None, limit=None, cut=False):
+def like(found, real, frames=None, limit=None, cut=False, paired=False):
   """A folder as a source of clips that can be compared with a data set's; and those, as many.
 
   Args:
     found: a `clip_files.ClipFiles`.
     real: a DataVideos.
-    frames, limit, cut: as of `matched`; clips of the data set have as many frames already.
+    frames, limit, cut, paired: as of `matched`; clips of the data set have as many frames already.
 
   Returns:
     DataVideos, FolderVideos.
@@ -306,6 +305,8 @@ def like(found, real, frames=None, limit=None, cut=False):
     ValueError: says what differs.
   """
   survey = found.survey()
+  if paired:
+    _refuse_skipped(found)
   for shape in survey:
     shorter = any(np.array(shape[:3]) < real.shape[:3])
     longer = shape[0] > real.shape[0] and not frames
@@ -325,6 +326,15 @@ def like(found, real, frames=None, limit=None, cut=False):
   channels = max(real.shape[3], *(shape[3] for shape in survey))
   return (real.first(count, channels),
           FolderVideos(found, real.shape[0], real.shape[1:3], channels, count))
+
+
+def _refuse_skipped(*sides):
+  """Raises a ValueError where a clip was left out: those after it would have other counterparts."""
+  for found in sides:
+    if found.skipped:
+      name, reason = next(iter(found.skipped.items()))
+      raise ValueError(f'videos are compared in pairs, and {name} cannot be read ({reason}): take it '
+                       'and its counterpart away')
 
 
 def _where(shapes, axis, value):

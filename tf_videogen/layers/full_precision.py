@@ -1,4 +1,4 @@
-"""Products that are float32 everywhere: a TPU's are of bfloat16 factors unless it is told otherwise.
+"""Products that are float32 everywhere: a TPU's are of bfloat16 factors unless told otherwise.
 
 For networks that measure, not for those that train. Outside XLA they are TensorFlow's own.
 """
