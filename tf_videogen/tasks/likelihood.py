@@ -185,7 +185,7 @@ class VideoGPTTask:
 
   def _conditions(self, batch):
     video, actions = to_float(batch['video']), batch.get('actions')
-    if actions is not None:  # evaluations may have longer clips than the model
+    if actions is not None and actions.shape[1] > self._frames:  # longer clips than the model's
       actions = actions[:, :self._frames]
     return self.model.conditions(video=video, label=batch.get('label'), actions=actions)
 
