@@ -1,0 +1,79 @@
+"""Kernel-based warping of features, and the motion that it tells: TrIVD-GAN, appendix B, section 4.4.
+
+Every position is a weighted average of its k x k neighbours, with weights of its own, the same for
+all channels. Weights are probabilities, so that they can be read as motion.
+"""
+
+import tensorflow as tf
+
+
+def warp(h, weights):
+  """Eq. 11: a dynamic, locally connected, depth-wise layer.
+
+  Args:
+    h: [B, H, W, C]; beyond its edges are zeros.
+    weights: [B, H, W, k * k], k odd; entry m k + n is of the neighbour (m, n) - (k - 1) / 2.
+
+  Returns:
+    [B, H, W, C].
+  """
+  height, width = h.shape[1:3]
+  side = _side(weights)
+  reach = (side - 1) // 2
+  padded = tf.pad(h, [[0, 0], [reach, reach], [reach, reach], [0, 0]])
+  return tf.add_n([
+      padded[:, m:m + height, n:n + width] * weights[..., m * side + n, tf.newaxis]
+      for m in range(side) for n in range(side)])
+
+
+def factorized_weights(kernels, selection):
+  """Eq. 12: weights of positions from few kernels and how much of each a position takes.
+
+  Args:
+    kernels: [B, k * k, N], probabilities over the k * k taps.
+    selection: [B, H, W, N], probabilities over the N kernels.
+
+  Returns:
+    [B, H, W, k * k], probabilities.
+  """
+  return tf.einsum('bhwl,bql->bhwq', selection, kernels)
+
+
+def motion(weights):
+  """The motion of what a warp moves: minus the expected offset of where it reads (section 4.4).
+
+  Args:
+    weights: probabilities [B, H, W, k * k], as `warp` takes them.
+
+  Returns:
+    [B, H, W, 2], in positions: downwards, to the right.
+  """
+  side = _side(weights)
+  offsets = [[m - (side - 1) / 2, n - (side - 1) / 2] for m in range(side) for n in range(side)]
+  return -tf.einsum('bhwq,qd->bhwd', weights, tf.constant(offsets, weights.dtype))
+
+
+def compose(fields):
+  """The motion of all resolutions together, at the finest (section 4.4).
+
+  A coarse field is repeated at the next resolution, times the factor, and the finer one added.
+
+  Args:
+    fields: list of [B, H, W, 2], the coarsest first; each side a multiple of the one before.
+
+  Returns:
+    [B, H, W, 2] of the last.
+  """
+  total = fields[0]
+  for field in fields[1:]:
+    factor = field.shape[1] // total.shape[1]
+    total = tf.repeat(tf.repeat(total, factor, axis=1), factor, axis=2) * factor + field
+  return total
+
+
+def _side(weights):
+  side = round(weights.shape[-1]**0.5)
+  if side**2 != weights.shape[-1] or side % 2 == 0:
+    raise ValueError('a warp has weights for k x k neighbours, k odd, at every position; got '
+                     f'{weights.shape[-1]}')
+  return side
