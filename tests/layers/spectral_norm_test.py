@@ -1,0 +1,104 @@
+"""Spectral norms against the singular value decomposition; gradients by finite differences."""
+
+import numpy as np
+import pytest
+import tensorflow as tf
+
+from tf_videogen.layers import spectral_norm
+
+
+def _kernel(shape, seed=0, iterations=0):
+  kernel = spectral_norm.SpectralKernel(shape)
+  rng = np.random.default_rng(seed)
+  kernel.w.assign(rng.normal(size=shape))
+  kernel.u.assign(rng.normal(size=shape[-1:]))
+  for _ in range(iterations):
+    kernel.value(True)
+  return kernel
+
+
+def _largest(w):
+  return np.linalg.svd(np.reshape(w, [-1, w.shape[-1]]).astype(np.float64), compute_uv=False)[0]
+
+
+@pytest.mark.parametrize('shape', [(7, 5), (3, 3, 4, 6), (3, 3, 3, 2, 5), (4, 1)])
+def test_sigma_becomes_the_largest_singular_value(shape):
+  kernel = _kernel(shape, iterations=200)
+  expected = _largest(kernel.w.numpy())
+  assert abs(kernel.sigma().numpy() - expected) < 1e-3
+  np.testing.assert_allclose(kernel.value(), kernel.w.numpy() / expected, rtol=1e-3)
+  assert abs(_largest(kernel.value().numpy()) - 1) < 1e-3
+
+
+def test_a_step_is_one_iteration_and_evaluation_none():
+  kernel = _kernel((7, 5))
+  w, u = kernel.w.numpy(), kernel.u.numpy()
+  v = w @ u / np.linalg.norm(w @ u)
+  after = w.T @ v / np.linalg.norm(w.T @ v)
+  np.testing.assert_allclose(kernel.sigma(), v @ w @ (u / np.linalg.norm(u)), rtol=1e-5)
+  np.testing.assert_array_equal(kernel.u, u)
+  np.testing.assert_allclose(kernel.value(True), w / (v @ w @ after), rtol=1e-5)
+  np.testing.assert_allclose(kernel.u, after, rtol=1e-5)
+
+
+def test_gradients_are_those_of_the_normalized_kernel():
+  kernel = _kernel((4, 3), iterations=500)
+  w, weight = kernel.w.numpy().astype(np.float64), np.random.default_rng(1).normal(size=(4, 3))
+  with tf.GradientTape() as tape:
+    loss = tf.reduce_sum(kernel.value() * weight)
+  gradient = tape.gradient(loss, kernel.w).numpy()
+  for index in np.ndindex(*w.shape):
+    step = np.zeros_like(w)
+    step[index] = 1e-5
+    up, down = (np.sum(x / _largest(x) * weight) for x in (w + step, w - step))
+    assert gradient[index] == pytest.approx((up - down) / 2e-5, abs=1e-3)
+
+
+def test_weights_begin_orthogonal():
+  w = spectral_norm.SpectralKernel([3, 3, 2, 8]).w.numpy().reshape(18, 8)
+  np.testing.assert_allclose(w.T @ w, np.eye(8), atol=1e-5)
+
+
+def test_a_kernel_that_is_not_normalized():
+  kernel = spectral_norm.SpectralKernel([4, 3], normalized=False)
+  np.testing.assert_array_equal(kernel.value(True), kernel.w)
+  assert len(kernel.weights) == 1
+
+
+def test_layers():
+  rng = np.random.default_rng(0)
+  x = tf.constant(rng.normal(size=(2, 4, 5, 6, 3)), tf.float32)
+  dense, flat, deep = (spectral_norm.Dense(7), spectral_norm.Conv(7),
+                       spectral_norm.Conv(7, (3, 3, 3), use_bias=False))
+  for layer, value in ((dense, x), (flat, x[0]), (deep, x)):
+    found = layer(value)
+    kernel = layer.kernel.w / layer.kernel.sigma()
+    expected = tf.tensordot(value, kernel, 1) if layer is dense else tf.nn.convolution(
+        value, kernel, padding='SAME')
+    np.testing.assert_allclose(found, expected, atol=1e-5)
+    if layer.use_bias:
+      layer.bias.assign(np.arange(7))
+      np.testing.assert_allclose(layer(value), expected + np.arange(7, dtype=np.float32), atol=1e-5)
+  assert [len(layer.trainable_variables) for layer in (dense, flat, deep)] == [2, 2, 1]
+  with pytest.raises(ValueError, match='sides must be two or three numbers'):
+    spectral_norm.Conv(3, (3,))
+
+
+def test_bfloat16_layers_have_float32_kernels():
+  tf.keras.mixed_precision.set_global_policy('mixed_bfloat16')
+  layer = spectral_norm.Conv(4)
+  assert layer(tf.zeros([1, 4, 4, 3])).dtype == tf.bfloat16
+  assert {v.dtype for v in layer.variables} == {tf.float32}
+  assert layer.kernel.value().dtype == tf.float32
+
+
+def test_replicas_agree(two_replicas):
+  with two_replicas.scope():
+    kernel = _kernel((7, 5))
+  alone = _kernel((7, 5))
+  found = tf.function(lambda: two_replicas.run(lambda: kernel.value(True)))()
+  expected = alone.value(True)
+  for value in two_replicas.experimental_local_results(found):
+    np.testing.assert_allclose(value, expected, rtol=1e-5)
+  for value in two_replicas.experimental_local_results(kernel.u):
+    np.testing.assert_allclose(value, alone.u, rtol=1e-5)

@@ -1,0 +1,108 @@
+"""Spectral normalization of weights: dense layers and convolutions of Lipschitz constant about 1.
+
+Miyato et al., "Spectral Normalization for Generative Adversarial Networks", ICLR 2018; in TrIVD-GAN
+(appendix E.2) the first singular value alone, by one power iteration a step. W / sigma(W) is a
+reparametrization: gradients flow through sigma. All weights begin orthogonal.
+"""
+
+import tensorflow as tf
+
+
+class SpectralKernel(tf.keras.layers.Layer):
+  """A kernel, and the power iteration that normalizes it. Always computes in float32.
+
+  `value` is the kernel divided by its largest singular value, of the matrix [inputs, outputs] that it
+  is when all but its last axis are one; in training it moves the iteration on by one step. Ask for
+  it once for all uses in a step, such as the time steps of a recurrent unit.
+
+  Args:
+    shape: of the kernel, outputs last.
+    normalized: whether to normalize at all.
+    epsilon: below which no vector is divided by its length.
+  """
+
+  def __init__(self, shape, normalized=True, epsilon=1e-12, name='kernel'):
+    super().__init__(name=name, dtype='float32')
+    self.normalized = normalized
+    self.epsilon = epsilon
+    self.w = self.add_weight('w', shape, initializer=tf.keras.initializers.Orthogonal())
+    if normalized:
+      self.u = self.add_weight(
+          'u', [shape[-1]], initializer='random_normal', trainable=False,
+          aggregation=tf.VariableAggregation.ONLY_FIRST_REPLICA)
+
+  def value(self, training=False):
+    """float32 of the kernel's shape."""
+    if not self.normalized:
+      return tf.convert_to_tensor(self.w)
+    return self.w / self.sigma(training)
+
+  def sigma(self, training=False):
+    """The largest singular value as the iteration knows it, a float32 scalar."""
+    matrix = tf.reshape(self.w, [-1, self.w.shape[-1]])  # [..., O] -> [I, O]
+    fixed = tf.stop_gradient(matrix)
+    u = self._unit(tf.convert_to_tensor(self.u))
+    v = self._unit(tf.linalg.matvec(fixed, u))
+    if training:
+      u = self._unit(tf.linalg.matvec(fixed, v, transpose_a=True))
+      self.u.assign(u)
+    return tf.tensordot(v, tf.linalg.matvec(matrix, u), 1)
+
+  def _unit(self, x):
+    return x / tf.maximum(tf.norm(x), self.epsilon)
+
+
+class Dense(tf.keras.layers.Layer):
+  """A dense layer with a spectrally normalized kernel: [..., I] -> [..., units].
+
+  Args:
+    units: outputs.
+    use_bias: whether there is a bias.
+    normalized: whether the kernel is normalized.
+  """
+
+  def __init__(self, units, use_bias=True, normalized=True, name=None):
+    super().__init__(name=name)
+    self.units = units
+    self.use_bias = use_bias
+    self.normalized = normalized
+
+  def build(self, shape):
+    self.kernel = SpectralKernel([shape[-1], self.units], self.normalized)
+    if self.use_bias:
+      self.bias = self.add_weight('bias', [self.units], initializer='zeros')
+    super().build(shape)
+
+  def call(self, x, training=False):
+    x = tf.tensordot(x, tf.cast(self.kernel.value(training), x.dtype), 1)
+    return x + self.bias if self.use_bias else x
+
+
+class Conv(tf.keras.layers.Layer):
+  """A convolution with a spectrally normalized kernel, padded by zeros, of stride 1.
+
+  [B, H, W, I] -> [B, H, W, filters] with a kernel of two sides, [B, T, H, W, I] with three.
+
+  Args:
+    filters: outputs.
+    sides: of the kernel, (3, 3) or (3, 3, 3).
+    use_bias: whether there is a bias.
+  """
+
+  def __init__(self, filters, sides=(3, 3), use_bias=True, name=None):
+    super().__init__(name=name)
+    if len(sides) not in (2, 3):
+      raise ValueError(f'sides must be two or three numbers, got {sides}')
+    self.filters = filters
+    self.sides = tuple(sides)
+    self.use_bias = use_bias
+
+  def build(self, shape):
+    self.kernel = SpectralKernel([*self.sides, shape[-1], self.filters])
+    if self.use_bias:
+      self.bias = self.add_weight('bias', [self.filters], initializer='zeros')
+    super().build(shape)
+
+  def call(self, x, training=False):
+    x = tf.nn.convolution(x, tf.cast(self.kernel.value(training), x.dtype), padding='SAME')
+    return x + self.bias if self.use_bias else x
