@@ -32,8 +32,10 @@ def test_video_transformer(capsys):
     benchmark.main([])
   tf.keras.mixed_precision.set_global_policy(policy)
   figures = json.loads(capsys.readouterr().out.strip().splitlines()[-1])
-  names = ['train_step_s', 'encode_slice_s', 'pixel_by_full_pass_s', 'pixel_s', 'pixel_flops']
+  names = ['train_step_s', 'encode_slice_s', 'pixel_by_full_pass_s', 'pixel_flops']
   assert figures['batch'] == 2 and all(figures[name] > 0 for name in names)
+  # The difference of two times, of one measurement here: other work may make it negative.
+  assert abs(figures['pixel_s']) < figures['pixel_by_full_pass_s']
 
 
 def test_input(tiny_files, capsys):
