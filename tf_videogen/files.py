@@ -1,8 +1,10 @@
 """Writing files so that neither a reader nor a crash ever sees half of one."""
 
+import io
 import os
 import uuid
 
+import numpy as np
 import tensorflow as tf
 
 
@@ -13,7 +15,8 @@ def write(path, content):
     path: str, local or remote (gs://).
     content: str or bytes.
   """
-  tf.io.gfile.makedirs(os.path.dirname(path))
+  if os.path.dirname(path):
+    tf.io.gfile.makedirs(os.path.dirname(path))
   temporary = f'{path}.{uuid.uuid4().hex[:8]}.tmp'
   try:
     with tf.io.gfile.GFile(temporary, 'wb' if isinstance(content, bytes) else 'w') as f:
@@ -23,6 +26,13 @@ def write(path, content):
     if tf.io.gfile.exists(temporary):
       tf.io.gfile.remove(temporary)
     raise
+
+
+def write_arrays(path, arrays, compressed=False):
+  """Replaces an .npz file in one step; `arrays` is a dict, see `write`."""
+  buffer = io.BytesIO()
+  (np.savez_compressed if compressed else np.savez)(buffer, **arrays)
+  write(path, buffer.getvalue())
 
 
 def size_and_time(path):

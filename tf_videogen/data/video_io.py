@@ -116,9 +116,7 @@ def write_npz(path, arrays):
   for array in arrays.values():
     if np.ndim(array) == 5:
       _check(array, 5)
-  buffer = io.BytesIO()
-  np.savez_compressed(buffer, **arrays)
-  files.write(path, buffer.getvalue())
+  files.write_arrays(path, arrays, compressed=True)
 
 
 def read_video(path, channels=3):

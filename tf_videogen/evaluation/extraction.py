@@ -64,17 +64,8 @@ class Extractor:
       part = video[start:start + rows * replicas]
       # The last ones are filled up with repetitions, whose outputs are dropped.
       filled = part[np.arange(rows * replicas) % len(part)]
-      for output, values in self._outputs(name, filled, rows).items():
+      outputs = self._programs[name](strategies.rows_of_replicas(self._strategy, filled))
+      for output, values in outputs.items():
+        values = strategies.joined_rows(self._strategy, values)
         found.setdefault(output, []).append(values[:len(part)])
     return {output: np.concatenate(values) for output, values in found.items()}
-
-  def _outputs(self, name, video, rows):
-    def of_replica(context):
-      first = context.replica_id_in_sync_group % (len(video) // rows) * rows
-      return tf.constant(video[first:first + rows])
-
-    distributed = self._strategy.experimental_distribute_values_from_function(of_replica)
-    outputs = self._programs[name](distributed)
-    return {output: np.concatenate([np.asarray(value) for value in
-                                    self._strategy.experimental_local_results(values)])
-            for output, values in outputs.items()}

@@ -92,6 +92,26 @@ def _groups(clips, classes):
   return [(prefix, which) for prefix, which in groups if len(which)]
 
 
+def _numbers_of_groups(measure, outcome, number):
+  """Puts a measure's number into an Outcome: of all videos, or of each class and their mean.
+
+  Args:
+    measure: with `name` and `classes`.
+    outcome: an Outcome.
+    number: a function of a prefix of names, see `_groups`: (value, how many videos), or None.
+  """
+  prefixes = [''] if measure.classes is None else [f'{name}/' for name in measure.classes]
+  found = {prefix: number(prefix) for prefix in prefixes}
+  found = {prefix: pair for prefix, pair in found.items() if pair is not None}
+  if found:
+    mean = measure.name if measure.classes is None else f'{measure.name}_class_mean'
+    outcome.values[mean] = float(np.mean([value for value, _ in found.values()]))
+  for prefix, (value, examples) in found.items():
+    if prefix:
+      metric = f'{measure.name}_class_{prefix[:-1]}'
+      outcome.values[metric], outcome.examples[metric] = value, examples
+
+
 class FrechetDistance:
   """FVD, FID and their kin: the distance of Gaussians fitted to a network's outputs.
 
@@ -142,22 +162,17 @@ class FrechetDistance:
   def metrics(self, totals):
     """{stream: sums} -> Outcome."""
     outcome = Outcome(axis=f'first frame of the window of {self.frames}')
-    prefixes = [''] if self.classes is None else [f'{name}/' for name in self.classes]
-    distances = []
-    for prefix in prefixes:
+
+    def distance(prefix):
       curve = self._curve(totals, prefix, outcome)
       if not curve:
-        continue
-      distances.append(float(np.mean([value for _, value, _ in curve])))
-      if self.classes is not None:
-        metric = f'{self.name}_class_{prefix[:-1]}'
-        outcome.values[metric] = distances[-1]
-        outcome.examples[metric] = int(totals[self.streams[1]][f'{prefix}0/count'])
-      elif len(curve) > 1:
+        return None
+      if self.classes is None and len(curve) > 1:
         outcome.curves[self.name, self.name] = curve
-    if distances:
-      mean = self.name if self.classes is None else f'{self.name}_class_mean'
-      outcome.values = {mean: float(np.mean(distances)), **outcome.values}
+      return (float(np.mean([value for _, value, _ in curve])),
+              int(totals[self.streams[1]][f'{prefix}0/count']))
+
+    _numbers_of_groups(self, outcome, distance)
     return outcome
 
   def _curve(self, totals, prefix, outcome):
@@ -226,25 +241,19 @@ class InceptionScore:
   def metrics(self, totals):
     """{stream: sums} -> Outcome."""
     outcome, total = Outcome(), totals[self.streams[0]]
-    prefixes = [''] if self.classes is None else [f'{name}/' for name in self.classes]
-    means = []
-    for prefix in prefixes:
+
+    def score(prefix):
       of_group = _part(total, prefix)
       splits = sorted({name.split('/')[0] for name in of_group if name.split('/')[0].isdigit()})
       scores = [inception_score.score(_part(of_group, f'{s}/')) for s in splits]
       if not scores:
         outcome.warnings.append(f'{self.name}: there are no videos of {prefix[:-1] or "this kind"}')
-        continue
-      means.append(float(np.mean(scores)))
-      if self.classes is not None:
-        metric = f'{self.name}_class_{prefix[:-1]}'
-        outcome.values[metric] = means[-1]
-        outcome.examples[metric] = int(sum(of_group[f'{s}/count'] for s in splits))
-      elif len(scores) > 1:
+        return None
+      if self.classes is None and len(scores) > 1:
         outcome.spreads[self.name] = float(np.std(scores, ddof=1))
-    if means:
-      mean = self.name if self.classes is None else f'{self.name}_class_mean'
-      outcome.values = {mean: float(np.mean(means)), **outcome.values}
+      return float(np.mean(scores)), int(sum(of_group[f'{s}/count'] for s in splits))
+
+    _numbers_of_groups(self, outcome, score)
     return outcome
 
 

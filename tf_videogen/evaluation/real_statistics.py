@@ -50,6 +50,4 @@ def load(where):
 
 def keep(where, statistics):
   """Writes them."""
-  buffer = io.BytesIO()
-  np.savez(buffer, **statistics)
-  files.write(where, buffer.getvalue())
+  files.write_arrays(where, statistics)

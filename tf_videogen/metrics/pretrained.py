@@ -119,9 +119,7 @@ def keep(name, path):
   """
   arrays = read(path)
   verify(name, arrays, path)
-  buffer = io.BytesIO()
-  np.savez(buffer, **arrays)
-  files.write(cached_path(name), buffer.getvalue())
+  files.write_arrays(cached_path(name), arrays)
 
 
 def read(path):

@@ -11,7 +11,6 @@ script but that of `filtering`.
 import dataclasses
 import html
 import math
-import os
 import re
 
 from tf_videogen import files
@@ -195,7 +194,7 @@ def write_page(path, title, sections):
           '<meta name="viewport" content="width=device-width, initial-scale=1">'
           f'<title>{html.escape(title)}</title><style>{style.CSS}</style></head>\n<body>'
           + '\n'.join(body) + '</body></html>\n')
-  files.write(path if os.path.dirname(path) else os.path.join(os.curdir, path), text)
+  files.write(path, text)
 
 
 def anchor(i, title):

@@ -5,7 +5,6 @@ several, which run the same program, each on its share of every batch, and of wh
 writes.
 """
 import contextlib
-import functools
 import io
 import os
 import subprocess
@@ -173,6 +172,24 @@ def on_first_replica(strategy, function):
   return call
 
 
+def rows_of_replicas(strategy, array):
+  """An array's rows, divided among the replicas of this process, as `strategy.run` takes them."""
+  devices = len(strategy.extended.worker_devices)
+  rows = len(array) // devices
+
+  def of_replica(context):
+    first = context.replica_id_in_sync_group % devices * rows
+    return tf.constant(array[first:first + rows])
+
+  return strategy.experimental_distribute_values_from_function(of_replica)
+
+
+def joined_rows(strategy, values):
+  """What the replicas of this process returned, one after the other: an array."""
+  return np.concatenate(
+      [np.asarray(value) for value in strategy.experimental_local_results(values)])
+
+
 def on_replicas(strategy, function):
   """A function of a batch and a seed, whose rows the replicas of this process compute side by side.
 
@@ -193,11 +210,6 @@ def on_replicas(strategy, function):
   program = tf.function(lambda *args: strategy.run(function, args), autograph=False)
 
   def together(batch, seed):
-    def of_replica(context, name):
-      number = context.replica_id_in_sync_group % devices
-      rows = len(batch[name]) // devices
-      return tf.constant(batch[name][number * rows:(number + 1) * rows])
-
     def seed_of_replica(context):
       number = context.replica_id_in_sync_group
       return randomness.fold_in(seed, number) if number else seed
@@ -205,11 +217,9 @@ def on_replicas(strategy, function):
     if len(next(iter(batch.values()))) % devices:
       raise ValueError(f'a batch of {len(next(iter(batch.values())))} is not divisible by the '
                        f'{devices} replicas')
-    distribute_values = strategy.experimental_distribute_values_from_function
-    rows = {name: distribute_values(functools.partial(of_replica, name=name)) for name in batch}
-    parts = strategy.experimental_local_results(
-        program(rows, distribute_values(seed_of_replica)))
-    return np.concatenate([np.asarray(part) for part in parts])
+    seeds = strategy.experimental_distribute_values_from_function(seed_of_replica)
+    rows = {name: rows_of_replicas(strategy, array) for name, array in batch.items()}
+    return joined_rows(strategy, program(rows, seeds))
 
   return together
 
