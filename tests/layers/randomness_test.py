@@ -36,3 +36,10 @@ def test_off(dropout):
   x = tf.ones([3])
   assert randomness.dropout(x, 0.5, None) is x and randomness.dropout(x, 0, [1, 2]) is x
   np.testing.assert_array_equal(dropout(0.0, 1), 3)
+
+
+def test_rows_are_those_of_the_global_batch(two_replicas):
+  draw = lambda count: randomness.rows(randomness.normal, count, [3], randomness.seed_of(5))
+  of_replicas = two_replicas.run(tf.function(draw), args=(2,))
+  rows = np.concatenate(two_replicas.experimental_local_results(of_replicas))
+  np.testing.assert_array_equal(rows, draw(4))

@@ -40,6 +40,22 @@ def normal(shape, seed):
   return tf.random.stateless_normal(shape, seed, alg='philox')
 
 
+def rows(draw, count, shape, seed):
+  """This replica's rows of what the global batch draws: row i is the same, however many replicas.
+
+  Args:
+    draw: `uniform` or `normal`.
+    count: int, rows of this replica.
+    shape: of a row.
+    seed: int32 [2], the same on all replicas.
+
+  Returns:
+    float32 [count, *shape].
+  """
+  drawn = draw([replicas.count() * count, *shape], seed)
+  return tf.slice(drawn, [replicas.index() * count] + [0] * len(shape), [count, *shape])
+
+
 def categorical(logits, seed):
   """Draws from softmax(logits): float32 [B, K] -> int32 [B], by the Gumbel-max trick."""
   noise = tf.maximum(uniform(tf.shape(logits), seed), 1e-20)

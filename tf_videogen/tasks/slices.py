@@ -15,7 +15,6 @@ from tf_videogen import checkpoints
 from tf_videogen import objectives
 from tf_videogen.layers import channel_prediction
 from tf_videogen.layers import randomness
-from tf_videogen.layers import replicas
 from tf_videogen.layers import xla_context
 
 
@@ -167,9 +166,7 @@ class VideoTransformerTask:
     """Eq. 9: nats of a slice, of a window of every clip. The mean of bits/dim is that of all slices."""
     video, actions = self._inputs(batch)
     clips, slices = video.shape[0], self._slices(self.masked_frames)
-    # Clip i of the global batch draws the same, however many replicas there are.
-    drawn = randomness.uniform([replicas.count() * clips, 2], seed)
-    drawn = tf.slice(drawn, [replicas.index() * clips, 0], [clips, 2])
+    drawn = randomness.rows(randomness.uniform, clips, [2], seed)
     if self._frames < self._clip_shape[0]:
       start = tf.cast(drawn[:, 0] * (self._clip_shape[0] - self._frames + 1), tf.int32)
       window = start[:, tf.newaxis] + tf.range(self._frames)
