@@ -23,3 +23,30 @@ def categorical_nll(logits, codes):
 def sum_of_valid(values, valid):
   """The sum over the examples that are no padding: numbers [B], bool [B] -> []."""
   return tf.reduce_sum(tf.where(valid, tf.cast(values, tf.float32), 0.0))
+
+
+def hinge_discriminator(real, fake):
+  """Eq. 13 of TrIVD-GAN: mean of relu(1 + fake) + mean of relu(1 - real), over all outputs."""
+  real, fake = tf.cast(real, tf.float32), tf.cast(fake, tf.float32)
+  return tf.reduce_mean(tf.nn.relu(1 + fake)) + tf.reduce_mean(tf.nn.relu(1 - real))
+
+
+def hinge_generator(fake):
+  """Eq. 14 of TrIVD-GAN: minus the mean of all outputs."""
+  return -tf.reduce_mean(tf.cast(fake, tf.float32))
+
+
+def orthogonality(kernel):
+  """What keeps the outputs of a kernel orthogonal, whatever their lengths (BigGAN, Eq. 3).
+
+  TrIVD-GAN adds it to the generator's loss (appendix E.2).
+
+  Args:
+    kernel: [..., O], a matrix W [I, O] when all but its last axis are one.
+
+  Returns:
+    |W^T W * (1 - I)|^2, a scalar.
+  """
+  matrix = tf.reshape(tf.cast(kernel, tf.float32), [-1, kernel.shape[-1]])  # [..., O] -> [I, O]
+  products = tf.matmul(matrix, matrix, transpose_a=True)
+  return tf.reduce_sum((products * (1 - tf.eye(matrix.shape[1])))**2)

@@ -102,3 +102,55 @@ def test_replicas_agree(two_replicas):
     np.testing.assert_allclose(value, expected, rtol=1e-5)
   for value in two_replicas.experimental_local_results(kernel.u):
     np.testing.assert_allclose(value, alone.u, rtol=1e-5)
+
+
+def test_flat_convolutions_go_frame_by_frame():
+  x = tf.constant(np.random.default_rng(0).normal(size=(2, 3, 4, 5, 3)), tf.float32)
+  layer = spectral_norm.Conv(4)
+  found = layer(x)
+  assert found.shape == (2, 3, 4, 5, 4)
+  for b in range(2):
+    for t in range(3):
+      np.testing.assert_allclose(found[b, t], layer(x[b, t][None])[0], atol=1e-5)
+
+
+@pytest.mark.parametrize('shape, sides', [
+    ((2, 3, 4, 5, 3), (3, 3)), ((2, 3, 4, 5, 3), (3, 3, 3)), ((2, 2, 3, 4, 5, 3), (3, 3, 3))])
+def test_gradients_of_convolutions(shape, sides):
+  """Of x, which a convolution is linear in; eagerly and in a graph."""
+  rng = np.random.default_rng(0)
+  x, other = (tf.constant(rng.normal(size=shape), tf.float32) for _ in range(2))
+  layer = spectral_norm.Conv(4, sides, use_bias=False)
+  weight = rng.normal(size=layer(x).shape)
+  def gradient():
+    with tf.GradientTape() as tape:
+      tape.watch(x)
+      loss = tf.reduce_sum(layer(x) * weight)
+    return tape.gradient(loss, x)
+  expected = np.sum(layer(other) * weight)
+  for function in (gradient, tf.function(gradient)):
+    assert np.sum(function() * other) == pytest.approx(expected, rel=1e-4)
+
+
+class _Nest(tf.keras.layers.Layer):
+  """Layers in attributes and lists, one of them twice, one without normalization."""
+
+  def __init__(self):
+    super().__init__()
+    self.zeroth = spectral_norm.Dense(5, normalized=False)
+    self.second = spectral_norm.Dense(4)
+    self.first = [spectral_norm.Conv(3), spectral_norm.Conv(4)]
+    self.again = self.second
+
+  def call(self, x):
+    for layer in (self.zeroth, self.second, *self.first):
+      x = layer(x)
+    return x
+
+
+def test_kernels_of_a_layer():
+  nest = _Nest()
+  nest(tf.zeros([1, 4, 4, 3]))
+  found = spectral_norm.kernels(nest)
+  expected = [layer.kernel for layer in (nest.second, *nest.first)]
+  assert [id(kernel) for kernel in found] == [id(kernel) for kernel in expected]

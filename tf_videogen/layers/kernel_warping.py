@@ -6,6 +6,8 @@ all channels. Weights are probabilities, so that they can be read as motion.
 
 import tensorflow as tf
 
+from tf_videogen.layers import resampling
+
 
 def warp(h, weights):
   """Eq. 11: a dynamic, locally connected, depth-wise layer.
@@ -67,7 +69,7 @@ def compose(fields):
   total = fields[0]
   for field in fields[1:]:
     factor = field.shape[1] // total.shape[1]
-    total = tf.repeat(tf.repeat(total, factor, axis=1), factor, axis=2) * factor + field
+    total = resampling.upsample(total, factor) * factor + field
   return total
 
 

@@ -40,6 +40,20 @@ def normal(shape, seed):
   return tf.random.stateless_normal(shape, seed, alg='philox')
 
 
+def truncated_normal(uniform_draws, threshold):
+  """Normal numbers of absolute value below a threshold, by the inverse of their distribution.
+
+  Args:
+    uniform_draws: float32 in [0, 1).
+    threshold: above 0.
+
+  Returns:
+    float32 of the same shape: as if numbers beyond the threshold had been drawn again.
+  """
+  share = tf.math.erf(threshold / 2**0.5)
+  return 2**0.5 * tf.math.erfinv((2.0 * uniform_draws - 1.0) * share)
+
+
 def rows(draw, count, shape, seed):
   """This replica's rows of what the global batch draws: row i is the same, however many replicas.
 

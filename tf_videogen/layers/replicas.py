@@ -1,4 +1,4 @@
-"""What replicas must agree on: sums, and rows drawn by their index in the global batch.
+"""What replicas must agree on: sums, each other's rows, and rows drawn by their index in the batch.
 
 Inside `strategy.run` these speak to the other replicas; anywhere else there is one replica and they
 return their input.
@@ -41,3 +41,36 @@ def global_rows(x, indices):
   owned = (local >= 0) & (local < x.shape[0])
   rows = tf.gather(x, tf.clip_by_value(local, 0, x.shape[0] - 1))
   return total(tf.where(owned[:, None], rows, tf.zeros_like(rows)))
+
+
+def assign(variables, values, combine=lambda old, new: new):
+  """Assigns `combine(variable, value)` to every variable, on each replica its own copy.
+
+  Args:
+    variables: a list, of any kind of aggregation.
+    values: a list of variables that all replicas agree on.
+    combine: elementwise.
+  """
+  def update(strategy, variables, values):
+    for variable, value in zip(variables, values, strict=True):
+      strategy.extended.update(
+          variable, lambda copy, new: copy.assign(combine(copy, new)), args=(value,), group=False)
+
+  context = tf.distribute.get_replica_context()
+  if context is None:
+    update(tf.distribute.get_strategy(), variables, values)
+  else:
+    context.merge_call(update, args=(list(variables), list(values)))
+
+
+def gathered(x):
+  """The replicas' rows one after the other: [N, ...] on each -> [count() * N, ...] on all of them.
+
+  A sum over the replicas of rows that lie each in its place: its gradient is a sum, too, of static
+  shape, where the one of TensorFlow's own all_gather asks the replicas for their numbers of rows.
+  """
+  if count() == 1:
+    return x
+  place = tf.reshape(tf.one_hot(index(), count(), dtype=x.dtype), [-1] + [1] * len(x.shape))
+  rows = total(place * x)  # [replicas, N, ...]
+  return tf.reshape(rows, [-1, *x.shape[1:]])  # [replicas, N, ...] -> [replicas * N, ...]

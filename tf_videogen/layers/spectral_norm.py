@@ -11,9 +11,9 @@ import tensorflow as tf
 class SpectralKernel(tf.keras.layers.Layer):
   """A kernel, and the power iteration that normalizes it. Always computes in float32.
 
-  `value` is the kernel divided by its largest singular value, of the matrix [inputs, outputs] that it
-  is when all but its last axis are one; in training it moves the iteration on by one step. Ask for
-  it once for all uses in a step, such as the time steps of a recurrent unit.
+  `value` is the kernel divided by its largest singular value, of the matrix [inputs, outputs] that
+  it is when all but its last axis are one; in training it moves the iteration on by one step. Ask
+  for it once for all uses in a step, such as the time steps of a recurrent unit.
 
   Args:
     shape: of the kernel, outputs last.
@@ -52,6 +52,13 @@ class SpectralKernel(tf.keras.layers.Layer):
     return x / tf.maximum(tf.norm(x), self.epsilon)
 
 
+def kernels(layer):
+  """The normalized kernels among a layer's submodules, in the order of its weights."""
+  owners = {id(module.w): module for module in layer.submodules
+            if isinstance(module, SpectralKernel) and module.normalized}
+  return [owners[id(weight)] for weight in layer.weights if id(weight) in owners]
+
+
 class Dense(tf.keras.layers.Layer):
   """A dense layer with a spectrally normalized kernel: [..., I] -> [..., units].
 
@@ -81,7 +88,8 @@ class Dense(tf.keras.layers.Layer):
 class Conv(tf.keras.layers.Layer):
   """A convolution with a spectrally normalized kernel, padded by zeros, of stride 1.
 
-  [B, H, W, I] -> [B, H, W, filters] with a kernel of two sides, [B, T, H, W, I] with three.
+  [..., H, W, I] -> [..., H, W, filters] with a kernel of two sides, that is frame by frame of
+  [B, T, H, W, I]; [..., T, H, W, I] -> [..., T, H, W, filters] with three.
 
   Args:
     filters: outputs.
@@ -104,5 +112,8 @@ class Conv(tf.keras.layers.Layer):
     super().build(shape)
 
   def call(self, x, training=False):
-    x = tf.nn.convolution(x, tf.cast(self.kernel.value(training), x.dtype), padding='SAME')
+    # Not tf.nn.convolution, whose eager 3-D convolutions have no gradient.
+    convolve = tf.nn.conv2d if len(self.sides) == 2 else tf.nn.conv3d
+    kernel = tf.cast(self.kernel.value(training), x.dtype)
+    x = convolve(x, kernel, [1] * (len(self.sides) + 2), 'SAME')
     return x + self.bias if self.use_bias else x

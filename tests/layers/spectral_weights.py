@@ -1,0 +1,42 @@
+"""Random weights whose largest singular values are known, and NumPy's use of them."""
+
+import itertools
+
+import numpy as np
+
+from tf_videogen.layers import spectral_norm
+
+
+def randomize(layer, seed=0):
+  """Random numbers for all trainable variables; power iterations begin where they end."""
+  rng = np.random.default_rng(seed)
+  for variable in layer.trainable_variables:
+    variable.assign(rng.normal(size=variable.shape))
+  for kernel in spectral_norm.kernels(layer):
+    kernel.u.assign(np.linalg.svd(_matrix(kernel.w.numpy()))[2][0])
+
+
+def dense(layer, x):
+  """[..., I] -> [..., O] by the normalized kernel, and the bias."""
+  return x @ _normalized(layer.kernel) + layer.bias.numpy()
+
+
+def conv(layer, x):
+  """[N, H, W, I] or [B, T, H, W, I] by the normalized kernel, tap by tap, and the bias."""
+  kernel = _normalized(layer.kernel)
+  sides, sizes = kernel.shape[:-2], x.shape[1:-1]
+  padded = np.pad(x, [(0, 0)] + [(side // 2, side // 2) for side in sides] + [(0, 0)])
+  y = 0.0
+  for tap in itertools.product(*map(range, sides)):
+    window = tuple(slice(start, start + size) for start, size in zip(tap, sizes))
+    y = y + padded[(slice(None), *window)] @ kernel[tap]
+  return y + (layer.bias.numpy() if layer.use_bias else 0.0)
+
+
+def _matrix(w):
+  return w.reshape(-1, w.shape[-1]).astype(np.float64)
+
+
+def _normalized(kernel):
+  w = kernel.w.numpy()
+  return w.astype(np.float64) / np.linalg.svd(_matrix(w), compute_uv=False)[0]

@@ -1,0 +1,83 @@
+"""Projection heads: from a discriminator's features to its outputs, given a class.
+
+Miyato and Koyama, "cGANs with Projection Discriminator", ICLR 2018; mixed over the batch in
+TrIVD-GAN (Luc et al., 2020), appendix E.1. Without classes there is one dummy class, a learned
+vector.
+
+Heads have C + 1 parameters of a linear map and classes x C of an embedding, both spectrally
+normalized, and compute in float32. Batches consist of equal parts, such as real and fake, one after
+the other.
+"""
+
+import tensorflow as tf
+
+from tf_videogen.layers import replicas
+from tf_videogen.layers import spectral_norm
+
+
+class Projection(tf.keras.layers.Layer):
+  """One output for every clip and time step: r_x + r_xy.
+
+  Args:
+    classes: number of classes; with one, labels are not looked at and may be None.
+  """
+
+  def __init__(self, classes=1, name=None):
+    super().__init__(name=name, dtype='float32')
+    self.classes = classes
+
+  def build(self, shape):
+    self.linear = spectral_norm.SpectralKernel([shape[-1], 1], name='linear')
+    self.bias = self.add_weight('bias', [], initializer='zeros')
+    self.embedding = spectral_norm.SpectralKernel([self.classes, shape[-1]], name='embedding')
+    super().build(shape)
+
+  def call(self, features, labels=None, parts=1, training=False):
+    """Outputs of every part.
+
+    Args:
+      features: [parts * B, T, C].
+      labels: int32 [B], of all parts.
+      parts: of how many parts the batch consists.
+      training: whether spectral normalization moves on.
+
+    Returns:
+      A list of `parts` tensors, float32 [B, T].
+    """
+    r_x, r_xy = self._scores(features, labels, parts, training)
+    return tf.split(r_x + r_xy, parts)
+
+  def _scores(self, features, labels, parts, training):
+    """r_x of the features alone and r_xy of features and class: [parts * B, T] both."""
+    # Sums of products, not matrix products: those a TPU rounds to bfloat16.
+    linear = self.linear.value(training)[:, 0]
+    embedding = self.embedding.value(training)  # [classes, C]
+    if self.classes > 1:
+      embedding = tf.gather(embedding, tf.tile(labels, [parts]))  # [parts * B, C]
+    r_x = tf.reduce_sum(features * linear, -1) + self.bias
+    return r_x, tf.reduce_sum(features * embedding[:, tf.newaxis], -1)
+
+
+class MixedProjection(Projection):
+  """Eq. 15: outputs for all pairs of clips of a part, r_x of the one and r_xy of the other.
+
+  o[b, b', t] = r_x[b, t] + sum over t' of r_xy[b', t']. Their number D, over which the loss is a
+  mean (Eq. 13), is B x B x T of the global batch.
+
+  Args:
+    classes: number of classes; with one, labels are not looked at and may be None.
+    gather: whether b' runs over the clips of all replicas, or over the replica's own.
+  """
+
+  def __init__(self, classes=1, gather=True, name=None):
+    super().__init__(classes, name=name)
+    self.gather = gather
+
+  def call(self, features, labels=None, parts=1, training=False):
+    """As of `Projection`, but of [B, B', T]; B' are the B of all replicas, in their order."""
+    r_x, r_xy = self._scores(features, labels, parts, training)
+    others = tf.stack(tf.split(tf.reduce_sum(r_xy, 1), parts), 1)  # [parts * B] -> [B, parts]
+    if self.gather:
+      others = replicas.gathered(others)  # [B', parts]
+    return [own[:, tf.newaxis] + other[:, tf.newaxis]  # [B, 1, T] + [B', 1]
+            for own, other in zip(tf.split(r_x, parts), tf.unstack(others, axis=1))]
