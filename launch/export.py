@@ -21,7 +21,7 @@ from tf_videogen.launch import program
 from tf_videogen.launch import shared_flags
 
 flags.DEFINE_string('export_dir', None, 'Folder for the SavedModel.')
-shared_flags.declare('gin_file', 'gin_param', 'model_dir', *shared_flags.SAMPLING)
+shared_flags.declare('gin_file', 'gin_param', 'model_dir', 'batch_size', *shared_flags.SAMPLING)
 
 
 def main(argv):
@@ -33,8 +33,8 @@ def main(argv):
   configs.parse_flags()
   config = configs.configured(experiment.Experiment)()
   inputs = sampling.export(
-      config, values.model_dir, values.export_dir, values.batch_size, values.temperature,
-      values.top_k, values.top_p)
+      config, values.model_dir, values.export_dir, values.batch_size,
+      shared_flags.sampling_options())
   print(f'exported to {values.export_dir}; its signature "sample" takes')
   for name, spec in inputs.items():
     print(f'  {name}: {spec.dtype.name} {list(spec.shape)}')

@@ -28,7 +28,7 @@ flags.DEFINE_integer('samples_per_condition', 1, 'How many samples, of --num_sam
                      'conditions.', lower_bound=1)
 flags.DEFINE_string('output', None, 'Folder for the files; by default <model_dir>/samples.')
 flags.DEFINE_integer('fps', 8, 'Frames per second of GIF and MP4.', lower_bound=1)
-shared_flags.declare(*configs.FLAGS, *shared_flags.SAMPLING)
+shared_flags.declare(*configs.FLAGS, 'batch_size', *shared_flags.SAMPLING)
 
 _SHOWN_PIXELS = 96  # at least about the width of a sample in samples.gif, for eyes
 
@@ -62,8 +62,7 @@ def main(argv):
   config = configs.configured(experiment.Experiment)()
   videos = sampling.sample(
       config, values.model_dir, strategy, values.num_samples, values.seed, values.conditions,
-      values.batch_size, values.temperature, values.top_k, values.top_p,
-      values.samples_per_condition)
+      values.batch_size, values.samples_per_condition, shared_flags.sampling_options())
   directory = values.output or os.path.join(values.model_dir, 'samples')
   write(videos, directory, values.fps)
   print(f'{len(videos["samples"])} samples in {directory}')

@@ -6,7 +6,7 @@ absl refuses a second definition when two programs are imported into one process
 from absl import flags
 
 UNPREPARED = ('clip_shape', 'actions')
-SAMPLING = ('batch_size', 'temperature', 'top_k', 'top_p')
+SAMPLING = ('temperature', 'truncation', 'top_k', 'top_p')  # options of `sample`
 
 flags.DEFINE_multi_string(
     'gin_file', [], "A config, from the file system or the suite's gin/ folder; may be repeated.")
@@ -24,7 +24,9 @@ flags.DEFINE_integer('actions', 0, 'Numbers of actions a frame, together with --
 flags.DEFINE_string('strategy', 'auto', 'auto, cpu, mirrored, multi_worker or tpu.')
 flags.DEFINE_string('tpu', 'local', "local on a TPU VM, or a TPU's name.")
 flags.DEFINE_integer('batch_size', 8, 'Clips that are sampled at once.', lower_bound=1)
-flags.DEFINE_float('temperature', 1.0, 'Divides the logits; below 1 is more conservative.')
+flags.DEFINE_float('temperature', None, 'Divides the logits; of GANs, the standard deviation of z; '
+                   'below 1 is more conservative.')
+flags.DEFINE_float('truncation', None, 'Of GANs: z is drawn anew where it exceeds this.')
 flags.DEFINE_integer('top_k', None, 'Draw from the k most likely codes only.', lower_bound=1)
 flags.DEFINE_float('top_p', None, 'Draw from the most likely codes of total probability p.',
                    lower_bound=0.0, upper_bound=1.0)
@@ -35,3 +37,8 @@ def declare(*names):
   """Makes shared flags show in the --help of the module that calls this."""
   for name in names:
     flags.declare_key_flag(name)
+
+
+def sampling_options():
+  """What the command line says of how to sample: keyword arguments of a task's `sample`."""
+  return {name: flags.FLAGS[name].value for name in SAMPLING if flags.FLAGS[name].value is not None}

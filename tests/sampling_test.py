@@ -66,7 +66,7 @@ def test_a_prior_continues_frames(tiny, vqvae, cpu, tmp_path):
   experiment = tiny.experiment(task, train_steps=1)
   assert experiments.train(experiment, model_dir, cpu, evaluate_too=False)
   videos = sampling.sample(experiment, model_dir, cpu, num_samples=3, batch_size=2,
-                           split='train', top_k=2)
+                           split='train', options={'top_k': 2})
   assert videos['samples'].shape == videos['data'].shape == (3, 4, 8, 8, 1)
   assert videos['conditioning_frames'] == 1
   assert not results.read_results(model_dir)
@@ -85,7 +85,7 @@ def test_a_video_transformer_continues_frames(tiny, cpu, tmp_path):
   experiment = tiny.experiment(tiny.video_transformer, train_steps=1)
   assert experiments.train(experiment, model_dir, cpu, evaluate_too=False)
   videos = sampling.sample(experiment, model_dir, cpu, num_samples=7, batch_size=4,
-                           samples_per_condition=3, temperature=0.9)
+                           samples_per_condition=3, options={'temperature': 0.9})
   with np.load(tiny.files.test) as arrays:
     clips = arrays['video'][:, :4]
   np.testing.assert_array_equal(videos['data'], np.repeat(clips, 3, axis=0)[:7])
@@ -94,7 +94,8 @@ def test_a_video_transformer_continues_frames(tiny, cpu, tmp_path):
   assert (videos['samples'][0, 1:] != videos['samples'][1, 1:]).any()
 
   spec = sampling.export(
-      experiment, model_dir, str(tmp_path / 'exported'), batch_size=4, temperature=0.9)
+      experiment, model_dir, str(tmp_path / 'exported'), batch_size=4,
+      options={'temperature': 0.9})
   assert {name: list(of_one.shape) for name, of_one in spec.items()} == {
       'seed': [], 'video': [4, 1, 8, 8, 1]}
   exported = tf.saved_model.load(str(tmp_path / 'exported')).signatures['sample']

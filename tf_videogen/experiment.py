@@ -5,6 +5,7 @@ tasks (docs/design.md). What draws samples from a trained model is in `sampling`
 """
 
 import dataclasses
+import inspect
 import json
 import os
 import time
@@ -19,12 +20,15 @@ from tf_videogen import checkpoints
 from tf_videogen import files
 from tf_videogen.data import video_io
 from tf_videogen.layers import randomness
+from tf_videogen.reporting import color_wheel
 from tf_videogen.reporting import results
 from tf_videogen.training import checkpoint_manager
 from tf_videogen.training import evaluator as evaluators
+from tf_videogen.training import optimizers
 from tf_videogen.training import precision as precisions
 from tf_videogen.training import preemption
 from tf_videogen.training import progress
+from tf_videogen.training import standing_statistics
 from tf_videogen.training import strategies
 from tf_videogen.training import trainer as trainers
 
@@ -38,7 +42,7 @@ class Experiment:
   Args:
     task: a callable (class) that makes the task, called inside the strategy's scope.
     clips: the data, see `data.clips`.
-    optimizer: a callable that makes the optimizer.
+    optimizer: a callable that makes the optimizer: Keras's, or `optimizers.TwoPlayers`.
     batch_size: global batch size, over all replicas.
     train_steps: steps of the whole training.
     splits: splits that are evaluated; previews are of the first one.
@@ -65,11 +69,15 @@ class Experiment:
 
 @dataclasses.dataclass
 class Built:
-  """Everything with variables, made under a strategy; `step` is an int64 variable."""
+  """Everything with variables, made under a strategy; `step` is an int64 variable.
+
+  `standing` makes what else sampling needs of new weights, see the class.
+  """
   task: typing.Any
-  optimizer: tf.keras.optimizers.Optimizer
+  optimizer: tf.keras.optimizers.Optimizer | optimizers.TwoPlayers
   step: tf.Variable
   checkpoint: tf.train.Checkpoint
+  standing: standing_statistics.StandingStatistics
 
 
 def build(experiment, strategy, spec, precision=None):
@@ -102,15 +110,19 @@ def build(experiment, strategy, spec, precision=None):
     optimizer.build(task.trainable_variables)
     step = tf.Variable(0, dtype=tf.int64, trainable=False, name='step',
                        aggregation=tf.VariableAggregation.ONLY_FIRST_REPLICA)
+    standing = standing_statistics.StandingStatistics(
+        task, experiment.clips, spec['video'].shape)
   logging.info('%s: %s trainable parameters, %s', type(task).__name__, f'{_parameters(task):,}',
                policy)
   checkpoint = tf.train.Checkpoint(model=task.model, optimizer=optimizer, step=step)
-  return Built(task, optimizer, step, checkpoint)
+  return Built(task, optimizer, step, checkpoint, standing)
 
 
 def make_trainer(experiment, built, before_call=lambda step: None):
   """The trainer of what was built; in the scope of its strategy. `before_call`: see the class."""
-  return trainers.LikelihoodTrainer(
+  two_players = isinstance(built.optimizer, optimizers.TwoPlayers)
+  trainer = trainers.AdversarialTrainer if two_players else trainers.LikelihoodTrainer
+  return trainer(
       built.task, built.optimizer, built.step, experiment.seed, experiment.clip_norm,
       lambda start, host, hosts: experiment.clips.training(
           experiment.batch_size, experiment.seed, start, host, hosts), before_call)
@@ -130,7 +142,7 @@ def program(experiment, spec, name, batch):
 
   Returns:
     A function of a dict of tensors, the dict of their TensorSpecs, and the number of trainable
-    parameters.
+    parameters. Of training, the tensors have all batches of a step.
 
   Raises:
     ValueError: if the experiment has no such program, or the model doesn't fit the clips.
@@ -142,7 +154,10 @@ def program(experiment, spec, name, batch):
   inputs = {key: tf.TensorSpec([batch] + value.shape, value.dtype)
             for key, value in spec.items() if value.dtype != tf.string}
   if name == 'train':
-    function = make_trainer(experiment, built).replica_step
+    trainer = make_trainer(experiment, built)
+    function = lambda clips: trainer.replica_step(*_parted(clips, trainer.batches))
+    inputs = {key: tf.TensorSpec([batch * trainer.batches] + spec.shape[1:], spec.dtype)
+              for key, spec in inputs.items()}
   else:
     inputs['valid'] = tf.TensorSpec([batch], tf.bool)
     function = built.task.statistics
@@ -153,8 +168,17 @@ def program(experiment, spec, name, batch):
   return function, inputs, _parameters(built.task)
 
 
+def _parted(clips, parts):
+  """A dict of tensors as so many dicts of consecutive rows."""
+  if parts == 1:
+    return [clips]
+  rows = {name: tf.split(value, parts) for name, value in clips.items()}
+  return [{name: rows[name][i] for name in rows} for i in range(parts)]
+
+
 def _parameters(task):
-  return sum(variable.shape.num_elements() for variable in task.trainable_variables)
+  return sum(variable.shape.num_elements()
+             for variable in tf.nest.flatten(task.trainable_variables))
 
 
 def train(experiment, model_dir, strategy, evaluate_too=True, steps_per_loop=100,
@@ -185,6 +209,7 @@ def train(experiment, model_dir, strategy, evaluate_too=True, steps_per_loop=100
   chief = strategies.is_chief(strategy)
   with preemption.StopRequest(strategies.any_worker(strategy)) as stop:
     built = build(experiment, strategy, spec)
+    built.standing.after_batch = stop.check
     if chief:
       _save_spec(spec, model_dir)
     with strategy.scope():
@@ -259,6 +284,7 @@ class _Run:
     while True:
       due = self.step >= end or (self.step > 0 and self.step % interval == 0)
       if evaluation_interval != 0 and due and self.step not in evaluated:
+        self.built.standing.renew()
         if self.chief:
           with self.controller.eval_summary_manager.summary_writer().as_default():
             _write_previews(self.experiment, self.built, self.model_dir, preview_clips)
@@ -339,6 +365,7 @@ def evaluate_continuously(experiment, model_dir, strategy, timeout=3600, poll_se
       for path in reversed(checkpoints.paths(model_dir)):  # the oldest first
         step = checkpoints.step_of(path)
         if step not in evaluated and checkpoints.restore(built.checkpoint, path):
+          built.standing.renew()
           output = evaluator.evaluate(None)
           _append_results(model_dir, step, output)
           evaluated.add(step)
@@ -353,11 +380,16 @@ def evaluate_continuously(experiment, model_dir, strategy, timeout=3600, poll_se
   return output
 
 
-def check_sampler(task):
-  """Raises ValueError if a task cannot sample."""
+def check_sampler(task, options=()):
+  """Raises ValueError if a task cannot sample, or not with options of these names."""
   if not hasattr(task, 'sample'):
     raise ValueError(f'{type(task).__name__} has nothing to sample from; '
                      'sample from the directory of a prior')
+  known = list(inspect.signature(task.sample).parameters)[2:]  # without batch and seed
+  for name in options:
+    if name not in known:
+      raise ValueError(f'{type(task).__name__} has no sampling option {name!r}; it samples by: '
+                       f'{", ".join(known)}')
 
 
 def _save_spec(spec, model_dir):
@@ -393,7 +425,7 @@ def _evaluator(experiment, built, after_batch=lambda: None):
 
 
 def restore(built, model_dir):
-  """Restores the latest readable checkpoint of a directory into what was built.
+  """Restores the latest readable checkpoint of a directory into what was built, ready to sample.
 
   Raises:
     FileNotFoundError: if there is none.
@@ -402,6 +434,7 @@ def restore(built, model_dir):
   if checkpoints.restore_latest(built.checkpoint, model_dir) is None:
     raise FileNotFoundError(f'no checkpoint in {model_dir}: train first, or name another '
                             '--model_dir')
+  built.standing.renew()
 
 
 def _append_results(model_dir, step, output):
@@ -423,6 +456,8 @@ def _write_previews(experiment, built, model_dir, count):
   previews = strategies.on_first_replica(tf.distribute.get_strategy(), built.task.previews)
   videos = {name: np.asarray(video) for name, video in
             previews(batch, randomness.seed_of(experiment.seed)).items()}
+  if 'motion' in videos:
+    videos['motion'] = color_wheel.picture(videos['motion'])
   directory = os.path.join(model_dir, 'previews')
   given = {'conditioning_frames': np.int32(getattr(built.task, 'conditioning_frames', 0))}
   video_io.write_npz(os.path.join(directory, f'{split}.npz'), {**videos, **given})

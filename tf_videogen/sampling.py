@@ -12,7 +12,7 @@ from tf_videogen.training import strategies
 
 
 def sample(experiment, model_dir, strategy, num_samples=16, seed=0, split=None, batch_size=8,
-           temperature=1.0, top_k=None, top_p=None, samples_per_condition=1):
+           samples_per_condition=1, options=None):
   """Samples from the latest readable checkpoint.
 
   Args:
@@ -24,17 +24,18 @@ def sample(experiment, model_dir, strategy, num_samples=16, seed=0, split=None, 
     split: where conditions are taken from (first frames, classes, actions); the experiment's first
       one by default.
     batch_size: clips that are sampled at once.
-    temperature, top_k, top_p: see `models.videogpt.VideoGPT.sample_codes`.
     samples_per_condition: how many samples, one after the other, have the same conditions.
+    options: keyword arguments of the task's `sample`, such as {'temperature': 0.9}.
 
   Returns:
     dict of 'samples', uint8 [num_samples, T, H, W, C]; and, where the model is conditional, 'data',
     the clips that the conditions of each are from, and the scalar 'conditioning_frames'.
   """
   spec, batch_size = experiments.saved_spec(model_dir), min(batch_size, num_samples)
+  options = options or {}
   built = experiments.build(
       experiment, strategy, spec, precisions.for_sampling(experiment.precision, strategy))
-  experiments.check_sampler(built.task)
+  experiments.check_sampler(built.task, options)
   if built.task.conditional:
     split = split or experiment.splits[0]
     clips = min(experiment.clips.count(split), -(-num_samples // samples_per_condition))
@@ -51,7 +52,7 @@ def sample(experiment, model_dir, strategy, num_samples=16, seed=0, split=None, 
   with strategy.scope():
     experiments.restore(built, model_dir)
     draw = strategies.on_first_replica(strategy, lambda batch, seed: built.task.sample(
-        batch, seed, temperature, top_k, top_p))
+        batch, seed, **options))
     bar = tqdm.tqdm(batches, 'sample', -(-count // batch_size), unit='batch')
     for i, batch in enumerate(bar):
       batch_seed = randomness.fold_in(randomness.seed_of(seed), i)
@@ -74,8 +75,7 @@ def _repeated(batches, times, batch_size):
   return repeated.batch(batch_size, drop_remainder=True)
 
 
-def export(experiment, model_dir, export_dir, batch_size=8, temperature=1.0, top_k=None,
-           top_p=None):
+def export(experiment, model_dir, export_dir, batch_size=8, options=None):
   """Writes a SavedModel whose signature `sample` draws clips, from the latest readable checkpoint.
 
   Args:
@@ -83,7 +83,7 @@ def export(experiment, model_dir, export_dir, batch_size=8, temperature=1.0, top
     model_dir: a trained model's directory.
     export_dir: a folder, local or gs://.
     batch_size: clips that a call draws.
-    temperature, top_k, top_p: see `models.videogpt.VideoGPT.sample_codes`.
+    options: as of `sample`.
 
   Returns:
     What the signature takes, name -> TensorSpec: `seed`, and what the model is conditioned on. It
@@ -94,7 +94,8 @@ def export(experiment, model_dir, export_dir, batch_size=8, temperature=1.0, top
   strategy = tf.distribute.get_strategy()
   built = experiments.build(
       experiment, strategy, spec, precisions.for_sampling(experiment.precision, strategy))
-  experiments.check_sampler(built.task)
+  options = options or {}
+  experiments.check_sampler(built.task, options)
   experiments.restore(built, model_dir)
   inputs = {'seed': tf.TensorSpec([], tf.int32, 'seed')}
   for name, of_clip in sorted(built.task.condition_spec(spec).items()):
@@ -105,7 +106,7 @@ def export(experiment, model_dir, export_dir, batch_size=8, temperature=1.0, top
     batch = {'video': tf.zeros([batch_size] + spec['video'].shape, tf.uint8)}
     batch.update(zip(list(inputs)[1:], conditions))
     first = randomness.fold_in(randomness.seed_of(seed), 0)
-    return {'videos': built.task.sample(batch, first, temperature, top_k, top_p)}
+    return {'videos': built.task.sample(batch, first, **options)}
 
   module = tf.Module()
   module.values = list(built.task.model.variables)  # not the Keras model: it would save its layers

@@ -7,7 +7,6 @@ called with such a batch and a seed and returns a video for each.
 """
 
 import copy
-import inspect
 import itertools
 
 import numpy as np
@@ -169,17 +168,11 @@ class ModelSamples:
     newest = f'{checkpoints.paths(model_dir)[0]}.index'
     self.identity = [newest, self.step, files.size_and_time(newest)]
     self._task = self._built.task
-    self._check_options()
+    if self._sampling:
+      experiments.check_sampler(self._task, self._sampling)
     self.conditioning_frames = self._sampling.get(
         'conditioning_frames', getattr(self._task, 'conditioning_frames', 0))
     self._sample = self._reconstruct = None
-
-  def _check_options(self):
-    known = inspect.signature(self._task.sample).parameters if hasattr(self._task, 'sample') else ()
-    for name in self._sampling:
-      if name not in known:
-        raise ValueError(f'Protocol.sampling has {name}, and {type(self._task).__name__} samples by: '
-                         f'{", ".join(list(known)[2:]) or "nothing"}')
 
   def _refuse_nan(self, model_dir):
     for variable in self._built.task.model.variables:

@@ -22,3 +22,27 @@ def cosine_decay(learning_rate, decay_steps, warmup_steps=0):
     return tf.keras.optimizers.schedules.CosineDecay(learning_rate, decay_steps)
   return tf.keras.optimizers.schedules.CosineDecay(
       0.0, decay_steps - warmup_steps, warmup_target=learning_rate, warmup_steps=warmup_steps)
+
+
+class TwoPlayers(tf.Module):
+  """The optimizers of an adversarial task: one a player (TrIVD-GAN, appendix E.2).
+
+  Args:
+    generator: a Keras optimizer.
+    discriminator: another one, of all discriminators.
+    discriminator_updates: updates of the discriminators in a step, each with a batch of its own.
+  """
+
+  def __init__(self, generator, discriminator, discriminator_updates=2):
+    super().__init__()
+    if discriminator_updates < 1:
+      raise ValueError('TwoPlayers.discriminator_updates must be at least 1, got '
+                       f'{discriminator_updates}')
+    self.generator = generator
+    self.discriminator = discriminator
+    self.discriminator_updates = discriminator_updates
+
+  def build(self, players):
+    """Creates the variables for a task's `trainable_variables`, which have the same two names."""
+    self.generator.build(players.generator)
+    self.discriminator.build(players.discriminator)

@@ -41,13 +41,14 @@ class Progress:
     """What training.csv keeps of a loop: the terms of its last step, and its rate.
 
     Args:
-      terms: dict of scalars; the loss is shown beside the bar.
+      terms: dict of scalars; 'loss', and what ends so, is shown beside the bar.
 
     Returns:
       dict of floats.
     """
     row = {name: float(value) for name, value in terms.items()}
-    self._bar.set_postfix(loss=f'{row["loss"]:.4g}', refresh=False)
+    shown = {name: f'{value:.4g}' for name, value in row.items() if name.endswith('loss')}
+    self._bar.set_postfix(shown, refresh=False)
     step, start = self._last_row
     self._last_row = self._bar.n, time.time()
     return {**row, 'steps_per_second': (self._bar.n - step) / max(time.time() - start, 1e-9)}

@@ -1,4 +1,4 @@
-"""The trainer that Orbit's controller drives: likelihood training of any task."""
+"""The trainers that Orbit's controller drives: likelihood training, and adversarial training."""
 
 import time
 
@@ -20,22 +20,27 @@ def clip_by_global_norm(gradients, clip_norm):
   return tf.clip_by_global_norm(gradients, clip_norm, use_norm=norm)[0], norm
 
 
-class LikelihoodTrainer(orbit.AbstractTrainer):
-  """Minimizes `task.loss`.
+class Trainer(orbit.AbstractTrainer):
+  """Takes steps; what a step is, a subclass says.
 
   On accelerators many steps are one call, of about five seconds; on a processor every step is a
   call of its own. A stop is heard between two calls.
 
+  Attributes:
+    batches: how many batches of clips a step takes.
+
   Args:
     task: see docs/design.md.
-    optimizer: a Keras optimizer, built.
+    optimizer: built, see `optimizers`.
     step: the global step, an int64 variable.
     seed: of the run; step s draws from (seed, s).
     clip_norm: bound of the global norm of the gradients, or None.
-    make_dataset: (step, host, hosts) -> tf.data.Dataset of that host's rows of every batch from
-      that step on; called at the first `train`.
+    make_dataset: (batch, host, hosts) -> tf.data.Dataset of that host's rows of every batch from
+      that number on; called at the first `train`.
     before_call: called with the step before every call; may raise.
   """
+
+  batches = 1
 
   def __init__(self, task, optimizer, step, seed, clip_norm, make_dataset,
                before_call=lambda step: None):
@@ -54,26 +59,39 @@ class LikelihoodTrainer(orbit.AbstractTrainer):
     self._steps_a_call = 1
     self._iterator = None
 
-  def replica_step(self, batch):
-    """One update, as one replica runs it: gradients summed over the replicas, clipped, applied."""
-    seed = randomness.fold_in(randomness.seed_of(self.seed), self.step)
-    variables = self.task.trainable_variables
+  def replica_step(self, *batches):
+    """One step, as one replica runs it, on its rows of so many batches; returns terms, scalars."""
+    raise NotImplementedError
+
+  def _step_seed(self):
+    return randomness.fold_in(randomness.seed_of(self.seed), self.step)
+
+  def _update(self, optimizer, variables, loss):
+    """One update: gradients summed over the replicas, clipped, applied.
+
+    Args:
+      optimizer: a Keras optimizer.
+      variables: what it updates.
+      loss: () -> dict of scalars, means over this replica's examples, of which 'loss' is minimized.
+
+    Returns:
+      The dict, means over all replicas; and the norm of the gradients.
+    """
     with tf.GradientTape(watch_accessed_variables=False) as tape:
       tape.watch(variables)
-      terms = self.task.loss(batch, seed)
-      loss = terms['loss'] / replicas.count()
-    gradients = replicas.total(tape.gradient(loss, variables))
+      terms = loss()
+      scaled = terms['loss'] / replicas.count()
+    gradients = replicas.total(tape.gradient(scaled, variables))
     gradients, norm = clip_by_global_norm(gradients, self.clip_norm)
-    self.optimizer.apply_gradients(zip(gradients, variables), skip_gradients_aggregation=True)
-    terms = dict(replicas.total({name: term / replicas.count() for name, term in terms.items()}))
-    terms['gradient_norm'] = norm
-    return terms
+    optimizer.apply_gradients(zip(gradients, variables), skip_gradients_aggregation=True)
+    return dict(replicas.total(
+        {name: term / replicas.count() for name, term in terms.items()})), norm
 
   def _one_step(self, iterator):
     """The terms of the loss after one more step, and whether they are finite."""
     # Nothing in a model needs AutoGraph, whose conversion takes half the time of tracing.
     step = tf.autograph.experimental.do_not_convert(self.replica_step)
-    terms = self.strategy.run(step, args=(next(iterator),))
+    terms = self.strategy.run(step, args=tuple(next(iterator) for _ in range(self.batches)))
     terms = {name: self.strategy.experimental_local_results(term)[0]
              for name, term in terms.items()}
     self.step.assign_add(1)
@@ -97,7 +115,7 @@ class LikelihoodTrainer(orbit.AbstractTrainer):
     if self._iterator is None:
       start = int(self.step.numpy())
       self._iterator = iter(strategies.distribute(
-          self.strategy, lambda host, hosts: self.make_dataset(start, host, hosts)))
+          self.strategy, lambda host, hosts: self.make_dataset(start * self.batches, host, hosts)))
     end = int(self.step.numpy()) + int(num_steps)
     while (step := int(self.step.numpy())) < end:
       self.before_call(step)
@@ -117,3 +135,44 @@ class LikelihoodTrainer(orbit.AbstractTrainer):
         f'{", ".join(bad)} not finite at step {self.step.numpy()}. The last checkpoint is from '
         'before; lower the learning rate, clip gradients (experiment.Experiment.clip_norm), or '
         'compute in float32 (experiment.Experiment.precision)')
+
+
+class LikelihoodTrainer(Trainer):
+  """Minimizes `task.loss`."""
+
+  def replica_step(self, batch):
+    """One update, see `Trainer`."""
+    seed = self._step_seed()
+    terms, norm = self._update(
+        self.optimizer, self.task.trainable_variables, lambda: self.task.loss(batch, seed))
+    return {**terms, 'gradient_norm': norm}
+
+
+class AdversarialTrainer(Trainer):
+  """Updates the discriminators several times, each with a batch of its own, then the generator.
+
+  The generator continues the clips of the last of these batches. TrIVD-GAN, appendix E: two updates
+  of the discriminators.
+
+  Args: as of `Trainer`; the task is an `AdversarialTask`, the optimizer an `optimizers.TwoPlayers`.
+  """
+
+  @property
+  def batches(self):
+    """How many batches of clips a step takes."""
+    return self.optimizer.discriminator_updates
+
+  def replica_step(self, *batches):
+    """Updates of both players, see `Trainer`. Terms of the discriminators are of their last update."""
+    seed, players, found = self._step_seed(), self.task.trainable_variables, {}
+    losses = [(batch, 'discriminator') for batch in batches] + [(batches[-1], 'generator')]
+    for number, (batch, player) in enumerate(losses):
+      update_seed = randomness.fold_in(seed, number)
+      loss = getattr(self.task, f'{player}_loss')
+      terms, norm = self._update(
+          getattr(self.optimizer, player), getattr(players, player),
+          lambda loss=loss, batch=batch, seed=update_seed: loss(batch, seed))
+      found[f'{player}_loss'] = terms.pop('loss')
+      found.update(terms, **{f'{player}_gradient_norm': norm})
+    self.task.average(self.step)
+    return found

@@ -1,0 +1,58 @@
+"""Standing statistics of batch normalization: means over many passes of the weights as they are.
+
+BigGAN, and TrIVD-GAN, appendix E.2: before every evaluation, over 100 batches of 256 clips.
+"""
+
+import tensorflow as tf
+import tqdm
+
+from tf_videogen import bars
+from tf_videogen.layers import randomness
+from tf_videogen.training import strategies
+
+
+class StandingStatistics:
+  """Those of a task, made anew whenever its weights are others.
+
+  Args:
+    task: see docs/design.md; one without a `record` has none.
+    clips: the data; passes continue clips of its training split.
+    clip_shape: (T, H, W, C).
+    after_batch: called after every pass; may raise.
+  """
+
+  def __init__(self, task, clips, clip_shape, after_batch=lambda: None):
+    self.task = task
+    self.clips = clips
+    self.clip_shape = tuple(clip_shape)
+    self.after_batch = after_batch
+    self.strategy = tf.distribute.get_strategy()
+    self._record = tf.function(self._run, autograph=False)
+
+  def _run(self, batch, seed):
+    self.strategy.run(self.task.record, args=(batch, seed))
+
+  def renew(self):
+    """Forgets the statistics and makes new ones, where the task has any.
+
+    Raises:
+      ValueError: if the replicas don't divide a pass.
+    """
+    if not hasattr(self.task, 'record'):
+      return
+    size, replicas = self.task.standing_batch, self.strategy.num_replicas_in_sync
+    if size % replicas:
+      raise ValueError(f'AdversarialTask.standing_batch = {size} is not divisible by the {replicas} '
+                       'replicas of the strategy; choose a multiple')
+    self.task.model.reset_statistics()
+    batches = iter(strategies.distribute(self.strategy, self._batches))
+    for i in tqdm.trange(self.task.standing_passes, desc='standing statistics', leave=False,
+                         unit='batch', mininterval=bars.interval()):
+      self._record(next(batches), randomness.fold_in(randomness.seed_of(0), i))
+      self.after_batch()
+
+  def _batches(self, host, hosts):
+    if self.task.conditional:
+      return self.clips.training(self.task.standing_batch, 0, 0, host, hosts)
+    shape = (self.task.standing_batch // hosts,) + self.clip_shape
+    return tf.data.Dataset.from_tensors({'video': tf.zeros(shape, tf.uint8)}).repeat()
