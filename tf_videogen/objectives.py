@@ -49,4 +49,5 @@ def orthogonality(kernel):
   """
   matrix = tf.reshape(tf.cast(kernel, tf.float32), [-1, kernel.shape[-1]])  # [..., O] -> [I, O]
   products = tf.matmul(matrix, matrix, transpose_a=True)
-  return tf.reduce_sum((products * (1 - tf.eye(matrix.shape[1])))**2)
+  # Not times 1 - I, which XLA would make a constant of O x O numbers.
+  return tf.reduce_sum(tf.linalg.set_diag(products, tf.zeros([matrix.shape[1]]))**2)

@@ -67,10 +67,10 @@ def factorized(layer, h, x):
   pooled = max_pool(np.maximum(gate(convolution, 0, h, x), 0)).reshape(len(h), -1)
   units = np.maximum(pooled @ value(hidden.kernel) + hidden.bias.numpy(), 0)
   kernels = (units @ value(last.kernel) + last.bias.numpy()).reshape(-1, 9, 9)
-  kernels, selected = softmax(kernels, 1), softmax(gate(selection, 0, h, x))
+  kernels, selected = softmax(kernels), softmax(gate(selection, 0, h, x))
   weights = np.zeros([*h.shape[:3], 9])
   for b, i, j, l in np.ndindex(*h.shape[:3], 9):
-    weights[b, i, j] += selected[b, i, j, l] * kernels[b, :, l]
+    weights[b, i, j] += selected[b, i, j, l] * kernels[b, l]
   return weights
 
 
@@ -86,8 +86,9 @@ REFERENCES = {FactorizedKernels: factorized, PixelwiseKernels: pixelwise}
 
 
 def _weights(layer, x, h, training=False):
-  steps = layer.prepare(x, training)
-  return [f(state) for f, state in zip(steps, tf.unstack(h, axis=1), strict=True)]
+  step, given = layer.prepare(tf.transpose(x, [1, 0, 2, 3, 4]), training)
+  return [step(state, tf.nest.map_structure(lambda of_all: of_all[t], given))
+          for t, state in enumerate(tf.unstack(h, axis=1))]
 
 
 @pytest.mark.parametrize('kind', REFERENCES)
@@ -132,34 +133,6 @@ def test_bfloat16_predicts_float32_probabilities(kind):
     np.testing.assert_allclose(tf.reduce_sum(found, -1), np.ones([2, 4, 8]), atol=1e-5)
     np.testing.assert_allclose(found, REFERENCES[kind](layer, h[:, t], x[:, t]), atol=0.02)
   assert {v.dtype for v in layer.variables} == {tf.float32}
-
-
-@pytest.mark.parametrize('gates, side', [(1, 3), (2, 3), (3, 1), (2, 5)])
-def test_gates_are_convolutions_of_both_inputs(gates, side):
-  part = randomize(hyper_networks.GateConvolution(2, 3, 4, side, gates))
-  x, h = normal(2, 3, 4, 5, 3), normal(2, 3, 4, 5, 2, seed=1)
-  for t, f in enumerate(part.prepare(tf.constant(x))):
-    found = f(tf.constant(h[:, t]))
-    assert len(part.kernels) == gates and (gates == 1 or len(found) == gates)
-    for number, y in enumerate(found if gates > 1 else [found]):
-      np.testing.assert_allclose(y, gate(part, number, h[:, t], x[:, t]), atol=1e-5)
-
-
-def test_kernels_are_asked_once_for_all_time_steps():
-  for part in (hyper_networks.GateConvolution(2, 3, 4, gates=2), hyper_networks.Affine([2, 4])):
-    kernels, again = submodules(part, spectral_norm.SpectralKernel), []
-    for kernel in kernels:
-      again.append(spectral_norm.SpectralKernel(kernel.w.shape))
-      again[-1].set_weights(kernel.get_weights())
-    x = tf.constant(normal(1, 3, 4, 4, 3))
-    part.prepare(x)
-    for kernel, other in zip(kernels, again, strict=True):
-      np.testing.assert_array_equal(kernel.u, other.u)
-    part.prepare(x, training=True)
-    for kernel, other in zip(kernels, again, strict=True):
-      assert np.abs(kernel.u - other.u).max() > 1e-3
-      other.value(True)
-      np.testing.assert_allclose(kernel.u, other.u, rtol=1e-5)
 
 
 def test_pooling():

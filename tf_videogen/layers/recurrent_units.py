@@ -18,8 +18,11 @@ import tensorflow as tf
 
 from tf_videogen.layers import hyper_networks
 from tf_videogen.layers import kernel_warping
+from tf_videogen.layers import recurrence
 from tf_videogen.layers import rematerialization
 from tf_videogen.layers import spectral_norm
+
+_TIME_FIRST = [1, 0, 2, 3, 4]  # and back again
 
 
 class RecurrentUnit(tf.keras.layers.Layer):
@@ -30,6 +33,8 @@ class RecurrentUnit(tf.keras.layers.Layer):
     kernel: k, of the k x k convolutions.
     activation: rho.
   """
+
+  warps = False
 
   def __init__(self, channels, kernel=3, activation=tf.nn.relu):
     super().__init__()
@@ -55,12 +60,17 @@ class RecurrentUnit(tf.keras.layers.Layer):
     if len(x.shape) != 5:
       raise ValueError(f'x has the shape {list(x.shape)}, expected [B, T, H, W, channels]')
     h = self._initial(x, state)
-    outputs, weights = [], []
-    for step in self.steps(x, h, training):
-      h, of_warp = step(h)
-      outputs.append(h)
-      weights.append(of_warp)
-    return tf.stack(outputs, axis=1), None if of_warp is None else tf.stack(weights, axis=1)
+    weights = tf.zeros([h.shape[0], *h.shape[1:3], 9]) if self.warps else tf.zeros([])
+    x = tf.transpose(x, _TIME_FIRST)  # [B, T, H, W, X] -> [T, B, H, W, X]
+    step, given = self.prepare(x, h, training)
+
+    def next_state(before, given):
+      h, weights = step(before[0], given)
+      return h, before[1] if weights is None else weights
+
+    outputs, weights = tf.scan(next_state, given, (h, weights), parallel_iterations=1)
+    outputs = tf.transpose(outputs, _TIME_FIRST)
+    return outputs, tf.transpose(weights, _TIME_FIRST) if self.warps else None
 
   def _initial(self, x, state):
     shape = [*x.shape[2:4], self.channels]
@@ -72,18 +82,17 @@ class RecurrentUnit(tf.keras.layers.Layer):
                        'and W of x, channels of the unit')
     return state
 
-  def steps(self, x, state, training):
-    """For every time step a function: h -> next h, weights of the warp or None."""
+  def prepare(self, x, state, training):
+    """What a time step is, a function of h and of what it is given, and that: see `recurrence`."""
     del state  # see DynamicConvLSTM
-    return [lambda h, layers=layers: self.step(h, *layers)
-            for layers in hyper_networks.prepare(self.parts, x, training)]
+    return recurrence.joined(self.parts, self.step, x, training)
 
   def step(self, h, *layers):
     """One time step, with the functions of `parts`: next h, weights of the warp or None."""
     raise NotImplementedError
 
   def _gates(self, x_channels, gates=1):
-    return hyper_networks.GateConvolution(
+    return recurrence.GateConvolution(
         self.channels, x_channels, self.channels, self.side, gates)
 
 
@@ -111,7 +120,7 @@ class ConvLSTM(RecurrentUnit):
     self.half = _half(channels)
 
   def build(self, shape):
-    self.parts = [hyper_networks.GateConvolution(
+    self.parts = [recurrence.GateConvolution(
         self.half, shape[-1], self.half, self.side, gates=4)]
     super().build(shape)
 
@@ -130,6 +139,8 @@ class WarpingUnit(RecurrentUnit):
     kernels: class of the network that predicts the warps: hyper_networks.FactorizedKernels, which
       needs multiples of 4 as H and W, or PixelwiseKernels.
   """
+
+  warps = True
 
   def __init__(self, channels, kernel=3, activation=tf.nn.relu,
                kernels=hyper_networks.FactorizedKernels):
@@ -192,7 +203,7 @@ class TSRUs(WarpingUnit):
   """Section 3.2.2: one after the other; content knows the warped state, the gate both."""
 
   def build(self, shape):
-    gate = hyper_networks.Affine([self.side, self.side, 2 * self.channels, self.channels])
+    gate = recurrence.Affine([self.side, self.side, 2 * self.channels, self.channels])
     self.parts = [self.kernels(self.channels, shape[-1]), self._gates(shape[-1]), gate]
     super().build(shape)
 
@@ -255,17 +266,17 @@ class DynamicConvLSTM(RecurrentUnit):
     self.bias = self.add_weight('bias', [4 * self.half], initializer='zeros')
     super().build(shape)
 
-  def steps(self, x, state, training):
+  def prepare(self, x, state, training):
     convolution, *tensors = [tf.cast(v, x.dtype) for v in (
         self.convolution.value(training), self.convolution_bias, self.dense.value(training),
         self.dense_bias, self.bias)]
-    features = tf.concat([state[:, tf.newaxis, ..., :self.half], x[..., :self.half]], axis=1)
-    # [B, T + 1, H, W, c] -> [T + 1, B, c, H, W, 1]
-    features = tf.transpose(features, [1, 0, 4, 2, 3])[..., tf.newaxis]
-    features = tf.unstack(tf.nn.convolution(features, convolution, padding='SAME'))
+    features = tf.concat([state[tf.newaxis, ..., :self.half], x[..., :self.half]], axis=0)
+    # [T + 1, B, H, W, c] -> [T + 1, B, c, H, W, 1]
+    features = tf.transpose(features, [0, 1, 4, 2, 3])[..., tf.newaxis]
+    features = tf.nn.convolution(features, convolution, padding='SAME')
     step = rematerialization.rematerialize(self._step)
-    return [lambda state, given=given: (step(state, *given, *tensors), None)
-            for given in zip(tf.unstack(x, axis=1), features[1:], features[:-1])]
+    return (lambda state, given: (step(state, *given, *tensors), None),
+            (x, features[1:], features[:-1]))
 
   def _step(self, state, x, now, before, convolution_bias, dense, dense_bias, bias):
     """`now` and `before`: F_t and F_{t-1} convolved, [B, c, H, W, features]."""
@@ -283,13 +294,14 @@ class DynamicConvLSTM(RecurrentUnit):
     pooled = hyper_networks.adaptive_max_pool(tf.reshape(images, [-1, *images.shape[3:]]))
     pooled = tf.reshape(pooled, [-1, dense.shape[0]])
     kernels = tf.cast(tf.matmul(pooled, dense) + dense_bias, tf.float32)
-    # [B i j, K] -> [B, i, j, q + 1, 4, k^2] -> [B, k^2, q + 1, i, 4, j] -> [B, k^2, (q + 1) c, 4 c]
+    # [B i j, K] -> [B, i, j, q + 1, 4, k^2] -> [B, k^2, 4, j, q + 1, i] -> [B, k^2, 4 c, (q + 1) c]
     kernels = tf.reshape(kernels, [-1, half, half, self.q + 1, 4, self.side**2])
-    kernels = tf.transpose(kernels, [0, 5, 3, 1, 4, 2])
-    kernels = tf.reshape(kernels, [-1, self.side**2, (self.q + 1) * half, 4 * half])
-    of_x, of_h = tf.split(kernels, [self.q * half, half], axis=2)
-    kernels = tf.concat([tf.nn.softmax(of_x, axis=2), tf.nn.softmax(of_h, axis=2)], axis=2)
-    # [B, k^2, (q + 1) c, 4 c] -> [B, k^2 (q + 1) c, 4 c]
+    kernels = tf.transpose(kernels, [0, 5, 4, 2, 3, 1])
+    kernels = tf.reshape(kernels, [-1, self.side**2, 4 * half, (self.q + 1) * half])
+    of_x, of_h = tf.split(kernels, [self.q * half, half], axis=-1)
+    kernels = tf.concat([tf.nn.softmax(of_x), tf.nn.softmax(of_h)], axis=-1)
+    # [B, k^2, 4 c, (q + 1) c] -> [B, k^2, (q + 1) c, 4 c] -> [B, k^2 (q + 1) c, 4 c]
+    kernels = tf.transpose(kernels, [0, 1, 3, 2])
     kernels = tf.reshape(kernels, [-1, self.side**2 * (self.q + 1) * half, 4 * half])
     return tf.cast(kernels, dense.dtype)
 
