@@ -97,3 +97,50 @@ def test_a_known_trip_count_is_believed():
   line = 'body=%inner_body'
   text = LOOPS.replace(line, line + ', backend_config={"known_trip_count":{"n":"5"}}')
   assert compiler_process.LoopCosts(text, _analyze).total()['flops'] == 1 + 6 * (10 + 5 * 1000)
+
+
+def test_a_loop_as_long_as_another_one():
+  """A gradient's: its end is the counter of the loop that it is of, which ended at 3."""
+  text = LOOPS.replace(
+      '''  %zero = s32[] constant(0)
+  %start = s32[] copy(%zero)
+  %init = (s32[], f32[]) tuple(%start, %y)
+  %w = (s32[], f32[]) while(%init), condition=%inner_condition, body=%inner_body
+''', '''  %zero = s32[] constant(0)
+  %start = s32[] copy(%zero)
+  %init = (s32[], f32[]) tuple(%start, %y)
+  %w = (s32[], f32[]) while(%init), condition=%inner_condition, body=%inner_body
+  %count = s32[] get-tuple-element(%w), index=0
+  %again = (s32[], f32[], s32[]) tuple(%start, %y, %count)
+  %g = (s32[], f32[], s32[]) while(%again), condition=%as_often, body=%gradient_body
+''') + '''
+%gradient_body (p2: (s32[], f32[], s32[])) -> (s32[], f32[], s32[]) {
+  %p2 = (s32[], f32[], s32[]) parameter(0)
+  %i2 = s32[] get-tuple-element(%p2), index=0
+  %one2 = s32[] constant(1)
+  %next2 = s32[] add(%i2, %one2)
+  %x2 = f32[] get-tuple-element(%p2), index=1
+  %n2 = s32[] get-tuple-element(%p2), index=2
+  ROOT %t2 = (s32[], f32[], s32[]) tuple(%next2, %x2, %n2)
+}
+
+%as_often (q2: (s32[], f32[], s32[])) -> pred[] {
+  %q2 = (s32[], f32[], s32[]) parameter(0)
+  %j2 = s32[] get-tuple-element(%q2), index=0
+  %m2 = s32[] get-tuple-element(%q2), index=2
+  ROOT %c2 = pred[] compare(%j2, %m2), direction=LT
+}
+'''
+  own = {**OWN, 'gradient_body': 200.0}
+  calls = {'main': ['outer_body'], 'outer_body': ['inner_body', 'gradient_body']}
+
+  def flops(name):
+    return own[name] + sum(map(flops, calls.get(name, ())))
+
+  def analyze(text):
+    once = flops(re.search(r'^ENTRY %(\S+) ', text, re.MULTILINE).group(1))
+    return {'flops': once, 'bytes accessed': once}
+
+  costs = compiler_process.LoopCosts(text, analyze)
+  assert costs.total()['flops'] == 1 + 6 * (10 + 3 * 1000 + 3 * 200)
+  assert not costs.unknown

@@ -120,15 +120,38 @@ class LoopCosts:
     return re.findall(r'%([^\s,)]+)', found.group(1)) if found else []
 
   def _constant(self, computation, name):
-    """The integer that a name stands for, through copies, or None."""
+    """The integer that a name stands for, through copies and loops that count, or None."""
     line = self._instruction(computation, name)
     found = re.search(r' constant\((-?\d+)\)', line)
     if found:
       return int(found.group(1))
+    found = re.search(r' get-tuple-element\(%(\S+?)\), index=(\d+)', line)
+    if found:
+      return self._counted(computation, found.group(1), int(found.group(2)))
     for opcode in ('copy', 'convert', 'bitcast'):
       operands = self._operands(line, opcode)
       if operands:
         return self._constant(computation, operands[0])
+    return None
+
+  def _counted(self, computation, loop, index):
+    """What a counter of a loop is at its end, None where it cannot be told.
+
+    A gradient's loop ends when it has run as often as the loop that it is of.
+    """
+    for line, condition, body in self._loops(computation):
+      if re.match(rf'\s*(ROOT )?%{re.escape(loop)} = ', line):
+        trips = self._known_trips(computation, line, condition, body)
+        initial = self._operands(
+            self._instruction(computation, self._operands(line, 'while')[0]), 'tuple')
+        carried = self._operands(self._root(body), 'tuple')
+        if trips is None or not index < min(len(initial), len(carried)):
+          return None
+        start = self._constant(computation, initial[index])
+        added = self._operands(self._instruction(body, carried[index]), 'add')
+        steps = [self._constant(body, name) for name in added if self._index(body, name) != index]
+        return None if start is None or len(steps) != 1 or steps[0] is None else (
+            start + trips * steps[0])
     return None
 
   def _index(self, computation, name):
@@ -140,7 +163,15 @@ class LoopCosts:
     return int(found.group(1)) if found else None
 
   def _trips(self, outer, line, condition, body):
-    """How often a loop's body runs: `for (i = start; i < end; i += step)`."""
+    """How often a loop's body runs, 1 where it cannot be told."""
+    trips = self._known_trips(outer, line, condition, body)
+    if trips is None:
+      self.unknown.append(re.match(r'\s*(?:ROOT )?%(\S+)', line).group(1))
+      return 1
+    return trips
+
+  def _known_trips(self, outer, line, condition, body):
+    """How often a loop's body runs: `for (i = start; i < end; i += step)`; or None."""
     known = re.search(r'"known_trip_count":\{"n":"(\d+)"', line)
     if known:
       return int(known.group(1))
@@ -158,10 +189,7 @@ class LoopCosts:
 
     counts = [self._trips_of(value, outer, initial, condition, line_of, body)
               for line_of in self._comparisons(condition, self._root(condition))]
-    if None in counts:
-      self.unknown.append(re.match(r'\s*(?:ROOT )?%(\S+)', line).group(1))
-      return 1
-    return min(counts)
+    return None if None in counts else min(counts)
 
   def _counter(self, value, computation, name):
     """(index of an element of the loop's tuple, constant added to it), (None, 0) if it is other."""
