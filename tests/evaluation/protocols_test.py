@@ -73,7 +73,8 @@ def test_names_and_headers(name):
     return
   assert commands and all(
       command.startswith(f'--gin_file=evaluation/{name}.gin --') for command in commands)
-  assert re.fullmatch(r'\S+ --model_dir=runs/\w+', commands[-1])
+  assert re.fullmatch(r'\S+ --model_dir=runs/\w+( --follow --keep_best=fvd)?', commands[-1])
+  assert commands[-1].endswith(' --keep_best=fvd') == name.endswith('_train')
 
 
 @pytest.mark.parametrize('name', NAMES)

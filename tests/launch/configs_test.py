@@ -192,7 +192,7 @@ def test_protocols_are_no_origin(tmp_path, monkeypatch):
 def test_every_config_parses(name, tmp_path):
   shipped_configs.parse(name)
   clips = gin.query_parameter('experiment.Experiment.clips')
-  assert clips.selector.split('.')[-1] in ('PreparedClips', 'FileClips')
+  assert clips.selector.split('.')[-1] in ('PreparedClips', 'FileClips', 'MovingShapes')
   configs.keep(str(tmp_path))
   before = gin.config_str()
   configs.parse([str(tmp_path / configs.CONFIG)], [])
@@ -298,8 +298,10 @@ def test_a_config_builds(name, least):
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize('name', shipped_configs.NAMES)
+@pytest.mark.parametrize('name', [
+    name for name in shipped_configs.NAMES if not name.startswith('trivd_gan/')])
 def test_every_config_builds(name):
+  """Those of TrIVD-GAN: trivd_gan_configs_test."""
   _check_task(name)
 
 

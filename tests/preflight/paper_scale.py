@@ -3,8 +3,9 @@
     python -m tests.preflight.paper_scale [videogpt/bair_prior.gin ...]
 
 brings docs/preflight/paper_scale.csv, and the page beside it, up to date: a row a program, compiled
-again only where the program has another digest. A few minutes a program, one at a time; stopped, it
-goes on where it was.
+again only where the program has another digest, and once for all configs whose program is the same.
+A few minutes a program, one at a time, in the order of the names that are given; stopped, it goes
+on where it was.
 """
 
 import csv
@@ -25,14 +26,19 @@ from tf_videogen.preflight import hardware
 
 TABLE = pathlib.Path(__file__).parents[2] / 'docs' / 'preflight' / 'paper_scale.csv'
 PAGE = TABLE.with_suffix('.md')
-# Configs for more cores than the eight of the others: two clips (slices of videos) a core.
+# Configs, by how their names begin, for more cores than the eight of the others: two clips (slices
+# of videos) a core of the Video Transformer; eight of TrIVD-GAN, as the paper measured it (appendix
+# E.3), or fewer, where weights or videos are large.
 _TOPOLOGIES = {
     'v3:4x4': ('video_transformer/bair_spatiotemporal_large.gin',
                'video_transformer/bair_spatiotemporal_large_actions.gin',
                'video_transformer/bair_spatiotemporal_width2048.gin'),
     'v3:8x8': ('video_transformer/kinetics600_spatiotemporal_large.gin',
                'video_transformer/kinetics600_single_frame_large.gin',
-               'video_transformer/kinetics600_first_slice_large.gin'),
+               'video_transformer/kinetics600_first_slice_large.gin',
+               'trivd_gan/dvd_gan_kinetics600_12_'),
+    'v3:16x16': ('trivd_gan/dvd_gan_kinetics600_48_', 'trivd_gan/kinetics600_table3.gin'),
+    'v3:4x8': ('trivd_gan/',),  # all others
 }
 _FIELDS = ('config', 'program', 'topology', 'batch', 'parameters', 'digest', 'fits', 'peak_bytes',
            'argument_bytes', 'temporary_bytes', 'code_bytes', 'flops', 'bytes_accessed', 'bound_s',
@@ -55,8 +61,8 @@ def wanted():
 
 def topology_of(name):
   """The slice of TPUs that shares a config's batch."""
-  found = [topology for topology, names in _TOPOLOGIES.items() if name in names]
-  return hardware.topology(*found or ['v3:2x2'])
+  found = [topology for topology, names in _TOPOLOGIES.items() if name.startswith(names)]
+  return hardware.topology((found or ['v3:2x2'])[0])
 
 
 def export(name, program):
@@ -81,14 +87,28 @@ def row_of(name, config, exported):
   """Compiles a program; its row, all values text."""
   topology = topology_of(name)
   cost = costs.cost(exported, compiler.compile_program(exported, topology, say=print), topology)
-  hours = costs.core_hours(cost.bound_s, config.train_steps, cost.cores)
-  training = exported.name == 'train'
   values = {**cost._asdict(), 'config': name, 'digest': exported.digest,
             'fits': 'yes' if cost.fits else 'no', 'flops': f'{cost.flops:.6g}',
             'bytes_accessed': f'{cost.bytes_accessed:.6g}', 'bound_s': f'{cost.bound_s:.5g}',
-            'train_steps': config.train_steps if training else '',
-            'core_hours': f'{hours:.1f}' if training else ''}
-  return {field: str(values[field]) for field in _FIELDS}
+            'train_steps': '', 'core_hours': ''}
+  return adopted({field: str(values[field]) for field in _FIELDS}, name, config.train_steps)
+
+
+def same(rows, name, exported):
+  """The row of the same program of another config; None if there is none."""
+  key = (exported.name, exported.digest, topology_of(name).name)
+  return next((row for row in rows.values() if row['config'] != name
+               and (row['program'], row['digest'], row['topology']) == key), None)
+
+
+def adopted(row, name, train_steps):
+  """The row of a program as that of a config, which trains for as many steps."""
+  row = {**row, 'config': name}
+  if row['program'] == 'train':
+    cores = hardware.topology(row['topology']).cores
+    hours = costs.core_hours(float(row['bound_s']), train_steps, cores)
+    row.update(train_steps=str(train_steps), core_hours=f'{hours:.1f}')
+  return row
 
 
 def write(rows):
@@ -110,9 +130,10 @@ What the TPU's compiler says of the configs at the paper's batch, over cores of 
 
     python -m launch.preflight --gin_file=CONFIG --program=PROGRAM --topology=TOPOLOGY
 
-with `v3:2x2` for 8 cores, `v3:4x4` for 32, `v3:8x8` for 128. Times are what a step takes at least,
-by the arithmetic and the memory bandwidth of a core; sums over cores are not in them.
-[tpu.md](../tpu.md) explains.
+with `v3:2x2` for 8 cores, `v3:4x4` for 32, `v3:4x8` for 64, `v3:8x8` for 128, `v3:16x16` for 512.
+Programs that are the same but for their number of steps are compiled once. Times are what a step
+takes at least, by the arithmetic and the memory bandwidth of a core; sums over cores are not in
+them. [tpu.md](../tpu.md) explains.
 
 | config | program | cores | clips a core | parameters | peak GiB | TFLOP | GB moved | step s | core-hours |
 | --- | --- | ---: | ---: | ---: | ---: | ---: | ---: | ---: | ---: |
@@ -138,15 +159,18 @@ def main(names):
   unknown = set(names) - {name for name, _ in wanted()}
   if unknown:
     sys.exit(f'no such config: {", ".join(sorted(unknown))}')
-  for name, program in wanted():
-    if names and name not in names:
-      continue
+  chosen = wanted()
+  if names:
+    chosen = sorted((key for key in chosen if key[0] in names), key=lambda key: names.index(key[0]))
+  for name, program in chosen:
     start = time.time()
     config, exported = export(name, program)
     rows = read()
     old = rows.get((name, program))
     if old is None or old['digest'] != exported.digest:
-      rows[name, program] = row_of(name, config, exported)
+      row = same(rows, name, exported)
+      rows[name, program] = (adopted(row, name, config.train_steps) if row
+                             else row_of(name, config, exported))
       write(rows)
     row = rows[name, program]
     print(f'{name} {program}: fits: {row["fits"]}, {int(row["peak_bytes"]) / 2**30:.2f} GiB, '

@@ -1,0 +1,102 @@
+"""Table 1 of TrIVD-GAN, its times and memory, beside what the TPU's compiler says of our programs.
+
+    python -m tests.preflight.adversarial_costs
+
+makes docs/trivd_gan/costs.md of docs/preflight/paper_scale.csv. The paper's milliseconds and
+gigabytes are of a core of TPU v3 with 8 clips (appendices E.3, F.4), as our programs are.
+"""
+
+import pathlib
+
+from tests.preflight import paper_scale
+from tf_videogen import files
+
+PAGE = pathlib.Path(__file__).parents[2] / 'docs' / 'trivd_gan' / 'costs.md'
+# Row: (end of the config's name, views, milliseconds, gigabytes), in the order of Table 1.
+TABLE_1 = {
+    'Clip': ('clip', 'clV', 488, 3.49),
+    'Downsampled': ('downsampled', 'dV', 370, 3.01),
+    'Cropped': ('cropped', 'crV', 371, 3.10),
+    'Cropped + Downsampled': ('cropped_downsampled', 'dV, crV', 467, 3.30),
+    'MoCoGAN-like, K = 1': ('mocogan_like_k1', 'F, clV', 568, 3.95),
+    'MoCoGAN-like, K = 8': ('mocogan_like_k8', 'F, clV', 660, 3.95),
+    'DVD-GAN-FP': ('dvd_gan_fp', 'F, dV', 537, 3.53),
+    'DVD-GAN-FP, faster': ('faster', 'dF, crV', 453, 3.54),
+    'DVD-GAN-FP, stronger': ('stronger', 'dF, dV, crV', 548, 3.65),
+}
+# Unit: (end of the config's name, milliseconds), appendix F.4.
+UNITS = {'ConvGRU': ('conv_gru', 284), 'TSRU': ('tsru_p', 354),
+         'Dynamic ConvLSTM': ('dynamic_conv_lstm', 6385)}
+
+
+def discriminators(row):
+  """How many discriminators a row of Table 1 has."""
+  return TABLE_1[row][1].count(',') + 1
+
+
+def found():
+  """{row or unit: its row of paper_scale.csv, numbers}, of those that are there."""
+  rows = paper_scale.read()
+  names = {row: f'table1_{values[0]}' for row, values in TABLE_1.items()}
+  names |= {unit: f'table2_{values[0]}' for unit, values in UNITS.items()}
+  costs = {}
+  for name, of_config in names.items():
+    row = rows.get((f'trivd_gan/kinetics600_{of_config}.gin', 'train'))
+    if row:
+      costs[name] = {field: float(row[field]) for field in
+                     ('peak_bytes', 'flops', 'bytes_accessed', 'bound_s')}
+  return costs
+
+
+def page(costs):
+  """The tables for readers, Markdown."""
+  lines = [_HEAD]
+  for row, (_, views, ms, gigabytes) in TABLE_1.items():
+    cost = costs[row]
+    peak = cost['peak_bytes'] / 1e9
+    lines.append(f'| {row} | {views} | {discriminators(row)} | {ms} | {gigabytes:.2f} | {peak:.2f} | '
+                 f'{peak / gigabytes:.2f} | {cost["flops"] / 1e12:.2f} | '
+                 f'{cost["bytes_accessed"] / 1e9:.1f} | {cost["bound_s"] * 1e3:.0f} |\n')
+  lines.append(_UNITS)
+  base, base_ms = costs['ConvGRU'], UNITS['ConvGRU'][1]
+  for unit, (_, ms) in UNITS.items():
+    cost = costs[unit]
+    ratio = lambda field, cost=cost: f'{cost[field] / base[field]:.2f}'
+    lines.append(f'| {unit} | {ms} | {ms / base_ms:.2f} | {ratio("flops")} | '
+                 f'{ratio("bytes_accessed")} | {ratio("bound_s")} | {cost["flops"] / 1e12:.2f} | '
+                 f'{cost["bytes_accessed"] / 1e9:.1f} | {cost["peak_bytes"] / 1e9:.2f} |\n')
+  return ''.join(lines)
+
+
+_HEAD = """# What a step of TrIVD-GAN-FP costs
+
+Made by `python -m tests.preflight.adversarial_costs` of
+[what the TPU's compiler says](../preflight/paper_scale.md). A step is two updates of the
+discriminators and one of the generator, with 8 clips a core: three passes of G with 8, two of D with
+16 and one with 8 (appendix E.3). The compiler doesn't tell times: "ms at least" is by the arithmetic
+and the memory bandwidth of a core, without sums over cores.
+
+## Table 1: decompositions of the discriminator, ch = 48
+
+| row | views | D | paper ms | paper GB | our GB | ratio | TFLOP | GB moved | ms at least |
+| --- | --- | ---: | ---: | ---: | ---: | ---: | ---: | ---: | ---: |
+"""
+
+_UNITS = """
+## Appendix F.4: recurrent units, with the "faster" discriminators
+
+Ratios are to the ConvGRU's.
+
+| unit | paper ms | ratio | by FLOPs | by bytes | by ms at least | TFLOP | GB moved | our GB |
+| --- | ---: | ---: | ---: | ---: | ---: | ---: | ---: | ---: |
+"""
+
+
+def main():
+  """Makes the page."""
+  files.write(str(PAGE), page(found()))
+  print(PAGE.read_text())
+
+
+if __name__ == '__main__':
+  main()
