@@ -17,6 +17,7 @@ import gin
 from tf_videogen import experiment
 from tf_videogen.data import clip_files
 from tf_videogen.data import clips
+from tf_videogen.evaluation import best
 from tf_videogen.evaluation import protocol as protocols
 from tf_videogen.evaluation import records
 from tf_videogen.evaluation import run
@@ -25,27 +26,32 @@ from tf_videogen.launch import configs
 from tf_videogen.launch import program
 from tf_videogen.launch import shared_flags
 from tf_videogen.reporting import origin
+from tf_videogen.training import preemption
 from tf_videogen.training import strategies
 
 flags.DEFINE_string('real', None, 'Folder or file of real videos, or a prepared data set.')
 flags.DEFINE_string('generated', None, 'Folder or file of generated videos.')
 flags.DEFINE_string('split', 'test', 'Split of a data set that --real names.')
-flags.DEFINE_enum('baseline', None, ['copy_last_frame', 'real_vs_real'], 'Instead of a model.')
-flags.DEFINE_bool('paired', False, 'Whether videos continue the real ones: SSIM and PSNR as well.')
+flags.DEFINE_enum('baseline', None, ['copy_last_frame', 'real_vs_real'], 'No model.')
+flags.DEFINE_bool('paired', False, 'Videos are pairs: SSIM and PSNR, too.')
 flags.DEFINE_integer('conditioning_frames', None, 'How many first frames are given.',
                      lower_bound=0)
-flags.DEFINE_integer('frames', None, 'Of each video of folders, the first ones; by default all.',
+flags.DEFINE_integer('frames', None, 'Of each video of folders, the first; by default all.',
                      lower_bound=1)
 flags.DEFINE_integer('size', None, 'Of the clips of a data set: their middle.', lower_bound=1)
 flags.DEFINE_integer('frame_step', None, 'Between frames of a data set.', lower_bound=1)
 flags.DEFINE_integer('videos', None, 'How many of each folder; by default all.', lower_bound=2)
-flags.DEFINE_enum('on_mismatch', 'refuse', ['refuse', 'cut'], 'Of number, length or size.')
+flags.DEFINE_enum('on_mismatch', 'refuse', ['refuse', 'cut'], 'If sides differ.')
 flags.DEFINE_enum('value_range', None, list(clip_files.RANGES), 'Of arrays of floats.')
-flags.DEFINE_enum('networks', 'published', ['published', 'random'], 'For smoke tests, random.')
+flags.DEFINE_enum('networks', 'published', ['published', 'random'], 'Weights.')
 flags.DEFINE_string('output', None, 'Folder for what is written; by default --model_dir.',
                     allow_override=True)
+flags.DEFINE_string('keep_best', None, 'Metric by which <model_dir>/best is chosen.')
+flags.DEFINE_bool('follow', False, 'Every checkpoint, as it comes.')
+flags.DEFINE_integer('follow_timeout', 3600, 'Seconds without a new one.', lower_bound=1)
 shared_flags.declare(*configs.FLAGS, 'batch_size')
 
+_OF_MODELS = ('keep_best', 'follow', 'follow_timeout')
 _TWO_SIDES = 'two sides are compared: name --real and --generated, or --real and --baseline'
 
 
@@ -55,11 +61,14 @@ def main(argv):
   values = flags.FLAGS
   strategy = strategies.get(values.strategy, values.tpu)
   if values.real or values.generated:
+    _refuse(_OF_MODELS, 'models, not for folders')
     evaluate_folders(strategy)
     return
   _refuse(('paired', 'frames', 'size', 'frame_step', 'videos', 'split', 'on_mismatch',
            'value_range'), 'folders; bind Protocol\'s with --gin_param')
-  if not values.baseline:
+  if values.baseline:
+    _refuse(_OF_MODELS, 'models, not for baselines')
+  else:
     _refuse(('conditioning_frames',), 'folders and baselines')
   configs.parse_flags(needs_model=not values.baseline)
   try:
@@ -68,6 +77,7 @@ def main(argv):
     if values.baseline:
       raise ValueError(
           '--baseline needs a protocol, --gin_file=evaluation/..., or --real') from None
+    _refuse(_OF_MODELS, 'protocols: add one with --gin_file=evaluation/...')
     evaluate_task(strategy)
     return
   evaluate_protocol(strategy)
@@ -93,25 +103,76 @@ def evaluate_protocol(strategy):
   if values.baseline:
     evaluate_baseline(protocol, real, strategy, protocol.split)
     return
+  if values.keep_best:
+    best.check(values.keep_best, protocol)
+  if values.follow:
+    follow(protocol, config, real, strategy)
+    return
+  _refuse(('follow_timeout',), '--follow')
   make = videos.ModelSamples(
       config, values.model_dir, strategy, values.batch_size, protocol.sampling)
-  kept = None
+  evaluate_checkpoint(protocol, config, real, make, strategy)
+
+
+def evaluate_checkpoint(protocol, config, real, make, strategy, after_batch=lambda: None):
+  """A protocol, of the checkpoint that a ModelSamples has."""
+  values = flags.FLAGS
+  directory, kept, said = values.output or values.model_dir, None, None
   if not strategies.has_workers(strategy):
-    kept = records.Trials(values.output or values.model_dir, protocol.name,
-                          [gin.config_str(), make.identity])
-  found = run.run(protocol, real, make, strategy, values.batch_size, _random(), kept=kept)
+    kept = records.Trials(directory, protocol.name, [gin.config_str(), make.identity])
+  of_task = []
   if protocol.task_metrics:
-    found.values += task_values(config, protocol, strategy)
+    of_task = task_values(config, protocol, strategy, make.checkpoint)
+  found = run.run(protocol, real, make, strategy, values.batch_size, _random(), kept=kept,
+                  after_batch=after_batch)
+  found.values += of_task
+  ranked = [value for value in found.values if value.metric == values.keep_best]
+  if ranked and strategies.is_chief(strategy):
+    # Before its rows: with them, a step is done.
+    said = best.keep(values.model_dir, directory, protocol.name, ranked[0], make)
   finish(protocol.name, protocol.split, make.step, found, strategy)
   if kept:
     kept.remove()
+  if said:
+    print(said, flush=True)
+  if values.keep_best and not ranked:
+    raise ValueError(f'--keep_best={values.keep_best}: not measured; ' + found.missing.get(
+        values.keep_best, f'there are: {", ".join(value.metric for value in found.values)}'))
 
 
-def task_values(config, protocol, strategy):
+def follow(protocol, config, real, strategy):
+  """A protocol, of every checkpoint of the model directory as it comes."""
+  values, make = flags.FLAGS, None
+  if strategies.has_workers(strategy):
+    raise ValueError('--follow is for one process: use another --strategy')
+
+  def evaluate_one(path):
+    nonlocal make
+    if make is None:
+      make = videos.ModelSamples(
+          config, values.model_dir, strategy, values.batch_size, protocol.sampling,
+          restored=False, after_batch=stop.check)
+    if not make.restore(path):
+      return False
+    print(f'step {make.step}')
+    evaluate_checkpoint(protocol, config, real, make, strategy, stop.check)
+    return True
+
+  done = lambda: records.evaluated_steps(
+      values.output or values.model_dir, protocol.name, _random())
+  try:
+    with preemption.StopRequest() as stop:
+      experiment.follow(values.model_dir, config.train_steps, done, evaluate_one, stop,
+                        values.follow_timeout)
+  except preemption.Stopped:
+    sys.exit(program.STOPPED)
+
+
+def task_values(config, protocol, strategy, checkpoint):
   """What the task measures of a protocol's split, of as many videos, as values of the protocol."""
   config.splits, split = (protocol.split,), f'{protocol.split}/'
   config.evaluation_limit = protocol.videos
-  measured = experiment.measure(config, flags.FLAGS.model_dir, strategy)
+  measured = experiment.measure(config, flags.FLAGS.model_dir, strategy, checkpoint)
   examples = int(measured[f'{split}examples'])
   return [protocols.Value(name.removeprefix(split), value, float('nan'), examples, '', '')
           for name, value in measured.items() if name != f'{split}examples']

@@ -103,9 +103,9 @@ def build(experiment, strategy, spec, precision=None):
     policy = precisions.use(precision or experiment.precision, strategy)
     task = experiment.task()
     # Models find their shapes by a call; in a graph that is not run, variables get their values
-    # and nothing else is computed.
+    # and nothing else is computed. AutoGraph, which nothing in a model needs, would double the time.
     with tf.__internal__.FuncGraph('build').as_default():
-      task.build(tuple(spec['video'].shape))
+      tf.autograph.experimental.do_not_convert(task.build)(tuple(spec['video'].shape))
     optimizer = experiment.optimizer()
     optimizer.build(task.trainable_variables)
     step = tf.Variable(0, dtype=tf.int64, trainable=False, name='step',
@@ -296,20 +296,23 @@ class _Run:
       self.controller.train(min(end, (self.step // interval + 1) * interval))
 
 
-def measure(experiment, model_dir, strategy):
-  """What the task measures of the latest readable checkpoint; nothing is written.
+def measure(experiment, model_dir, strategy, checkpoint=None):
+  """What the task measures of a checkpoint; nothing is written.
 
   Args:
     experiment: an Experiment.
     model_dir: a trained model's directory.
     strategy: a tf.distribute.Strategy.
+    checkpoint: the path of one; None: the latest readable one of the directory.
 
   Returns:
     {'<split>/<metric>': value}.
   """
   built = build(experiment, strategy, experiment.clips.example_spec())
   with strategy.scope():
-    restore(built, model_dir)
+    if restore(built, model_dir, checkpoint) is None:
+      raise FileNotFoundError(f'{checkpoint} cannot be read any more: keep more checkpoints with '
+                              '--gin_param=experiment.train.keep_checkpoints=...')
     return _evaluator(experiment, built).evaluate(None)
 
 
@@ -357,27 +360,53 @@ def evaluate_continuously(experiment, model_dir, strategy, timeout=3600, poll_se
   if strategies.has_workers(strategy):
     raise ValueError('evaluate_continuously is for one process: use another --strategy')
   built = build(experiment, strategy, experiment.clips.example_spec())
-  output, last_news = None, time.time()
+  output = None
   with strategy.scope(), preemption.StopRequest() as stop:
     evaluator = _evaluator(experiment, built, stop.check)
-    while time.time() - last_news < timeout:
-      evaluated = results.evaluated_steps(model_dir)
-      for path in reversed(checkpoints.paths(model_dir)):  # the oldest first
-        step = checkpoints.step_of(path)
-        if step not in evaluated and checkpoints.restore(built.checkpoint, path):
-          built.standing.renew()
-          output = evaluator.evaluate(None)
-          _append_results(model_dir, step, output)
-          evaluated.add(step)
-          last_news = time.time()
-      if evaluated and max(evaluated) >= experiment.train_steps:
-        return output
-      next_look = time.time() + poll_seconds
-      while time.time() < next_look:
-        stop.check()
-        time.sleep(min(1, poll_seconds))
-  logging.warning('no new checkpoint in %s for %d s, giving up', model_dir, timeout)
+
+    def evaluate_one(path):
+      nonlocal output
+      if restore(built, model_dir, path) is None:
+        return False
+      output = evaluator.evaluate(None)
+      _append_results(model_dir, checkpoints.step_of(path), output)
+      return True
+
+    follow(model_dir, experiment.train_steps, lambda: results.evaluated_steps(model_dir),
+           evaluate_one, stop, timeout, poll_seconds)
   return output
+
+
+def follow(model_dir, last_step, evaluated, evaluate_one, stop, timeout=3600, poll_seconds=10):
+  """Evaluates the checkpoints of a directory as they come, the oldest first, until the last step's.
+
+  Args:
+    model_dir: where another process trains.
+    last_step: with whose evaluation all is done.
+    evaluated: () -> the steps that are evaluated already, a set.
+    evaluate_one: path of a checkpoint -> whether it could be read.
+    stop: a preemption.StopRequest that is in force.
+    timeout: seconds to wait for a new checkpoint before giving up.
+    poll_seconds: between two looks.
+
+  Raises:
+    preemption.Stopped: at SIGTERM.
+  """
+  done, last_news = set(), time.time()
+  while time.time() - last_news < timeout:
+    done |= evaluated()
+    for path in reversed(checkpoints.paths(model_dir)):
+      step = checkpoints.step_of(path)
+      if step not in done and evaluate_one(path):
+        done.add(step)
+        last_news = time.time()
+    if done and max(done) >= last_step:
+      return
+    next_look = time.time() + min(poll_seconds, timeout)
+    while time.time() < next_look:
+      stop.check()
+      time.sleep(min(1, poll_seconds))
+  logging.warning('no new checkpoint in %s for %d s, giving up', model_dir, timeout)
 
 
 def check_sampler(task, options=()):
@@ -424,17 +453,30 @@ def _evaluator(experiment, built, after_batch=lambda: None):
       experiment.evaluation_limit, after_batch)
 
 
-def restore(built, model_dir):
-  """Restores the latest readable checkpoint of a directory into what was built, ready to sample.
+def restore(built, model_dir, checkpoint=None):
+  """Restores a checkpoint into what was built, ready to sample.
+
+  Args:
+    built: Built.
+    model_dir: a trained model's directory.
+    checkpoint: the path of one; None: the latest readable one of the directory.
+
+  Returns:
+    Its path; None if the one that was asked for cannot be read.
 
   Raises:
-    FileNotFoundError: if there is none.
+    FileNotFoundError: if there is none in the directory.
     ValueError: if it is another configuration's.
   """
-  if checkpoints.restore_latest(built.checkpoint, model_dir) is None:
-    raise FileNotFoundError(f'no checkpoint in {model_dir}: train first, or name another '
-                            '--model_dir')
+  if checkpoint is None:
+    checkpoint = checkpoints.restore_latest(built.checkpoint, model_dir)
+    if checkpoint is None:
+      raise FileNotFoundError(f'no checkpoint in {model_dir}: train first, or name another '
+                              '--model_dir')
+  elif not checkpoints.restore(built.checkpoint, checkpoint):
+    return None
   built.standing.renew()
+  return checkpoint
 
 
 def _append_results(model_dir, step, output):

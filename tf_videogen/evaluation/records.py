@@ -18,6 +18,7 @@ import tf_videogen
 from tf_videogen import files
 from tf_videogen.data import video_io
 from tf_videogen.evaluation import measures
+from tf_videogen.metrics import networks
 from tf_videogen.reporting import results
 
 CONFIG = 'operative_config-{}.gin'
@@ -105,6 +106,17 @@ def write(directory, name, split, step, evaluation, config=''):
   results.append_rows(directory, [
       results.Result(step, split, value.metric, value.value, value.spread, value.examples, name,
                      value.network, value.note, commit(), sha) for value in evaluation.values])
+
+
+def evaluated_steps(directory, name, random_networks=False):
+  """The steps that a protocol has evaluated: a set of int.
+
+  Those of which a metric is of random networks alone don't count, unless for `random_networks`.
+  """
+  last = {(row.step, row.metric): row for row in results.read_results(directory)
+          if row.protocol == name}
+  random = {row.step for row in last.values() if networks.NOT_COMPARABLE in row.network}
+  return {row.step for row in last.values()} - (set() if random_networks else random)
 
 
 def _write_gallery(folder, gallery, conditioning_frames):

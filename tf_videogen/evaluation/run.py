@@ -21,7 +21,7 @@ GALLERY_SAMPLES = 3  # of each condition
 
 
 def run(protocol, real, make, strategy, batch_size=8, random_networks=False, generated=None,
-        conditioning_frames=0, kept=None):
+        conditioning_frames=0, kept=None, after_batch=lambda: None):
   """Evaluates.
 
   Args:
@@ -34,21 +34,22 @@ def run(protocol, real, make, strategy, batch_size=8, random_networks=False, gen
     generated: a source of generated videos, instead of a maker.
     conditioning_frames: how many first frames of its videos were given.
     kept: a `records.Trials`, by which an evaluation that was stopped goes on; or None.
+    after_batch: called after every batch; may raise.
 
   Returns:
     Evaluation.
   """
   return _Run(protocol, real, make, strategy, batch_size, random_networks, generated,
-              conditioning_frames).evaluation(kept)
+              conditioning_frames, after_batch).evaluation(kept)
 
 
 class _Run:
   """One evaluation; arguments as of `run`."""
 
   def __init__(self, protocol, real, make, strategy, batch_size, random_networks, generated,
-               conditioning_frames):
+               conditioning_frames, after_batch):
     self.protocol, self.real, self.make, self.strategy = protocol, real, make, strategy
-    self.batch_size, self.generated = batch_size, generated
+    self.batch_size, self.generated, self.after_batch = batch_size, generated, after_batch
     self.random = random_networks
     self.host, self.hosts = strategies.worker(strategy)
     self.extract = extraction.Extractor(strategy, protocol.networks, random=random_networks)
@@ -137,7 +138,10 @@ class _Run:
 
   def _bar(self, batches, name, count):
     total = -(-count // self.batch_size)
-    return tqdm.tqdm(batches, name, total, unit='batch', leave=False, mininterval=bars.interval())
+    for batch in tqdm.tqdm(
+        batches, name, total, unit='batch', leave=False, mininterval=bars.interval()):
+      yield batch
+      self.after_batch()
 
   def _real_pass(self):
     """{id of measure: sums} of real videos, those in the cache read from there."""

@@ -12,7 +12,6 @@ import itertools
 import numpy as np
 import tensorflow as tf
 
-from tf_videogen import checkpoints
 from tf_videogen import experiment as experiments
 from tf_videogen import files
 from tf_videogen.layers import randomness
@@ -137,10 +136,11 @@ def _half(source, which):
 
 
 class ModelSamples:
-  """Makes samples, and reconstructions, by the latest checkpoint of a model directory.
+  """Makes samples, and reconstructions, by a checkpoint of a model directory.
 
   Attributes:
     conditioning_frames: how many first frames of a sample are given.
+    checkpoint: its path.
     step: the checkpoint's.
     identity: what its samples depend on besides the configuration: the checkpoint.
     labelled: whether its clips have classes.
@@ -151,34 +151,61 @@ class ModelSamples:
     strategy: a tf.distribute.Strategy.
     batch_size: clips that all replicas of all workers make at once.
     sampling: keyword arguments of the task's `sample`.
+    restored: whether it begins with the latest readable checkpoint; otherwise, with `restore`.
+    after_batch: called after every pass for standing statistics; may raise.
   """
 
-  def __init__(self, experiment, model_dir, strategy, batch_size, sampling=None):
+  def __init__(self, experiment, model_dir, strategy, batch_size, sampling=None, restored=True,
+               after_batch=lambda: None):
     self.strategy = strategy
     self._rows = batch_size // strategies.worker(strategy)[1]
     self._sampling = dict(sampling or {})
     self._spec = experiments.saved_spec(model_dir)
     self._built = experiments.build(
         experiment, strategy, self._spec, precisions.for_sampling(experiment.precision, strategy))
-    with strategy.scope():
-      experiments.restore(self._built, model_dir)
-      self._refuse_nan(model_dir)
-    self.step = int(self._built.step.numpy())
+    self._built.standing.after_batch = after_batch
+    self._model_dir = model_dir
     self.labelled = 'label' in self._spec
-    newest = f'{checkpoints.paths(model_dir)[0]}.index'
-    self.identity = [newest, self.step, files.size_and_time(newest)]
     self._task = self._built.task
     if self._sampling:
       experiments.check_sampler(self._task, self._sampling)
     self.conditioning_frames = self._sampling.get(
         'conditioning_frames', getattr(self._task, 'conditioning_frames', 0))
     self._sample = self._reconstruct = None
+    if restored:
+      self.restore()
 
-  def _refuse_nan(self, model_dir):
+  def restore(self, checkpoint=None):
+    """Takes the weights of a checkpoint; what is compiled remains.
+
+    Args:
+      checkpoint: the path of one; None: the latest readable one of the directory.
+
+    Returns:
+      Whether it can be read.
+
+    Raises:
+      FileNotFoundError: if there is none in the directory.
+      ValueError: if it is another configuration's, or has values that are not finite.
+    """
+    with self.strategy.scope():
+      found = experiments.restore(self._built, self._model_dir, checkpoint)
+      if found is None:
+        return False
+      self._refuse_nan(found)
+    self.checkpoint, self.step = found, int(self._built.step.numpy())
+    self.identity = [found, self.step, files.size_and_time(f'{found}.index')]
+    return True
+
+  def save(self, path):
+    """Writes its checkpoint, with all that training needs, whatever became of the files."""
+    self._built.checkpoint.write(path)
+
+  def _refuse_nan(self, checkpoint):
     for variable in self._built.task.model.variables:
       if variable.dtype.is_floating and not np.isfinite(variable.numpy()).all():
-        raise ValueError(f'{variable.name} in the latest checkpoint of {model_dir} has values that '
-                         'are not finite (NaN): training has failed, there is nothing to evaluate')
+        raise ValueError(f'{variable.name} in {checkpoint} has values that are not finite (NaN): '
+                         'training has failed, there is nothing to evaluate')
 
   def __call__(self, batch, seed):
     """Samples for the conditions of a batch: uint8 [n, T, H, W, C]."""

@@ -1,0 +1,86 @@
+"""Keeps the best checkpoint of a model directory, by a metric of a protocol, in `best/`.
+
+TrIVD-GAN, section 4.1: "we validate the best model according to performance on the training set".
+
+`<model_dir>/best/` is a model directory of its own, with one checkpoint. What was there before goes
+when its successor is complete, so that a crash leaves one of the two.
+"""
+
+import os
+
+import tensorflow as tf
+
+from tf_videogen import files
+from tf_videogen.metrics import networks
+from tf_videogen.reporting import glossary
+from tf_videogen.reporting import results
+
+FOLDER = 'best'
+_BESIDES = ('config.gin', 'operative_config.gin', 'clips.json')  # as training wrote them
+
+
+def check(metric, protocol):
+  """Raises a ValueError where a protocol cannot tell by a metric which checkpoint is the best."""
+  ranked = [name for name, entry in glossary.METRICS.items() if entry.better]
+  possible = [measure.name for measure in protocol.measures if measure.name in ranked]
+  if metric in possible or (protocol.task_metrics and metric in ranked):
+    return
+  there = possible + (['what the task measures'] if protocol.task_metrics else [])
+  raise ValueError(
+      f'--keep_best={metric} is no metric of the protocol {protocol.name} by which one checkpoint '
+      f'is better than another; it has: {", ".join(there) or "none"}')
+
+
+def keep(model_dir, directory, protocol, value, make):
+  """Keeps a checkpoint if none that the protocol evaluated before has a better value.
+
+  Values of random networks are compared among themselves, where there are no others.
+
+  Args:
+    model_dir: the model directory, local or gs://.
+    directory: whose results.csv has the values of other steps.
+    protocol: its name.
+    value: a `protocol.Value` of the checkpoint.
+    make: a `videos.ModelSamples`, which has the checkpoint.
+
+  Returns:
+    What was done, a line.
+  """
+  folder = os.path.join(model_dir, FOLDER)
+  others = [row for row in results.read_results(directory)
+            if (row.protocol, row.metric) == (protocol, value.metric) and row.step != make.step
+            and row.value == row.value]
+  published = [row for row in others if not _is_random(row)]
+  if _is_random(value) and published:
+    return f'{folder} is as it was: {value.metric} of random networks is not comparable'
+  others = others if _is_random(value) else published
+  sign = -1 if glossary.metric(value.metric).better == 'higher' else 1
+  best = min(others, key=lambda row: sign * row.value, default=None)
+  if value.value != value.value:
+    return f'{folder} is as it was: {value.metric} of step {make.step} is not a number'
+  if best is not None and sign * best.value <= sign * value.value:
+    there = tf.io.gfile.exists(os.path.join(folder, f'ckpt-{best.step}.index'))
+    return (f'{folder} is as it was: {value.metric} {best.value:.6g} of step {best.step} is the '
+            'best' + ('' if there else ', which was evaluated without --keep_best'))
+  _replace(model_dir, folder, make)
+  return (f'{folder} is now step {make.step}: {value.metric} {value.value:.6g} is the best of '
+          f'{len({row.step for row in others}) + 1}')
+
+
+def _is_random(row):
+  return networks.NOT_COMPARABLE in row.network
+
+
+def _replace(model_dir, folder, make):
+  """Writes a checkpoint into the folder, then removes those that were there."""
+  for name in _BESIDES:
+    if tf.io.gfile.exists(os.path.join(model_dir, name)):
+      files.write(os.path.join(folder, name), files.read(os.path.join(model_dir, name)))
+  name = f'ckpt-{make.step}'
+  make.save(os.path.join(folder, name))
+  tf.compat.v1.train.update_checkpoint_state(folder, name)
+  # Indices first: without one there is no checkpoint.
+  for path in sorted(tf.io.gfile.glob(os.path.join(folder, 'ckpt-*')),
+                     key=lambda path: not path.endswith('.index')):
+    if not os.path.basename(path).startswith(f'{name}.'):
+      (tf.io.gfile.rmtree if tf.io.gfile.isdir(path) else tf.io.gfile.remove)(path)
