@@ -5,6 +5,8 @@ sampling of the one that `auto` samples in. Each is printed on stderr as it come
 
 video_transformer: the paper's base model, a training step of 4 x 32 x 32 slices; seconds to draw a
 pixel of every video, also by a full pass; shares of the machine's rate of products of matrices.
+trivd_gan: a training step of both players with TSRUp, with ConvGRU units, and their ratio; clips
+sampled a second. 5 + 11 frames of 32 x 32, two stages, 16 channels, the views of "stronger".
 input: batches of a config's data alone, and its step on one batch over and over: input holds
 training up where `input_share` comes near 1. `raw_read_share` is of the rate at which the shards
 can be read at all. For a TPU's step, see `launch.preflight`.
@@ -39,15 +41,19 @@ from tf_videogen.evaluation import measures
 from tf_videogen.layers import attention
 from tf_videogen.layers import masked_convolution
 from tf_videogen.layers import randomness
+from tf_videogen.layers import recurrent_units
 from tf_videogen.layers import vector_quantizer
 from tf_videogen.launch import configs
 from tf_videogen.launch import program
 from tf_videogen.launch import shared_flags
 from tf_videogen.metrics import frechet
 from tf_videogen.metrics import i3d
+from tf_videogen.models import discriminators
+from tf_videogen.models import trivd_gan
 from tf_videogen.models import video_transformer
 from tf_videogen.models import videogpt
 from tf_videogen.models import vqvae
+from tf_videogen.tasks import adversarial
 from tf_videogen.tasks import likelihood
 from tf_videogen.tasks import slices
 from tf_videogen.training import optimizers
@@ -56,7 +62,8 @@ from tf_videogen.training import strategies
 from tf_videogen.training import trainer
 
 flags.DEFINE_enum('work', 'videogpt_moving_mnist',
-                  ['videogpt_moving_mnist', 'video_transformer', 'input', 'prepare', 'i3d'],
+                  ['videogpt_moving_mnist', 'video_transformer', 'trivd_gan', 'input', 'prepare',
+                   'i3d'],
                   'What to time.')
 flags.DEFINE_integer('batch', 4, 'Clips of a step, and clips that are sampled; of the config with '
                      '--work=input.', lower_bound=1)
@@ -124,15 +131,14 @@ def make_prior(small, pattern):
       attention=pattern)
 
 
-def train_step(task, clips, batch, learning_rate=3e-4):
+def train_step(task, clips, batch, optimizer=None, of=trainer.LikelihoodTrainer):
   """A function that takes one training step, as `launch.train` does."""
-  optimizer = optimizers.adam(learning_rate)
+  optimizer = optimizer or optimizers.adam()
   optimizer.build(task.trainable_variables)
   step = tf.Variable(0, dtype=tf.int64, trainable=False,
                      aggregation=tf.VariableAggregation.ONLY_FIRST_REPLICA)
-  loop = trainer.LikelihoodTrainer(
-      task, optimizer, step, 0, None, lambda start, *_: clips.training(batch, 0, start))
-  return lambda: loop.train(1)['loss'].numpy()
+  loop = of(task, optimizer, step, 0, None, lambda start, *_: clips.training(batch, 0, start))
+  return lambda: [term.numpy() for term in loop.train(1).values()]
 
 
 def sampler(model, batch):
@@ -258,6 +264,43 @@ def video_transformer_base(batch, repeats, small, sampling):
   # The decoder's map of the encoder's output is of whole slices.
   figures['pixel_flops'] = position_flops(model.decoder, without=[model.decoder.condition])
   figures['pixel_share_of_rate'] = batch * figures['pixel_flops'] / figures['pixel_s'] / rate
+  return figures
+
+
+def make_trivd_gan(unit, small):
+  """A task of 5 + 11 frames of 32 x 32, with two stages of the generator and three views."""
+  channels = 4 if small else 16
+  model = trivd_gan.VideoGAN(
+      functools.partial(
+          trivd_gan.Generator, unit, channels, multipliers=(4, 2),
+          encoder=functools.partial(trivd_gan.Encoder, channels=channels)),
+      functools.partial(
+          discriminators.Discriminators, ('dF', 'dV', 'crV'), channels, multipliers=(2, 4, 8)))
+  return adversarial.AdversarialTask(model, conditioning_frames=5)
+
+
+def trivd_gan_units(batch, repeats, small, sampling):
+  """Times TrIVD-GAN's training step with two recurrent units and, if `sampling`, its samples."""
+  clips, steps, times = RandomClips(32, 3), {}, {'tsru_p': [], 'conv_gru': []}
+  for name, unit in (('tsru_p', recurrent_units.TSRUp), ('conv_gru', recurrent_units.ConvGRU)):
+    task = make_trivd_gan(unit, small)
+    task.build(clips.shape)
+    players = optimizers.TwoPlayers(optimizers.adam(1e-4), optimizers.adam(5e-4))
+    steps[name] = train_step(task, clips, batch, players, trainer.AdversarialTrainer)
+    if name == 'tsru_p':
+      sampled = task
+  for _ in range(repeats):  # one after the other, as speed wanders
+    for name, step in steps.items():
+      times[name].append(seconds(step, 1))
+  figures = Figures()
+  for name, found in times.items():
+    figures[f'{name}_train_step_s'] = statistics.median(found)
+  figures['tsru_p_over_conv_gru'] = statistics.median(
+      a / b for a, b in zip(times['tsru_p'], times['conv_gru']))
+  if sampling:
+    clip = next(iter(clips.training(batch, 0)))
+    draw = tf.function(lambda: sampled.sample(clip, randomness.seed_of(0)), autograph=False)
+    figures['sampled_clips_per_s'] = batch / seconds(lambda: draw().numpy(), repeats)
   return figures
 
 
@@ -395,7 +438,8 @@ def main(argv):
       precisions.use(precision, strategy)
       print(f'{values.work} in {precision}', file=sys.stderr)
       work = {'videogpt_moving_mnist': videogpt_moving_mnist,
-              'video_transformer': video_transformer_base}[values.work]
+              'video_transformer': video_transformer_base,
+              'trivd_gan': trivd_gan_units}[values.work]
       figures[precision] = work(
           values.batch, values.repeats, values.small, precision == sampling)
   precision = next(iter(figures))

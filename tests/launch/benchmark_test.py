@@ -38,6 +38,22 @@ def test_video_transformer(capsys):
   assert abs(figures['pixel_s']) < figures['pixel_by_full_pass_s']
 
 
+@pytest.mark.slow
+def test_trivd_gan(capsys):
+  policy = tf.keras.mixed_precision.global_policy()
+  with flagsaver.flagsaver():
+    benchmark.flags.FLAGS(['benchmark', '--work=trivd_gan', '--small', '--repeats=1', '--batch=2',
+                           '--strategy=cpu'])
+    benchmark.main([])
+  tf.keras.mixed_precision.set_global_policy(policy)
+  figures = json.loads(capsys.readouterr().out.strip().splitlines()[-1])
+  assert figures['batch'] == 2 and figures['sampled_clips_per_s'] > 0
+  for found in (figures, figures['float32']):
+    # Of one measurement each, rounded to four digits.
+    assert found['tsru_p_over_conv_gru'] == pytest.approx(
+        found['tsru_p_train_step_s'] / found['conv_gru_train_step_s'], rel=0.01)
+
+
 def test_input(tiny_files, capsys):
   with flagsaver.flagsaver():
     benchmark.flags.FLAGS(['benchmark', '--work=input', f'--gin_file={tiny_files.vqvae_gin}',
