@@ -10,12 +10,17 @@ import tensorflow as tf
 
 from tf_videogen import experiment
 from tf_videogen.data import clips as clips_lib
+from tf_videogen.data import moving_shapes
 from tf_videogen.layers import attention as attention_layers
 from tf_videogen.layers import block_attention
+from tf_videogen.layers import recurrent_units
 from tf_videogen.layers import vector_quantizer
+from tf_videogen.models import discriminators as discriminators_lib
+from tf_videogen.models import trivd_gan
 from tf_videogen.models import video_transformer
 from tf_videogen.models import videogpt
 from tf_videogen.models import vqvae
+from tf_videogen.tasks import adversarial
 from tf_videogen.tasks import likelihood
 from tf_videogen.tasks import slices
 from tf_videogen.training import optimizers
@@ -162,6 +167,47 @@ class Tiny:
         video_transformer.SliceEncoder(stack, embedding=8))
     return slices.VideoTransformerTask(model, **kwargs)
 
+  def shapes(self, frames=5):
+    """Clips of moving shapes, [frames, 16, 16, 1], without labels."""
+    return moving_shapes.MovingShapes(frames, size=16, channels=1, examples=24)
+
+  def video_gan(self, generator=(), discriminators=(), **kwargs):
+    """A task: one stage from 8 x 8 to 16 x 16 pixels, two networks; two frames are given.
+
+    Args:
+      generator, discriminators: what replaces the arguments of these parts that are given here.
+      **kwargs: the task's.
+    """
+    encoder = functools.partial(trivd_gan.Encoder, channels=2, multipliers=(2,))
+    generator = {'unit': recurrent_units.TSRUp, 'channels': 2, 'multipliers': (2,),
+                 'encoder': encoder, 'image_channels': 1, 'latent': 4, 'class_features': 3,
+                 **dict(generator)}
+    discriminators = {'views': ('dF', 'crV'), 'channels': 2, 'multipliers': (1, 2), 'frames': 2,
+                      **dict(discriminators)}
+    model = trivd_gan.VideoGAN(functools.partial(trivd_gan.Generator, **generator),
+                               functools.partial(discriminators_lib.Discriminators,
+                                                 **discriminators))
+    kwargs = {'conditioning_frames': 2, 'average_decay': 0.5, 'average_start': 1,
+              'standing_passes': 2, 'standing_batch': 4, **kwargs}
+    return adversarial.AdversarialTask(model, **kwargs)
+
+  def class_gan(self, **kwargs):
+    """A task: 8 x 8 pixels of `clips` from noise and their classes, no frames are given."""
+    return self.video_gan({'unit': recurrent_units.ConvGRU, 'start': 4, 'encoder': None,
+                           'classes': CLASSES}, {'classes': CLASSES}, conditioning_frames=0,
+                          **kwargs)
+
+  def gan_experiment(self, task=None, **kwargs):
+    """An Experiment of a video GAN on moving shapes."""
+    kwargs = {'clips': self.shapes(), 'optimizer': self.two_players, 'evaluation_limit': 6,
+              **kwargs}
+    return self.experiment(task or self.video_gan, **kwargs)
+
+  def two_players(self, discriminator_updates=2):
+    """Optimizers whose updates are the gradients, and have a state."""
+    sgd = functools.partial(tf.keras.optimizers.SGD, momentum=0.5)
+    return optimizers.TwoPlayers(sgd(0.01), sgd(0.01), discriminator_updates)
+
   def experiment(self, task=None, **kwargs):
     """An Experiment, of the VQ-VAE where there is no task."""
     kwargs = {'clips': self.clips(), 'optimizer': optimizers.adam, 'batch_size': 4,
@@ -187,6 +233,14 @@ def without_xla(monkeypatch):
   function = tf.function
   monkeypatch.setattr(
       tf, 'function', lambda f=None, jit_compile=None, **options: function(f, **options))
+
+
+@pytest.fixture(name='eagerly')
+def _eagerly():
+  """Steps of a video GAN are traced in ten seconds, and take one."""
+  tf.config.run_functions_eagerly(True)
+  yield
+  tf.config.run_functions_eagerly(False)
 
 
 @pytest.fixture

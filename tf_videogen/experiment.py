@@ -103,7 +103,7 @@ def build(experiment, strategy, spec, precision=None):
     policy = precisions.use(precision or experiment.precision, strategy)
     task = experiment.task()
     # Models find their shapes by a call; in a graph that is not run, variables get their values
-    # and nothing else is computed. AutoGraph, which nothing in a model needs, would double the time.
+    # and nothing else is computed. AutoGraph, which no model needs, would double the time.
     with tf.__internal__.FuncGraph('build').as_default():
       tf.autograph.experimental.do_not_convert(task.build)(tuple(spec['video'].shape))
     optimizer = experiment.optimizer()

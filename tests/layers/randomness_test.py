@@ -1,6 +1,7 @@
-"""Dropout: its share and scale, and what its mask is a function of; compiled and not."""
+"""Dropout: its share and scale, its mask; rows of the global batch; truncated normal numbers."""
 import numpy as np
 import pytest
+import scipy.stats
 import tensorflow as tf
 
 from tf_videogen.layers import randomness
@@ -43,3 +44,28 @@ def test_rows_are_those_of_the_global_batch(two_replicas):
   of_replicas = two_replicas.run(tf.function(draw), args=(2,))
   rows = np.concatenate(two_replicas.experimental_local_results(of_replicas))
   np.testing.assert_array_equal(rows, draw(4))
+
+
+@pytest.mark.parametrize('threshold', [0.1, 0.8, 2, 4.0])
+def test_truncated_normal_numbers_have_the_quantiles_of_their_distribution(threshold):
+  shares = np.linspace(0.001, 0.999, 999, dtype=np.float32)
+  expected = scipy.stats.truncnorm(-threshold, threshold).ppf(shares.astype(np.float64))
+  found = randomness.truncated_normal(tf.constant(shares), threshold)
+  np.testing.assert_allclose(found, expected, atol=1e-5 * max(1, threshold))
+
+
+@pytest.mark.parametrize('threshold', [1e-3, 0.8, 5.0, 6.0, 100.0])
+def test_truncated_normal_numbers_are_finite_and_below_the_threshold(threshold):
+  """Also of the least and the greatest that can be drawn, where erf is 1 to the last digit."""
+  found = randomness.truncated_normal(tf.constant([0.0, 2.0**-24, 0.5, 1 - 2.0**-24]), threshold)
+  assert np.abs(found).max() <= np.float32(threshold) and found[2] == 0
+
+
+def test_truncated_rows_are_normal_numbers_drawn_again():
+  draws = randomness.rows(randomness.uniform, 4, [50_000], randomness.seed_of(1))
+  found = randomness.truncated_normal(draws, 0.8).numpy()
+  normal = np.random.default_rng(0).normal(size=500_000)
+  kept = normal[np.abs(normal) < 0.8]
+  np.testing.assert_allclose(found.std(), kept.std(), rtol=0.01)
+  np.testing.assert_allclose(np.quantile(found, [0.1, 0.3, 0.7, 0.9]),
+                             np.quantile(kept, [0.1, 0.3, 0.7, 0.9]), atol=0.01)

@@ -51,7 +51,9 @@ def truncated_normal(uniform_draws, threshold):
     float32 of the same shape: as if numbers beyond the threshold had been drawn again.
   """
   share = tf.math.erf(threshold / 2**0.5)
-  return 2**0.5 * tf.math.erfinv((2.0 * uniform_draws - 1.0) * share)
+  below_one = 1.0 - 2.0**-24  # of 1 itself, which float32 makes of shares near it, it is infinite
+  shares = tf.clip_by_value((2.0 * uniform_draws - 1.0) * share, -below_one, below_one)
+  return 2**0.5 * tf.math.erfinv(shares)
 
 
 def rows(draw, count, shape, seed):

@@ -1,0 +1,331 @@
+"""Adversarial training: who is updated by what, replicas, a resumed run to the bit, a round trip.
+
+Steps run eagerly here, but for the programs: the graph of one takes longer than ten steps.
+"""
+
+import glob
+import itertools
+import os
+import shutil
+
+import numpy as np
+import pytest
+import tensorflow as tf
+
+from tf_videogen import checkpoints
+from tf_videogen import experiment as experiments
+from tf_videogen import sampling
+from tf_videogen.layers import randomness
+from tf_videogen.layers import recurrent_units
+from tf_videogen.reporting import results
+from tf_videogen.training import optimizers
+from tf_videogen.training import trainer as trainers
+
+pytestmark = pytest.mark.filterwarnings('ignore:Even though the `tf.config')
+
+TERMS = {'discriminator_loss', 'real_score', 'fake_score', 'discriminator_gradient_norm',
+         'generator_loss', 'orthogonality', 'generator_gradient_norm'}
+
+
+def _trainer(experiment, strategy):
+  """A trainer of the experiment, built under the strategy, and what was built."""
+  built = experiments.build(experiment, strategy, experiment.clips.example_spec())
+  with strategy.scope():
+    return experiments.make_trainer(experiment, built), built
+
+
+def _copies(strategy, variables):
+  """Every replica's copy of every variable."""
+  return [[copy.numpy() for copy in strategy.experimental_local_results(variable)]
+          for variable in variables]
+
+
+def _values(variables):
+  return [variable.numpy() for variable in variables]
+
+
+def _moved(variables, before):
+  return [bool(np.any(variable.numpy() != value))
+          for variable, value in zip(variables, before, strict=True)]
+
+
+# --- steps ---
+
+
+@pytest.mark.usefixtures('eagerly')
+def test_updates_of_a_step(tiny, cpu):
+  """Two of the discriminators, batches 2s and 2s + 1, then one of the generator, on the latter."""
+  experiment = tiny.gan_experiment(seed=5)
+  trainer, built = _trainer(experiment, cpu)
+  assert isinstance(trainer, trainers.AdversarialTrainer) and trainer.batches == 2
+  task, calls = built.task, []
+
+  def recording(player):
+    loss = getattr(task, f'{player}_loss')
+
+    def record(batch, seed):
+      state = [_values(variables) for variables in task.trainable_variables]
+      calls.append((player, batch['video'].numpy(), tuple(seed.numpy()), state))
+      return loss(batch, seed)
+
+    setattr(task, f'{player}_loss', record)
+
+  recording('discriminator')
+  recording('generator')
+  built.step.assign(3)
+  terms = trainer.train(2)
+  assert set(terms) == TERMS and all(np.isfinite(float(term)) for term in terms.values())
+  assert [player for player, *_ in calls] == 2 * (2 * ['discriminator'] + ['generator'])
+  batches = [b['video'] for b in itertools.islice(
+      experiment.clips.training(4, 5, 0).as_numpy_iterator(), 10)]
+  for (_, video, *_), number in zip(calls, (6, 7, 7, 8, 9, 9), strict=True):
+    np.testing.assert_array_equal(video, batches[number])
+  assert len({seed for _, _, seed, _ in calls}) == 6
+  # Every update moves its player, and that one alone.
+  for (player, *_, before), (*_, after) in zip(calls, calls[1:]):
+    moved = [any(np.any(a != b) for a, b in zip(*both)) for both in zip(before, after)]
+    assert moved == [player == 'generator', player == 'discriminator']
+  assert built.optimizer.generator.iterations == 2
+  assert built.optimizer.discriminator.iterations == 4
+
+
+@pytest.mark.usefixtures('eagerly')
+def test_a_step_is_gradients_by_hand(tiny, cpu):
+  """Of one update of each player by plain SGD, clipped; norms are those before."""
+  sgd = lambda: tf.keras.optimizers.SGD(0.01)
+  experiment = tiny.gan_experiment(optimizer=lambda: optimizers.TwoPlayers(sgd(), sgd(), 1),
+                                   clip_norm=0.5)
+  trainer, built = _trainer(experiment, cpu)
+  task = built.task
+  before = _values(task.model.variables)
+  batch = next(iter(experiment.clips.training(4, 0)))
+  terms_by_hand = {}
+  for number, player in enumerate(('discriminator', 'generator')):
+    seed = randomness.fold_in(randomness.fold_in(randomness.seed_of(0), 0), number)
+    variables = getattr(task.trainable_variables, player)
+    with tf.GradientTape() as tape:
+      terms = getattr(task, f'{player}_loss')(batch, seed)
+    gradients = [g.numpy() for g in tape.gradient(terms['loss'], variables)]
+    norm = np.sqrt(sum(np.sum(g**2) for g in gradients))
+    terms_by_hand[f'{player}_loss'] = float(terms['loss'])
+    terms_by_hand[f'{player}_gradient_norm'] = norm
+    assert norm > 1
+    for variable, gradient in zip(variables, gradients):
+      variable.assign_sub(0.01 * 0.5 / norm * gradient)
+  expected = _values(task.model.generator.variables + task.model.discriminators.variables)
+  for variable, value in zip(task.model.variables, before):
+    variable.assign(value)
+  terms = trainer.train(1)
+  for name, value in terms_by_hand.items():
+    np.testing.assert_allclose(terms[name], value, rtol=1e-4, err_msg=name)
+  found = _values(task.model.generator.variables + task.model.discriminators.variables)
+  for ours, value in zip(found, expected, strict=True):
+    np.testing.assert_allclose(ours, value, rtol=1e-4, atol=1e-5)
+  # The first steps' average is the weights themselves, after their update.
+  for ours, value in zip(task.model.averaged_generator.trainable_variables,
+                         task.model.generator.trainable_variables, strict=True):
+    np.testing.assert_array_equal(ours, value)
+
+
+@pytest.mark.parametrize('updates', [0, -1])
+def test_no_updates_of_the_discriminators(updates):
+  sgd = tf.keras.optimizers.SGD
+  with pytest.raises(ValueError, match=f'TwoPlayers.discriminator_updates must be at least 1, got '
+                                       f'{updates}'):
+    optimizers.TwoPlayers(sgd(), sgd(), updates)
+
+
+# --- replicas ---
+
+
+def _assert_alike(ours, theirs, places=1e-5):
+  for one, both in zip(ours, theirs, strict=True):
+    for copy in both:
+      np.testing.assert_allclose(copy, one[0], places, places)
+
+
+@pytest.mark.usefixtures('eagerly')
+@pytest.mark.parametrize('classes', [False, True])
+def test_replicas_agree(tiny, cpu, two_replicas, classes):
+  """Terms, all variables, standing statistics and samples; without classes, and from noise."""
+  if classes:
+    experiment = tiny.gan_experiment(tiny.class_gan, clips=tiny.clips(),
+                                     optimizer=lambda: tiny.two_players(1))
+  else:
+    experiment = tiny.gan_experiment()
+  (one, of_one), (two, of_two) = (
+      _trainer(experiment, strategy) for strategy in (cpu, two_replicas))
+  variables = lambda built: [
+      *built.task.model.variables, *built.optimizer.generator.variables,
+      *built.optimizer.discriminator.variables]
+  start = _values(variables(of_one))
+  for _ in range(2):
+    terms, others = one.train(1), two.train(1)
+    assert set(terms) == set(others) == TERMS
+    for name, term in terms.items():
+      np.testing.assert_allclose(others[name], term, 1e-5, 1e-5, err_msg=name)
+    _assert_alike(_copies(cpu, variables(of_one)), _copies(two_replicas, variables(of_two)))
+  moved = _moved(variables(of_one), start)
+  assert np.mean(moved) > 0.7  # but for statistics, and vectors of one number
+  with cpu.scope():
+    of_one.standing.renew()
+  with two_replicas.scope():
+    of_two.standing.renew()
+  _assert_alike(_copies(cpu, variables(of_one)), _copies(two_replicas, variables(of_two)))
+
+  batch = next(iter(experiment.clips.evaluation('test', 4)))
+  batch = {name: value for name, value in batch.items() if value.dtype != tf.string}
+  seed = randomness.seed_of(1)
+  samples = of_one.task.sample(batch, seed).numpy()
+  rows = [{name: value[2 * i:2 * i + 2] for name, value in batch.items()} for i in range(2)]
+  rows = two_replicas.experimental_distribute_values_from_function(
+      lambda context: rows[context.replica_id_in_sync_group])
+  found = two_replicas.run(of_two.task.sample, args=(rows, seed))
+  found = np.concatenate(two_replicas.experimental_local_results(found))
+  assert np.abs(found.astype(int) - samples).max() <= 1 and np.ptp(samples) > 50
+
+
+# --- whole runs ---
+
+STEPS = 4
+HOW = {'steps_per_loop': 1, 'checkpoint_interval': 2, 'preview_clips': 2}
+
+
+def _adam():
+  return optimizers.TwoPlayers(optimizers.adam(1e-3, beta_1=0.5), optimizers.adam(2e-3))
+
+
+@pytest.fixture(scope='module', name='experiment')
+def _experiment(tiny):
+  return tiny.gan_experiment(optimizer=_adam, train_steps=STEPS)
+
+
+@pytest.fixture(scope='module', name='unbroken')
+def _unbroken(experiment, cpu, tmp_path_factory):
+  """The model directory of a run without a stop."""
+  model_dir = str(tmp_path_factory.mktemp('unbroken'))
+  tf.config.run_functions_eagerly(True)
+  assert experiments.train(experiment, model_dir, cpu, **HOW)
+  tf.config.run_functions_eagerly(False)
+  return model_dir
+
+
+def _checkpoint(model_dir, step):
+  """All arrays of a checkpoint, by name."""
+  path, = [path for path in checkpoints.paths(model_dir) if checkpoints.step_of(path) == step]
+  reader = tf.train.load_checkpoint(path)
+  return {name: reader.get_tensor(name) for name in reader.get_variable_to_shape_map()
+          if name != '_CHECKPOINTABLE_OBJECT_GRAPH'}
+
+
+def _rows(model_dir):
+  return [(row.step, row.split, row.metric, row.value) for row in results.read_results(model_dir)]
+
+
+def _previews(model_dir):
+  with np.load(os.path.join(model_dir, 'previews', 'test.npz')) as previews:
+    return dict(previews)
+
+
+@pytest.mark.usefixtures('eagerly')
+def test_a_resumed_run_is_the_unbroken_one_to_the_bit(experiment, unbroken, cpu, tmp_path):
+  """Weights, averages, spectral vectors, both optimizers; what is logged, measured and shown."""
+  resumed = str(tmp_path)
+  for path in glob.glob(os.path.join(unbroken, 'ckpt-2.*')):
+    shutil.copy(path, resumed)
+  assert experiments.train(experiment, resumed, cpu, **HOW)
+  ours, theirs, halfway = (
+      _checkpoint(resumed, STEPS), _checkpoint(unbroken, STEPS), _checkpoint(resumed, 2))
+  del ours['save_counter/.ATTRIBUTES/VARIABLE_VALUE']
+  del theirs['save_counter/.ATTRIBUTES/VARIABLE_VALUE']
+  assert ours.keys() == theirs.keys()
+  for name, value in theirs.items():
+    np.testing.assert_array_equal(ours[name], value, err_msg=name)
+  for start, end in (('model/generator/', '/w'), ('model/generator/', '/u'),
+                     ('model/averaged_generator/', '/w'), ('model/averaged_generator/', '/u'),
+                     ('model/discriminators/', '/w'), ('model/discriminators/', '/u'),
+                     ('optimizer/generator/_variables/', ''),
+                     ('optimizer/discriminator/_variables/', ''), ('step', '')):
+    found = [name for name in ours if name.startswith(start)
+             and name.split('/.ATTRIBUTES')[0].endswith(end)]
+    assert any((ours[name] != halfway[name]).any() for name in found), (start, end)
+  logs = [{row.pop('step'): {**row, results.SPEED: 0} for row in results.read_training_log(path)}
+          for path in (unbroken, resumed)]
+  assert sorted(logs[0]) == [1, 2, 3, 4] and sorted(logs[1]) == [3, 4]
+  assert logs[1] == {step: logs[0][step] for step in (3, 4)}
+  assert _rows(unbroken) == _rows(resumed) and len(_rows(resumed)) == 4
+  mine, other = _previews(resumed), _previews(unbroken)
+  assert mine.keys() == other.keys() == {'data', 'samples', 'motion', 'conditioning_frames'}
+  for name, value in mine.items():
+    np.testing.assert_array_equal(value, other[name])
+
+
+@pytest.mark.usefixtures('eagerly')
+def test_a_round_trip(experiment, unbroken, cpu, tmp_path):
+  """Trained and evaluated, evaluated again, sampled, exported."""
+  rows = {f'{split}/{metric}': value for _, split, metric, value in _rows(unbroken)}
+  previews = _previews(unbroken)
+  assert previews['motion'].shape == (2, 5, 8, 8, 3) and previews['motion'].dtype == np.uint8
+  assert np.ptp(previews['motion'][:, :2]) == 0  # frames are given
+  assert previews['conditioning_frames'] == 2
+  np.testing.assert_array_equal(previews['samples'][:, :2], previews['data'][:, :2])
+
+  model_dir = str(tmp_path / 'model')
+  shutil.copytree(unbroken, model_dir)
+  again = experiments.evaluate(experiment, model_dir, cpu, preview_clips=0)
+  assert again.pop('test/examples') == 6 and again.keys() == rows.keys()
+  for name, value in rows.items():  # with statistics made anew: the checkpoint's are older
+    np.testing.assert_allclose(again[name], value, rtol=1e-4, err_msg=name)
+
+  videos = sampling.sample(experiment, model_dir, cpu, num_samples=5, batch_size=4, seed=3,
+                           options={'temperature': 0.5})
+  assert videos['samples'].shape == (5, 5, 16, 16, 1) and videos['conditioning_frames'] == 2
+  np.testing.assert_array_equal(videos['samples'][:, :2], videos['data'][:, :2])
+  clips = next(iter(experiment.clips.evaluation('test', 5)))['video']
+  np.testing.assert_array_equal(videos['data'], clips)
+
+  spec = sampling.export(experiment, model_dir, str(tmp_path / 'exported'), batch_size=4,
+                         options={'temperature': 0.5})
+  assert {name: list(of_one.shape) for name, of_one in spec.items()} == {
+      'seed': [], 'video': [4, 2, 16, 16, 1]}
+  exported = tf.saved_model.load(str(tmp_path / 'exported')).signatures['sample']
+  drawn = exported(seed=tf.constant(3), video=tf.constant(videos['data'][:4, :2]))['videos']
+  assert np.abs(drawn.numpy().astype(int) - videos['samples'][:4]).max() <= 1
+  with pytest.raises(ValueError, match="no sampling option 'top_k'; it samples by: temperature"):
+    sampling.sample(experiment, model_dir, cpu, options={'top_k': 2})
+
+
+@pytest.mark.usefixtures('eagerly')
+def test_sampled_from_noise(tiny, cpu, tmp_path):
+  """Without given frames and classes nothing is measured, and no data is read."""
+  task = lambda: tiny.video_gan({'encoder': None}, conditioning_frames=0)
+  experiment = tiny.gan_experiment(task, train_steps=1)
+  assert experiments.train(experiment, str(tmp_path), cpu, **HOW)
+  assert not _rows(str(tmp_path))
+  experiment.clips = None
+  videos = sampling.sample(experiment, str(tmp_path), cpu, num_samples=3, batch_size=2)
+  assert set(videos) == {'samples'} and videos['samples'].shape == (3, 5, 16, 16, 1)
+  assert (videos['samples'][0] != videos['samples'][1]).any()
+
+
+@pytest.mark.parametrize('name, tensors', [
+    ('train', {'video': [4, 5, 16, 16, 1]}),
+    ('evaluate', {'video': [2, 5, 16, 16, 1], 'valid': [2]}),
+    ('sample', {'video': [2, 5, 16, 16, 1], 'valid': [2], 'seed': [2]})])
+def test_programs(tiny, name, tensors):
+  """Those of a TPU's core, in its precision; batches of both updates of the discriminators."""
+  task = lambda: tiny.video_gan({'unit': recurrent_units.ConvGRU}, {'views': ('dF',)})
+  experiment = tiny.gan_experiment(task, precision='auto')
+  function, inputs, parameters = experiments.program(
+      experiment, experiment.clips.example_spec(), name, batch=2)
+  assert {key: spec.shape.as_list() for key, spec in inputs.items()} == tensors
+  traced = tf.function(function, autograph=False).get_concrete_function(inputs)
+  found = traced.structured_outputs
+  if name == 'train':
+    assert set(found) == TERMS and {term.dtype for term in found.values()} == {tf.float32}
+  elif name == 'evaluate':
+    assert set(found) == {'examples', 'psnr', 'ssim', 'psnr_copy_last_frame',
+                          'ssim_copy_last_frame'}
+  else:
+    assert found.shape == (2, 5, 16, 16, 1) and found.dtype == tf.uint8
+  assert parameters > 1000
