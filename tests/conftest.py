@@ -180,7 +180,7 @@ class Tiny:
     """
     encoder = functools.partial(trivd_gan.Encoder, channels=2, multipliers=(2,))
     generator = {'unit': recurrent_units.TSRUp, 'channels': 2, 'multipliers': (2,),
-                 'encoder': encoder, 'image_channels': 1, 'latent': 4, 'class_features': 3,
+                 'encoder': encoder, 'image_channels': 1, 'latent': 4,
                  **dict(generator)}
     discriminators = {'views': ('dF', 'crV'), 'channels': 2, 'multipliers': (1, 2), 'frames': 2,
                       **dict(discriminators)}

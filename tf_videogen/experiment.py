@@ -107,6 +107,10 @@ def build(experiment, strategy, spec, precision=None):
     with tf.__internal__.FuncGraph('build').as_default():
       tf.autograph.experimental.do_not_convert(task.build)(tuple(spec['video'].shape))
     optimizer = experiment.optimizer()
+    two_players = hasattr(task, 'discriminator_loss')
+    if two_players != isinstance(optimizer, optimizers.TwoPlayers):
+      raise ValueError(f'{type(task).__name__} wants Experiment.optimizer to be '
+                       f'{"optimizers.TwoPlayers" if two_players else "one optimizer"}')
     optimizer.build(task.trainable_variables)
     step = tf.Variable(0, dtype=tf.int64, trainable=False, name='step',
                        aggregation=tf.VariableAggregation.ONLY_FIRST_REPLICA)

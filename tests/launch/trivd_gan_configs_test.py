@@ -201,7 +201,7 @@ def _generator_parameters(bindings):
   unit = _UNITS[bindings[UNIT].split('.')[-1]]
   multipliers, start = value('multipliers', (8, 4, 2)), value('start', 8)
   widths = [m * value('channels', 48) for m in multipliers]
-  classes, features = value('classes', 1), value('class_features', 128)
+  classes, features = value('classes', 1), value('latent', 128)
   condition = value('latent', 128) + features
   norm = lambda channels: 2 * _conv(1, condition, channels)
   count = classes * features + _conv(1, condition, start**2 * widths[0])

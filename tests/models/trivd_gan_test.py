@@ -7,6 +7,7 @@ import pytest
 import tensorflow as tf
 
 from tf_videogen.layers import conditional_batch_norm
+from tf_videogen.layers import non_local
 from tf_videogen.layers import recurrent_units
 from tf_videogen.layers import spectral_norm
 from tf_videogen.models import discriminators
@@ -14,14 +15,14 @@ from tf_videogen.models import trivd_gan
 
 pytestmark = pytest.mark.usefixtures('same_initial_values')
 
-B, GIVEN, FRAMES, LATENT, FEATURES = 2, 2, 3, 4, 3
+B, GIVEN, FRAMES, LATENT = 2, 2, 3, 4
 ENCODER = functools.partial(trivd_gan.Encoder, channels=3, multipliers=(1, 2, 3))
 
 
 def _generator(unit=recurrent_units.ConvGRU, channels=2, multipliers=(2,), encoder=ENCODER, start=4,
                **kwargs):
   return trivd_gan.Generator(unit, channels, multipliers, encoder, start, image_channels=1,
-                             latent=LATENT, class_features=FEATURES, **kwargs)
+                             latent=LATENT, **kwargs)
 
 
 def _draw(*shape, seed=0):
@@ -59,9 +60,9 @@ def _unit_parameters(unit, channels, inputs):
 
 
 def _generator_parameters(unit, widths, doubled, start, classes):
-  condition = LATENT + FEATURES
+  condition = 2 * LATENT
   affine = lambda outputs: condition * outputs + outputs
-  total = classes * FEATURES + affine(start**2 * widths[0])
+  total = classes * LATENT + affine(start**2 * widths[0])
   inputs = widths[0]
   for stage, width in enumerate(widths):
     norms = 4 * 2 * affine(width)  # two a block, gain and offset
@@ -349,3 +350,20 @@ def test_too_few_blocks_of_the_encoder():
   encoder = functools.partial(trivd_gan.Encoder, multipliers=(1,))
   with pytest.raises(ValueError, match=r'Encoder.multipliers must be 2 numbers or more, .*\(1,\)'):
     _generator(multipliers=(1, 1), encoder=encoder)
+
+
+def test_non_local_blocks_are_an_option():
+  """They begin as the identity; gradients reach them once their gain is not zero."""
+  plain, generator = _generator(), _generator(multipliers=(8,), non_local=(0,))
+  assert _non_local(plain) == [] and len(_non_local(generator)) == 1
+  networks = discriminators.Discriminators(
+      ('clV',), channels=8, multipliers=(1, 2), frames=1, non_local=(0,))
+  networks([_draw(B, GIVEN + FRAMES, 8, 8, 1)], None, GIVEN, tf.zeros([2], tf.int32))
+  block, = _non_local(networks)
+  assert networks.networks[0].blocks[1] is block
+  x = _draw(B, 1, 4, 4, 8)
+  np.testing.assert_array_equal(block(x), x)
+
+
+def _non_local(layer):
+  return [part for part in layer.submodules if isinstance(part, non_local.NonLocalBlock)]

@@ -358,13 +358,16 @@ def test_metrics_are_those_of_samples(task):
     np.testing.assert_allclose(metrics['psnr' + suffix], psnr.mean(), rtol=1e-4)
     ssim = image_quality.ssim(frames, video[:, GIVEN:]).numpy()
     np.testing.assert_allclose(metrics['ssim' + suffix], ssim.mean(), rtol=1e-4, atol=1e-5)
-  assert len(metrics) == 4
+  for name, clips in (('frame_difference', drawn), ('frame_difference_of_data', video)):
+    changes = np.abs(np.diff(clips.astype(float), axis=1)).mean()
+    np.testing.assert_allclose(metrics[name], changes, rtol=1e-4)
+  assert len(metrics) == 6
 
 
-def test_nothing_is_measured_without_given_frames(class_task):
+def test_without_given_frames_motion_alone_is_measured(class_task):
   sums = class_task.statistics({**_batch(shape=(4, 8, 8, 1)), 'valid': tf.range(4) < 3})
-  assert {name: float(x) for name, x in sums.items()} == {'examples': 3}
-  assert not class_task.metrics(sums)
+  assert sums['examples'] == 3
+  assert set(class_task.metrics(sums)) == {'frame_difference', 'frame_difference_of_data'}
 
 
 def test_previews(task):

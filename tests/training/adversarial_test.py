@@ -324,8 +324,8 @@ def test_programs(tiny, name, tensors):
   if name == 'train':
     assert set(found) == TERMS and {term.dtype for term in found.values()} == {tf.float32}
   elif name == 'evaluate':
-    assert set(found) == {'examples', 'psnr', 'ssim', 'psnr_copy_last_frame',
-                          'ssim_copy_last_frame'}
+    assert set(found) == {'examples', 'psnr', 'ssim', 'psnr_copy_last_frame', 'frame_difference',
+                          'ssim_copy_last_frame', 'frame_difference_of_data'}
   else:
     assert found.shape == (2, 5, 16, 16, 1) and found.dtype == tf.uint8
   assert parameters > 1000

@@ -26,6 +26,7 @@ from typing import NamedTuple
 
 import tensorflow as tf
 
+from tf_videogen.layers import non_local as non_local_block
 from tf_videogen.layers import projection
 from tf_videogen.layers import randomness
 from tf_videogen.layers import resampling
@@ -116,9 +117,11 @@ class Network(tf.keras.layers.Layer):
     temporal: whether the first two blocks have 3-D convolutions.
     head: layer of `projection`, from features [B, T, C] to outputs.
     pool_time: whether the blocks with 3-D convolutions pool over two frames, too.
+    non_local: numbers, from 0 on, of stages after which a non-local block follows, as BigGAN has it.
   """
 
-  def __init__(self, channels, multipliers, temporal, head, pool_time=False, name=None):
+  def __init__(self, channels, multipliers, temporal, head, pool_time=False, non_local=(),
+               name=None):
     super().__init__(name=name)
     self.head = head
     self.blocks = []
@@ -127,6 +130,8 @@ class Network(tf.keras.layers.Layer):
       self.blocks.append(residual_blocks.DiscriminatorBlock(
           channels * multiplier, downsample=not last, preactivation=stage > 0,
           sides=(3, 3, 3) if deep else (3, 3), pool_time=pool_time and deep and not last))
+      if stage in non_local:
+        self.blocks.append(non_local_block.NonLocalBlock())
 
   def call(self, x, labels=None, parts=1, training=False):
     """The head's outputs, a list of one tensor for every part of the batch.
@@ -156,13 +161,15 @@ class Discriminators(tf.keras.layers.Layer):
     head: class of `projection`.
     classes: number of classes, 1 where there are none.
     pool_time: whether blocks with 3-D convolutions pool over two frames, too.
+    non_local: of all networks, see `Network`.
 
   Raises:
     ValueError: views are unknown, repeated, or none.
   """
 
   def __init__(self, views, channels=48, multipliers=(2, 4, 8, 16, 16), frames=8, factor=2,
-               crop_size=None, head=projection.MixedProjection, classes=1, pool_time=False):
+               crop_size=None, head=projection.MixedProjection, classes=1, pool_time=False,
+               non_local=()):
     super().__init__(name='discriminators')
     self.views = tuple(views)
     self.multipliers = tuple(multipliers)
@@ -173,7 +180,8 @@ class Discriminators(tf.keras.layers.Layer):
     self.pool_time = pool_time
     self._check_views()
     self.networks = [
-        Network(channels, multipliers, VIEWS[name].temporal, head(classes=classes), pool_time, name)
+        Network(channels, multipliers, VIEWS[name].temporal, head(classes=classes), pool_time,
+                non_local, name)
         for name in self.views]
 
   def call(self, videos, labels, conditioning_frames, seed, training=False):

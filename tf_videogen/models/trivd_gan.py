@@ -22,6 +22,7 @@ import tensorflow as tf
 
 from tf_videogen.layers import conditional_batch_norm
 from tf_videogen.layers import kernel_warping
+from tf_videogen.layers import non_local as non_local_block
 from tf_videogen.layers import replicas
 from tf_videogen.layers import residual_blocks
 from tf_videogen.layers import spectral_norm
@@ -68,14 +69,16 @@ class Stage(tf.keras.layers.Layer):
     unit: a callable (class) of the number of channels, see `layers.recurrent_units`.
     channels: of all that it makes.
     upsample: whether the second block doubles the resolution.
+    non_local: whether a non-local block follows.
   """
 
-  def __init__(self, unit, channels, upsample=True, name=None):
+  def __init__(self, unit, channels, upsample=True, non_local=False, name=None):
     super().__init__(name=name)
     self.unit = unit(channels)
     self.conv = spectral_norm.Conv(channels)
     self.blocks = [residual_blocks.GeneratorBlock(channels),
                    residual_blocks.GeneratorBlock(channels, upsample=upsample)]
+    self.non_local = non_local_block.NonLocalBlock() if non_local else None
 
   def call(self, x, state, condition, training=False, record=False):
     """x [B, T, H, W, C], state [B, H, W, channels] or None -> features, weights of warps or None."""
@@ -83,7 +86,7 @@ class Stage(tf.keras.layers.Layer):
     x = self.conv(x, training=training)
     for block in self.blocks:
       x = block(x, condition, training=training, record=record)
-    return x, weights
+    return (self.non_local(x, training=training) if self.non_local else x), weights
 
 
 class Generator(tf.keras.layers.Layer):
@@ -96,24 +99,29 @@ class Generator(tf.keras.layers.Layer):
     encoder: a callable (class) of the states' channels, or None where no frames are given.
     start: side of the first features.
     image_channels: of the frames that it makes.
-    latent: numbers in z.
+    latent: numbers in z, and in the embedding of a class.
     classes: how many; 1 is the dummy class of data without any.
-    class_features: numbers in the embedding of a class.
     upsampling_stages: how many stages, from the first on, double the resolution; None: all.
+    non_local: numbers, from 0 on, of stages after which a non-local block follows, as BigGAN has it.
   """
 
   def __init__(self, unit, channels=48, multipliers=(8, 4, 2), encoder=Encoder, start=8,
-               image_channels=3, latent=128, classes=1, class_features=128,
-               upsampling_stages=None, name='generator'):
+               image_channels=3, latent=128, classes=1, upsampling_stages=None, non_local=(),
+               name='generator'):
     super().__init__(name=name)
     self.channels, self.multipliers, self.start = channels, tuple(multipliers), start
     self.image_channels, self.latent, self.classes = image_channels, latent, classes
     self.upsampling_stages = len(multipliers) if upsampling_stages is None else upsampling_stages
+    most = len(multipliers)
+    if not 0 <= self.upsampling_stages <= most or (encoder and self.upsampling_stages < most):
+      raise ValueError(
+          f'Generator.upsampling_stages must be {most}, as many as there are multipliers, or less '
+          f'where there is no encoder; got {self.upsampling_stages}')
     widths = [m * channels for m in multipliers]
     self.encoder = encoder(widths) if encoder else None
-    self.embed = spectral_norm.Dense(class_features, use_bias=False)
+    self.embed = spectral_norm.Dense(latent, use_bias=False)
     self.first = spectral_norm.Dense(start * start * widths[0], normalized=False)
-    self.stages = [Stage(unit, width, i < self.upsampling_stages)
+    self.stages = [Stage(unit, width, i < self.upsampling_stages, i in non_local)
                    for i, width in enumerate(widths)]
     self.norm = conditional_batch_norm.ConditionalBatchNorm(conditional=False)
     self.to_image = spectral_norm.Conv(image_channels)

@@ -129,18 +129,20 @@ class AdversarialTask:
                    training=True, record=True)
 
   def statistics(self, batch):
-    """Sums over valid clips of how close samples are to what really came; with given frames alone.
+    """Sums over valid clips: how much moves, and how close samples are to what really came.
 
-    One sample of each clip, drawn with the same z in every evaluation.
+    One sample of each clip, drawn with the same z in every evaluation; without given frames, of as
+    many clips, whose motion alone can be compared.
     """
-    valid = batch['valid']
-    sums = {'examples': tf.reduce_sum(tf.cast(valid, tf.float32))}
-    if not self.conditioning_frames:
+    valid, video = batch['valid'], batch['video']
+    given, drawn = self.conditioning_frames, self.sample(batch, randomness.seed_of(0))
+    sums = {'examples': tf.reduce_sum(tf.cast(valid, tf.float32)),
+            'frame_difference': objectives.sum_of_valid(_frame_difference(drawn), valid),
+            'frame_difference_of_data': objectives.sum_of_valid(_frame_difference(video), valid)}
+    if not given:
       return sums
-    given, video = self.conditioning_frames, batch['video']
     copies = tf.repeat(video[:, given - 1:given], self._frames, axis=1)
-    drawn = self.sample(batch, randomness.seed_of(0))[:, given:]
-    for name, frames in (('', drawn), ('_copy_last_frame', copies)):
+    for name, frames in (('', drawn[:, given:]), ('_copy_last_frame', copies)):
       for measure in (image_quality.psnr, image_quality.ssim):
         values = measure(frames, video[:, given:])  # [B, T]
         sums[measure.__name__ + name] = objectives.sum_of_valid(
@@ -148,7 +150,7 @@ class AdversarialTask:
     return sums
 
   def metrics(self, sums):
-    """PSNR and SSIM of predicted frames, and of copies of the last given one."""
+    """The mean change from frame to frame; PSNR and SSIM of predictions, and of copies."""
     return {name: value / sums['examples'] for name, value in sums.items() if name != 'examples'}
 
   def previews(self, batch, seed):
@@ -197,11 +199,23 @@ class AdversarialTask:
     return to_uint8(self._generate(self.model.averaged_generator, batch, z, self._frames)[0])
 
 
+def _frame_difference(video):
+  """The mean change of a pixel from frame to frame, in gray levels: uint8 [B, T, H, W, C] -> [B]."""
+  video = tf.cast(video, tf.float32)
+  return tf.reduce_mean(tf.abs(video[:, 1:] - video[:, :-1]), axis=[1, 2, 3, 4])
+
+
 def to_float(video):
   """uint8 -> float32 in [-1, 1]."""
   return tf.cast(video, tf.float32) / 127.5 - 1.0
 
 
 def to_uint8(video):
-  """Numbers in [-1, 1] -> uint8, to the nearest."""
+  """Numbers in [-1, 1] -> uint8, to the nearest.
+
+  Raises:
+    FloatingPointError: outside of graphs, if a value is not finite.
+  """
+  if tf.executing_eagerly() and not bool(tf.reduce_all(tf.math.is_finite(video))):
+    raise FloatingPointError('the model makes videos with values that are not finite (NaN)')
   return tf.cast(tf.round((tf.clip_by_value(video, -1.0, 1.0) + 1.0) * 127.5), tf.uint8)
