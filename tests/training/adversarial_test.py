@@ -253,7 +253,7 @@ def test_a_resumed_run_is_the_unbroken_one_to_the_bit(experiment, unbroken, cpu,
           for path in (unbroken, resumed)]
   assert sorted(logs[0]) == [1, 2, 3, 4] and sorted(logs[1]) == [3, 4]
   assert logs[1] == {step: logs[0][step] for step in (3, 4)}
-  assert _rows(unbroken) == _rows(resumed) and len(_rows(resumed)) == 4
+  assert _rows(unbroken) == _rows(resumed) and len(_rows(resumed)) == 6
   mine, other = _previews(resumed), _previews(unbroken)
   assert mine.keys() == other.keys() == {'data', 'samples', 'motion', 'conditioning_frames'}
   for name, value in mine.items():
