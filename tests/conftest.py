@@ -178,7 +178,7 @@ class Tiny:
       generator, discriminators: what replaces the arguments of these parts that are given here.
       **kwargs: the task's.
     """
-    encoder = functools.partial(trivd_gan.Encoder, channels=2, multipliers=(2,))
+    encoder = functools.partial(trivd_gan.Encoder, multipliers=(2,))
     generator = {'unit': recurrent_units.TSRUp, 'channels': 2, 'multipliers': (2,),
                  'encoder': encoder, 'image_channels': 1, 'latent': 4,
                  **dict(generator)}

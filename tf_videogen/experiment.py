@@ -366,6 +366,7 @@ def evaluate_continuously(experiment, model_dir, strategy, timeout=3600, poll_se
   built = build(experiment, strategy, experiment.clips.example_spec())
   output = None
   with strategy.scope(), preemption.StopRequest() as stop:
+    built.standing.after_batch = stop.check
     evaluator = _evaluator(experiment, built, stop.check)
 
     def evaluate_one(path):

@@ -39,7 +39,7 @@ def hinge_generator(fake):
 def orthogonality(kernel):
   """What keeps the outputs of a kernel orthogonal, whatever their lengths (BigGAN, Eq. 3).
 
-  TrIVD-GAN adds it to the generator's loss (appendix E.2).
+  TrIVD-GAN adds it to the generator's loss (appendix E.2), here of all normalized kernels.
 
   Args:
     kernel: [..., O], a matrix W [I, O] when all but its last axis are one.

@@ -83,7 +83,6 @@ def test_table_2(row):
 
 def _widths(generator, discriminators):
   return {'trivd_gan.Generator.channels': str(generator),
-          'trivd_gan.Encoder.channels': str(generator),
           'discriminators.Discriminators.channels': str(discriminators)}
 
 
@@ -164,7 +163,7 @@ def _conv(taps, inputs, outputs):
 def _factorized(x, c):
   """Appendix F.1, hidden layers half as wide as their inputs."""
   width = (x + c) // 2
-  return (_conv(9, x + c, width) + _conv(1, 16 * width, 8 * width) + _conv(1, 8 * width, 81)
+  return (_conv(9, x + c, width) + _conv(1, 16 * width, width) + _conv(1, width, 81)
           + _conv(9, x + c, 9))
 
 
@@ -212,7 +211,7 @@ def _generator_parameters(bindings):
   if bindings['trivd_gan.Generator.encoder'] == 'None':
     return count
   given = _value(bindings, 'adversarial.AdversarialTask.conditioning_frames', None)
-  channels = [3] + [m * _value(bindings, 'trivd_gan.Encoder.channels', None)
+  channels = [3] + [m * _value(bindings, 'trivd_gan.Generator.channels', 48)
                     for m in (2, 4, 8, 16, 16)[:len(widths)]]
   for x, c, state in zip(channels, channels[1:], widths[::-1]):
     count += _conv(9, x, c) + _conv(9, c, c) + _conv(1, x, c) + _conv(9, given * c, state)

@@ -102,7 +102,7 @@ def test_weights_equal_their_equations(kind):
 
 
 @pytest.mark.parametrize('kind, expected', [
-    (FactorizedKernels, 9 * 5 * 2 + 2 + 32 * 16 + 16 + 16 * 81 + 81 + 9 * 5 * 9 + 9),
+    (FactorizedKernels, 9 * 5 * 2 + 2 + 32 * 2 + 2 + 2 * 81 + 81 + 9 * 5 * 9 + 9),
     (PixelwiseKernels, 9 * 5 * 2 + 2 + 9 * 2 * 2 + 2 + 9 * 2 * 9 + 9)])
 def test_parameters(kind, expected):
   layer = kind(2, 3)

@@ -189,7 +189,7 @@ def test_gradients_reach_all_variables_and_inputs(kind):
 
 
 _GATE = 9 * (4 + 3) * 4 + 4
-_FACTORIZED = 9 * 7 * 3 + 3 + 48 * 24 + 24 + 24 * 81 + 81 + 9 * 7 * 9 + 9
+_FACTORIZED = 9 * 7 * 3 + 3 + 48 * 3 + 3 + 3 * 81 + 81 + 9 * 7 * 9 + 9
 _PIXELWISE = 9 * 7 * 3 + 3 + 9 * 3 * 3 + 3 + 9 * 3 * 9 + 9
 
 

@@ -16,7 +16,7 @@ from tf_videogen.models import trivd_gan
 pytestmark = pytest.mark.usefixtures('same_initial_values')
 
 B, GIVEN, FRAMES, LATENT = 2, 2, 3, 4
-ENCODER = functools.partial(trivd_gan.Encoder, channels=3, multipliers=(1, 2, 3))
+ENCODER = functools.partial(trivd_gan.Encoder, multipliers=(1, 2, 3))
 
 
 def _generator(unit=recurrent_units.ConvGRU, channels=2, multipliers=(2,), encoder=ENCODER, start=4,
@@ -54,8 +54,8 @@ def _unit_parameters(unit, channels, inputs):
   if unit is recurrent_units.ConvGRU:
     return 3 * gate
   width = (channels + inputs) // 2
-  hyper = (_conv(channels + inputs, width) + 16 * width * 8 * width + 8 * width
-           + 8 * width * 81 + 81 + _conv(channels + inputs, 9))
+  hyper = (_conv(channels + inputs, width) + 16 * width * width + width
+           + width * 81 + 81 + _conv(channels + inputs, 9))
   return 2 * gate + hyper
 
 
@@ -85,7 +85,7 @@ def _encoder_parameters(widths, blocks):
 def test_parameters(unit):
   generator = _generator(unit, multipliers=(3, 2), classes=5)
   generator(*_inputs(generator), FRAMES)
-  of_encoder = _encoder_parameters((6, 4), blocks=(3, 6))
+  of_encoder = _encoder_parameters((6, 4), blocks=(2, 4))
   assert _count(generator.encoder.trainable_variables) == of_encoder
   expected = _generator_parameters(unit, (6, 4), doubled=2, start=4, classes=5) + of_encoder
   assert _count(generator.trainable_variables) == expected

@@ -297,11 +297,12 @@ def test_a_round_trip(experiment, unbroken, cpu, tmp_path):
 
 @pytest.mark.usefixtures('eagerly')
 def test_sampled_from_noise(tiny, cpu, tmp_path):
-  """Without given frames and classes nothing is measured, and no data is read."""
+  """Without given frames and classes motion alone is measured, and sampling reads no data."""
   task = lambda: tiny.video_gan({'encoder': None}, conditioning_frames=0)
   experiment = tiny.gan_experiment(task, train_steps=1)
   assert experiments.train(experiment, str(tmp_path), cpu, **HOW)
-  assert not _rows(str(tmp_path))
+  assert {row[2] for row in _rows(str(tmp_path))} == {
+      'frame_difference', 'frame_difference_of_data'}
   experiment.clips = None
   videos = sampling.sample(experiment, str(tmp_path), cpu, num_samples=3, batch_size=2)
   assert set(videos) == {'samples'} and videos['samples'].shape == (3, 5, 16, 16, 1)

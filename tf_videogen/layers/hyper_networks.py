@@ -31,9 +31,10 @@ class FactorizedKernels(tf.keras.layers.Layer):
   """A part: weights from k^2 kernels a sample, and from how much of each a position takes (Eq. 12).
 
   With C = h_channels + x_channels and c = C // 2, over [h; x]: the kernels by a 3x3 convolution to
-  c channels, adaptive max-pooling to 4x4, and an MLP 16 c -> 8 c -> k^4; the map by one 3x3
-  convolution to k^2. ReLU between.
-  Parameters: 9 C c + c + 128 c^2 + 8 c + 8 c k^4 + k^4 + 9 C k^2 + k^2.
+  c channels, adaptive max-pooling to 4x4, and an MLP 16 c -> c -> k^4; the map by one 3x3
+  convolution to k^2. ReLU between. Appendix F.1 sets hidden units "to half the number of input
+  channels", which is read as those of [h; x].
+  Parameters: 9 C c + c + 16 c^2 + c + c k^4 + k^4 + 9 C k^2 + k^2.
 
   Args:
     h_channels, x_channels: of the inputs.
@@ -46,8 +47,8 @@ class FactorizedKernels(tf.keras.layers.Layer):
     width = (h_channels + x_channels) // 2
     pooled = POOLED**2 * width
     self.parts = [recurrence.GateConvolution(h_channels, x_channels, width),
-                  recurrence.Affine([pooled, pooled // 2]),
-                  recurrence.Affine([pooled // 2, self.taps**2]),
+                  recurrence.Affine([pooled, width]),
+                  recurrence.Affine([width, self.taps**2]),
                   recurrence.GateConvolution(h_channels, x_channels, self.taps)]
 
   def prepare(self, x, training=False):

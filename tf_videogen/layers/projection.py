@@ -18,6 +18,9 @@ from tf_videogen.layers import spectral_norm
 class Projection(tf.keras.layers.Layer):
   """One output for every clip and time step: r_x + r_xy.
 
+  Appendix E.1 speaks of one scalar a clip; frames are judged one by one here, as the mixed variant
+  does. A label of -1, of a clip whose class nobody knows, has the embedding zero.
+
   Args:
     classes: number of classes; with one, labels are not looked at and may be None.
   """
@@ -53,7 +56,9 @@ class Projection(tf.keras.layers.Layer):
     linear = self.linear.value(training)[:, 0]
     embedding = self.embedding.value(training)  # [classes, C]
     if self.classes > 1:
-      embedding = tf.gather(embedding, tf.tile(labels, [parts]))  # [parts * B, C]
+      labels = tf.tile(labels, [parts])
+      known = tf.cast(labels >= 0, tf.float32)[:, tf.newaxis]
+      embedding = known * tf.gather(embedding, tf.maximum(labels, 0))  # [parts * B, C]
     r_x = tf.reduce_sum(features * linear, -1) + self.bias
     return r_x, tf.reduce_sum(features * embedding[:, tf.newaxis], -1)
 

@@ -1,8 +1,8 @@
 """Spectral normalization of weights: dense layers and convolutions of Lipschitz constant about 1.
 
 Miyato et al., "Spectral Normalization for Generative Adversarial Networks", ICLR 2018; in TrIVD-GAN
-(appendix E.2) the first singular value alone, by one power iteration a step. W / sigma(W) is a
-reparametrization: gradients flow through sigma. All weights begin orthogonal.
+(appendix E.2) the first singular value alone, by one power iteration a pass in training. W / sigma(W)
+is a reparametrization: gradients flow through sigma. All weights begin orthogonal.
 """
 
 import tensorflow as tf

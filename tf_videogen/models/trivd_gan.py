@@ -14,8 +14,7 @@ too; the encoder's channels are the generator's `channels`; it has as many block
 discriminator as there are stages, since what comes after them would be used by nobody; embeddings
 of classes have no bias.
 
-Trainable parameters, of Kinetics-600 with 5 + 11 frames of 64 x 64 (Tables 1 and 2, ch = 48): see
-docs/preflight/paper_scale.md. Configs: gin/trivd_gan/.
+Configs: gin/trivd_gan/.
 """
 
 import tensorflow as tf
@@ -36,11 +35,11 @@ class Encoder(tf.keras.layers.Layer):
 
   Args:
     state_channels: channels of the states, of the coarsest first.
-    channels: ch.
+    channels: ch, the generator's.
     multipliers: of ch, one a block; of a discriminator's, the first that are needed are used.
   """
 
-  def __init__(self, state_channels, channels=48, multipliers=(2, 4, 8, 16, 16), name=None):
+  def __init__(self, state_channels, channels, multipliers=(2, 4, 8, 16, 16), name=None):
     super().__init__(name=name)
     if len(multipliers) < len(state_channels):
       raise ValueError(f'Encoder.multipliers must be {len(state_channels)} numbers or more, one a '
@@ -96,7 +95,7 @@ class Generator(tf.keras.layers.Layer):
     unit: a callable (class) of the number of channels, the recurrent unit.
     channels: ch.
     multipliers: of ch, one a stage.
-    encoder: a callable (class) of the states' channels, or None where no frames are given.
+    encoder: a callable (class) of the states' channels and of ch; None where no frames are given.
     start: side of the first features.
     image_channels: of the frames that it makes.
     latent: numbers in z, and in the embedding of a class.
@@ -118,7 +117,7 @@ class Generator(tf.keras.layers.Layer):
           f'Generator.upsampling_stages must be {most}, as many as there are multipliers, or less '
           f'where there is no encoder; got {self.upsampling_stages}')
     widths = [m * channels for m in multipliers]
-    self.encoder = encoder(widths) if encoder else None
+    self.encoder = encoder(widths, channels) if encoder else None
     self.embed = spectral_norm.Dense(latent, use_bias=False)
     self.first = spectral_norm.Dense(start * start * widths[0], normalized=False)
     self.stages = [Stage(unit, width, i < self.upsampling_stages, i in non_local)

@@ -131,8 +131,8 @@ class AdversarialTask:
   def statistics(self, batch):
     """Sums over valid clips: how much moves, and how close samples are to what really came.
 
-    One sample of each clip, drawn with the same z in every evaluation; without given frames, of as
-    many clips, whose motion alone can be compared.
+    One sample of each clip, with the same z in every evaluation: row i of every batch has the same.
+    Without given frames motion alone can be compared.
     """
     valid, video = batch['valid'], batch['video']
     given, drawn = self.conditioning_frames, self.sample(batch, randomness.seed_of(0))

@@ -14,6 +14,9 @@ from tf_videogen.training import strategies
 class StandingStatistics:
   """Those of a task, made anew whenever its weights are others.
 
+  The power iterations of spectral normalization go on meanwhile: they are the live generator's, and
+  become those of the average.
+
   Args:
     task: see docs/design.md; one without a `record` has none.
     clips: the data; passes continue clips of its training split.
@@ -33,17 +36,9 @@ class StandingStatistics:
     self.strategy.run(self.task.record, args=(batch, seed))
 
   def renew(self):
-    """Forgets the statistics and makes new ones, where the task has any.
-
-    Raises:
-      ValueError: if the replicas don't divide a pass.
-    """
+    """Forgets the statistics and makes new ones, where the task has any."""
     if not hasattr(self.task, 'record'):
       return
-    size, replicas = self.task.standing_batch, self.strategy.num_replicas_in_sync
-    if size % replicas:
-      raise ValueError(f'AdversarialTask.standing_batch = {size} is not divisible by the {replicas} '
-                       'replicas of the strategy; choose a multiple')
     self.task.model.reset_statistics()
     batches = iter(strategies.distribute(self.strategy, self._batches))
     for i in tqdm.trange(self.task.standing_passes, desc='standing statistics', leave=False,
@@ -51,8 +46,14 @@ class StandingStatistics:
       self._record(next(batches), randomness.fold_in(randomness.seed_of(0), i))
       self.after_batch()
 
+  @property
+  def _size(self):
+    """Clips in a pass: as many as the task says, or up to the next multiple of the replicas."""
+    replicas = self.strategy.num_replicas_in_sync
+    return -(-self.task.standing_batch // replicas) * replicas
+
   def _batches(self, host, hosts):
     if self.task.conditional:
-      return self.clips.training(self.task.standing_batch, 0, 0, host, hosts)
-    shape = (self.task.standing_batch // hosts,) + self.clip_shape
+      return self.clips.training(self._size, 0, 0, host, hosts)
+    shape = (self._size // hosts,) + self.clip_shape
     return tf.data.Dataset.from_tensors({'video': tf.zeros(shape, tf.uint8)}).repeat()
