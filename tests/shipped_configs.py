@@ -35,7 +35,8 @@ def clip_shape(clips):
   """The shape of the clips of a source, without the data: (T, H, W, C)."""
   dataset = getattr(clips, 'dataset', '')
   size = getattr(clips, 'size', None) or (32 if 'optdigits' in dataset else 64)
-  return (clips.frames, size, size, 1 if dataset.startswith('moving_mnist') else 3)
+  channels = 1 if dataset.startswith('moving_mnist') else getattr(clips, 'channels', 3)
+  return (clips.frames, size, size, channels)
 
 
 def unprepared(clips):

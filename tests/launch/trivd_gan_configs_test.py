@@ -207,12 +207,12 @@ def _generator_parameters(bindings):
   for x, c in zip([widths[0]] + widths, widths):
     block = 2 * norm(c) + 2 * _conv(9, c, c)
     count += unit(x, c) + _conv(9, c, c) + 2 * block + _conv(1, c, c)
-  count += 2 * widths[-1] + _conv(9, widths[-1], 3)
+  count += 2 * widths[-1] + _conv(9, widths[-1], value('image_channels', 3))
   if bindings['trivd_gan.Generator.encoder'] == 'None':
     return count
   given = _value(bindings, 'adversarial.AdversarialTask.conditioning_frames', None)
-  channels = [3] + [m * _value(bindings, 'trivd_gan.Generator.channels', 48)
-                    for m in (2, 4, 8, 16, 16)[:len(widths)]]
+  channels = [value('image_channels', 3)] + [
+      m * value('channels', 48) for m in (2, 4, 8, 16, 16)[:len(widths)]]
   for x, c, state in zip(channels, channels[1:], widths[::-1]):
     count += _conv(9, x, c) + _conv(9, c, c) + _conv(1, x, c) + _conv(9, given * c, state)
   return count
@@ -222,8 +222,9 @@ def _discriminator_parameters(bindings):
   """Of appendix A's discriminators, from the bindings alone."""
   value = lambda name, default: _value(
       bindings, f'discriminators.Discriminators.{name}', default)
-  channels = [3] + [m * value('channels', None)
-                    for m in value('multipliers', (2, 4, 8, 16, 16))]
+  pixels = _value(bindings, 'trivd_gan.Generator.image_channels', 3)
+  channels = [pixels] + [m * value('channels', None)
+                         for m in value('multipliers', (2, 4, 8, 16, 16))]
   count = 0
   for view in value('views', None):
     for stage, (x, c) in enumerate(zip(channels, channels[1:])):

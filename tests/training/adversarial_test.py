@@ -260,6 +260,7 @@ def test_a_resumed_run_is_the_unbroken_one_to_the_bit(experiment, unbroken, cpu,
     np.testing.assert_array_equal(value, other[name])
 
 
+@pytest.mark.slow
 @pytest.mark.usefixtures('eagerly')
 def test_a_round_trip(experiment, unbroken, cpu, tmp_path):
   """Trained and evaluated, evaluated again, sampled, exported."""
