@@ -23,10 +23,11 @@ from tf_videogen.reporting import color_wheel
 from tf_videogen.training import strategies
 
 flags.DEFINE_integer('clips', 64, 'How many clips are continued.', lower_bound=1)
-flags.DEFINE_string('motion_split', None, 'Split of the clips; by default the first that the config '
-                    'evaluates.')
+flags.DEFINE_string('motion_split', None, 'Split of the clips; by default the first that the '
+                    'config evaluates.')
 flags.DEFINE_integer('shown', 6, 'How many of them are drawn.', lower_bound=1)
-flags.DEFINE_string('motion_output', None, 'Folder for the drawings; by default <model_dir>/motion.')
+flags.DEFINE_string('motion_output', None, 'Folder for the drawings; by default '
+                    '<model_dir>/motion.')
 shared_flags.declare(*configs.FLAGS, 'batch_size')
 
 _ROW_PIXELS = 64  # at least the side of a drawn frame

@@ -54,8 +54,8 @@ def page(costs):
   for row, (_, views, ms, gigabytes) in TABLE_1.items():
     cost = costs[row]
     peak = cost['peak_bytes'] / 1e9
-    lines.append(f'| {row} | {views} | {discriminators(row)} | {ms} | {gigabytes:.2f} | {peak:.2f} | '
-                 f'{peak / gigabytes:.2f} | {cost["flops"] / 1e12:.2f} | '
+    lines.append(f'| {row} | {views} | {discriminators(row)} | {ms} | {gigabytes:.2f} | '
+                 f'{peak:.2f} | {peak / gigabytes:.2f} | {cost["flops"] / 1e12:.2f} | '
                  f'{cost["bytes_accessed"] / 1e9:.1f} | {cost["bound_s"] * 1e3:.0f} |\n')
   lines.append(_UNITS)
   base, base_ms = costs['ConvGRU'], UNITS['ConvGRU'][1]

@@ -1,4 +1,4 @@
-"""Our programs of Table 1 of TrIVD-GAN cost what the paper measured, as far as a compiler can tell."""
+"""Our programs of Table 1 of TrIVD-GAN cost what the paper measured, as far as compilers tell."""
 
 import itertools
 
