@@ -271,9 +271,7 @@ def make_trivd_gan(unit, small):
   """A task of 5 + 11 frames of 32 x 32, with two stages of the generator and three views."""
   channels = 4 if small else 16
   model = trivd_gan.VideoGAN(
-      functools.partial(
-          trivd_gan.Generator, unit, channels, multipliers=(4, 2),
-          encoder=functools.partial(trivd_gan.Encoder, channels=channels)),
+      functools.partial(trivd_gan.Generator, unit, channels, multipliers=(4, 2)),
       functools.partial(
           discriminators.Discriminators, ('dF', 'dV', 'crV'), channels, multipliers=(2, 4, 8)))
   return adversarial.AdversarialTask(model, conditioning_frames=5)

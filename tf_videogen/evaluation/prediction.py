@@ -9,6 +9,7 @@ import numpy as np
 import tensorflow as tf
 
 from tf_videogen import experiment as experiments
+from tf_videogen.evaluation import videos as videos_lib
 from tf_videogen.layers import randomness
 from tf_videogen.metrics import image_quality
 from tf_videogen.metrics import motion as motion_metrics
@@ -87,7 +88,7 @@ def by_frame(found):
   """
   given, data = found.given, found.data
   real = data[:, given:]
-  copies = np.repeat(data[:, given - 1:given], real.shape[1], axis=1)
+  copies = videos_lib.CopyLastFrame(given)({'video': data}, None)[:, given:]
   rows = {}
   for name, measure in (('psnr', image_quality.psnr), ('ssim', image_quality.ssim)):
     for whose, videos in (('', found.samples[:, given:]), (', copy last frame', copies)):
