@@ -8,6 +8,8 @@ gigabytes are of a core of TPU v3 with 8 clips (appendices E.3, F.4), as our pro
 
 import pathlib
 
+import numpy as np
+
 from tests.preflight import paper_scale
 from tf_videogen import files
 
@@ -48,6 +50,26 @@ def found():
   return costs
 
 
+def fit(costs, field, further):
+  """Least squares of Table 1's milliseconds: a + b * field, and c for each further discriminator.
+
+  Args:
+    costs: as `found` returns them.
+    field: what the first slope is of, in units of 10^12 FLOPs or 10^9 bytes.
+    further: whether there is c; 0 otherwise.
+
+  Returns:
+    (a, b, c), and the largest error, in milliseconds.
+  """
+  scale = {'flops': 1e12, 'bytes_accessed': 1e9}[field]
+  columns = [[1.0, costs[row][field] / scale] + [discriminators(row) - 1.0] * further
+             for row in TABLE_1]
+  times = np.array([ms for _, _, ms, _ in TABLE_1.values()], np.float64)
+  found_by, *_ = np.linalg.lstsq(np.array(columns), times, rcond=None)
+  worst = np.abs(np.array(columns) @ found_by - times).max()
+  return (*found_by, *[0.0] * (not further)), worst
+
+
 def page(costs):
   """The tables for readers, Markdown."""
   lines = [_HEAD]
@@ -57,6 +79,12 @@ def page(costs):
     lines.append(f'| {row} | {views} | {discriminators(row)} | {ms} | {gigabytes:.2f} | '
                  f'{peak:.2f} | {peak / gigabytes:.2f} | {cost["flops"] / 1e12:.2f} | '
                  f'{cost["bytes_accessed"] / 1e9:.1f} | {cost["bound_s"] * 1e3:.0f} |\n')
+  lines.append(_FITS)
+  for field, unit in (('flops', 'TFLOP'), ('bytes_accessed', 'GB')):
+    for further in (False, True):
+      (start, slope, more), worst = fit(costs, field, further)
+      lines.append(f'| {unit} | {start:.0f} | {slope:.1f} | '
+                   f'{f"{more:.0f}" if further else "-"} | {worst:.0f} |\n')
   lines.append(_UNITS)
   base, base_ms = costs['ConvGRU'], UNITS['ConvGRU'][1]
   for unit, (_, ms) in UNITS.items():
@@ -80,6 +108,16 @@ and the memory bandwidth of a core, without sums over cores.
 
 | row | views | D | paper ms | paper GB | our GB | ratio | TFLOP | GB moved | ms at least |
 | --- | --- | ---: | ---: | ---: | ---: | ---: | ---: | ---: | ---: |
+"""
+
+_FITS = """
+Among rows with equally many discriminators the order by FLOPs is the order by the paper's times.
+What FLOPs leave unexplained is the number of networks: each has its own spectral normalization, its
+own gradients to be summed over cores, its own optimizer's slots, and many small kernels, whatever it
+looks at. Least squares of the paper's nine times, "ms = a + b x unit + c x further discriminators":
+
+| unit | a | b | c | largest error, ms |
+| --- | ---: | ---: | ---: | ---: |
 """
 
 _UNITS = """
