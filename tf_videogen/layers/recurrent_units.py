@@ -270,39 +270,47 @@ class DynamicConvLSTM(RecurrentUnit):
     convolution, *tensors = [tf.cast(v, x.dtype) for v in (
         self.convolution.value(training), self.convolution_bias, self.dense.value(training),
         self.dense_bias, self.bias)]
-    features = tf.concat([state[tf.newaxis, ..., :self.half], x[..., :self.half]], axis=0)
-    # [T + 1, B, H, W, c] -> [T + 1, B, c, H, W, 1]
-    features = tf.transpose(features, [0, 1, 4, 2, 3])[..., tf.newaxis]
-    features = tf.nn.convolution(features, convolution, padding='SAME')
+    frames = tf.concat([state[tf.newaxis, ..., :self.half], x[..., :self.half]], axis=0)
+    features = self._features(frames, convolution)
     step = rematerialization.rematerialize(self._step)
     return (lambda state, given: (step(state, *given, *tensors), None),
             (x, features[1:], features[:-1]))
 
+  def _features(self, frames, convolution):
+    """Every channel convolved for itself: [T, B, H, W, c] -> [T, B, H, W, features, c]."""
+    time, batch, height, width, half = frames.shape
+    patches = _patches(tf.reshape(frames, [-1, height, width, half]), 3)  # [T B, H, W, 9 c]
+    patches = tf.reshape(patches, [time, batch, height, width, 9, half])
+    # Channels stay last: TPUs pad the last axis to 128.
+    return tf.einsum('...pc,pf->...fc', patches, tf.reshape(convolution, [9, self.features]))
+
   def _step(self, state, x, now, before, convolution_bias, dense, dense_bias, bias):
-    """`now` and `before`: F_t and F_{t-1} convolved, [B, c, H, W, features]."""
+    """`now` and `before`: F_t and F_{t-1} convolved, [B, H, W, features, c]."""
     h, c = tf.split(state, 2, axis=-1)
-    # A convolution of differences is a difference of convolutions: [B, i, j, H, W, features].
-    images = tf.nn.relu(now[:, :, tf.newaxis] - before[:, tf.newaxis] + convolution_bias)
+    # A convolution of differences is a difference of convolutions: [B, H, W, features, j, i].
+    images = tf.nn.relu(now[..., tf.newaxis, :] - before[..., tf.newaxis]
+                        + convolution_bias[:, tf.newaxis, tf.newaxis])
     kernels = self._kernels(images, dense, dense_bias)
-    gates = tf.einsum('bhwp,bpo->bhwo', _patches(tf.concat([x, h], axis=-1), self.side), kernels)
+    patches = _patches(tf.concat([x, h], axis=-1), self.side)  # [B, H, W, k^2 (q + 1) c]
+    gates = tf.einsum('bhwp,bop->bhwo', patches, kernels)
     return _lstm(c, *tf.split(gates + bias, 4, axis=-1), self.activation)
 
   def _kernels(self, images, dense, dense_bias):
-    """Images [B, i, j, H, W, features] -> kernels [B, k^2 (q + 1) c, 4 c]."""
+    """Images [B, H, W, features, j, i] -> kernels [B, 4 c, k^2 (q + 1) c]."""
     half = self.half
-    # [B, i, j, H, W, f] -> [B i j, H, W, f] -> [B i j, 4, 4, f] -> [B i j, 16 f]
-    pooled = hyper_networks.adaptive_max_pool(tf.reshape(images, [-1, *images.shape[3:]]))
-    pooled = tf.reshape(pooled, [-1, dense.shape[0]])
-    kernels = tf.cast(tf.matmul(pooled, dense) + dense_bias, tf.float32)
-    # [B i j, K] -> [B, i, j, q + 1, 4, k^2] -> [B, k^2, 4, j, q + 1, i] -> [B, k^2, 4 c, (q + 1) c]
-    kernels = tf.reshape(kernels, [-1, half, half, self.q + 1, 4, self.side**2])
-    kernels = tf.transpose(kernels, [0, 5, 4, 2, 3, 1])
-    kernels = tf.reshape(kernels, [-1, self.side**2, 4 * half, (self.q + 1) * half])
+    # [B, H, W, f, j, i] -> [B, H, W, f j i] -> [B, 4, 4, f j i] -> [B, 16 f, j i]
+    pooled = hyper_networks.adaptive_max_pool(tf.reshape(images, [*images.shape[:3], -1]))
+    pooled = tf.reshape(pooled, [-1, dense.shape[0], half * half])
+    kernels = tf.einsum('bpn,pk->bkn', pooled, dense) + dense_bias[:, tf.newaxis]
+    kernels = tf.cast(kernels, tf.float32)
+    # [B, K, j i] -> [B, q + 1, 4, k^2, j, i] -> [B, 4, j, k^2, q + 1, i]
+    kernels = tf.reshape(kernels, [-1, self.q + 1, 4, self.side**2, half, half])
+    kernels = tf.transpose(kernels, [0, 2, 4, 3, 1, 5])
+    kernels = tf.reshape(kernels, [-1, 4 * half, self.side**2, (self.q + 1) * half])
     of_x, of_h = tf.split(kernels, [self.q * half, half], axis=-1)
     kernels = tf.concat([tf.nn.softmax(of_x), tf.nn.softmax(of_h)], axis=-1)
-    # [B, k^2, 4 c, (q + 1) c] -> [B, k^2, (q + 1) c, 4 c] -> [B, k^2 (q + 1) c, 4 c]
-    kernels = tf.transpose(kernels, [0, 1, 3, 2])
-    kernels = tf.reshape(kernels, [-1, self.side**2 * (self.q + 1) * half, 4 * half])
+    # [B, 4 c, k^2, (q + 1) c] -> [B, 4 c, k^2 (q + 1) c]
+    kernels = tf.reshape(kernels, [-1, 4 * half, self.side**2 * (self.q + 1) * half])
     return tf.cast(kernels, dense.dtype)
 
 
