@@ -100,9 +100,9 @@ _HEAD = """# What a step of TrIVD-GAN-FP costs
 
 Made by `python -m tests.preflight.adversarial_costs` of
 [what the TPU's compiler says](../preflight/paper_scale.md). A step is two updates of the
-discriminators and one of the generator, with 8 clips a core: three passes of G with 8, two of D with
-16 and one with 8 (appendix E.3). The compiler doesn't tell times: "ms at least" is by the arithmetic
-and the memory bandwidth of a core, without sums over cores.
+discriminators and one of the generator, with 8 clips a core: three passes of G with 8, two of D
+with 16 and one with 8 (appendix E.3). The compiler doesn't tell times: "ms at least" is by the
+arithmetic and the memory bandwidth of a core, without sums over cores.
 
 ## Table 1: decompositions of the discriminator, ch = 48
 
@@ -112,9 +112,9 @@ and the memory bandwidth of a core, without sums over cores.
 
 _FITS = """
 Among rows with equally many discriminators the order by FLOPs is the order by the paper's times.
-What FLOPs leave unexplained is the number of networks: each has its own spectral normalization, its
-own gradients to be summed over cores, its own optimizer's slots, and many small kernels, whatever it
-looks at. Least squares of the paper's nine times, "ms = a + b x unit + c x further discriminators":
+What FLOPs leave unexplained is the number of networks: each has its own spectral normalization,
+gradients to be summed over cores, optimizer's slots, and many small kernels, whatever it looks at.
+Least squares of the paper's nine times, "ms = a + b x unit + c x further discriminators":
 
 | unit | a | b | c | largest error, ms |
 | --- | ---: | ---: | ---: | ---: |
@@ -123,7 +123,9 @@ looks at. Least squares of the paper's nine times, "ms = a + b x unit + c x furt
 _UNITS = """
 ## Appendix F.4: recurrent units, with the "faster" discriminators
 
-Ratios are to the ConvGRU's.
+Ratios are to the ConvGRU's. FLOPs hardly tell the units apart, bytes do: TSRU warps states by
+kernels of every position, and the Dynamic ConvLSTM reads an image for every pair of channels at
+every step (which the paper calls prohibitively expensive).
 
 | unit | paper ms | ratio | by FLOPs | by bytes | by ms at least | TFLOP | GB moved | our GB |
 | --- | ---: | ---: | ---: | ---: | ---: | ---: | ---: | ---: |
