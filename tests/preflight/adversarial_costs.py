@@ -51,23 +51,22 @@ def found():
 
 
 def fit(costs, field, further):
-  """Least squares of Table 1's milliseconds: a + b * field, and c for each further discriminator.
+  """Least squares of Table 1's milliseconds: a + b * field + c * further discriminators.
 
   Args:
     costs: as `found` returns them.
     field: what the first slope is of, in units of 10^12 FLOPs or 10^9 bytes.
-    further: whether there is c; 0 otherwise.
+    further: whether there is c.
 
   Returns:
-    (a, b, c), and the largest error, in milliseconds.
+    [a, b] or [a, b, c], and the largest error, in milliseconds.
   """
   scale = {'flops': 1e12, 'bytes_accessed': 1e9}[field]
-  columns = [[1.0, costs[row][field] / scale] + [discriminators(row) - 1.0] * further
-             for row in TABLE_1]
-  times = np.array([ms for _, _, ms, _ in TABLE_1.values()], np.float64)
-  found_by, *_ = np.linalg.lstsq(np.array(columns), times, rcond=None)
-  worst = np.abs(np.array(columns) @ found_by - times).max()
-  return (*found_by, *[0.0] * (not further)), worst
+  columns = np.array([[1.0, costs[row][field] / scale] + [discriminators(row) - 1.0] * further
+                      for row in TABLE_1])
+  times = np.array([ms for _, _, ms, _ in TABLE_1.values()])
+  factors, *_ = np.linalg.lstsq(columns, times, rcond=None)
+  return factors, np.abs(columns @ factors - times).max()
 
 
 def page(costs):
@@ -82,9 +81,9 @@ def page(costs):
   lines.append(_FITS)
   for field, unit in (('flops', 'TFLOP'), ('bytes_accessed', 'GB')):
     for further in (False, True):
-      (start, slope, more), worst = fit(costs, field, further)
-      lines.append(f'| {unit} | {start:.0f} | {slope:.1f} | '
-                   f'{f"{more:.0f}" if further else "-"} | {worst:.0f} |\n')
+      (start, slope, *more), worst = fit(costs, field, further)
+      more = f'{more[0]:.0f}' if more else '-'
+      lines.append(f'| {unit} | {start:.0f} | {slope:.1f} | {more} | {worst:.0f} |\n')
   lines.append(_UNITS)
   base, base_ms = costs['ConvGRU'], UNITS['ConvGRU'][1]
   for unit, (_, ms) in UNITS.items():

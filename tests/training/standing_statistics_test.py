@@ -93,7 +93,6 @@ def test_a_pass_is_a_multiple_of_the_replicas(two_replicas):
   assert batch['video'].shape[0] == 4
 
 
-
 def test_tasks_without_statistics():
   class Other:
     """Of a task, nothing."""
