@@ -6,7 +6,9 @@ absl refuses a second definition when two programs are imported into one process
 from absl import flags
 
 UNPREPARED = ('clip_shape', 'actions')
-SAMPLING = ('temperature', 'truncation', 'top_k', 'top_p')  # options of `sample`
+# Flags that are options of sampling, and what those are called.
+SAMPLING = {'temperature': 'temperature', 'truncation': 'truncation', 'top_k': 'top_k',
+            'top_p': 'top_p', 'sample_frames': 'frames', 'window': 'window'}
 
 flags.DEFINE_multi_string(
     'gin_file', [], "A config, from the file system or the suite's gin/ folder; may be repeated.")
@@ -30,6 +32,10 @@ flags.DEFINE_float('truncation', None, 'Of GANs: z is drawn anew where it exceed
 flags.DEFINE_integer('top_k', None, 'Draw from the k most likely codes only.', lower_bound=1)
 flags.DEFINE_float('top_p', None, 'Draw from the most likely codes of total probability p.',
                    lower_bound=0.0, upper_bound=1.0)
+flags.DEFINE_integer('sample_frames', None, 'Of GANs: how many frames are made, more or fewer than '
+                     'the config says.', lower_bound=1)
+flags.DEFINE_bool('window', None, 'Of cascades: a random window of the level below, upscaled by '
+                  'itself as in training.')
 flags.disclaim_key_flags()  # so that `declare` speaks for the module that calls it
 
 
@@ -40,5 +46,6 @@ def declare(*names):
 
 
 def sampling_options():
-  """What the command line says of how to sample: keyword arguments of a task's `sample`."""
-  return {name: flags.FLAGS[name].value for name in SAMPLING if flags.FLAGS[name].value is not None}
+  """What the command line says of how to sample, see `experiment.prepare_sampler`."""
+  return {option: flags.FLAGS[name].value for name, option in SAMPLING.items()
+          if flags.FLAGS[name].value is not None}

@@ -6,7 +6,6 @@ tasks (docs/design.md). What draws samples from a trained model is in `sampling`
 
 import dataclasses
 import inspect
-import json
 import os
 import time
 import typing
@@ -17,7 +16,7 @@ import orbit
 import tensorflow as tf
 
 from tf_videogen import checkpoints
-from tf_videogen import files
+from tf_videogen import model_directory
 from tf_videogen.data import video_io
 from tf_videogen.layers import randomness
 from tf_videogen.reporting import color_wheel
@@ -33,7 +32,6 @@ from tf_videogen.training import strategies
 from tf_videogen.training import trainer as trainers
 
 PROGRAMS = ('train', 'evaluate', 'sample')
-_SPEC_FILE = 'clips.json'
 
 
 class Experiment:
@@ -215,7 +213,7 @@ def train(experiment, model_dir, strategy, evaluate_too=True, steps_per_loop=100
     built = build(experiment, strategy, spec)
     built.standing.after_batch = stop.check
     if chief:
-      _save_spec(spec, model_dir)
+      model_directory.save_spec(spec, model_dir)
     with strategy.scope():
       manager = checkpoint_manager.CheckpointManager(
           built.checkpoint, model_dir, keep_checkpoints, step_counter=built.step,
@@ -231,6 +229,8 @@ def train(experiment, model_dir, strategy, evaluate_too=True, steps_per_loop=100
         logging.warning('stopped by SIGTERM, saved at step %d; the same command goes on from there',
                         built.step.numpy())
         return False
+    if chief:
+      model_directory.set_finished(model_dir, int(built.step.numpy()))
   return True
 
 
@@ -257,9 +257,12 @@ class _Run:
         eval_summary_dir=summaries('evaluation'),
         train_actions=[self._after_loop, *(actions if self.chief else ())],
         eval_actions=[self._after_evaluation])
+    built.standing.renew_frozen()
     self.log = results.TrainingLog(model_dir)
     if self.chief:
       self.log.truncate(self.step)
+      if self.step < experiment.train_steps:
+        model_directory.set_finished(model_dir, None)
     self.bar = progress.Progress(self.step, experiment.train_steps)
 
   @property
@@ -414,42 +417,38 @@ def follow(model_dir, last_step, evaluated, evaluate_one, stop, timeout=3600, po
   logging.warning('no new checkpoint in %s for %d s, giving up', model_dir, timeout)
 
 
-def check_sampler(task, options=()):
-  """Raises ValueError if a task cannot sample, or not with options of these names."""
+def check_sampler(task):
+  """Raises ValueError if a task cannot sample."""
   if not hasattr(task, 'sample'):
     raise ValueError(f'{type(task).__name__} has nothing to sample from; '
                      'sample from the directory of a prior')
-  known = list(inspect.signature(task.sample).parameters)[2:]  # without batch and seed
+
+
+def prepare_sampler(task, options):
+  """Sets what must be set before a checkpoint is restored; in the scope of the strategy.
+
+  Args:
+    task: a task.
+    options: keyword arguments of the task's `sample`, and of its `prepare_samples`, if it has one.
+
+  Returns:
+    Those of `sample` alone.
+
+  Raises:
+    ValueError: if the task cannot sample, or has not these options.
+  """
+  check_sampler(task)
+  prepare = getattr(task, 'prepare_samples', None)
+  of_frames = list(inspect.signature(prepare).parameters) if prepare else []
+  known = list(inspect.signature(task.sample).parameters)[2:] + of_frames  # without batch and seed
   for name in options:
     if name not in known:
       raise ValueError(f'{type(task).__name__} has no sampling option {name!r}; it samples by: '
                        f'{", ".join(known)}')
-
-
-def _save_spec(spec, model_dir):
-  """Writes the shapes of an example into the model directory, so that sampling needs no data."""
-  readable = {name: {'shape': list(s.shape), 'dtype': s.dtype.name} for name, s in spec.items()}
-  files.write(os.path.join(model_dir, _SPEC_FILE), json.dumps(readable, indent=1))
-
-
-def saved_spec(model_dir):
-  """The shapes of an example of what a model directory was trained on.
-
-  Args:
-    model_dir: a trained model's directory.
-
-  Returns:
-    name -> TensorSpec of one example, without the batch axis.
-
-  Raises:
-    FileNotFoundError: if it is no model directory.
-  """
-  path = os.path.join(model_dir, _SPEC_FILE)
-  if not tf.io.gfile.exists(path):
-    raise FileNotFoundError(f'{model_dir} is not a model directory (it has no {_SPEC_FILE}); '
-                            'train into it first')
-  return {name: tf.TensorSpec(s['shape'], s['dtype'])
-          for name, s in json.loads(files.read(path)).items()}
+  before = {name: value for name, value in options.items() if name in of_frames}
+  if before:
+    prepare(**before)
+  return {name: value for name, value in options.items() if name not in before}
 
 
 def _evaluator(experiment, built, after_batch=lambda: None):
@@ -480,6 +479,7 @@ def restore(built, model_dir, checkpoint=None):
                               '--model_dir')
   elif not checkpoints.restore(built.checkpoint, checkpoint):
     return None
+  built.standing.renew_frozen()
   built.standing.renew()
   return checkpoint
 

@@ -6,6 +6,7 @@ import tensorflow as tf
 import tqdm
 
 from tf_videogen import experiment as experiments
+from tf_videogen import model_directory
 from tf_videogen.layers import randomness
 from tf_videogen.training import precision as precisions
 from tf_videogen.training import strategies
@@ -28,14 +29,15 @@ def sample(experiment, model_dir, strategy, num_samples=16, seed=0, split=None, 
     options: keyword arguments of the task's `sample`, such as {'temperature': 0.9}.
 
   Returns:
-    dict of 'samples', uint8 [num_samples, T, H, W, C]; and, where the model is conditional, 'data',
-    the clips that the conditions of each are from, and the scalar 'conditioning_frames'.
+    dict of 'samples', uint8 [num_samples, T, H, W, C]; of a cascade also 'level1', ..., the videos of
+    the levels below; and, where the model is conditional, 'data', the clips that the conditions of
+    each are from, and the scalar 'conditioning_frames'.
   """
-  spec, batch_size = experiments.saved_spec(model_dir), min(batch_size, num_samples)
-  options = options or {}
+  spec, batch_size = model_directory.saved_spec(model_dir), min(batch_size, num_samples)
   built = experiments.build(
       experiment, strategy, spec, precisions.for_sampling(experiment.precision, strategy))
-  experiments.check_sampler(built.task, options)
+  with strategy.scope():
+    options = experiments.prepare_sampler(built.task, options or {})
   if built.task.conditional:
     split = split or experiment.splits[0]
     clips = min(experiment.clips.count(split), -(-num_samples // samples_per_condition))
@@ -48,18 +50,19 @@ def sample(experiment, model_dir, strategy, num_samples=16, seed=0, split=None, 
     count = num_samples
     batches = [{'video': tf.zeros((batch_size,) + tuple(spec['video'].shape), tf.uint8)}]
     batches *= -(-num_samples // batch_size)
-  samples, data = [], []
+  levels, data = [], []
   with strategy.scope():
     experiments.restore(built, model_dir)
-    draw = strategies.on_first_replica(strategy, lambda batch, seed: built.task.sample(
-        batch, seed, **options))
+    make = getattr(built.task, 'levels', lambda *args, **kwargs: [built.task.sample(*args, **kwargs)])
+    draw = strategies.on_first_replica(
+        strategy, lambda batch, seed: make(batch, seed, **options))
     bar = tqdm.tqdm(batches, 'sample', -(-count // batch_size), unit='batch')
     for i, batch in enumerate(bar):
       batch_seed = randomness.fold_in(randomness.seed_of(seed), i)
-      drawn = draw(batch, batch_seed)
-      samples.append(drawn.numpy())
+      levels.append([video.numpy() for video in draw(batch, batch_seed)])
       data.append(batch['video'].numpy())
-  videos = {'samples': np.concatenate(samples)[:count]}
+  *below, samples = [np.concatenate(videos)[:count] for videos in zip(*levels)]
+  videos = {'samples': samples, **{f'level{i}': video for i, video in enumerate(below, start=1)}}
   if built.task.conditional:
     videos['data'] = np.concatenate(data)[:count]
     videos['conditioning_frames'] = np.int32(built.task.conditioning_frames)
@@ -90,12 +93,11 @@ def export(experiment, model_dir, export_dir, batch_size=8, options=None):
     returns {'videos': uint8 [batch_size, T, H, W, C]}, those of `sample` for the same seed and size
     of batch.
   """
-  spec = experiments.saved_spec(model_dir)
+  spec = model_directory.saved_spec(model_dir)
   strategy = tf.distribute.get_strategy()
   built = experiments.build(
       experiment, strategy, spec, precisions.for_sampling(experiment.precision, strategy))
-  options = options or {}
-  experiments.check_sampler(built.task, options)
+  options = experiments.prepare_sampler(built.task, options or {})
   experiments.restore(built, model_dir)
   inputs = {'seed': tf.TensorSpec([], tf.int32, 'seed')}
   for name, of_clip in sorted(built.task.condition_spec(spec).items()):
@@ -109,7 +111,8 @@ def export(experiment, model_dir, export_dir, batch_size=8, options=None):
     return {'videos': built.task.sample(batch, first, **options)}
 
   module = tf.Module()
-  module.values = list(built.task.model.variables)  # not the Keras model: it would save its layers
+  # Not the Keras model: it would save its layers.
+  module.values = [*built.task.model.variables, *built.standing.variables]
   module.draw = draw
   tf.saved_model.save(module, export_dir, signatures={'sample': draw})
   return inputs

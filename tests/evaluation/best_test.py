@@ -72,7 +72,8 @@ def test_changes_for_a_better_one_alone(evaluated):
   assert evaluated(6, 8.5) and evaluated.kept() == 4
   assert evaluated(2, 7) and evaluated.kept() == 2  # an earlier one, evaluated again
   assert sorted(tf.io.gfile.listdir(evaluated.folder)) == [
-      'checkpoint', 'ckpt-2.data-00000-of-00001', 'ckpt-2.index', 'clips.json', 'config.gin']
+      'checkpoint', 'ckpt-2.data-00000-of-00001', 'ckpt-2.index', 'clips.json', 'config.gin',
+      'finished.json']
   assert tf.train.get_checkpoint_state(evaluated.folder).model_checkpoint_path.endswith('ckpt-2')
 
 

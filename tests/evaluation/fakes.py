@@ -6,6 +6,7 @@ import numpy as np
 import tensorflow as tf
 
 from tf_videogen import experiment as experiments
+from tf_videogen import model_directory
 from tf_videogen.evaluation import extraction
 from tf_videogen.metrics import networks
 from tf_videogen.metrics import pretrained
@@ -141,7 +142,7 @@ def save(experiment, model_dir, strategy, step=3, change=lambda task: None):
   built = experiments.build(experiment, strategy, spec)
   built.step.assign(step)
   change(built.task)
-  experiments._save_spec(spec, str(model_dir))
+  model_directory.save_spec(spec, str(model_dir))
   built.checkpoint.save_counter.assign(step - 1)
   built.checkpoint.save(os.path.join(model_dir, 'ckpt'))  # -<step>
   return built.task

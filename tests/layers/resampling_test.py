@@ -1,7 +1,8 @@
-"""Up-sampling and pooling against NumPy; gradients, with XLA and without."""
+"""Up-sampling, pooling and down-sampling against NumPy; gradients, with XLA and without."""
 
 import numpy as np
 import pytest
+from scipy import ndimage
 import tensorflow as tf
 
 from tf_videogen.layers import kernel_warping
@@ -66,6 +67,78 @@ def test_average_pooling(factors):
 def test_sizes_that_do_not_divide(factors, shape, message):
   with pytest.raises(ValueError, match=message):
     resampling.average_pool(tf.zeros(shape), factors)
+
+
+FACTORS = pytest.mark.parametrize('factor', [1, 2, 3, 4])
+
+
+@FACTORS
+@pytest.mark.parametrize('leading', [(2,), (2, 3)])
+def test_nearest_takes_the_first_of_each_box(factor, leading):
+  """What PyTorch's interpolate(mode='nearest') has: floor(i * factor)."""
+  x = _integers(*leading, 12, 24, 2)
+  rows, columns = np.arange(12 // factor), np.arange(24 // factor)
+  expected = np.take(np.take(x, factor * rows, -3), factor * columns, -2)
+  found = resampling.nearest(tf.constant(x), factor)
+  assert found.shape == (*leading, 12 // factor, 24 // factor, 2)
+  np.testing.assert_array_equal(found, expected)
+  np.testing.assert_array_equal(resampling.nearest(resampling.upsample(found, factor), factor),
+                                found)
+
+
+@FACTORS
+@pytest.mark.parametrize('leading', [(2,), (2, 3)])
+def test_bilinear_interpolates_in_the_middle_of_each_box(factor, leading):
+  """As TensorFlow has it, and SciPy, whose coordinates are those of pixels' centers."""
+  x = _integers(*leading, 12, 24, 2)
+  found = resampling.bilinear(tf.constant(x), factor).numpy()
+  assert found.shape == (*leading, 12 // factor, 24 // factor, 2)
+  frames = x.reshape(-1, 12, 24, 2)
+  resized = tf.image.resize(frames, (12 // factor, 24 // factor), antialias=False)
+  np.testing.assert_allclose(found.reshape(resized.shape), resized, atol=1e-5)
+  middles = np.stack(np.mgrid[:12 // factor, :24 // factor]) * factor + (factor - 1) / 2
+  expected = np.stack([[ndimage.map_coordinates(frame[..., c], middles, order=1) for c in range(2)]
+                       for frame in frames])  # [N, C, H, W]
+  np.testing.assert_allclose(found.reshape(resized.shape), np.moveaxis(expected, 1, -1), atol=1e-5)
+
+
+@pytest.mark.parametrize('factor', [2, 3, 4, 5])
+def test_bilinear_by_loops(factor):
+  """The mean of the middle 2 x 2 pixels, or the middle one."""
+  x = _integers(2, 2 * factor, 3 * factor, 1)
+  middle = range((factor - 1) // 2, factor // 2 + 1)
+  assert len(middle) == (1 if factor % 2 else 2)
+  for i, j in np.ndindex(2, 3):
+    pixels = [x[:, factor * i + m, factor * j + n] for m in middle for n in middle]
+    found = resampling.bilinear(tf.constant(x), factor)[:, i, j]
+    np.testing.assert_allclose(found, np.mean(pixels, 0), atol=1e-6)
+
+
+@pytest.mark.parametrize('downsample', [resampling.nearest, resampling.bilinear])
+def test_gradients_of_downsampling(downsample):
+  """Of what is linear: <J x, y> = <x, J' y>; compiled, and of bfloat16."""
+  x, upstream = _integers(2, 3, 8, 4, 2), tf.constant(_integers(2, 3, 2, 1, 2))
+  for dtype in (tf.float32, tf.bfloat16):
+    @tf.function(jit_compile=True)
+    def gradient(x, upstream):
+      with tf.GradientTape() as tape:
+        tape.watch(x)
+        y = downsample(x, 4)
+        loss = tf.reduce_sum(y * upstream)
+      return y, tape.gradient(loss, x)
+    y, found = gradient(tf.cast(x, dtype), tf.cast(upstream, dtype))
+    assert y.dtype == found.dtype == dtype
+    product = lambda a, b: np.sum(tf.cast(a, tf.float32) * tf.cast(b, tf.float32))
+    np.testing.assert_allclose(product(y, upstream), product(x, found), rtol=1e-6)
+
+
+@pytest.mark.parametrize('downsample', [resampling.nearest, resampling.bilinear])
+@pytest.mark.parametrize('sides, factor', [((4, 6), 4), ((6, 4), 4), ((8, 8), 3), ((2, 2), 4)])
+def test_sides_that_are_no_multiples(downsample, sides, factor):
+  with pytest.raises(ValueError, match=f'frames of {sides[0]} x {sides[1]} cannot be made {factor} '
+                                       'times smaller') as error:
+    downsample(tf.zeros([1, *sides, 3]), factor)
+  assert '\n' not in str(error.value)
 
 
 def test_motion_is_composed_by_upsampling():

@@ -1,14 +1,21 @@
 """BigGAN's blocks against NumPy, composed of their weights."""
 
+import functools
+
 import numpy as np
 import pytest
 import tensorflow as tf
 
 from tests.layers import spectral_weights
+from tf_videogen.layers import conditional_batch_norm
 from tf_videogen.layers import replicas
 from tf_videogen.layers import residual_blocks
+from tf_videogen.layers import spectral_norm
 
 B, T, H, W, D = 2, 2, 4, 6, 5
+CONV, SEPARABLE = spectral_norm.Conv, spectral_norm.SeparableConv
+CONV3D = functools.partial(spectral_norm.Conv, sides=(3, 3, 3))
+RECORDED = conditional_batch_norm.Steps(recorded=tf.ones([T], tf.bool))
 
 
 def _draw(*shape, seed=0):
@@ -20,7 +27,9 @@ def _count(layer):
 
 
 def _conv(layer, x):
-  """Frame by frame, or 3-D."""
+  """Frame by frame, 3-D, or over time and then over space."""
+  if isinstance(layer, SEPARABLE):
+    return _conv(layer.over_space, spectral_weights.conv_over_time(layer.over_time, x))
   if len(layer.sides) == 3:
     return spectral_weights.conv(layer, x)
   y = spectral_weights.conv(layer, x.reshape(-1, *x.shape[2:]))
@@ -63,37 +72,48 @@ def _discriminator_reference(block, x, pool_time):
               _conv(block.shortcut, smaller(x)))
 
 
-def _generator_block(channels, upsample, sides=(3, 3)):
-  block = residual_blocks.GeneratorBlock(channels, upsample, sides)
+def _generator_block(channels, upsample, conv=CONV):
+  block = residual_blocks.GeneratorBlock(channels, upsample, conv)
   block(tf.zeros([B, T, H, W, 3]), tf.zeros([B, D]))
+  for norm in conditional_batch_norm.norms(block):
+    norm.keep(T)
   spectral_weights.randomize(block)
   return block
 
 
 # Norms; convolutions; a shortcut where channels or sizes change.
-@pytest.mark.parametrize('channels, upsample, sides, count', [
-    (3, False, (3, 3), 2 * 2 * 6 * 3 + 2 * (81 + 3)),
-    (4, False, (3, 3), 2 * 6 * 3 + 2 * 6 * 4 + 108 + 4 + 144 + 4 + 12 + 4),
-    (3, True, (3, 3), 2 * 2 * 6 * 3 + 2 * (81 + 3) + 9 + 3),
-    (4, True, (3, 3, 3), 2 * 6 * 3 + 2 * 6 * 4 + 324 + 4 + 432 + 4 + 12 + 4)])
-def test_generator_blocks(channels, upsample, sides, count):
-  block = _generator_block(channels, upsample, sides)
+@pytest.mark.parametrize('channels, upsample, conv, count', [
+    (3, False, CONV, 2 * 2 * 6 * 3 + 2 * (81 + 3)),
+    (4, False, CONV, 2 * 6 * 3 + 2 * 6 * 4 + 108 + 4 + 144 + 4 + 12 + 4),
+    (3, True, CONV, 2 * 2 * 6 * 3 + 2 * (81 + 3) + 9 + 3),
+    (4, True, CONV3D, 2 * 6 * 3 + 2 * 6 * 4 + 324 + 4 + 432 + 4 + 12 + 4),
+    (3, False, SEPARABLE, 2 * 2 * 6 * 3 + 2 * (27 + 3 + 81 + 3)),
+    (4, True, SEPARABLE,
+     2 * 6 * 3 + 2 * 6 * 4 + 36 + 4 + 144 + 4 + 48 + 4 + 144 + 4 + 12 + 4)])
+def test_generator_blocks(channels, upsample, conv, count):
+  block = _generator_block(channels, upsample, conv)
   x, condition = _draw(B, T, H, W, 3), _draw(B, D, seed=1)
   found = block(x, condition, training=True)
   expected = _generator_reference(block, x, condition)
   assert found.shape == (B, T, H * (1 + upsample), W * (1 + upsample), channels)
   np.testing.assert_allclose(found, expected, atol=1e-4)
   assert _count(block) == count
+  assert [block.conv_1.name, block.conv_2.name] == ['conv_1', 'conv_2']
 
 
 def test_a_recorded_batch_is_evaluated_as_it_was():
   block = _generator_block(4, True)
   x, condition = _draw(B, T, H, W, 3), _draw(B, D, seed=1)
   before = block(x, condition)
-  trained = block(x, condition, training=True, record=True)
-  np.testing.assert_allclose(block(x, condition), trained, atol=1e-4)
-  assert np.abs(before - trained).max() > 0.1
-  assert block.norm_1.passes.numpy() == block.norm_2.passes.numpy() == 1
+  recorded = block(x, condition, steps=RECORDED)
+  np.testing.assert_allclose(block(x, condition), recorded, atol=1e-4)
+  np.testing.assert_allclose(block(x, condition, training=True), recorded, atol=1e-4)
+  assert np.abs(before - recorded).max() > 0.1
+  for norm in (block.norm_1, block.norm_2):
+    np.testing.assert_array_equal(norm.standing.passes, [1, 1])
+  # Of the second time step alone.
+  last = block(x[:, 1:], condition, steps=conditional_batch_norm.Steps(1))
+  np.testing.assert_allclose(last, recorded[:, 1:], atol=1e-4)
 
 
 @pytest.mark.parametrize('arguments, count', [
@@ -120,13 +140,14 @@ def test_time_is_pooled_where_space_is():
     residual_blocks.DiscriminatorBlock(4, downsample=False, pool_time=True)
 
 
-@pytest.mark.parametrize('sides', [(3, 3), (3, 3, 3)])
-def test_bfloat16(sides):
+@pytest.mark.parametrize('sides, conv', [
+    ((3, 3), CONV), ((3, 3, 3), CONV3D), ((3, 3), SEPARABLE)])
+def test_bfloat16(sides, conv):
   tf.keras.mixed_precision.set_global_policy('mixed_bfloat16')
-  generator = _generator_block(4, True, sides)
+  generator = _generator_block(4, True, conv)
   discriminator = residual_blocks.DiscriminatorBlock(4, sides=sides, pool_time=True)
   x, condition = _draw(B, T, H, W, 3), _draw(B, D, seed=1)
-  found = generator(x, condition, training=True, record=True)
+  found = generator(x, condition, training=True)
   assert found.dtype == discriminator(x, training=True).dtype == tf.bfloat16
   expected = _generator_reference(generator, x, condition)
   assert np.abs(tf.cast(found, tf.float32) - expected).mean() < 0.05
@@ -134,14 +155,15 @@ def test_bfloat16(sides):
 
 
 def _step(block, x, condition, weight):
-  """Outputs of this replica's rows, and all replicas' gradients of the variables."""
+  """Outputs of this replica's rows, and all replicas' gradients of the variables. Records."""
   rows = B // replicas.count()
   own = lambda value: tf.slice(value, [replicas.index() * rows] + [0] * (len(value.shape) - 1),
                                [rows, *value.shape[1:]])
   with tf.GradientTape() as tape:
-    y = block(own(x), own(condition), training=True, record=True)
+    y = block(own(x), own(condition), training=True)
     loss = tf.reduce_mean(y * own(weight)) / replicas.count()
-  return y, replicas.total(tape.gradient(loss, block.trainable_variables))
+  gradients = replicas.total(tape.gradient(loss, block.trainable_variables))
+  return (y, block(own(x), own(condition), steps=RECORDED)), gradients
 
 
 def test_replicas_agree(two_replicas):
@@ -154,10 +176,14 @@ def test_replicas_agree(two_replicas):
       two_replicas.experimental_local_results,
       tf.function(lambda: two_replicas.run(_step, args=(block, x, condition, weight)))())
   expected_y, expected_gradients = _step(alone, x, condition, weight)
-  np.testing.assert_allclose(tf.concat(y, 0), expected_y, atol=1e-5)
+  for found, expected in zip(y, expected_y, strict=True):
+    np.testing.assert_allclose(tf.concat(found, 0), expected, atol=1e-5)
   for found, expected in zip(gradients, expected_gradients, strict=True):
     for value in found:
       np.testing.assert_allclose(value, expected, atol=1e-5)
-  for found, expected in zip(block.non_trainable_variables, alone.non_trainable_variables):
+  state = lambda block: block.non_trainable_variables + [
+      variable for norm in conditional_batch_norm.norms(block)
+      for variable in norm.standing.variables]
+  for found, expected in zip(state(block), state(alone), strict=True):
     for value in two_replicas.experimental_local_results(found):
       np.testing.assert_allclose(value, expected, atol=1e-5)

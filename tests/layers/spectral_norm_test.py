@@ -4,6 +4,7 @@ import numpy as np
 import pytest
 import tensorflow as tf
 
+from tests.layers import spectral_weights
 from tf_videogen.layers import spectral_norm
 
 
@@ -86,9 +87,10 @@ def test_layers():
 
 def test_bfloat16_layers_have_float32_kernels():
   tf.keras.mixed_precision.set_global_policy('mixed_bfloat16')
-  layer = spectral_norm.Conv(4)
+  layer, separable = spectral_norm.Conv(4), spectral_norm.SeparableConv(4)
   assert layer(tf.zeros([1, 4, 4, 3])).dtype == tf.bfloat16
-  assert {v.dtype for v in layer.variables} == {tf.float32}
+  assert separable(tf.zeros([1, 2, 4, 4, 3])).dtype == tf.bfloat16
+  assert {v.dtype for v in layer.variables + separable.variables} == {tf.float32}
   assert layer.kernel.value().dtype == tf.float32
 
 
@@ -130,6 +132,46 @@ def test_gradients_of_convolutions(shape, sides):
   expected = np.sum(layer(other) * weight)
   for function in (gradient, tf.function(gradient)):
     assert np.sum(function() * other) == pytest.approx(expected, rel=1e-4)
+
+
+@pytest.mark.parametrize('channels, filters', [(3, 4), (4, 2)])
+def test_separable_convolutions(channels, filters):
+  """Over time, then over space; both normalized, both with a bias."""
+  x = np.random.default_rng(0).normal(size=(2, 4, 5, 6, channels)).astype(np.float32)
+  layer = spectral_norm.SeparableConv(filters)
+  layer(x)
+  spectral_weights.randomize(layer)
+  h = spectral_weights.conv_over_time(layer.over_time, x)
+  expected = spectral_weights.conv(layer.over_space, h.reshape(8, 5, 6, filters))
+  for training in (False, True):
+    found = layer(x, training=training)
+    assert found.shape == (2, 4, 5, 6, filters)
+    np.testing.assert_allclose(
+        found, expected.reshape(2, 4, 5, 6, filters), rtol=1e-4, atol=1e-4)
+  assert sum(variable.shape.num_elements() for variable in layer.trainable_variables) == (
+      3 * channels * filters + filters + 9 * filters**2 + filters)
+  assert [id(kernel) for kernel in spectral_norm.kernels(layer)] == [
+      id(part.kernel) for part in (layer.over_time, layer.over_space)]
+
+
+def test_reach_of_separable_convolutions():
+  """The frame before and after, and positions beside it; zeros are beyond the edges."""
+  layer, x = spectral_norm.SeparableConv(3), np.zeros([1, 5, 7, 7, 2], np.float32)
+  before = layer(x).numpy()
+  assert not before.any()
+  x[0, 2, 3, 3] = 1
+  changed = (layer(x).numpy() != before).any(axis=(0, 4))
+  expected = np.zeros([5, 7, 7], bool)
+  expected[1:4, 2:5, 2:5] = True
+  np.testing.assert_array_equal(changed, expected)
+
+
+def test_separable_convolutions_of_batches_of_any_size():
+  layer = spectral_norm.SeparableConv(3)
+  x = tf.constant(np.random.default_rng(0).normal(size=(2, 3, 4, 5, 2)), tf.float32)
+  traced = tf.function(layer, input_signature=[tf.TensorSpec([None, 3, 4, 5, 2])])
+  np.testing.assert_allclose(traced(x), layer(x), atol=1e-6)
+  np.testing.assert_allclose(traced(x[:1]), layer(x)[:1], atol=1e-6)
 
 
 class _Nest(tf.keras.layers.Layer):

@@ -33,6 +33,14 @@ def conv(layer, x):
   return y + (layer.bias.numpy() if layer.use_bias else 0.0)
 
 
+def conv_over_time(layer, x):
+  """[B, T, H, W, I] by a kernel [3, 1, I, O] over frames, tap by tap, and the bias."""
+  kernel, frames = _normalized(layer.kernel), x.shape[1]
+  assert kernel.shape[:2] == (3, 1)
+  padded = np.pad(x, [(0, 0), (1, 1), (0, 0), (0, 0), (0, 0)])
+  return sum(padded[:, t:t + frames] @ kernel[t, 0] for t in range(3)) + layer.bias.numpy()
+
+
 def _matrix(w):
   return w.reshape(-1, w.shape[-1]).astype(np.float64)
 

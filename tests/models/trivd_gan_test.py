@@ -212,32 +212,73 @@ def test_a_shorter_clip_is_the_beginning_of_a_longer_one(unit):
       variable.assign(value)
     videos.append(generator(*inputs, frames, training=True)[0].numpy())
   np.testing.assert_allclose(videos[0], videos[1][:, :1], atol=1e-6)
-  with pytest.raises(ValueError, match='standing statistics are of 3 time steps, got 1'):
-    generator(*inputs, 1)
+  # By statistics of more time steps, or of none, too.
+  for kept in (0, FRAMES):
+    if kept:
+      generator.keep_statistics(kept, kept)
+    short, long = (generator(*inputs, frames)[0] for frames in (1, FRAMES))
+    np.testing.assert_allclose(short, long[:, :1], atol=1e-6)
+  with pytest.raises(ValueError, match='standing statistics are of 3 time steps, got 4'):
+    generator(*inputs, FRAMES + 1)
 
 
-def test_power_iterations_and_statistics_move_in_training_alone():
+@pytest.mark.parametrize('frames, most, steps', [(3, 3, 3), (3, 99, 3), (7, 3, 9), (4, 3, 4)])
+def test_statistics_are_kept_of_whole_pieces(frames, most, steps):
+  generator = _generator()
+  with tf.__internal__.FuncGraph('build').as_default():
+    generator(*_inputs(generator), FRAMES)
+  generator.keep_statistics(frames, most)
+  norms = conditional_batch_norm.norms(generator)
+  assert len(norms) == 5
+  for norm in norms:
+    np.testing.assert_array_equal(norm.standing.passes, [0] * steps)
+    assert norm.standing.mean.shape == norm.standing.variance.shape == (steps, norm.channels)
+
+
+@pytest.mark.parametrize('unit', [recurrent_units.ConvGRU, recurrent_units.TSRUp])
+def test_states_are_those_after_the_last_frame(unit):
+  """A piece begins where another ended; its states are of every stage."""
+  generator = _generator(unit, multipliers=(2, 1), encoder=functools.partial(
+      trivd_gan.Encoder, multipliers=(1, 2)))
+  z, labels, given = _inputs(generator)
+  expected = generator(z, labels, given, FRAMES)[0]
+  carry = generator.begin(z, labels, given, FRAMES)
+  for found, state in zip(carry, generator.encoder(given), strict=True):
+    np.testing.assert_array_equal(found, state)
+  for t in range(FRAMES):
+    video, carry = generator.piece(t, 1, z, labels, carry, FRAMES)
+    assert video.shape == (B, 1, 16, 16, 1) and video.dtype == tf.float32
+    np.testing.assert_allclose(video[:, 0], expected[:, t], atol=1e-4)
+    assert [state.shape for state in carry] == [(B, 4, 4, 4), (B, 8, 8, 2)]
+
+
+def test_power_iterations_move_in_training_alone_and_statistics_when_recorded():
   generator = _generator(recurrent_units.TSRUp)
   inputs = _inputs(generator)
   generator(*inputs, FRAMES)
   kernels = spectral_norm.kernels(generator)
   # All but the affine map to the first features.
   assert len(kernels) == len([v for v in generator.trainable_variables if len(v.shape) > 1]) - 1
-  norms = [layer for layer in generator.submodules
-           if isinstance(layer, conditional_batch_norm.ConditionalBatchNorm)]
-  assert len(norms) == 5
+  norms = conditional_batch_norm.norms(generator)
+  assert len(norms) == 5 and {norm.standing for norm in norms} == {None}
+  generator.keep_statistics(FRAMES, FRAMES)
+  z, labels, given = inputs
 
-  def moved(**mode):
+  def record():
+    carry = generator.begin(z, labels, given, FRAMES)
+    generator.piece(0, FRAMES, z, labels, carry, FRAMES, record=True)
+
+  def moved(call):
     before = [kernel.u.numpy() for kernel in kernels]
-    generator(*inputs, FRAMES, **mode)
+    call()
     return [bool(np.any(kernel.u != value)) for kernel, value in zip(kernels, before)]
 
-  assert not any(moved())
+  passes = lambda: {int(n) for norm in norms for n in norm.standing.passes.numpy()}
+  assert not any(moved(lambda: generator(*inputs, FRAMES)))
   # A vector of one number, of 3x3 kernels to one channel, can move to its sign alone.
-  assert sum(moved(training=True)) >= len(kernels) - 1
-  assert {norm.passes.numpy() for norm in norms} == {0}
-  moved(training=True, record=True)
-  assert {norm.passes.numpy() for norm in norms} == {1}
+  assert sum(moved(lambda: generator(*inputs, FRAMES, training=True))) >= len(kernels) - 1
+  assert passes() == {0}
+  assert not any(moved(record)) and passes() == {1}
 
 
 def test_motion_of_all_resolutions():
@@ -282,7 +323,7 @@ def _model(generator=(), **kwargs):
 
 
 def test_average():
-  """Weights are averaged, the power iterations' vectors copied, statistics the average's own."""
+  """Weights are averaged, the power iterations' vectors copied; that is all there is."""
   model = _model()
   model.build(CLIP, GIVEN)
   live, averaged = model.generator, model.averaged_generator
@@ -294,10 +335,9 @@ def test_average():
     for a, b in zip(found, expected, strict=True):
       np.testing.assert_allclose(a, b, rtol=1e-6, atol=1e-7)
 
+  assert len(vectors(averaged)) == len(averaged.non_trainable_variables)
   for variable in averaged.variables:
     variable.assign(variable + 1)
-  others = [v for v in averaged.non_trainable_variables if v.name.split('/')[-1] != 'u:0']
-  statistics = [v.numpy() for v in others]
   model.average(0.0)
   for a, b in zip(weights(averaged) + vectors(averaged), weights(live) + vectors(live)):
     np.testing.assert_array_equal(a, b)
@@ -307,16 +347,33 @@ def test_average():
   model.average(tf.constant(0.75))
   same(weights(averaged), [0.75 * a + 0.25 * b for a, b in zip(old, weights(live))])
   same(vectors(averaged), vectors(live))
-  same([v.numpy() for v in others], statistics)
-  assert len(others) == 5 * 3
+
+
+def test_statistics_are_the_averaged_generators():
+  """Averaging leaves them alone; forgotten, they are 0 and 1."""
+  model = _model()
+  model.build(CLIP, GIVEN)
+  model.keep_statistics(7, FRAMES)
+  assert {norm.standing for norm in conditional_batch_norm.norms(model.generator)} == {None}
+  norms = conditional_batch_norm.norms(model.averaged_generator)
+  variables = [v for norm in norms for v in norm.standing.variables]
+  assert len(variables) == 15 and {v.shape[0] for v in variables} == {9}
+  for variable in variables:
+    variable.assign(variable + np.random.default_rng(0).uniform(1, 2, variable.shape))
+  before = [v.numpy() for v in variables]
+  model.average(0.5)
+  for variable, value in zip(variables, before):
+    np.testing.assert_array_equal(variable, value)
   model.reset_statistics()
-  assert {float(np.ptp(v)) for v in others} == {0.0}
-  assert sorted(float(np.mean(v)) for v in others) == 10 * [0.0] + 5 * [1.0]
+  for norm in norms:
+    for variable in norm.standing.variables:
+      assert np.all(variable == float(variable is norm.standing.variance))
 
 
 def test_three_parts_and_no_more():
   model = _model()
   model.build(CLIP, GIVEN)
+  model.keep_statistics(FRAMES, FRAMES)  # are of no part
   parts = [model.generator, model.averaged_generator, model.discriminators]
   assert _count(model.variables) == sum(_count(part.variables) for part in parts)
   assert len({v.ref() for part in parts for v in part.variables}) == len(model.variables)
@@ -339,6 +396,7 @@ def test_three_parts_and_no_more():
     ({'crop_size': 9}, CLIP, 2, 'Discriminators.crop_size must be 1 to 8 .* 8x8; got 9'),
     ({'factor': 3}, CLIP, 2, 'Discriminators.factor must divide'),
     ({'multipliers': (1,) * 4}, CLIP, 2, 'Discriminators.multipliers, 4 of them'),
+    ({'views': ('dF', 'M')}, CLIP, 2, 'the view M of Discriminators.views is of upscaled videos'),
 ])
 def test_clips_that_do_not_suit(model, clip, given, message):
   with pytest.raises(ValueError, match=message) as error:

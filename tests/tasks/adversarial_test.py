@@ -40,10 +40,11 @@ def _class_task(tiny):
 
 @pytest.fixture(name='changing')
 def _changing(task):
-  """The task, whose variables are afterwards what they were."""
+  """The task, whose variables are afterwards what they were, and nothing recorded."""
   kept = _values(task)
   yield task
   _restore(task, kept)
+  task.prepare_samples()
 
 
 def _values(task):
@@ -77,6 +78,38 @@ def test_values_are_rounded_and_clipped():
   pixels = adversarial.to_uint8(tf.constant([-9.0, -1.01, 10.4 / 127.5 - 1, 10.6 / 127.5 - 1, 1.4]))
   np.testing.assert_array_equal(pixels, [0, 0, 10, 11, 255])
   assert pixels.dtype == tf.uint8
+
+
+# --- what is judged ---
+
+
+def test_real_and_fake_clips(changing):
+  """Fakes follow the frames that are given, and are made as in training."""
+  task, batch, before = changing, _batch(), _values(changing)
+  video = tf.cast(batch['video'], tf.float32) / 127.5 - 1
+  real = task.real(batch)
+  assert real.pair is None
+  np.testing.assert_allclose(real.video, video, atol=1e-6)
+  z = randomness.rows(randomness.normal, 4, [4], SEED)
+  drawn, _ = task.model.generator(
+      z, tf.zeros([4], tf.int32), video[:, :GIVEN], 3, training=True)
+  moved = _values(task)
+  _restore(task, before)
+  fake = task.fake(batch, SEED)
+  assert isinstance(fake, adversarial.Judged) and fake.pair is None
+  np.testing.assert_array_equal(fake.video[:, :GIVEN], real.video[:, :GIVEN])
+  np.testing.assert_allclose(fake.video[:, GIVEN:], drawn, atol=1e-5)
+  for found, expected in zip(_values(task), moved, strict=True):
+    np.testing.assert_allclose(found, expected, atol=1e-6)
+
+
+def test_fakes_from_noise_are_all_drawn(class_task):
+  before, batch = _values(class_task), _batch(shape=(4, 8, 8, 1))
+  fake = class_task.fake(batch, SEED)
+  assert fake.video.shape == (4, 4, 8, 8, 1) and fake.video.dtype == tf.float32
+  real = class_task.real(batch)
+  assert (fake.video != real.video).numpy().any(axis=(2, 3, 4)).all()
+  _restore(class_task, before)
 
 
 # --- losses ---
@@ -198,7 +231,7 @@ def test_clips_without_labels(class_task):
   batch = _batch(shape=(4, 8, 8, 1))
   del batch['label']
   for function in (class_task.discriminator_loss, class_task.generator_loss, class_task.sample,
-                   class_task.record):
+                   lambda batch, seed: class_task.begin_pass(batch, seed, 0)):
     with pytest.raises(ValueError, match='Generator.classes = 3, and the clips have no') as error:
       function(batch, SEED)
     assert '\n' not in str(error.value)
@@ -228,19 +261,50 @@ def test_the_average_begins_at_its_step(changing, monkeypatch):
         np.testing.assert_allclose(average, 0.75 * before + 0.25 * value, rtol=1e-5, atol=1e-6)
 
 
-def _norms(generator):
-  return [layer for layer in generator.submodules
-          if isinstance(layer, conditional_batch_norm.ConditionalBatchNorm)]
+def _pass(task, batch, seed):
+  """A pass whose statistics are recorded, as `training.standing_statistics` does it."""
+  carry = task.begin_pass(batch, seed, 0)
+  for number in range(task.pieces(0)):
+    carry = task.record(tf.constant(number), batch, seed, carry, 0)
 
 
-def test_record_is_of_the_average(changing):
-  generator, averaged = changing.model.generator, changing.model.averaged_generator
-  changing.record(_batch(), SEED)
-  changing.record(_batch(seed=1), SEED)
-  assert [norm.passes.numpy() for norm in _norms(averaged)] == [2] * 5
-  assert [norm.passes.numpy() for norm in _norms(generator)] == [0] * 5
-  changing.model.reset_statistics()
-  assert [norm.passes.numpy() for norm in _norms(averaged)] == [0] * 5
+def _passes(generator):
+  """Of every norm of a generator, how often its time steps were recorded: a list of lists."""
+  return [norm.standing.passes.numpy().tolist() for norm in conditional_batch_norm.norms(generator)]
+
+
+@pytest.mark.parametrize('frames, pieces, steps', [(None, 1, 3), (3, 1, 3), (7, 3, 9), (4, 2, 4)])
+def test_record_is_of_the_average(changing, frames, pieces, steps):
+  """Nothing else changes: no weights, no power iterations, nothing of the live generator."""
+  task, before = changing, _values(changing)
+  averaged = task.model.averaged_generator
+  task.prepare_samples(frames)
+  assert (task.recorded_parts, task.frozen_parts, task.pieces(0)) == (1, 0, pieces)
+  assert _passes(averaged) == [[0] * steps] * 5
+  _pass(task, _batch(), SEED)
+  _pass(task, _batch(seed=1), SEED)
+  assert _passes(averaged) == [[2] * steps] * 5
+  for norm in conditional_batch_norm.norms(task.model.generator):
+    assert norm.standing is None
+  for variable, value in zip(task.model.variables, before, strict=True):
+    np.testing.assert_array_equal(variable, value)
+  task.reset_statistics(0)
+  assert _passes(averaged) == [[0] * steps] * 5
+
+
+def test_a_recorded_pass_is_a_sample(changing):
+  """Of one batch, and its z: what was recorded is what is sampled, to the last frame."""
+  batch = _batch()
+  changing.prepare_samples(5)
+  z = changing._latent(batch, SEED)  # pylint: disable=protected-access
+  carry, recorded = changing.begin_pass(batch, SEED, 0), []
+  piece = changing.model.averaged_generator.piece
+  for number in range(changing.pieces(0)):
+    video, carry = piece(number, 3, z, tf.zeros([4], tf.int32), carry, 5, record=True)
+    recorded.append(video)
+  found = changing.sample(batch, SEED).numpy()[:, GIVEN:].astype(int)
+  expected = adversarial.to_uint8(tf.concat(recorded, 1)[:, :5]).numpy()
+  assert np.abs(found - expected).max() <= 1 and np.ptp(expected) > 50
 
 
 # --- samples ---
@@ -316,8 +380,8 @@ def test_samples_are_the_averages(changing):
   for variable in model.generator.variables + model.discriminators.variables:
     variable.assign(variable + 1)
   np.testing.assert_array_equal(draw(), before)
-  norm = _norms(model.averaged_generator)[0]
-  norm.mean.assign(norm.mean + 1)
+  standing = conditional_batch_norm.norms(model.averaged_generator)[0].standing
+  standing.mean.assign(standing.mean + 1)
   moved = draw()
   assert (moved != before).any()
   bias = model.averaged_generator.to_image.bias
@@ -330,6 +394,58 @@ def test_a_clip_is_sampled_alone(task):
   batch = _batch()
   other = {**batch, 'video': tf.concat([batch['video'][:1], batch['video'][1:] // 2], 0)}
   np.testing.assert_array_equal(task.sample(batch, SEED)[0], task.sample(other, SEED)[0])
+
+
+# --- samples of other numbers of frames ---
+
+
+@pytest.mark.parametrize('traced', [False, True])
+@pytest.mark.parametrize('frames', [2, 4, 7])
+def test_samples_of_more_frames_and_fewer(changing, frames, traced):
+  """Piece by piece, they are the generator's of as many frames at once, with all statistics."""
+  task, batch = changing, _batch()
+  task.prepare_samples(frames)
+  _pass(task, batch, SEED)
+  _pass(task, _batch(seed=1), SEED)
+  sample = tf.function(task.sample, autograph=False) if traced else task.sample
+  found = sample(batch, randomness.seed_of(9))
+  assert found.shape == (4, GIVEN + frames, 16, 16, 1) and found.dtype == tf.uint8
+  np.testing.assert_array_equal(found[:, :GIVEN], batch['video'][:, :GIVEN])
+  z = task._latent(batch, randomness.seed_of(9))  # pylint: disable=protected-access
+  given = adversarial.to_float(batch['video'][:, :GIVEN])
+  whole, _ = task.model.averaged_generator(z, tf.zeros([4], tf.int32), given, frames)
+  expected = adversarial.to_uint8(whole).numpy().astype(int)
+  assert np.abs(found[:, GIVEN:].numpy() - expected).max() <= 1 and np.ptp(expected) > 50
+  task.prepare_samples()
+  assert task.sample(batch, SEED).shape == batch['video'].shape
+
+
+def test_longer_samples_from_noise(class_task):
+  class_task.prepare_samples(9)
+  batch = _batch(shape=(4, 8, 8, 1))
+  z = class_task._latent(batch, SEED)  # pylint: disable=protected-access
+  whole, _ = class_task.model.averaged_generator(z, batch['label'], None, 9)
+  found = class_task.sample(batch, SEED)
+  assert found.shape == (4, 9, 8, 8, 1)
+  assert np.abs(found.numpy().astype(int) - adversarial.to_uint8(whole)).max() <= 1
+  class_task.prepare_samples()
+
+
+def test_a_task_may_begin_with_another_number_of_frames(tiny):
+  task = tiny.video_gan(sampled_frames=7)
+  with tf.__internal__.FuncGraph('build').as_default():
+    task.build(SHAPE)
+  assert task.sampled_frames == 7 and task.pieces(0) == 3
+  assert _passes(task.model.averaged_generator) == [[0] * 9] * 5
+  task.prepare_samples()
+  assert task.sampled_frames == 3 and task.pieces(0) == 1
+
+
+@pytest.mark.parametrize('frames', [0, -1])
+def test_samples_of_no_frames(changing, frames):
+  with pytest.raises(ValueError, match=f'frames of a sample must be at least 1, got {frames}'):
+    changing.prepare_samples(frames)
+  assert changing.sampled_frames == 3
 
 
 # --- measures and previews ---
@@ -364,6 +480,26 @@ def test_metrics_are_those_of_samples(task):
   assert len(metrics) == 6
 
 
+@pytest.mark.parametrize('frames', [2, 7])
+def test_metrics_of_more_frames_and_fewer(changing, frames):
+  """Of predicted frames, those that both samples and clips have; motion, of all there are."""
+  changing.prepare_samples(frames)
+  batch, both = _batch(seed=1), min(frames, 3)
+  metrics = changing.metrics({name: float(x) for name, x in changing.statistics(batch).items()})
+  drawn, video = changing.sample(batch, randomness.seed_of(0)).numpy(), batch['video'].numpy()
+  assert drawn.shape[1] == GIVEN + frames
+  came = video[:, GIVEN:GIVEN + both]
+  copies = np.repeat(video[:, 1:2], both, axis=1)
+  for suffix, predicted in (('', drawn[:, GIVEN:GIVEN + both]), ('_copy_last_frame', copies)):
+    psnr = 10 * np.log10(255**2 / ((predicted.astype(float) - came)**2).mean((2, 3, 4)))
+    np.testing.assert_allclose(metrics['psnr' + suffix], psnr.mean(), rtol=1e-4)
+    ssim = image_quality.ssim(predicted, came).numpy()
+    np.testing.assert_allclose(metrics['ssim' + suffix], ssim.mean(), rtol=1e-4, atol=1e-5)
+  for name, clips in (('frame_difference', drawn), ('frame_difference_of_data', video)):
+    changes = np.abs(np.diff(clips.astype(float), axis=1)).mean()
+    np.testing.assert_allclose(metrics[name], changes, rtol=1e-4)
+
+
 def test_without_given_frames_motion_alone_is_measured(class_task):
   sums = class_task.statistics({**_batch(shape=(4, 8, 8, 1)), 'valid': tf.range(4) < 3})
   assert sums['examples'] == 3
@@ -379,6 +515,15 @@ def test_previews(task):
   assert motion.shape == (4, 5, 8, 8, 2) and motion.dtype == np.float32
   assert not motion[:, :GIVEN].any() and motion[:, GIVEN:].any(axis=(2, 3, 4)).all()
   assert np.abs(motion).max() <= 1  # of 3 x 3 kernels
+
+
+@pytest.mark.parametrize('frames', [2, 7])
+def test_previews_are_clips_as_in_training(changing, frames):
+  """Whatever `sample` draws: they are shown beside the data."""
+  changing.prepare_samples(frames)
+  previews = changing.previews(_batch(), SEED)
+  assert previews['samples'].shape == previews['data'].shape == (4, *SHAPE)
+  assert previews['motion'].shape == (4, 5, 8, 8, 2)
 
 
 def test_previews_of_units_that_do_not_warp(class_task):

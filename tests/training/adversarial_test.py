@@ -12,6 +12,7 @@ import numpy as np
 import pytest
 import tensorflow as tf
 
+from tests.evaluation import fakes
 from tf_videogen import checkpoints
 from tf_videogen import experiment as experiments
 from tf_videogen import sampling
@@ -145,7 +146,7 @@ def _assert_alike(ours, theirs, places=1e-5):
 
 
 @pytest.mark.usefixtures('eagerly')
-@pytest.mark.parametrize('classes', [False, True])
+@pytest.mark.parametrize('classes', [pytest.param(False, marks=pytest.mark.slow), True])
 def test_replicas_agree(tiny, cpu, two_replicas, classes):
   """Terms, all variables, standing statistics and samples; without classes, and from noise."""
   if classes:
@@ -166,11 +167,15 @@ def test_replicas_agree(tiny, cpu, two_replicas, classes):
       np.testing.assert_allclose(others[name], term, 1e-5, 1e-5, err_msg=name)
     _assert_alike(_copies(cpu, variables(of_one)), _copies(two_replicas, variables(of_two)))
   moved = _moved(variables(of_one), start)
-  assert np.mean(moved) > 0.7  # but for statistics, and vectors of one number
+  assert np.mean(moved) > 0.7  # but for vectors of one number
   with cpu.scope():
     of_one.standing.renew()
   with two_replicas.scope():
     of_two.standing.renew()
+  statistics = [_copies(strategy, built.standing.variables)
+                for strategy, built in ((cpu, of_one), (two_replicas, of_two))]
+  assert len(statistics[0]) == 15 and all(np.any(value) for value, in statistics[0])
+  _assert_alike(*statistics)
   _assert_alike(_copies(cpu, variables(of_one)), _copies(two_replicas, variables(of_two)))
 
   batch = next(iter(experiment.clips.evaluation('test', 4)))
@@ -295,23 +300,54 @@ def test_a_round_trip(experiment, unbroken, cpu, tmp_path):
   with pytest.raises(ValueError, match="no sampling option 'top_k'; it samples by: temperature"):
     sampling.sample(experiment, model_dir, cpu, options={'top_k': 2})
 
+  # More frames than in training begin as those do, with the same z.
+  longer = sampling.sample(experiment, model_dir, cpu, num_samples=4, batch_size=4, seed=3,
+                           options={'temperature': 0.5, 'frames': 7})
+  assert longer['samples'].shape == (4, 9, 16, 16, 1) and longer['data'].shape[1] == 5
+  assert np.abs(longer['samples'][:, :5].astype(int) - videos['samples'][:4]).max() <= 1
+  sampling.export(experiment, model_dir, str(tmp_path / 'longer'), batch_size=4,
+                  options={'temperature': 0.5, 'frames': 7})
+  exported = tf.saved_model.load(str(tmp_path / 'longer')).signatures['sample']
+  drawn = exported(seed=tf.constant(3), video=tf.constant(longer['data'][:, :2]))['videos']
+  assert np.abs(drawn.numpy().astype(int) - longer['samples']).max() <= 1
+
+
+@pytest.mark.usefixtures('eagerly', 'without_xla')
+def test_longer_samples_than_those_of_training(tiny, cpu, tmp_path):
+  """Of 5 frames: seven, in two pieces; they are exported with the statistics of all of them."""
+  task = lambda: tiny.video_gan({'encoder': None, 'unit': recurrent_units.ConvGRU},
+                                {'views': ('dF',)}, conditioning_frames=0)
+  experiment, model_dir = tiny.gan_experiment(task), str(tmp_path / 'model')
+  fakes.save(experiment, model_dir, cpu)
+  how = {'batch_size': 2, 'options': {'frames': 7, 'temperature': 0.5}}
+  samples = sampling.sample(experiment, model_dir, cpu, num_samples=2, seed=3, **how)['samples']
+  assert samples.shape == (2, 7, 16, 16, 1)
+  assert (samples[:, 1:] != samples[:, :-1]).any(axis=(2, 3, 4)).all()  # it goes on
+  sampling.export(experiment, model_dir, str(tmp_path / 'exported'), **how)
+  exported = tf.saved_model.load(str(tmp_path / 'exported')).signatures['sample']
+  drawn = exported(seed=tf.constant(3))['videos']
+  assert np.abs(drawn.numpy().astype(int) - samples).max() <= 1
+
 
 @pytest.mark.usefixtures('eagerly')
 def test_sampled_from_noise(tiny, cpu, tmp_path):
-  """Without given frames and classes motion alone is measured, and sampling reads no data."""
-  task = lambda: tiny.video_gan({'encoder': None}, conditioning_frames=0)
+  """Without given frames and classes motion alone is measured, and sampling reads no data.
+
+  Samples have more frames than the clips of training: the task says how many.
+  """
+  task = lambda: tiny.video_gan({'encoder': None}, conditioning_frames=0, sampled_frames=7)
   experiment = tiny.gan_experiment(task, train_steps=1)
   assert experiments.train(experiment, str(tmp_path), cpu, **HOW)
   assert {row[2] for row in _rows(str(tmp_path))} == {
       'frame_difference', 'frame_difference_of_data'}
   experiment.clips = None
   videos = sampling.sample(experiment, str(tmp_path), cpu, num_samples=3, batch_size=2)
-  assert set(videos) == {'samples'} and videos['samples'].shape == (3, 5, 16, 16, 1)
+  assert set(videos) == {'samples'} and videos['samples'].shape == (3, 7, 16, 16, 1)
   assert (videos['samples'][0] != videos['samples'][1]).any()
 
 
 @pytest.mark.parametrize('name, tensors', [
-    ('train', {'video': [4, 5, 16, 16, 1]}),
+    pytest.param('train', {'video': [4, 5, 16, 16, 1]}, marks=pytest.mark.slow),
     ('evaluate', {'video': [2, 5, 16, 16, 1], 'valid': [2]}),
     ('sample', {'video': [2, 5, 16, 16, 1], 'valid': [2], 'seed': [2]})])
 def test_programs(tiny, name, tensors):

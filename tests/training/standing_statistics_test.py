@@ -16,26 +16,54 @@ CLIP = (5, 16, 16, 1)
 
 
 class _Task:
-  """A task whose model is a norm of clips, and of noise where there are no conditions."""
+  """A task whose model has a norm of clips a part, and of noise where there are no conditions."""
 
-  def __init__(self, passes=3, batch=4, conditional=True):
+  def __init__(self, passes=3, batch=4, conditional=True, of_pass=1, parts=1, frozen=0):
     self.standing_passes, self.standing_batch, self.conditional = passes, batch, conditional
-    self.model = tf.keras.Sequential()
-    self.model.norm = conditional_batch_norm.ConditionalBatchNorm(conditional=False)
-    self.model.norm(tf.zeros([1, *CLIP]))
-    self.model.reset_statistics = self.model.norm.reset_statistics
+    self.recorded_parts, self.frozen_parts = parts, frozen
+    self._of_pass = of_pass
+    self.calls = []
+    self.model = tf.keras.layers.Layer()
+    self.model.norms = [
+        conditional_batch_norm.ConditionalBatchNorm(conditional=False) for _ in range(parts + 1)]
+    for norm in self.model.norms:
+      norm(tf.zeros([1, *CLIP]))
+    for norm in self.model.norms[:parts]:  # and one that is of training alone
+      norm.keep(CLIP[0])
 
-  def record(self, batch, seed):
-    """A pass."""
-    x = tf.cast(batch['video'], tf.float32) / 255
+  def reset_statistics(self, part):
+    """Forgets them."""
+    self.calls.append(('reset', part))
+    self.model.norms[part].standing.reset()
+
+  def pieces(self, part):
+    """As many for every part."""
+    self.calls.append(('pieces', part))
+    return self._of_pass
+
+  def begin_pass(self, batch, seed, part):
+    """Clips or noise, and how many pieces there were; brighter in every part."""
+    x = tf.cast(batch['video'], tf.float32) / 255 + float(part)
     noise = randomness.rows(randomness.normal, x.shape[0], CLIP, seed)
-    self.model.norm(x if self.conditional else x + noise, training=True, record=True)
+    return {'video': x if self.conditional else x + noise, 'number': tf.constant(0)}
+
+  def record(self, number, batch, seed, carry, part):
+    """A piece, which follows the one before."""
+    del batch, seed
+    with tf.control_dependencies([tf.debugging.assert_equal(number, carry['number'])]):
+      size = CLIP[0] // self._of_pass
+      x = tf.slice(carry['video'], [0, number * size, 0, 0, 0], [-1, size, -1, -1, -1])
+    x = tf.ensure_shape(x, [carry['video'].shape[0], size, *CLIP[1:]])
+    self.model.norms[part](x, steps=conditional_batch_norm.Steps(
+        number * size, tf.ones([size], tf.bool)))
+    return {**carry, 'number': number + 1}
 
 
 def _standing(strategy, clips, after_batch=lambda: None, **kwargs):
   with strategy.scope():
     task = _Task(**kwargs)
-    return standing_statistics.StandingStatistics(task, clips, CLIP, after_batch), task.model.norm
+    standing = standing_statistics.StandingStatistics(task, clips, CLIP, after_batch)
+  return standing, task.model.norms[0].standing
 
 
 def _mean_moments(passes):
@@ -49,41 +77,84 @@ def _training(clips, batch, count):
   return [b['video'].astype(np.float64) / 255 for b in itertools.islice(batches, count)]
 
 
+@pytest.mark.parametrize('of_pass', [1, 5])
 @pytest.mark.parametrize('replicas', [1, 2])
-def test_means_over_passes(tiny, cpu, two_replicas, replicas):
-  """Of clips of the training split; the same on two replicas; renewed, not added up."""
+def test_means_over_passes(tiny, cpu, two_replicas, replicas, of_pass):
+  """Of clips of the training split; the same on two replicas, and piece by piece; made anew."""
   clips, calls = tiny.shapes(), []
   strategy = cpu if replicas == 1 else two_replicas
-  standing, norm = _standing(strategy, clips, lambda: calls.append(1))
+  standing, kept = _standing(strategy, clips, lambda: calls.append(1), of_pass=of_pass)
   mean, variance = _mean_moments(_training(clips, batch=4, count=3))
   for number in (1, 2):
-    norm.mean.assign(norm.mean + 5)
+    kept.mean.assign(kept.mean + 5)
     standing.renew()
-    for value in strategy.experimental_local_results(norm.mean):
+    for value in strategy.experimental_local_results(kept.mean):
       np.testing.assert_allclose(value, mean, rtol=1e-5, atol=1e-5)
-    for value in strategy.experimental_local_results(norm.variance):
+    for value in strategy.experimental_local_results(kept.variance):
       np.testing.assert_allclose(value, variance, rtol=1e-5, atol=1e-5)
-    assert norm.passes.numpy() == 3 and len(calls) == 3 * number
+    np.testing.assert_array_equal(kept.passes, [3] * CLIP[0])
+    assert len(calls) == 3 * of_pass * number
+
+
+def test_parts_are_made_one_after_the_other(tiny, cpu):
+  """The frozen ones for themselves; each of the same batches; the others stay what they were."""
+  clips = tiny.shapes()
+  standing, _ = _standing(cpu, clips, parts=3, frozen=1)
+  task = standing.task
+  kept = [norm.standing for norm in task.model.norms[:3]]
+  mean, variance = _mean_moments(_training(clips, batch=4, count=3))
+
+  def check(parts):
+    for part, statistics in enumerate(kept):
+      made = part in parts
+      np.testing.assert_array_equal(statistics.passes, [3 * made] * CLIP[0])
+      np.testing.assert_allclose(statistics.mean, mean + part if made else 0 * mean, atol=1e-4)
+      np.testing.assert_allclose(statistics.variance, variance if made else 1 + 0 * variance,
+                                 rtol=1e-3)
+
+  check([])
+  standing.renew_frozen()
+  check([0])
+  assert [part for call, part in task.calls if call == 'reset'] == [0]
+  del task.calls[:]
+  standing.renew()
+  check([0, 1, 2])
+  assert [(call, part) for call, part in task.calls if call == 'reset'] == [
+      ('reset', 1), ('reset', 2)]
+  assert [part for _, part in task.calls] == sorted(part for _, part in task.calls)
+
+
+def test_all_variables_that_there_are(cpu):
+  """Of norms that keep statistics; those are no variables of the model."""
+  standing, _ = _standing(cpu, None, parts=2)
+  model = standing.task.model
+  expected = [v for norm in model.norms[:2] for v in norm.standing.variables]
+  assert len(expected) == 6 and model.norms[2].standing is None
+  assert {v.ref() for v in standing.variables} == {v.ref() for v in expected}
+  assert not {v.ref() for v in expected} & {v.ref() for v in model.variables}
+  model.norms[1].keep(99)  # what there is now, not what there was
+  assert sorted(v.shape[0] for v in standing.variables) == 3 * [CLIP[0]] + 3 * [99]
 
 
 def test_without_conditions_no_data_is_read(cpu, two_replicas):
   """And every pass has other noise."""
   for strategy in (cpu, two_replicas):
-    standing, norm = _standing(strategy, None, conditional=False)
+    standing, kept = _standing(strategy, None, conditional=False)
     standing.renew()
     mean, variance = _mean_moments([randomness.normal(
         [4, *CLIP], randomness.fold_in(randomness.seed_of(0), i)).numpy() for i in range(3)])
-    np.testing.assert_allclose(norm.mean, mean, rtol=1e-5, atol=1e-5)
-    np.testing.assert_allclose(norm.variance, variance, rtol=1e-5, atol=1e-5)
+    np.testing.assert_allclose(kept.mean, mean, rtol=1e-5, atol=1e-5)
+    np.testing.assert_allclose(kept.variance, variance, rtol=1e-5, atol=1e-5)
 
 
-def test_a_stop_between_passes(tiny, cpu):
+@pytest.mark.parametrize('of_pass', [1, 5])
+def test_a_stop_between_pieces(tiny, cpu, of_pass):
   def stop():
     raise KeyboardInterrupt
-  standing, norm = _standing(cpu, tiny.shapes(), stop)
+  standing, kept = _standing(cpu, tiny.shapes(), stop, of_pass=of_pass)
   with pytest.raises(KeyboardInterrupt):
     standing.renew()
-  assert norm.passes.numpy() == 1
+  assert kept.passes.numpy().sum() == CLIP[0] // of_pass
 
 
 def test_a_pass_is_a_multiple_of_the_replicas(two_replicas):
@@ -96,40 +167,57 @@ def test_a_pass_is_a_multiple_of_the_replicas(two_replicas):
 def test_tasks_without_statistics():
   class Other:
     """Of a task, nothing."""
-  assert standing_statistics.StandingStatistics(Other(), None, CLIP).renew() is None
+  standing = standing_statistics.StandingStatistics(Other(), None, CLIP)
+  assert standing.renew() is None and standing.renew_frozen() is None
+
+
+def test_models_without_statistics(cpu, tiny):
+  """Nothing is exported besides their own variables."""
+  with cpu.scope():
+    built = experiments.build(tiny.experiment(), cpu, tiny.clips().example_spec())
+  assert built.standing.variables == []
 
 
 @pytest.mark.usefixtures('eagerly')
 @pytest.mark.filterwarnings('ignore:Even though the `tf.config')
-def test_those_of_a_video_gan(tiny, cpu, monkeypatch):
-  """Every norm of the averaged generator, from what comes into it."""
+@pytest.mark.parametrize('frames, pieces', [(None, 1), (7, 3)])
+def test_those_of_a_video_gan(tiny, cpu, monkeypatch, frames, pieces):
+  """Every norm of the averaged generator, from what comes into it; of more frames, in pieces."""
   clips, asked = tiny.shapes(), []
   training = clips.training
   clips.training = lambda *args: asked.append(args) or training(*args)
-  experiment = tiny.gan_experiment(lambda: tiny.video_gan(standing_passes=3), clips=clips)
-  built = experiments.build(experiment, cpu, clips.example_spec())
+  task = lambda: tiny.video_gan(standing_passes=3, sampled_frames=frames)
+  built = experiments.build(tiny.gan_experiment(task, clips=clips), cpu, clips.example_spec())
   inputs = {}
   original = conditional_batch_norm.ConditionalBatchNorm.call
 
-  def call(norm, x, *args, training=False, record=False, **kwargs):
-    assert training and record
-    inputs.setdefault(id(norm), []).append(x.numpy().astype(np.float64))
-    return original(norm, x, *args, training=training, record=record, **kwargs)
+  def call(norm, x, *args, training=False, steps=None, **kwargs):
+    assert not training and steps.recorded.numpy().all()
+    inputs.setdefault(id(norm), []).append((int(steps.first), x.numpy().astype(np.float64)))
+    return original(norm, x, *args, training=training, steps=steps, **kwargs)
 
   monkeypatch.setattr(conditional_batch_norm.ConditionalBatchNorm, 'call', call)
   latents = []
   rows = randomness.rows
   monkeypatch.setattr(adversarial.randomness, 'rows',
                       lambda *args: latents.append(rows(*args)) or latents[-1])
+  model = built.task.model
+  weights = [variable.numpy() for variable in model.variables]
   built.standing.renew()
+  for variable, value in zip(model.variables, weights, strict=True):
+    np.testing.assert_array_equal(variable, value)  # power iterations stand still, too
   assert asked == [(4, 0, 0, 0, 1)]
-  assert len({latent.numpy().tobytes() for latent in latents}) == 3
-  norms = [layer for layer in built.task.model.averaged_generator.submodules
-           if isinstance(layer, conditional_batch_norm.ConditionalBatchNorm)]
+  assert len({latent.numpy().tobytes() for latent in latents}) == 3  # one a pass
+  norms = conditional_batch_norm.norms(model.averaged_generator)
   assert {id(norm) for norm in norms} == set(inputs) and len(norms) == 5
+  assert all(norm.standing is None for norm in conditional_batch_norm.norms(model.generator))
+  assert len(built.standing.variables) == 15
   for norm in norms:
-    passes = inputs[id(norm)]
-    assert len(passes) == 3 == norm.passes.numpy()
+    seen = inputs[id(norm)]
+    assert [first for first, _ in seen] == 3 * [3 * number for number in range(pieces)]
+    passes = [np.concatenate([x for _, x in seen[i:i + pieces]], axis=1)
+              for i in range(0, 3 * pieces, pieces)]
+    np.testing.assert_array_equal(norm.standing.passes, [3] * 3 * pieces)
     mean, variance = _mean_moments(passes)
-    np.testing.assert_allclose(norm.mean, mean, rtol=1e-4, atol=1e-5)
-    np.testing.assert_allclose(norm.variance, variance, rtol=1e-4, atol=1e-5)
+    np.testing.assert_allclose(norm.standing.mean, mean, rtol=1e-4, atol=1e-5)
+    np.testing.assert_allclose(norm.standing.variance, variance, rtol=1e-4, atol=1e-5)

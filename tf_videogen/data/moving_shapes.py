@@ -55,11 +55,12 @@ class MovingShapes(clip_source.ClipSource):
     examples: int, examples of the split 'train'; 'test' has 1,000.
     train_split: str, the split that `training` reads.
     seed: int from 0 on, clips of different seeds are different.
+    frame_step: int, distance between the frames of a clip, in frames of the speed.
   """
 
   def __init__(self, frames=16, size=32, shapes=1, channels=3, max_speed=2., examples=100_000,
-               train_split='train', seed=0):
-    super().__init__(frames, frame_step=1, train_split=train_split)
+               train_split='train', seed=0, frame_step=1):
+    super().__init__(frames, frame_step, train_split)
     for name, value, least in (('size', size, MIN_SIZE), ('shapes', shapes, 1),
                                ('examples', examples, 1), ('seed', seed, 0)):
       if not isinstance(value, int) or value < least:
@@ -88,7 +89,7 @@ class MovingShapes(clip_source.ClipSource):
   def identity(self, split):
     """Returns what the clips of a split depend on, see `ClipSource.identity`."""
     return ['moving_shapes', split, self.count(split), self.frames, self.size, self.shapes,
-            self.channels, self.max_speed, self.seed]
+            self.channels, self.max_speed, self.seed, self.frame_step]
 
   def truth(self, split, numbers):
     """Returns the `Truth` of examples, NumPy arrays.
@@ -166,7 +167,8 @@ class MovingShapes(clip_source.ClipSource):
     angle = 2 * math.pi * angle
     velocity = tf.stack([speed * tf.sin(angle), speed * tf.cos(angle)], -1)  # [S, 2]
     reach = self.size - 2 * radii[:, tf.newaxis]  # [S, 1], how far centers can be from each other
-    time = tf.range(self.frames, dtype=tf.float32)[:, tf.newaxis, tf.newaxis]  # [T, 1, 1]
+    time = self.frame_step * tf.range(self.frames, dtype=tf.float32)
+    time = time[:, tf.newaxis, tf.newaxis]  # [T, 1, 1]
     path = tf.stack([top, left], -1) * reach + time * velocity  # [T, S, 2], as if without walls
     bounced = reach - tf.abs(tf.math.floormod(path, 2 * reach) - reach)
     return {

@@ -9,6 +9,7 @@ import numpy as np
 import tensorflow as tf
 
 from tf_videogen import experiment as experiments
+from tf_videogen import model_directory
 from tf_videogen.evaluation import videos as videos_lib
 from tf_videogen.layers import randomness
 from tf_videogen.metrics import image_quality
@@ -51,7 +52,7 @@ def predict(experiment, model_dir, strategy, clips=64, split=None, batch_size=8,
   """
   split, source = split or experiment.splits[0], experiment.clips
   built = experiments.build(
-      experiment, strategy, experiments.saved_spec(model_dir),
+      experiment, strategy, model_directory.saved_spec(model_dir),
       precisions.for_sampling(experiment.precision, strategy))
   given = getattr(built.task, 'conditioning_frames', 0)
   if not given:

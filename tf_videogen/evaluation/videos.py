@@ -14,6 +14,7 @@ import tensorflow as tf
 
 from tf_videogen import experiment as experiments
 from tf_videogen import files
+from tf_videogen import model_directory
 from tf_videogen.layers import randomness
 from tf_videogen.training import precision as precisions
 from tf_videogen.training import strategies
@@ -160,7 +161,7 @@ class ModelSamples:
     self.strategy = strategy
     self._rows = batch_size // strategies.worker(strategy)[1]
     self._sampling = dict(sampling or {})
-    self._spec = experiments.saved_spec(model_dir)
+    self._spec = model_directory.saved_spec(model_dir)
     self._built = experiments.build(
         experiment, strategy, self._spec, precisions.for_sampling(experiment.precision, strategy))
     self._built.standing.after_batch = after_batch
@@ -168,7 +169,8 @@ class ModelSamples:
     self.labelled = 'label' in self._spec
     self._task = self._built.task
     if self._sampling:
-      experiments.check_sampler(self._task, self._sampling)
+      with strategy.scope():
+        self._sampling = experiments.prepare_sampler(self._task, self._sampling)
     self.conditioning_frames = self._sampling.get(
         'conditioning_frames', getattr(self._task, 'conditioning_frames', 0))
     self._sample = self._reconstruct = None

@@ -2,13 +2,76 @@
 
 Scale and offset are affine functions of the condition (appendix E.2), spectrally normalized like
 all of the model's; gain 1 + affine, as in BigGAN. There are no moving averages: evaluation uses
-"standing statistics", averages over many recorded forward passes.
+"standing statistics", averages over many recorded forward passes of the weights as they are. They
+are of a video's time steps, of which a pass may see a part (SSW-GAN, appendix A, recomputes them
+for videos longer than those of training). No checkpoint has them: weights determine them.
 """
+
+import typing
 
 import tensorflow as tf
 
 from tf_videogen.layers import replicas
 from tf_videogen.layers import spectral_norm
+
+
+class Steps(typing.NamedTuple):
+  """Which time steps of a video frames are, and whether their statistics enter the standing ones.
+
+  Attributes:
+    first: the first frame's number, an int or int32 [].
+    recorded: bool [T], the frames whose statistics are recorded; then all are normalized by those of
+      their batch. None: frames are normalized by the standing statistics.
+  """
+  first: typing.Any = 0
+  recorded: typing.Any = None
+
+
+class StandingStatistics:
+  """Means and variances of a video's time steps over recorded passes. Before any: 0 and 1.
+
+  Args:
+    steps: how many time steps.
+    channels: of the features.
+  """
+
+  def __init__(self, steps, channels):
+    def variable(value):
+      return tf.Variable(value, trainable=False,
+                         aggregation=tf.VariableAggregation.ONLY_FIRST_REPLICA)
+    with tf.init_scope():
+      self.mean = variable(tf.zeros([steps, channels]))
+      self.variance = variable(tf.ones([steps, channels]))
+      self.passes = variable(tf.zeros([steps]))
+
+  @property
+  def variables(self):
+    """All there are, a list."""
+    return [self.mean, self.variance, self.passes]
+
+  def reset(self):
+    """Forgets all recorded passes."""
+    self.mean.assign(tf.zeros_like(self.mean))
+    self.variance.assign(tf.ones_like(self.variance))
+    self.passes.assign(tf.zeros_like(self.passes))
+
+  def of(self, first, frames):
+    """Means and variances of so many time steps, [frames, C] both."""
+    return [tf.ensure_shape(tf.slice(tf.convert_to_tensor(x), [first, 0], [frames, -1]),
+                            [frames, x.shape[1]]) for x in (self.mean, self.variance)]
+
+  def record(self, steps, mean, variance):
+    """Adds statistics [T, C] of a batch to the means over all batches."""
+    rows = (steps.first + tf.range(mean.shape[0]))[:, tf.newaxis]
+    counted = tf.cast(steps.recorded, tf.float32)
+    passes = tf.gather_nd(tf.convert_to_tensor(self.passes), rows) + counted
+    share = (counted / tf.maximum(passes, 1.0))[:, tf.newaxis]
+    for variable, new in ((self.mean, mean), (self.variance, variance)):
+      old = tf.gather_nd(tf.convert_to_tensor(variable), rows)
+      variable.assign(tf.tensor_scatter_nd_update(
+          tf.convert_to_tensor(variable), rows, old + share * (new - old)))
+    self.passes.assign(tf.tensor_scatter_nd_update(
+        tf.convert_to_tensor(self.passes), rows, passes))
 
 
 class ConditionalBatchNorm(tf.keras.layers.Layer):
@@ -22,21 +85,25 @@ class ConditionalBatchNorm(tf.keras.layers.Layer):
     conditional: whether there are conditions.
     epsilon: added to the variance.
 
+  Attributes:
+    standing: a StandingStatistics; None before `keep`: then they are 0 and 1.
+
   Call arguments:
     x: [B, T, H, W, C].
     condition: [B, D], or None where there are no conditions.
-    training: whether statistics are the batch's; else they are the standing ones (before any
-      recording 0 and 1).
-    record: whether the batch's statistics are added to the standing ones; only in training.
+    training: whether statistics are the batch's; else they are the standing ones.
+    steps: a Steps: which time steps frames are, for standing statistics; not in training.
   """
 
   def __init__(self, conditional=True, epsilon=1e-5, name=None):
     super().__init__(name=name)
     self.conditional = conditional
     self.epsilon = epsilon
+    self.standing = None
 
   def build(self, shape):
-    steps, channels = shape[1], shape[-1]
+    channels = shape[-1]
+    self.channels = channels
     if self.conditional:
       self.gain = spectral_norm.Dense(channels, name='gain')
       self.offset = spectral_norm.Dense(channels, name='offset')
@@ -45,34 +112,27 @@ class ConditionalBatchNorm(tf.keras.layers.Layer):
                                   experimental_autocast=False)
       self.offset = self.add_weight('offset', [channels], initializer='zeros',
                                     experimental_autocast=False)
-    def state(name, shape, initializer):
-      return self.add_weight(name, shape, initializer=initializer, trainable=False,
-                             experimental_autocast=False,
-                             aggregation=tf.VariableAggregation.ONLY_FIRST_REPLICA)
-    self.mean = state('mean', [steps, channels], 'zeros')
-    self.variance = state('variance', [steps, channels], 'ones')
-    self.passes = state('passes', [], 'zeros')
     super().build(shape)
 
-  def call(self, x, condition=None, training=False, record=False):
-    self._check(x, condition, training, record)
+  def keep(self, steps):
+    """Makes standing statistics for videos of so many time steps, nothing recorded yet."""
+    self.standing = StandingStatistics(steps, self.channels)
+
+  def call(self, x, condition=None, training=False, steps=Steps()):
+    self._check(x, condition, training, steps)
     values = tf.cast(x, tf.float32)
-    if training:
+    if training or steps.recorded is not None:
       mean, variance = self._statistics(values)  # [T, C] each
+    elif self.standing is None:
+      mean, variance = tf.zeros([x.shape[1], self.channels]), tf.ones([x.shape[1], self.channels])
     else:
-      mean, variance = tf.convert_to_tensor(self.mean), tf.convert_to_tensor(self.variance)
-    if record:
-      self._record(mean, variance)
+      mean, variance = self.standing.of(steps.first, x.shape[1])
+    if steps.recorded is not None:
+      self.standing.record(steps, mean, variance)
     gain, offset = self._affine(condition, training)
     scale = gain * tf.math.rsqrt(variance + self.epsilon)[:, None, None]  # [B, T, 1, 1, C]
     shift = offset - scale * mean[:, None, None]
     return tf.cast(values * scale + shift, x.dtype)
-
-  def reset_statistics(self):
-    """Forgets all recorded passes."""
-    self.passes.assign(0.0)
-    self.mean.assign(tf.zeros_like(self.mean))
-    self.variance.assign(tf.ones_like(self.variance))
 
   def _statistics(self, values):
     """Means and variances of the global batch: [B, T, H, W, C] -> [T, C] twice."""
@@ -81,12 +141,6 @@ class ConditionalBatchNorm(tf.keras.layers.Layer):
     moments = tf.stack([mean(values), mean(values**2)])
     mean, square = tf.unstack(replicas.total(moments) / replicas.count())
     return mean, tf.maximum(square - mean**2, 0.0)
-
-  def _record(self, mean, variance):
-    passes = self.passes + 1.0
-    self.passes.assign(passes)
-    self.mean.assign(self.mean + (mean - self.mean) / passes)
-    self.variance.assign(self.variance + (variance - self.variance) / passes)
 
   def _affine(self, condition, training):
     """Gain and offset, float32, of shapes that broadcast over [B, T, H, W, C]."""
@@ -97,12 +151,18 @@ class ConditionalBatchNorm(tf.keras.layers.Layer):
         for affine in (self.gain, self.offset))  # [B, C] -> [B, 1, 1, 1, C]
     return 1.0 + gain, offset
 
-  def _check(self, x, condition, training, record):
+  def _check(self, x, condition, training, steps):
     if self.conditional == (condition is None):
       raise ValueError(f'ConditionalBatchNorm(conditional={self.conditional}) was called '
                        f'with{"out" if condition is None else ""} a condition')
-    if record and not training:
-      raise ValueError('record=True keeps the statistics of a batch: call with training=True')
-    if (record or not training) and x.shape[1] != self.mean.shape[0]:
-      raise ValueError(f'standing statistics are of {self.mean.shape[0]} time steps, got '
-                       f'{x.shape[1]}')
+    if steps.recorded is not None and (training or self.standing is None):
+      raise ValueError('statistics are recorded outside of training, after `keep`')
+    kept = self.standing.mean.shape[0] if self.standing else None
+    if not training and kept and isinstance(steps.first, int) and steps.first + x.shape[1] > kept:
+      raise ValueError(f'standing statistics are of {kept} time steps, got '
+                       f'{steps.first + x.shape[1]}')
+
+
+def norms(layer):
+  """The ConditionalBatchNorms among a layer's submodules."""
+  return [module for module in layer.submodules if isinstance(module, ConditionalBatchNorm)]

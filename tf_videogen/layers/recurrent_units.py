@@ -35,6 +35,7 @@ class RecurrentUnit(tf.keras.layers.Layer):
   """
 
   warps = False
+  resumable = True  # whether its state is all that it needs to go on later
 
   def __init__(self, channels, kernel=3, activation=tf.nn.relu):
     super().__init__()
@@ -245,6 +246,8 @@ class DynamicConvLSTM(RecurrentUnit):
     activation: rho.
     features: channels of the Kernel CNN.
   """
+
+  resumable = False  # F_{t-1} is of the last input
 
   def __init__(self, channels, kernel=3, activation=tf.nn.relu, features=4):
     super().__init__(channels, kernel, activation)

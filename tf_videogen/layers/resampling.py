@@ -1,8 +1,9 @@
-"""Frames made larger and smaller: nearest neighbours, averages of boxes.
+"""Frames made larger and smaller: nearest neighbours, bilinear, averages of boxes.
 
 TrIVD-GAN (section 2.2): generator blocks up-sample by nearest neighbours, BigGAN's discriminator
-blocks average. Up-sampling is broadcasting, whose gradient is a sum: TPUs have none of nearest
-resizing.
+blocks average. Cascades are made of videos whose frames are smaller, and fewer: nearest neighbours
+(SSW-GAN) or bilinear (CVG), both as PyTorch has them, which these papers used. Up-sampling is
+broadcasting, whose gradient is a sum: TPUs have none of nearest resizing.
 """
 
 import tensorflow as tf
@@ -50,3 +51,36 @@ def average_pool(x, factors):
   # [B*T, H/h, W/w, C] -> [B, T/t, t, H/h, W/w, C]
   groups = tf.reshape(frames, [batch, time // factors[0], factors[0], *frames.shape[1:]])
   return tf.reduce_mean(groups, axis=2)
+
+
+def nearest(x, factor):
+  """Every `factor`-th row and column, the first ones of each box: [..., H, W, C] -> H / factor, ..."""
+  _check_sides(x, factor)
+  return x[..., ::factor, ::factor, :]
+
+
+def bilinear(x, factor):
+  """Bilinear interpolation in the middle of each box, without antialiasing.
+
+  Pixels' centers are at half integers: of an even factor, the mean of the middle 2 x 2 pixels of each
+  box of factor x factor; of an odd one, its middle pixel.
+
+  Args:
+    x: floats [..., H, W, C].
+    factor: int.
+
+  Returns:
+    [..., H / factor, W / factor, C].
+  """
+  _check_sides(x, factor)
+  middle = (factor - 1) // 2
+  if factor % 2:
+    return x[..., middle::factor, middle::factor, :]
+  rows = (x[..., middle::factor, :, :] + x[..., middle + 1::factor, :, :]) / 2
+  return (rows[..., middle::factor, :] + rows[..., middle + 1::factor, :]) / 2
+
+
+def _check_sides(x, factor):
+  if x.shape[-3] % factor or x.shape[-2] % factor:
+    raise ValueError(f'frames of {x.shape[-3]} x {x.shape[-2]} cannot be made {factor} times smaller: '
+                     'choose sides that are multiples of it')

@@ -22,32 +22,32 @@ class GeneratorBlock(tf.keras.layers.Layer):
   Args:
     channels: outputs.
     upsample: whether frames double in height and width.
-    sides: of the two convolutions, (3, 3) or (3, 3, 3).
+    conv: a callable (class) that makes the two convolutions, of the channels and a name.
 
   Call arguments:
     x: [B, T, H, W, C].
     condition: [B, D], of both norms.
-    training, record: see `ConditionalBatchNorm`.
+    training, steps: see `ConditionalBatchNorm`.
   """
 
-  def __init__(self, channels, upsample=False, sides=(3, 3), name=None):
+  def __init__(self, channels, upsample=False, conv=spectral_norm.Conv, name=None):
     super().__init__(name=name)
     self.channels = channels
     self.upsample = upsample
     self.norm_1 = conditional_batch_norm.ConditionalBatchNorm(name='norm_1')
-    self.conv_1 = spectral_norm.Conv(channels, sides, name='conv_1')
+    self.conv_1 = conv(channels, name='conv_1')
     self.norm_2 = conditional_batch_norm.ConditionalBatchNorm(name='norm_2')
-    self.conv_2 = spectral_norm.Conv(channels, sides, name='conv_2')
+    self.conv_2 = conv(channels, name='conv_2')
 
   def build(self, shape):
     learned = self.upsample or shape[-1] != self.channels
     self.shortcut = spectral_norm.Conv(self.channels, (1, 1), name='shortcut') if learned else None
     super().build(shape)
 
-  def call(self, x, condition, training=False, record=False):
-    h = tf.nn.relu(self.norm_1(x, condition, training=training, record=record))
+  def call(self, x, condition, training=False, steps=conditional_batch_norm.Steps()):
+    h = tf.nn.relu(self.norm_1(x, condition, training=training, steps=steps))
     h = self.conv_1(self._resample(h), training=training)
-    h = tf.nn.relu(self.norm_2(h, condition, training=training, record=record))
+    h = tf.nn.relu(self.norm_2(h, condition, training=training, steps=steps))
     h = self.conv_2(h, training=training)
     if self.shortcut is not None:
       x = self._resample(self.shortcut(x, training=training))

@@ -117,3 +117,29 @@ class Conv(tf.keras.layers.Layer):
     kernel = tf.cast(self.kernel.value(training), x.dtype)
     x = convolve(x, kernel, [1] * (len(self.sides) + 2), 'SAME')
     return x + self.bias if self.use_bias else x
+
+
+class SeparableConv(tf.keras.layers.Layer):
+  """A convolution over three frames, then one of 3 x 3 positions, both spectrally normalized.
+
+  SSW-GAN, appendix B.2: [B, T, H, W, I] -> [B, T, H, W, filters], padded by zeros. The paper doesn't
+  say how many channels are between the two: as many as after them.
+
+  Args:
+    filters: outputs of both.
+  """
+
+  def __init__(self, filters, name=None):
+    super().__init__(name=name)
+    self.over_time = Conv(filters, (3, 1), name='over_time')
+    self.over_space = Conv(filters, (3, 3), name='over_space')
+
+  def call(self, x, training=False):
+    batch, time, height, width, channels = x.shape
+    batch = -1 if batch is None else batch
+    # Positions are one axis, so that the convolution over time is one of two dimensions, which every
+    # device is good at: [B, T, H, W, I] -> [B, T, H*W, I]
+    h = tf.reshape(x, [batch, time, height * width, channels])
+    h = self.over_time(h, training=training)
+    h = tf.reshape(h, [batch, time, height, width, h.shape[-1]])
+    return self.over_space(h, training=training)

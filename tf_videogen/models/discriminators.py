@@ -16,6 +16,9 @@ Table 1, by `Discriminators.views`:
     DVD-GAN-FP, faster      ('dF', 'crV')
     DVD-GAN-FP, stronger    ('dF', 'dV', 'crV')    TrIVD-GAN-FP's
 
+CVG and SSW-GAN (appendix B) add the matching discriminator (M) to F and dV: it judges pairs of an
+upscaled video, made as small and short again as what it was upscaled from, and the latter.
+
 What the paper leaves open: networks pool over space alone, so that a frame's features are judged
 whatever the number of frames (`pool_time` pools as the 3-D blocks of public code do); the
 outputs of all networks go into one mean.
@@ -36,7 +39,7 @@ from tf_videogen.layers import residual_blocks
 class View(NamedTuple):
   """What a network sees: clips or single frames, and which of their pixels."""
   temporal: bool
-  scale: str  # 'full', 'down' or 'crop'
+  scale: str  # 'full', 'down', 'crop', or 'pair': of pairs, not of the video
 
 
 VIEWS = {
@@ -45,13 +48,16 @@ VIEWS = {
     'clV': View(temporal=True, scale='full'),
     'dV': View(temporal=True, scale='down'),
     'crV': View(temporal=True, scale='crop'),
+    'M': View(temporal=True, scale='pair'),
 }
 
 
 def view_shape(name, video_shape, frames, factor, crop_size=None):
-  """(T', H', W') of a view of clips of [T, H, W, ...]; other arguments as of `view`."""
+  """(T', H', W') of a view of clips, or of pairs, of [T, H, W, ...]; arguments as of `view`."""
   temporal, scale = VIEWS[name]
   time, height, width = video_shape[:3]
+  if scale == 'pair':
+    return time, height, width
   if scale == 'crop' and crop_size is not None:
     height = width = crop_size
   elif scale != 'full':
@@ -184,7 +190,7 @@ class Discriminators(tf.keras.layers.Layer):
                 non_local, name)
         for name in self.views]
 
-  def call(self, videos, labels, conditioning_frames, seed, training=False):
+  def call(self, videos, labels, conditioning_frames, seed, training=False, pairs=None):
     """What the networks say of videos.
 
     Args:
@@ -193,13 +199,14 @@ class Discriminators(tf.keras.layers.Layer):
       conditioning_frames: how many frames at the beginning are not predicted.
       seed: int32 [2], the same on all replicas, of random frames and crops.
       training: whether spectral normalization moves on.
+      pairs: for the view M, list of [B, T', H', W', 2 C], a pair for each video.
 
     Returns:
       A list of float32 vectors, one for every entry of `videos`: the outputs of all networks.
     """
     outputs = [[] for _ in videos]
     for place, (name, network) in enumerate(zip(self.views, self.networks)):
-      seen = [
+      seen = pairs if VIEWS[name].scale == 'pair' else [
           view(video, name, conditioning_frames, self.frames, self.factor, self.crop_size,
                randomness.fold_in(randomness.fold_in(seed, part), place))
           for part, video in enumerate(videos)]
@@ -208,14 +215,23 @@ class Discriminators(tf.keras.layers.Layer):
         vectors.append(tf.reshape(output, [-1]))  # [B, T] or [B, B', T] -> [D]
     return [tf.concat(vectors, 0) for vectors in outputs]
 
-  def check(self, video_shape, conditioning_frames):
-    """Raises a ValueError where clips [T, H, W, C] don't suit the views or the networks."""
+  def check(self, video_shape, conditioning_frames, pair_shape=None):
+    """Raises a ValueError where clips [T, H, W, C] don't suit the views or the networks.
+
+    Args:
+      video_shape: of clips.
+      conditioning_frames: how many frames at the beginning are not predicted.
+      pair_shape: (T', H', W', 2 C) of pairs; None where there are none.
+    """
     time, height, width = video_shape[:3]
     if not 0 <= conditioning_frames < time:
       raise ValueError(
           'Discriminators.conditioning_frames must be below the number of frames of a clip, '
           f'{time}; got {conditioning_frames}')
     for name in self.views:
+      if VIEWS[name].scale == 'pair':
+        self._check_pairs(name, pair_shape)
+        continue
       self._check_view(name, time - conditioning_frames, height, width)
       self._check_stages(name, view_shape(
           name, video_shape, self.frames, self.factor, self.crop_size))
@@ -242,6 +258,12 @@ class Discriminators(tf.keras.layers.Layer):
       raise ValueError(
           f'Discriminators.factor must divide the sides of frames of {height}x{width} for the '
           f'view {name}; got {self.factor}')
+
+  def _check_pairs(self, name, pair_shape):
+    if pair_shape is None:
+      raise ValueError(f'the view {name} of Discriminators.views is of upscaled videos, and this '
+                       'model upscales none: leave it out')
+    self._check_stages(name, pair_shape[:3])
 
   def _check_stages(self, name, shape):
     time, height, width = shape

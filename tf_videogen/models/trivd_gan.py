@@ -22,6 +22,7 @@ import tensorflow as tf
 from tf_videogen.layers import conditional_batch_norm
 from tf_videogen.layers import kernel_warping
 from tf_videogen.layers import non_local as non_local_block
+from tf_videogen.layers import pieces
 from tf_videogen.layers import replicas
 from tf_videogen.layers import residual_blocks
 from tf_videogen.layers import spectral_norm
@@ -69,23 +70,27 @@ class Stage(tf.keras.layers.Layer):
     channels: of all that it makes.
     upsample: whether the second block doubles the resolution.
     non_local: whether a non-local block follows.
+    convolution: whether there is a convolution after the unit.
   """
 
-  def __init__(self, unit, channels, upsample=True, non_local=False, name=None):
+  def __init__(self, unit, channels, upsample=True, non_local=False, convolution=True, name=None):
     super().__init__(name=name)
     self.unit = unit(channels)
-    self.conv = spectral_norm.Conv(channels)
+    self.conv = spectral_norm.Conv(channels) if convolution else None
     self.blocks = [residual_blocks.GeneratorBlock(channels),
                    residual_blocks.GeneratorBlock(channels, upsample=upsample)]
     self.non_local = non_local_block.NonLocalBlock() if non_local else None
 
-  def call(self, x, state, condition, training=False, record=False):
-    """x [B, T, H, W, C], state [B, H, W, channels] or None -> features, weights of warps or None."""
-    x, weights = self.unit(x, state, training=training)
-    x = self.conv(x, training=training)
+  def call(self, x, state, condition, training=False, steps=conditional_batch_norm.Steps()):
+    """x [B, T, H, W, C], state [B, H, W, channels] or None -> features, states, weights or None.
+
+    States are the unit's after all time steps, [B, T, H, W, channels], and weights those of warps.
+    """
+    states, weights = self.unit(x, state, training=training)
+    x = self.conv(states, training=training) if self.conv else states
     for block in self.blocks:
-      x = block(x, condition, training=training, record=record)
-    return (self.non_local(x, training=training) if self.non_local else x), weights
+      x = block(x, condition, training=training, steps=steps)
+    return (self.non_local(x, training=training) if self.non_local else x), states, weights
 
 
 class Generator(tf.keras.layers.Layer):
@@ -104,6 +109,8 @@ class Generator(tf.keras.layers.Layer):
     non_local: numbers, from 0 on, of stages after which a non-local block follows, as BigGAN has it.
   """
 
+  stage_convolution = True
+
   def __init__(self, unit, channels=48, multipliers=(8, 4, 2), encoder=Encoder, start=8,
                image_channels=3, latent=128, classes=1, upsampling_stages=None, non_local=(),
                name='generator'):
@@ -120,8 +127,8 @@ class Generator(tf.keras.layers.Layer):
     self.encoder = encoder(widths, channels) if encoder else None
     self.embed = spectral_norm.Dense(latent, use_bias=False)
     self.first = spectral_norm.Dense(start * start * widths[0], normalized=False)
-    self.stages = [Stage(unit, width, i < self.upsampling_stages, i in non_local)
-                   for i, width in enumerate(widths)]
+    self.stages = [Stage(unit, width, i < self.upsampling_stages, i in non_local,
+                         self.stage_convolution) for i, width in enumerate(widths)]
     self.norm = conditional_batch_norm.ConditionalBatchNorm(conditional=False)
     self.to_image = spectral_norm.Conv(image_channels)
 
@@ -130,7 +137,7 @@ class Generator(tf.keras.layers.Layer):
     """Height and width of the frames."""
     return self.start * 2**self.upsampling_stages
 
-  def call(self, z, labels, given, frames, training=False, record=False):
+  def call(self, z, labels, given, frames, training=False):
     """Frames that follow those that are given.
 
     Args:
@@ -139,25 +146,62 @@ class Generator(tf.keras.layers.Layer):
       given: [B, T', H, W, C] in [-1, 1]; None without an encoder.
       frames: how many, an int.
       training: statistics of the batch in place of the standing ones, and a power iteration.
-      record: whether the batch's statistics enter the standing ones.
 
     Returns:
       [B, frames, H, W, C] in [-1, 1], float32; and a list of the weights of the stages' warps,
       [B, frames, H_i, W_i, 9], the coarsest first, empty for units that don't warp.
     """
+    condition, x = self._first_features(z, labels, frames, training)
+    states = self.encoder(given, training=training) if self.encoder else [None] * len(self.stages)
+    video, _, warps = self._frames(x, condition, states, training)
+    return video, warps
+
+  def _first_features(self, z, labels, frames, training=False):
+    """[z; class], and features [B, T, start, start, C] that are the same for every frame."""
     classes = self.embed(tf.one_hot(labels, self.classes), training=training)
     condition = tf.concat([tf.cast(z, classes.dtype), classes], 1)
     x = tf.reshape(self.first(condition, training=training), [-1, self.start, self.start,
                                                               self.channels * self.multipliers[0]])
-    # The same features for every frame: [B, H, W, C] -> [B, T, H, W, C]
-    x = tf.tile(x[:, tf.newaxis], [1, frames, 1, 1, 1])
-    states = self.encoder(given, training=training) if self.encoder else [None] * len(self.stages)
-    warps = []
+    return condition, tf.tile(x[:, tf.newaxis], [1, frames, 1, 1, 1])  # -> [B, T, H, W, C]
+
+  def _frames(self, x, condition, states, training=False, steps=conditional_batch_norm.Steps()):
+    """Frames that follow the recurrent units' states; all states meanwhile; weights of warps."""
+    after, warps = [], []
     for stage, state in zip(self.stages, states):
-      x, weights = stage(x, state, condition, training=training, record=record)
+      x, states, weights = stage(x, state, condition, training=training, steps=steps)
+      after.append(states)
       warps += [] if weights is None else [weights]
-    x = tf.nn.relu(self.norm(x, training=training, record=record))
-    return tf.tanh(tf.cast(self.to_image(x, training=training), tf.float32)), warps
+    x = tf.nn.relu(self.norm(x, training=training, steps=steps))
+    return tf.tanh(tf.cast(self.to_image(x, training=training), tf.float32)), after, warps
+
+  def begin(self, z, labels, given, frames):
+    """The recurrent units' first states, see `layers.pieces`."""
+    del labels, frames
+    if self.encoder:
+      return self.encoder(given)
+    doubled = [min(i, self.upsampling_stages) for i in range(len(self.stages))]
+    sides = [self.start * 2**times for times in doubled]
+    return [tf.zeros([z.shape[0], side, side, m * self.channels], self.compute_dtype)
+            for side, m in zip(sides, self.multipliers)]
+
+  def piece(self, number, size, z, labels, carry, frames, record=False):
+    """Frames that follow the units' states, and their states then, see `layers.pieces`."""
+    del frames
+    recorded = tf.ones([size], tf.bool) if record else None
+    steps = conditional_batch_norm.Steps(number * size, recorded)
+    condition, x = self._first_features(z, labels, size)
+    video, states, _ = self._frames(x, condition, carry, steps=steps)
+    return video, [tf.cast(state[:, -1], carry[i].dtype) for i, state in enumerate(states)]
+
+  def keep_statistics(self, frames, most):
+    """Makes standing statistics of videos of so many frames, in pieces of at most `most`."""
+    count, size = pieces.divided(frames, most)
+    stuck = [type(stage.unit).__name__ for stage in self.stages if not stage.unit.resumable]
+    if count > 1 and stuck:
+      raise ValueError(f'{stuck[0]} needs more than its state to go on, so that samples cannot be '
+                       f'longer than the {most} frames of training; got {frames}')
+    for norm in conditional_batch_norm.norms(self):
+      norm.keep(count * size)
 
   def motion(self, warps):
     """Motion in pixels of the last warps' resolution: section 4.4, all resolutions together.
@@ -238,8 +282,11 @@ class VideoGAN(tf.keras.Model):
     vectors = lambda generator: [kernel.u for kernel in spectral_norm.kernels(generator)]
     replicas.assign(vectors(self.averaged_generator), vectors(self.generator))
 
+  def keep_statistics(self, frames, most):
+    """Makes the averaged generator's standing statistics, of so many frames in pieces of `most`."""
+    self.averaged_generator.keep_statistics(frames, most)
+
   def reset_statistics(self):
-    """Forgets the standing statistics of the averaged generator."""
-    for layer in self.averaged_generator.submodules:
-      if isinstance(layer, conditional_batch_norm.ConditionalBatchNorm):
-        layer.reset_statistics()
+    """Forgets them."""
+    for norm in conditional_batch_norm.norms(self.averaged_generator):
+      norm.standing.reset()

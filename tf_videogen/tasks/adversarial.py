@@ -11,9 +11,22 @@ import typing
 import tensorflow as tf
 
 from tf_videogen import objectives
+from tf_videogen.layers import pieces
 from tf_videogen.layers import randomness
 from tf_videogen.layers import spectral_norm
 from tf_videogen.metrics import image_quality
+
+
+class Judged(typing.NamedTuple):
+  """What discriminators judge: float32 in [-1, 1].
+
+  Attributes:
+    video: [B, T, H, W, C].
+    pair: [B, T', H', W', 2 C], of an upscaled video and what it was made of; None where there is
+      no such.
+  """
+  video: tf.Tensor
+  pair: tf.Tensor | None = None
 
 
 class Players(typing.NamedTuple):
@@ -33,10 +46,16 @@ class AdversarialTask:
     average_start: the step until which the average is the weights themselves.
     standing_passes: passes whose mean the standing statistics are.
     standing_batch: clips in such a pass, over all replicas.
+    sampled_frames: frames that are sampled after those given; None: as many as in training. The
+      generator goes on beyond its training's horizon (SSW-GAN, figure 3), in pieces as long as that.
   """
 
+  frozen_parts = 0
+  recorded_parts = 1
+
   def __init__(self, model, conditioning_frames=5, orthogonality=1e-4, average_decay=0.9999,
-               average_start=20_000, standing_passes=100, standing_batch=256):
+               average_start=20_000, standing_passes=100, standing_batch=256,
+               sampled_frames=None):
     self.model = model
     self.conditioning_frames = conditioning_frames
     self.orthogonality = orthogonality
@@ -44,6 +63,7 @@ class AdversarialTask:
     self.average_start = average_start
     self.standing_passes = standing_passes
     self.standing_batch = standing_batch
+    self.sampled_frames = sampled_frames
 
   @property
   def trainable_variables(self):
@@ -65,6 +85,23 @@ class AdversarialTask:
     """Creates the variables for clips (T, H, W, C)."""
     self._frames = clip_shape[0] - self.conditioning_frames
     self.model.build(tuple(clip_shape), self.conditioning_frames)
+    self.prepare_samples(self.sampled_frames)
+
+  def prepare_samples(self, frames=None, window=False):
+    """Sets what `sample` draws; the statistics must then be renewed.
+
+    Args:
+      frames: how many after those given; None: as many as in training.
+      window: of cascades, see `upscaling.UpscalingTask`: as in training. Others have no windows.
+    """
+    if frames is not None and frames < 1:
+      raise ValueError(f'the frames of a sample must be at least 1, got {frames}')
+    if frames is not None and window:
+      raise ValueError(f'a window has the frames of training, not {frames}: ask for one of both')
+    self.sampled_frames = frames or self._frames
+    # Previews have as many frames as training.
+    self._recorded_frames = max(self.sampled_frames, self._frames)
+    self.model.keep_statistics(self._recorded_frames, self._frames)
 
   def initialize(self, clips):
     """Nothing: all weights begin orthogonal, and no earlier stage is loaded."""
@@ -78,39 +115,53 @@ class AdversarialTask:
                        "PreparedClips.label_feature = 'label'")
     return batch['label']
 
-  def _latent(self, batch, seed, temperature=1.0, truncation=None):
+  def _latent(self, batch, seed, temperature=1.0, truncation=None, latent=None):
     """z of every clip: float32 [B, latent], of row i of the global batch."""
-    count, size = batch['video'].shape[0], [self.model.generator.latent]
+    count, size = batch['video'].shape[0], [latent or self.model.generator.latent]
     if truncation is None:
       return temperature * randomness.rows(randomness.normal, count, size, seed)
     return temperature * randomness.truncated_normal(
         randomness.rows(randomness.uniform, count, size, seed), truncation)
 
-  def _generate(self, generator, batch, z, frames, **mode):
-    """Clips, the given frames first: float32 [B, T, H, W, C] in [-1, 1]; and the warps' weights."""
-    given = to_float(batch['video'][:, :self.conditioning_frames])
-    drawn, warps = generator(z, self._labels(batch), given if self.conditioning_frames else None,
-                             frames, **mode)
-    return tf.concat([given, drawn], axis=1), warps
+  def _given(self, batch):
+    """The frames that are given, float32 [B, T', H, W, C]; None where there are none."""
+    if not self.conditioning_frames:
+      return None
+    return to_float(batch['video'][:, :self.conditioning_frames])
+
+  def _generate(self, generator, batch, z, training=False):
+    """Clips of as many frames as in training, the given ones first, and the warps' weights."""
+    given = self._given(batch)
+    drawn, warps = generator(z, self._labels(batch), given, self._frames, training=training)
+    return _joined(given, drawn), warps
+
+  def real(self, batch):
+    """What the discriminators shall take for real, Judged."""
+    return Judged(to_float(batch['video']))
+
+  def fake(self, batch, seed):
+    """What the generator makes them judge instead, in training, Judged."""
+    z = self._latent(batch, seed)
+    return Judged(self._generate(self.model.generator, batch, z, training=True)[0])
+
+  def _scores(self, judged, batch, seed):
+    videos, pairs = zip(*judged)
+    return self.model.discriminators(
+        list(videos), self._labels(batch), self.conditioning_frames, seed, training=True,
+        pairs=list(pairs))
 
   def discriminator_loss(self, batch, seed):
     """Eq. 13 on real clips and on generated ones: dict of scalars."""
     seeds = [randomness.fold_in(seed, i) for i in range(2)]
-    fake, _ = self._generate(self.model.generator, batch, self._latent(batch, seeds[0]),
-                             self._frames, training=True)
-    real, fake = self.model.discriminators(
-        [to_float(batch['video']), tf.stop_gradient(fake)], self._labels(batch),
-        self.conditioning_frames, seeds[1], training=True)
+    fake = Judged(*[x if x is None else tf.stop_gradient(x) for x in self.fake(batch, seeds[0])])
+    real, fake = self._scores([self.real(batch), fake], batch, seeds[1])
     return {'loss': objectives.hinge_discriminator(real, fake),
             'real_score': tf.reduce_mean(real), 'fake_score': tf.reduce_mean(fake)}
 
   def generator_loss(self, batch, seed):
     """Eq. 14, and the penalty of weights that are not orthogonal: dict of scalars."""
     seeds = [randomness.fold_in(seed, i) for i in range(2)]
-    fake, _ = self._generate(self.model.generator, batch, self._latent(batch, seeds[0]),
-                             self._frames, training=True)
-    scores, = self.model.discriminators([fake], self._labels(batch), self.conditioning_frames,
-                                        seeds[1], training=True)
+    scores, = self._scores([self.fake(batch, seeds[0])], batch, seeds[1])
     terms = {'loss': objectives.hinge_generator(scores)}
     if self.orthogonality:
       kernels = spectral_norm.kernels(self.model.generator)
@@ -123,10 +174,29 @@ class AdversarialTask:
     started = step >= self.average_start
     self.model.average(tf.where(started, tf.constant(self.average_decay), 0.0))
 
-  def record(self, batch, seed):
-    """One pass of the averaged generator whose statistics enter the standing ones."""
-    self._generate(self.model.averaged_generator, batch, self._latent(batch, seed), self._frames,
-                   training=True, record=True)
+  def pieces(self, part):
+    """Of how many pieces a recorded pass consists, see `training.standing_statistics`."""
+    del part
+    return pieces.divided(self._recorded_frames, self._frames)[0]
+
+  def reset_statistics(self, part):
+    """Forgets the averaged generator's standing statistics."""
+    del part
+    self.model.reset_statistics()
+
+  def begin_pass(self, batch, seed, part):
+    """What a recorded pass carries from piece to piece."""
+    del part
+    return self.model.averaged_generator.begin(
+        self._latent(batch, seed), self._labels(batch), self._given(batch), self._recorded_frames)
+
+  def record(self, number, batch, seed, carry, part):
+    """A piece of a pass of the averaged generator, whose statistics enter the standing ones."""
+    del part
+    size = pieces.divided(self._recorded_frames, self._frames)[1]
+    return self.model.averaged_generator.piece(
+        number, size, self._latent(batch, seed), self._labels(batch), carry, self._recorded_frames,
+        record=True)[1]
 
   def statistics(self, batch):
     """Sums over valid clips: how much moves, and how close samples are to what really came.
@@ -136,21 +206,28 @@ class AdversarialTask:
     """
     valid, video = batch['valid'], batch['video']
     given, drawn = self.conditioning_frames, self.sample(batch, randomness.seed_of(0))
-    sums = {'examples': tf.reduce_sum(tf.cast(valid, tf.float32)),
-            'frame_difference': objectives.sum_of_valid(_frame_difference(drawn), valid),
-            'frame_difference_of_data': objectives.sum_of_valid(_frame_difference(video), valid)}
+    sums = self._motion(batch, drawn)
     if not given:
       return sums
-    copies = tf.repeat(video[:, given - 1:given], self._frames, axis=1)
-    for name, frames in (('', drawn[:, given:]), ('_copy_last_frame', copies)):
+    count = min(self._frames, self.sampled_frames)
+    came = video[:, given:given + count]
+    copies = tf.repeat(video[:, given - 1:given], count, axis=1)
+    for name, frames in (('', drawn[:, given:given + count]), ('_copy_last_frame', copies)):
       for measure in (image_quality.psnr, image_quality.ssim):
-        values = measure(frames, video[:, given:])  # [B, T]
+        values = measure(frames, came)  # [B, T]
         sums[measure.__name__ + name] = objectives.sum_of_valid(
             tf.reduce_mean(values, axis=1), valid)
     return sums
 
+  def _motion(self, batch, drawn):
+    """Sums over valid clips: how many there are, and how much moves in samples and in the data."""
+    valid, video = batch['valid'], batch['video']
+    return {'examples': tf.reduce_sum(tf.cast(valid, tf.float32)),
+            'frame_difference': objectives.sum_of_valid(_frame_difference(drawn), valid),
+            'frame_difference_of_data': objectives.sum_of_valid(_frame_difference(video), valid)}
+
   def metrics(self, sums):
-    """The mean change from frame to frame; PSNR and SSIM of predictions, and of copies."""
+    """Means of what `statistics` sums: change from frame to frame; PSNR and SSIM, and of copies."""
     return {name: value / sums['examples'] for name, value in sums.items() if name != 'examples'}
 
   def previews(self, batch, seed):
@@ -160,8 +237,7 @@ class AdversarialTask:
       dict: 'data' and 'samples', uint8 [B, T, H, W, C]; 'motion', float32 [B, T, H, W, 2] in pixels
       of its own resolution, 0 where frames are given.
     """
-    clip, warps = self._generate(self.model.averaged_generator, batch, self._latent(batch, seed),
-                                 self._frames)
+    clip, warps = self._generate(self.model.averaged_generator, batch, self._latent(batch, seed))
     previews = {'data': batch['video'], 'samples': to_uint8(clip)}
     if warps:
       motion = self.model.averaged_generator.motion(warps)
@@ -192,11 +268,22 @@ class AdversarialTask:
     Raises:
       ValueError: for a temperature below 0 or a truncation that is not above 0.
     """
+    z = self._latent(batch, seed, *self._checked(temperature, truncation))
+    given = self._given(batch)
+    drawn = pieces.unroll(self.model.averaged_generator, z, self._labels(batch), given,
+                          self.sampled_frames, self._frames)
+    return to_uint8(_joined(given, drawn))
+
+  def _checked(self, temperature, truncation):
     if temperature < 0 or (truncation is not None and truncation <= 0):
       raise ValueError(f'temperature must be at least 0 and truncation above 0, got {temperature} '
                        f'and {truncation}')
-    z = self._latent(batch, seed, temperature, truncation)
-    return to_uint8(self._generate(self.model.averaged_generator, batch, z, self._frames)[0])
+    return temperature, truncation
+
+
+def _joined(given, drawn):
+  """Clips, the given frames, or None, first: float32 [B, T, H, W, C] in [-1, 1]."""
+  return drawn if given is None else tf.concat([given, drawn], axis=1)
 
 
 def _frame_difference(video):

@@ -1,0 +1,52 @@
+"""What a model directory says of itself: shapes of its clips, and whether its training ended."""
+
+import json
+import os
+
+import tensorflow as tf
+
+from tf_videogen import files
+
+_SPEC_FILE = 'clips.json'
+_FINISHED_FILE = 'finished.json'
+
+
+def save_spec(spec, model_dir):
+  """Writes the shapes of an example into the model directory, so that sampling needs no data."""
+  readable = {name: {'shape': list(s.shape), 'dtype': s.dtype.name} for name, s in spec.items()}
+  files.write(os.path.join(model_dir, _SPEC_FILE), json.dumps(readable, indent=1))
+
+
+def saved_spec(model_dir):
+  """The shapes of an example of what a model directory was trained on.
+
+  Args:
+    model_dir: a trained model's directory.
+
+  Returns:
+    name -> TensorSpec of one example, without the batch axis.
+
+  Raises:
+    FileNotFoundError: if it is no model directory.
+  """
+  path = os.path.join(model_dir, _SPEC_FILE)
+  if not tf.io.gfile.exists(path):
+    raise FileNotFoundError(f'{model_dir} is not a model directory (it has no {_SPEC_FILE}); '
+                            'train into it first')
+  return {name: tf.TensorSpec(s['shape'], s['dtype'])
+          for name, s in json.loads(files.read(path)).items()}
+
+
+def set_finished(model_dir, step):
+  """Writes that training ended at that step; None: that it goes on."""
+  path = os.path.join(model_dir, _FINISHED_FILE)
+  if step is not None:
+    files.write(path, json.dumps({'step': step}))
+  elif tf.io.gfile.exists(path):
+    tf.io.gfile.remove(path)
+
+
+def finished(model_dir):
+  """The step at which training ended, an int; None if it did not."""
+  path = os.path.join(model_dir, _FINISHED_FILE)
+  return json.loads(files.read(path))['step'] if tf.io.gfile.exists(path) else None
