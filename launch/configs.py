@@ -17,6 +17,7 @@ import tensorflow as tf
 import tf_videogen
 from tf_videogen import checkpoints
 from tf_videogen import files
+from tf_videogen.launch import cascades
 from tf_videogen.launch import shared_flags
 from tf_videogen.reporting import origin
 
@@ -29,7 +30,7 @@ CONFIG = 'config.gin'
 _MAY_DIFFER = re.compile(
     r'^(experiment\.(train|evaluate|evaluate_continuously)\.|'
     r'experiment\.Experiment\.(train_steps|splits|evaluation_limit)$|'
-    r'.*\.(data_dir|vqvae_dir|first_slice_dir)$|clips\.FileClips\.\w+_path$)')
+    r'.*\.(data_dir|vqvae_dir|first_slice_dir|lower_dir)$|clips\.FileClips\.\w+_path$)')
 
 shared_flags.declare(*FLAGS)
 gin.add_config_file_search_path(str(GIN_DIR))
@@ -148,6 +149,7 @@ def parse_flags(needs_model=True):
   if needs_model and not values.model_dir:
     raise ValueError('--model_dir is missing: name the folder of the run')
   if needs_model and not any(_describes_model(find(name)) for name in names):
+    values.model_dir = cascades.last_level(values.model_dir)
     path = os.path.join(values.model_dir, CONFIG)
     if not tf.io.gfile.exists(path):
       raise FileNotFoundError(f'--gin_file is missing, and {values.model_dir} has no {CONFIG} to '
@@ -193,17 +195,15 @@ def _name(path):
   return path if inside.startswith(os.pardir) else pathlib.Path(inside).as_posix()
 
 
-def _origin(kept):
-  """What --gin_file and --gin_param name, an `origin.Origin`; of a kept config, its own origin.
+def _origin(kept, names, params):
+  """What configs and bindings a model is made of, an `origin.Origin`; of a kept config, its own.
 
   Args:
     kept: path of the model directory's config, with which a start goes on whose files describe no
       model. It needn't exist.
+    names, params: config files and bindings.
   """
-  values = flags.FLAGS
-  if not values.is_parsed():
-    return origin.Origin()
-  names, found = list(values.gin_file), []
+  names, found = list(names), []
   if tf.io.gfile.exists(kept) and not any(_describes_model(find(name)) for name in names):
     names.insert(0, kept)
   for path in map(find, names):
@@ -212,13 +212,18 @@ def _origin(kept):
     if not (known.configs or itself or name.startswith('evaluation/')):
       known = known._replace(configs=(name,))
     found.append(known)
-  return origin.join([*found, origin.Origin((), tuple(values.gin_param))])
+  return origin.join([*found, origin.Origin((), tuple(params))])
 
 
-def keep(model_dir, writes=True):
+def keep(model_dir, writes=True, names=None, params=None):
   """Writes the config into the model directory; with `writes` false, only compares.
 
   Comments on top say which files and bindings it is made of, see `reporting.origin`.
+
+  Args:
+    model_dir: the directory.
+    writes: whether to write.
+    names, params: config files and bindings that were parsed; None: those of the flags.
 
   Raises:
     ValueError: if the directory has a checkpoint, and was made by another config.
@@ -234,7 +239,10 @@ def keep(model_dir, writes=True):
       raise ValueError(f'{model_dir} is the directory of another config ({shown}); use another '
                        '--model_dir, or that config')
   if writes:
-    files.write(path, origin.comment(_origin(path)) + now)
+    values = flags.FLAGS
+    if names is None:
+      names, params = (values.gin_file, values.gin_param) if values.is_parsed() else ((), ())
+    files.write(path, origin.comment(_origin(path, names, params)) + now)
 
 
 def keep_operative(model_dir):

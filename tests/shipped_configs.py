@@ -9,9 +9,11 @@ from tf_videogen.launch import tpu_programs
 
 _ALL = sorted(str(path.relative_to(configs.GIN_DIR)) for path in configs.GIN_DIR.rglob('*.gin'))
 PROTOCOLS = [name for name in _ALL if name.startswith('evaluation/')]
-NAMES = [name for name in _ALL if name not in PROTOCOLS]  # of models
-_GIVEN = {'VQVAE_DIR': "'nowhere'", 'FIRST_SLICE_DIR': "'nowhere'", 'TRAIN_FILE': "'train.npz'",
-          'TEST_FILE': "'test.npz'"}
+CASCADES = [name for name in _ALL if 'cascades.Cascade.levels' in
+            (configs.GIN_DIR / name).read_text()]
+NAMES = [name for name in _ALL if name not in PROTOCOLS + CASCADES]  # of models
+_GIVEN = {'VQVAE_DIR': "'nowhere'", 'FIRST_SLICE_DIR': "'nowhere'", 'LOWER_DIR': "'nowhere'",
+          'TRAIN_FILE': "'train.npz'", 'TEST_FILE': "'test.npz'"}
 
 
 def required(name):

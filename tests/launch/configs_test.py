@@ -192,7 +192,8 @@ def test_protocols_are_no_origin(tmp_path, monkeypatch):
 def test_every_config_parses(name, tmp_path):
   shipped_configs.parse(name)
   clips = gin.query_parameter('experiment.Experiment.clips')
-  assert clips.selector.split('.')[-1] in ('PreparedClips', 'FileClips', 'MovingShapes')
+  assert clips.selector.split('.')[-1] in (
+      'PreparedClips', 'FileClips', 'MovingShapes', 'DownsampledClips')
   configs.keep(str(tmp_path))
   before = gin.config_str()
   configs.parse([str(tmp_path / configs.CONFIG)], [])

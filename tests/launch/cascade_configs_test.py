@@ -1,0 +1,140 @@
+"""Configs of CVG and SSW-GAN: levels follow each other, and are what the papers print."""
+
+import re
+
+import gin
+import pytest
+
+from tests import shipped_configs
+from tf_videogen import experiment
+from tf_videogen.launch import cascades
+from tf_videogen.launch import configs
+
+# Of the last level: windows' frames, whole videos' frames, pixels, frame steps of all levels.
+PRINTED = {
+    'cvg/kinetics600': (12, 48, 128, (4, 2)),
+    'cvg/kinetics600_window3': (6, 48, 128, (4, 2)),
+    'cvg/kinetics600_no_md': (6, 48, 128, (4, 2)),
+    'cvg/ucf101': (16, 16, 128, (2, 1)),
+    'cvg/bdd100k': (12, 48, 256, (8, 4, 2)),
+    'cvg/bdd100k_ablation': (6, 50, 128, (8, 4)),
+    'cvg/bdd100k_ablation_no_md': (6, 50, 128, (8, 4)),
+    'ssw_gan/kinetics600': (12, 50, 128, (8, 4)),
+    'ssw_gan/kinetics600_window3': (6, 50, 128, (8, 4)),
+    'ssw_gan/kinetics600_ablation': (6, 50, 128, (8, 4)),
+    'ssw_gan/kinetics600_ablation_no_md': (6, 50, 128, (8, 4)),
+    'ssw_gan/kinetics600_appendix_c_conv_gru': (12, 50, 128, (8, 4)),
+    'ssw_gan/bdd100k': (12, 100, 128, (8, 4, 2)),
+    'ssw_gan/bdd100k_ablation': (6, 50, 128, (8, 4)),
+    'ssw_gan/bdd100k_ablation_no_md': (6, 50, 128, (8, 4)),
+    'ssw_gan/smoke': (8, 16, 32, (2, 1)),
+}
+
+
+@pytest.fixture(autouse=True)
+def _clean():
+  yield
+  gin.clear_config()
+
+
+def _levels(name):
+  configs.parse([f'{name}.gin'], [])
+  return configs.configured(cascades.Cascade)().levels
+
+
+def _shape(clips):
+  """(T, H, W, C) of clips that are not prepared; a wrapper makes those of its source smaller."""
+  inner = getattr(clips, 'clips', clips)
+  side = inner.size
+  for factor in getattr(clips, 'factors', ()):
+    side //= factor
+  return clips.frames, side, side, getattr(inner, 'channels', 3)
+
+
+def _step(clips):
+  """Between two frames of a clip, of the videos as they were; BDD100K is stored without every other."""
+  stored = 2 if 'bdd100k' in getattr(clips, 'dataset', '') else 1
+  return stored * clips.frame_step
+
+
+def _config(level):
+  shipped_configs.parse(level)
+  return configs.configured(experiment.Experiment)()
+
+
+def test_all_cascades():
+  assert {f'{name}.gin' for name in PRINTED} == set(shipped_configs.CASCADES)
+
+
+@pytest.mark.parametrize('name', PRINTED)
+def test_levels_follow_each_other(name):
+  """Sizes, frame steps, windows, discriminators; each level's frozen ones are those below it."""
+  levels = _levels(name)
+  window, frames, side, steps = PRINTED[name]
+  found, generators = [], []
+  for number, level in enumerate(levels, start=1):
+    config = _config(level)
+    task, shape = config.task(), _shape(config.clips)
+    found.append(_step(config.clips))
+    model = task.model
+    generators.append(type(model.generator).__name__)
+    assert shape[1] == model.generator.resolution
+    if number == 1:
+      first = shape[0]
+      assert not task.conditioning_frames and model.generator.encoder is None
+      model._check(shape, 0)
+      model.discriminators.check(shape, 0)
+      below = _sizes(model.generator)
+      sizes = [below]
+      continue
+    assert len(model.lower) == number - 1
+    assert [_sizes(lower) for lower in model.lower] == sizes
+    sizes.append(_sizes(model.generator))
+    model._check_levels(shape, task.first_frames)
+    model.discriminators.check(shape, 0, model.pair_shape(shape))
+    assert task.first_frames == first
+    assert found[-2] == model.generator.repeats * found[-1]
+    assert model.matching == ('no_md' not in level)
+    assert model.downsample.__name__ == ('bilinear' if name.startswith('cvg') else 'nearest')
+  assert tuple(found) == steps and shape[:2] == (window, side)
+  assert model.frames_of_levels(first)[-1] == frames
+
+
+def _sizes(generator):
+  return (type(generator).__name__, generator.channels, generator.multipliers,
+          generator.resolution, generator.classes)
+
+
+@pytest.mark.parametrize('name', [name for name in PRINTED if 'smoke' not in name])
+def test_training_as_printed(name):
+  """Batch, steps, rates, two updates of the discriminators, no average, no penalty."""
+  for level in _levels(name):
+    config = _config(level)
+    task, players = config.task(), config.optimizer()
+    three_levels = re.match('cvg/bdd100k_level', level)
+    assert config.batch_size == (256 if three_levels else 512)
+    thousands = 300 if 'kinetics' in level else 35 if level.startswith('ssw_gan') else 100
+    thousands = 100 if 'ablation' in level and level.startswith('ssw_gan/kin') else thousands
+    assert config.train_steps == 1000 * thousands
+    assert (task.average_decay, task.orthogonality) == (0.0, 0.0)
+    assert players.discriminator_updates == 2
+    assert float(players.generator.learning_rate) == pytest.approx(1e-4)
+    assert float(players.discriminator.learning_rate) == pytest.approx(5e-4)
+    assert (task.standing_passes, task.standing_batch) == (200, 256)
+
+
+def test_stages_trained_together():
+  config = _config('ssw_gan/kinetics600_appendix_h_joint.gin')
+  task, shape = config.task(), _shape(config.clips)
+  task.model._check_levels(shape, task.first_frames)
+  task.model.discriminators.check(shape, 0)
+  assert task.joint and shape == (6, 64, 64, 3) and not task.model.matching
+  assert task.model.frames_of_levels(task.first_frames) == [6, 12]
+  assert task.lower_dir is None
+
+
+def test_a_gan_unrolled():
+  """SSW-GAN's figure 3: 6 frames in training, 50 in samples."""
+  config = _config('trivd_gan/dvd_gan_kinetics600_6_128.gin')
+  task = config.task()
+  assert config.clips.frames == 6 and task.sampled_frames == 50

@@ -1,0 +1,227 @@
+"""The task of an upscaling level of CVG and SSW-GAN: pairs of windows, real and generated.
+
+Real pairs are windows of real videos and what the paper's down-sampling makes of them; generated
+ones are windows of the frozen earlier levels' videos, drawn anew at every step, and what the
+generator makes of them. Nothing flows back into the earlier levels, unless `joint` trains them, too
+(SSW-GAN, appendix H).
+
+Samples are whole videos, whatever the windows of training: they are made piece by piece, with
+standing statistics of every time step.
+"""
+
+import tensorflow as tf
+
+from tf_videogen import checkpoints
+from tf_videogen import model_directory
+from tf_videogen import objectives
+from tf_videogen.layers import pieces
+from tf_videogen.layers import randomness
+from tf_videogen.metrics import image_quality
+from tf_videogen.tasks import adversarial
+
+
+class UpscalingTask(adversarial.AdversarialTask):
+  """Trains an UpscalingGAN. The clips' frames are the windows of its output.
+
+  Args:
+    model: a `cascade.UpscalingGAN`.
+    first_frames: frames of the first level's videos, of which windows are taken, and samples made.
+    lower_dir: model directory of the level below, trained to its end; None with `joint`.
+    joint: whether the earlier level is trained together with this one, judged by its output alone.
+    average_decay, average_start, orthogonality, standing_passes, standing_batch: as of
+      AdversarialTask; both papers leave averages and penalty out (SSW-GAN, appendix A).
+  """
+
+  def __init__(self, model, first_frames, lower_dir=None, joint=False, average_decay=0.0,
+               average_start=0, orthogonality=0.0, standing_passes=200, standing_batch=256):
+    super().__init__(model, 0, orthogonality, average_decay, average_start, standing_passes,
+                     standing_batch)
+    if joint and len(model.lower) != 1:
+      raise ValueError(f'UpscalingTask.joint trains two levels, and there are {len(model.lower)} '
+                       'below this one')
+    self.first_frames = first_frames
+    self.lower_dir = lower_dir
+    self.joint = joint
+
+  @property
+  def trainable_variables(self):
+    """What the optimizers update, Players; of earlier levels nothing, unless `joint`."""
+    players = super().trainable_variables
+    if not self.joint:
+      return players
+    lower = [variable for level in self.model.lower for variable in level.trainable_variables]
+    return players._replace(generator=lower + players.generator)
+
+  @property
+  def recorded_parts(self):
+    """How many levels there are."""
+    return len(self.model.levels)
+
+  @property
+  def frozen_parts(self):
+    """How many of them never change."""
+    return 0 if self.joint else len(self.model.lower)
+
+  def build(self, clip_shape):
+    """Creates the variables for windows (T, H, W, C)."""
+    self._frames = clip_shape[0]
+    self._low_shape = tuple(self.model.lower[-1].resolution for _ in range(2)) + clip_shape[-1:]
+    self.model.build(tuple(clip_shape), self.first_frames)
+    self.prepare_samples()
+
+  def initialize(self, clips):
+    """Loads the earlier levels from the model directory of the level below.
+
+    Raises:
+      FileNotFoundError: if it has no checkpoint.
+      ValueError: if it is of other clips or another configuration, or was not trained to its end.
+    """
+    del clips
+    if self.joint:
+      return
+    below = 'the level below'
+    if not self.lower_dir or not checkpoints.paths(self.lower_dir):
+      raise FileNotFoundError(f'no checkpoint of {below} in {self.lower_dir!r}: train it first, and '
+                              'name its --model_dir here')
+    of_clips = tuple(model_directory.saved_spec(self.lower_dir)['video'].shape[1:])
+    if of_clips != self._low_shape:
+      raise ValueError(f'{self.lower_dir} was trained on frames of {_by(of_clips)}, and this level '
+                       f'upscales frames of {_by(self._low_shape)}: name the directory of {below}')
+    if model_directory.finished(self.lower_dir) is None:
+      step = checkpoints.step_of(checkpoints.paths(self.lower_dir)[0])
+      raise ValueError(f'{below} in {self.lower_dir} is not trained to its end (its latest checkpoint '
+                       f'is of step {step}): the command that trains it goes on from there')
+    parts = {'averaged_generator': self.model.lower[-1]}
+    if len(self.model.lower) > 1:
+      parts['lower'] = self.model.lower[:-1]
+    checkpoints.load_part(self.lower_dir, below, model=tf.train.Checkpoint(**parts))
+
+  def _latents(self, batch, seed, temperature=1.0, truncation=None):
+    """z of all levels, a list."""
+    return [self._latent(batch, randomness.fold_in(seed, i), temperature, truncation, level.latent)
+            for i, level in enumerate(self.model.levels)]
+
+  def real(self, batch):
+    """Windows of real videos, and pairs of them with what is made of them, Judged."""
+    video = adversarial.to_float(batch['video'])
+    return adversarial.Judged(
+        video, self.model.pair(video, self.model.low(video)) if self.model.matching else None)
+
+  def fake(self, batch, seed):
+    """Windows of generated videos, upscaled, and pairs of both, Judged."""
+    latents, labels = self._latents(batch, seed), self._labels(batch)
+    if self.joint:
+      level, = self.model.lower
+      below = level(latents[0], labels, None, self.first_frames, training=True)[0]
+    else:
+      below = tf.stop_gradient(
+          self.model.videos(latents, labels, self.first_frames, len(self.model.lower))[-1])
+    low = self._window(below, seed)
+    video = self.model.generator(latents[-1], labels, low, training=True)
+    return adversarial.Judged(video, self.model.pair(video, low))
+
+  def _window(self, video, seed):
+    """A random window of every clip, as long as training's: [B, T, ...] -> [B, T', ...]."""
+    frames = self._frames // self.model.generator.repeats
+    draws = randomness.rows(
+        randomness.uniform, video.shape[0], [1], randomness.fold_in(seed, len(self.model.levels)))
+    start = tf.cast(draws * (video.shape[1] - frames + 1), tf.int32)  # [B, 1]
+    return tf.gather(video, start + tf.range(frames), axis=1, batch_dims=1)
+
+  def prepare_samples(self, frames=None, window=False):
+    """Sets what `sample` draws; the statistics must then be renewed.
+
+    Args:
+      frames: of whole videos; None: what `first_frames` become. All levels go on beyond what they
+        were trained for, if need be.
+      window: whether samples are single windows, upscaled by themselves as in training.
+    """
+    model = self.model
+    unit = model.frames_of_levels(1)[-1]
+    if frames is not None and (frames < self._frames or frames % unit):
+      raise ValueError(f'the frames of a sample must be a multiple of {unit}, and at least '
+                       f'{self._frames}, those of a window; got {frames}')
+    self._sampled_first = self.first_frames if frames is None else frames // unit
+    self._sample_window = window
+    self.sampled_frames = self._frames if window else self._sampled_first * unit
+    model.keep_statistics(self._sampled_first, self._frames if window else None)
+
+  def _below(self, batch, seed, latents):
+    """What this level upscales in samples: a whole video of the level below, or a window of it."""
+    below = self.model.videos(latents, self._labels(batch), self._sampled_first,
+                              len(self.model.lower))
+    return [*below[:-1], self._window(below[-1], seed)] if self._sample_window else below
+
+  def _frames_of(self, part):
+    if part == len(self.model.lower):
+      return self.sampled_frames
+    return self.model.frames_of_levels(self._sampled_first)[part]
+
+  def pieces(self, part):
+    """Of how many pieces a recorded pass of a level consists."""
+    return pieces.divided(self._frames_of(part), self.model.piece_frames)[0]
+
+  def reset_statistics(self, part):
+    """Forgets the standing statistics of a level."""
+    self.model.reset_statistics(part)
+
+  def begin_pass(self, batch, seed, part):
+    """What a recorded pass of a level carries from piece to piece."""
+    latents, labels = self._latents(batch, seed), self._labels(batch)
+    if part == len(self.model.lower):
+      given = self._below(batch, seed, latents)[-1]
+    else:
+      given = self.model.videos(latents, labels, self._sampled_first, part)[-1] if part else None
+    return self.model.levels[part].begin(latents[part], labels, given, self._frames_of(part))
+
+  def record(self, number, batch, seed, carry, part):
+    """A piece of a pass of a level, whose statistics enter the standing ones."""
+    size = pieces.divided(self._frames_of(part), self.model.piece_frames)[1]
+    return self.model.levels[part].piece(
+        number, size, self._latents(batch, seed)[part], self._labels(batch), carry,
+        self._frames_of(part), record=True)[1]
+
+  def statistics(self, batch):
+    """Sums over valid clips: how much moves, and how close samples are to what they were made of."""
+    valid = batch['valid']
+    below, drawn = self.levels(batch, randomness.seed_of(0))[-2:]
+    again = adversarial.to_uint8(self.model.low(adversarial.to_float(drawn)))
+    psnr = tf.reduce_mean(image_quality.psnr(again, below), axis=1)  # [B, T] -> [B]
+    return {**self._motion(batch, drawn), 'psnr_of_input': objectives.sum_of_valid(psnr, valid)}
+
+  def previews(self, batch, seed):
+    """Clips, samples, and what the level below gave for them: uint8 [B, T, H, W, C] each."""
+    below, drawn = self.levels(batch, seed)[-2:]
+    return {'data': batch['video'], 'samples': drawn, 'input': below}
+
+  def levels(self, batch, seed, temperature=1.0, truncation=None):
+    """Samples, and what all earlier levels made for them, the first level's first.
+
+    Args: as of `sample`.
+
+    Returns:
+      A list of uint8 [B, T, H, W, C].
+    """
+    latents = self._latents(batch, seed, *self._checked(temperature, truncation))
+    below = self._below(batch, seed, latents)
+    drawn = pieces.unroll(self.model.averaged_generator, latents[-1], self._labels(batch),
+                          below[-1], self.sampled_frames, self.model.piece_frames)
+    return [adversarial.to_uint8(video) for video in [*below, drawn]]
+
+  def sample(self, batch, seed, temperature=1.0, truncation=None):
+    """Samples a video for each clip of the batch, of its class.
+
+    Args:
+      batch: as from the data; a model without classes reads its batch size only.
+      seed: int32 [2].
+      temperature: standard deviation of z, SSW-GAN's sigma: 0.5 in its figures, 1 in its tables.
+      truncation: draws z anew where it is farther from zero than this.
+
+    Returns:
+      uint8 [B, T, H, W, C], T as `prepare_samples` set it.
+    """
+    return self.levels(batch, seed, temperature, truncation)[-1]
+
+
+def _by(shape):
+  return ' x '.join(map(str, shape))
