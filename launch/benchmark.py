@@ -12,6 +12,7 @@ training up where `input_share` comes near 1. `raw_read_share` is of the rate at
 can be read at all. For a TPU's step, see `launch.preflight`.
 prepare: videos below a folder, on one core: decoded alone by PyAV; decoded, scaled and encoded; on
 all cores: all of `launch.prepare`, every file 20 times; what 400,000 such videos take.
+cascade: memory, in MB, of sampling 24, 48, 96 and 192 frames of 64 x 64 from a small cascade.
 i3d: FVD's network with random weights, on clips of 16 frames; what FVD of 2 x 2,048 clips takes,
 resizing, statistics and the distance included, as a share of its passes through the network.
 """
@@ -43,6 +44,7 @@ from tf_videogen.layers import masked_convolution
 from tf_videogen.layers import randomness
 from tf_videogen.layers import recurrent_units
 from tf_videogen.layers import vector_quantizer
+from tf_videogen.launch import cascade_memory
 from tf_videogen.launch import configs
 from tf_videogen.launch import program
 from tf_videogen.launch import shared_flags
@@ -63,7 +65,7 @@ from tf_videogen.training import trainer
 
 flags.DEFINE_enum('work', 'videogpt_moving_mnist',
                   ['videogpt_moving_mnist', 'video_transformer', 'trivd_gan', 'input', 'prepare',
-                   'i3d'],
+                   'cascade', 'i3d'],
                   'What to time.')
 flags.DEFINE_integer('batch', 4, 'Clips of a step, and clips that are sampled; of the config with '
                      '--work=input.', lower_bound=1)
@@ -414,6 +416,10 @@ def main(argv):
     print(json.dumps({'work': 'prepare', 'processors': os.cpu_count(),
                       **preparation_of_videos(
                           values.manual_dir, values.short_side, values.repeats)}))
+    return
+  if values.work == 'cascade':
+    print(json.dumps({'work': 'cascade', 'batch': values.batch, 'processors': os.cpu_count(),
+                      **cascade_memory.measure(values.batch)}))
     return
   strategy = strategies.get(values.strategy, values.tpu)
   if values.work == 'input':

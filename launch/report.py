@@ -16,6 +16,7 @@ from gin import config_parser
 import tensorflow as tf
 
 from tf_videogen import files
+from tf_videogen.launch import cascades
 from tf_videogen.launch import program
 from tf_videogen.reporting import comparison
 from tf_videogen.reporting import origin
@@ -47,7 +48,7 @@ class _OneOrMore(flags.Flag):
 
 flags.DEFINE_flag(_OneOrMore(
     parser=flags.ArgumentParser(), serializer=None, name='model_dir', default=None,
-    help_string='Folder of a run; may be repeated.', allow_override=True))
+    help_string='Folder of a run, or of a cascade; may be repeated.', allow_override=True))
 flags.DEFINE_string('output', None, 'The page; report.html in the first --model_dir by default.',
                     allow_override=True)
 flags.DEFINE_string('curves', None, 'Also write the curves of the first --model_dir into this '
@@ -66,6 +67,7 @@ def main(argv):
   if not model_dirs:
     raise ValueError('--model_dir is missing: name the folder of a run')
   output = values.output or os.path.join(model_dirs[0], 'report.html')
+  model_dirs = [level for model_dir in model_dirs for level in cascades.directories(model_dir)]
   opening = [page.Text(values.note, lead=True)] if values.note else []
   opening.append(page.Commands('', values.command))
   given = given_numbers(values.paper)

@@ -2,7 +2,8 @@
 
   python -m launch.restarts --max_failures=5 -- --gin_file=... --model_dir=gs://bucket/run
 
-What stands after -- goes to launch.train, which goes on from its latest checkpoint at every start.
+What stands after -- goes to launch.train, or launch.train_cascade with --cascade, which goes on from
+its latest checkpoint at every start.
 Mistakes of the user and SIGTERM end it at once; so does the last of --max_failures ends in a row
 without a new checkpoint. The status is that of the last launch.train.
 """
@@ -24,6 +25,7 @@ os.environ.pop('TF_PLUGGABLE_DEVICE_LIBRARY_PATH', None)
 import tensorflow as tf
 
 from tf_videogen import checkpoints
+from tf_videogen.launch import cascades
 from tf_videogen.launch import program
 # pylint: enable=g-import-not-at-top,wrong-import-position
 
@@ -32,20 +34,29 @@ flags.DEFINE_integer('max_failures', 5, 'Ends in a row without a new checkpoint,
 flags.DEFINE_float('pause', 30.0, 'Seconds before the next start, times the number of ends in a '
                    'row without a new checkpoint.', lower_bound=0.0)
 
+flags.DEFINE_bool('cascade', False, 'Train by launch.train_cascade.')
+
 _FINAL = (0, 1, 2, 130)  # done, a mistake of the user, one in the flags, Ctrl-C
 
 
-def latest_step(model_dir, unknown=-1):
-  """The step of the latest checkpoint, -1 if there is none, `unknown` if storage doesn't answer."""
+def latest_step(model_dir, unknown=-1, directories=lambda model_dir: [model_dir]):
+  """The step of the latest checkpoint, -1 if there is none, `unknown` if storage doesn't answer.
+
+  Args:
+    model_dir: the folder.
+    unknown: see above.
+    directories: of it, the model directories whose steps add up: of a cascade's, those of its levels.
+  """
   try:
-    paths = checkpoints.paths(model_dir)
+    latest = [checkpoints.paths(level)[:1] for level in directories(model_dir)]
   except tf.errors.OpError as error:
     _say(f'{model_dir} cannot be read just now ({error.message[:200]})')
     return unknown
-  return checkpoints.step_of(paths[0]) if paths else -1
+  steps = [checkpoints.step_of(path) for paths in latest for path in paths]
+  return sum(steps) if steps else -1
 
 
-def run(command, model_dir, max_failures, pause):
+def run(command, model_dir, max_failures, pause, **progress):
   """Runs a command until it is done, was told to stop, or fails without progress.
 
   Args:
@@ -53,6 +64,7 @@ def run(command, model_dir, max_failures, pause):
     model_dir: whose checkpoints are its progress.
     max_failures: ends in a row without a new checkpoint.
     pause: seconds, see --pause.
+    **progress: `directories` of `latest_step`.
 
   Returns:
     The status of the last end.
@@ -61,11 +73,11 @@ def run(command, model_dir, max_failures, pause):
   previous = signal.signal(signal.SIGTERM, lambda number, _: told.append(number))
   try:
     while True:
-      before = latest_step(model_dir, after)
+      before = latest_step(model_dir, after, **progress)
       status = _status(command, told)
       if status in _FINAL or told:
         return status
-      after = latest_step(model_dir, before)
+      after = latest_step(model_dir, before, **progress)
       failures = 0 if after > before else failures + 1
       _say(f'launch.train ended with status {status}; the latest checkpoint is of step {after}')
       if failures >= max_failures:
@@ -110,8 +122,11 @@ def main(argv):
   if not model_dir:
     raise ValueError('name the model directory after --: python -m launch.restarts -- '
                      '--gin_file=... --model_dir=...')
-  command = [sys.executable, '-m', 'tf_videogen.launch.cli', 'train', *arguments]
-  sys.exit(run(command, model_dir[-1], flags.FLAGS.max_failures, flags.FLAGS.pause))
+  trained_by, progress = 'train', {}
+  if flags.FLAGS.cascade:
+    trained_by, progress = 'train_cascade', {'directories': cascades.directories}
+  command = [sys.executable, '-m', 'tf_videogen.launch.cli', trained_by, *arguments]
+  sys.exit(run(command, model_dir[-1], flags.FLAGS.max_failures, flags.FLAGS.pause, **progress))
 
 
 if __name__ == '__main__':

@@ -3,13 +3,15 @@
   python -m launch.sample --model_dir=runs/prior --num_samples=16 --seed=0
 
 Conditions (first frames, classes, actions) are taken from the clips of --conditions, a split of the
-config's data set; --samples_per_condition draws several samples for each of them. Files go to
-<model_dir>/samples, or to --output.
+config's data set; --samples_per_condition draws several samples for each of them. Of a cascade's
+directory, samples are whole videos, whatever the windows of training, and levels.gif shows all levels
+side by side. Files go to <model_dir>/samples, or to --output.
 """
 
 import os
 
 from absl import flags
+import numpy as np
 import tensorflow as tf
 
 from tf_videogen import experiment
@@ -35,8 +37,9 @@ _SHOWN_PIXELS = 96  # at least about the width of a sample in samples.gif, for e
 
 def write(videos, directory, fps):
   """Writes what `sampling.sample` returns: all together, and every sample alone."""
-  for path in tf.io.gfile.glob(os.path.join(directory, 'sample*')):
-    tf.io.gfile.remove(path)  # of an earlier, perhaps larger sample
+  for name in ('sample*', 'levels.gif'):
+    for path in tf.io.gfile.glob(os.path.join(directory, name)):
+      tf.io.gfile.remove(path)  # of an earlier, perhaps larger sample
   given = int(videos.get('conditioning_frames', 0))
   shown = videos['samples']
   if given:
@@ -44,6 +47,12 @@ def write(videos, directory, fps):
   shown = video_io.enlarge(shown, max(1, _SHOWN_PIXELS // shown.shape[3]))
   video_io.write_gif(os.path.join(directory, 'samples.gif'), video_io.grid(shown), fps)
   video_io.write_png_strip(os.path.join(directory, 'samples.png'), shown[:8])
+  below = [videos[name][:8] for name in sorted(videos) if name.startswith('level')]
+  if below:
+    levels = side_by_side([*below, videos['samples'][:8]])
+    levels = video_io.enlarge(levels, max(1, _SHOWN_PIXELS // levels.shape[3]))
+    levels = video_io.grid(levels, columns=len(below) + 1)
+    video_io.write_gif(os.path.join(directory, 'levels.gif'), levels, fps)
   for i, video in enumerate(videos['samples']):
     path = os.path.join(directory, f'sample_{i:04d}')
     video_io.write_gif(path + '.gif', video, fps)
@@ -51,6 +60,23 @@ def write(videos, directory, fps):
     video_io.write_png_strip(path + '.png', video)
   # Last: where it is, everything is.
   video_io.write_npz(os.path.join(directory, 'samples.npz'), {**videos, 'fps': fps})
+
+
+def side_by_side(levels):
+  """Videos of all levels, as large and long as the last one's by nearest neighbours.
+
+  Args:
+    levels: list of uint8 [N, T_i, H_i, W_i, C].
+
+  Returns:
+    uint8 [N * levels, T, H, W, C]: the levels of the first video, those of the second one, ...
+  """
+  times, side = levels[-1].shape[1:3]
+  shown = []
+  for level in levels:
+    frames = np.arange(times) * level.shape[1] // times
+    shown.append(video_io.enlarge(level[:, frames], side // level.shape[2]))
+  return np.stack(shown, axis=1).reshape(-1, *levels[-1].shape[1:])
 
 
 def main(argv):

@@ -32,7 +32,15 @@ shared_flags.declare(*configs.FLAGS)
 _LOST = 75  # "try again" in sysexits.h: a worker or the TPU went away
 
 
-def _train(config, model_dir, strategy, evaluate_too):
+def train(config, model_dir, strategy, evaluate_too):
+  """Trains as `experiment.train` is configured; exits with 143 where SIGTERM stopped it.
+
+  Args:
+    config: an Experiment.
+    model_dir: where its config is kept already.
+    strategy: a tf.distribute.Strategy.
+    evaluate_too: see `experiment.train`.
+  """
   kept = []
 
   def keep_operative(_):
@@ -60,15 +68,20 @@ def _say_what_was_lost(error):
         f'latest checkpoint ({reason})', file=sys.stderr, flush=True)
 
 
-def main(argv):
-  """Does what --mode says; see the module."""
-  del argv
+def guarded(run):
+  """Calls a function without arguments; exits with 75 where a worker or the TPU went away."""
   try:
-    _run()
+    run()
   except strategies.LOST as error:
     _say_what_was_lost(error)
     # Not sys.exit: collective operations that wait for the lost one would hold up the end.
     os._exit(_LOST)
+
+
+def main(argv):
+  """Does what --mode says; see the module."""
+  del argv
+  guarded(_run)
 
 
 def _run():
@@ -79,7 +92,7 @@ def _run():
   config = configs.configured(experiment.Experiment)()
   if mode in ('train', 'train_and_evaluate'):
     configs.keep(model_dir, writes=strategies.is_chief(strategy))
-    _train(config, model_dir, strategy, mode == 'train_and_evaluate')
+    train(config, model_dir, strategy, mode == 'train_and_evaluate')
     return
   function = {'evaluate': experiment.evaluate,
               'evaluate_continuously': experiment.evaluate_continuously}[mode]

@@ -95,3 +95,14 @@ def test_i3d(capsys):
   figures = json.loads(capsys.readouterr().out.strip().splitlines()[-1])
   assert figures['batch'] == 2 and figures['clips_per_s'] > 0 and figures['fvd_clips_per_s'] > 0
   assert figures['fvd_over_passes'] > 1 / 2  # whatever else the machine does
+
+
+@pytest.mark.slow
+def test_memory_of_a_cascade_does_not_grow(capsys):
+  """Whatever the number of frames: within a fifth."""
+  with flagsaver.flagsaver():
+    benchmark.flags.FLAGS(['benchmark', '--work=cascade', '--batch=2'])
+    benchmark.main([])
+  figures = json.loads(capsys.readouterr().out.strip().splitlines()[-1])
+  memory = [figures[f'sampling_mb_{frames}'] for frames in (24, 48, 96, 192)]
+  assert max(memory) < 1.2 * min(memory)

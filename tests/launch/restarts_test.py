@@ -11,6 +11,7 @@ import tensorflow as tf
 
 from tests.launch import waiting
 from tf_videogen import checkpoints
+from tf_videogen.launch import cascades
 from tf_videogen.launch import restarts
 
 ROOT = pathlib.Path(__file__).resolve().parents[2]
@@ -97,3 +98,14 @@ def test_no_model_dir():
   run = subprocess.run([sys.executable, '-m', 'launch.restarts', '--', '--gin_file=x'], cwd=ROOT,
                        capture_output=True, text=True, check=False)
   assert run.returncode == 1 and 'name the model directory after --' in run.stderr
+
+
+def test_progress_of_a_cascade_is_that_of_all_levels(tmp_path):
+  cascades.save(str(tmp_path), cascades.Cascade(['a.gin', 'b.gin']))
+  steps = lambda: restarts.latest_step(str(tmp_path), directories=cascades.directories)
+  assert steps() == -1
+  for level, step in ((1, 7), (1, 9), (2, 3)):
+    folder = tmp_path / f'level{level}'
+    folder.mkdir(exist_ok=True)
+    (folder / f'ckpt-{step}.index').write_text('')
+  assert steps() == 12

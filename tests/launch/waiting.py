@@ -20,9 +20,9 @@ def until_saved(model_dir, after, log):
     time.sleep(0.1)
 
 
-def until(condition):
-  """Returns when a condition, a function, holds; fails after two minutes."""
-  deadline = time.time() + 120
+def until(condition, seconds=120):
+  """Returns when a condition, a function, holds; fails after so many seconds."""
+  deadline = time.time() + seconds
   while not condition():
     assert time.time() < deadline
     time.sleep(0.02)

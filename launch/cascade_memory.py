@@ -1,0 +1,68 @@
+"""How much memory sampling from a small cascade takes, by the number of frames.
+
+Each length is measured in a process of its own, which makes standing statistics and draws samples, as
+`launch.sample` does. Part of `launch.benchmark`.
+"""
+
+from concurrent.futures import process as processes
+import functools
+import multiprocessing
+import resource
+import time
+
+import numpy as np
+import tensorflow as tf
+
+from tf_videogen.layers import randomness
+from tf_videogen.models import discriminators
+from tf_videogen.models import ssw_gan
+from tf_videogen.tasks import upscaling
+from tf_videogen.training import standing_statistics
+
+FRAMES = (24, 48, 96, 192)
+_WINDOW = (12, 64, 64, 3)
+
+
+def make_task(frames):
+  """A task whose samples have so many frames of 64 x 64; level 1 makes half of them, of 32 x 32."""
+  first = lambda: ssw_gan.FirstStage(16, (8, 8, 4, 2))
+  upscale = lambda: ssw_gan.UpsamplingStage(16, (8, 8, 4, 2), factor=2)
+  networks = functools.partial(
+      discriminators.Discriminators, ('F', 'dV', 'M'), 16, (1, 2, 4, 8))
+  task = upscaling.UpscalingTask(
+      ssw_gan.SSWGAN(upscale, networks, [first], piece_frames=12), frames // 2, standing_passes=2,
+      standing_batch=8)
+  task.build(_WINDOW)
+  return task
+
+
+def sampling(frames, batch):
+  """Draws samples in this process.
+
+  Args:
+    frames: of a sample.
+    batch: samples at once.
+
+  Returns:
+    The process' largest memory, in MB, and seconds for the samples.
+  """
+  task = make_task(frames)
+  standing = standing_statistics.StandingStatistics(task, None, _WINDOW)
+  standing.renew_frozen()
+  standing.renew()
+  clips = {'video': tf.zeros([batch, *_WINDOW], tf.uint8)}
+  start = time.time()
+  drawn = task.sample(clips, randomness.seed_of(0)).numpy()
+  assert drawn.shape == (batch, frames, *_WINDOW[1:]) and np.ptp(drawn)
+  return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024, time.time() - start
+
+
+def measure(batch, lengths=FRAMES):
+  """Figures of all lengths: {'sampling_mb_<frames>': MB, 'sampling_s_<frames>': seconds}."""
+  figures = {}
+  for frames in lengths:
+    with processes.ProcessPoolExecutor(1, multiprocessing.get_context('spawn')) as process:
+      memory, taken = process.submit(sampling, frames, batch).result()
+    figures[f'sampling_mb_{frames}'] = round(memory)
+    figures[f'sampling_s_{frames}'] = round(taken, 2)
+  return figures

@@ -1,0 +1,92 @@
+"""Trains the levels of a cascade one after the other, each from the frozen ones below it.
+
+  python -m launch.train_cascade --gin_file=cvg/ucf101.gin --model_dir=runs/cvg_ucf101
+
+The config names the levels' own configs. Level n goes to <model_dir>/level<n>; levels that are
+trained to their end are skipped, and the same command goes on in the middle of any. With --level, one
+level alone is trained, such as on a machine of its own, which needs the folder of the level below
+only when it begins. `launch.sample` and `launch.evaluate` take the cascade's directory.
+
+SIGTERM and Ctrl-C save and exit with 143; the loss of a worker or of the TPU exits with 75. The same
+command then goes on.
+"""
+
+import gc
+import re
+
+from absl import flags
+import tensorflow as tf
+
+from tf_videogen import experiment
+from tf_videogen import model_directory
+from tf_videogen.launch import cascades
+from tf_videogen.launch import configs
+from tf_videogen.launch import program
+from tf_videogen.launch import shared_flags
+from tf_videogen.launch import train
+from tf_videogen.training import strategies
+
+flags.DEFINE_integer('level', None, 'Train this level alone, counted from 1.', lower_bound=1)
+flags.DEFINE_multi_string(
+    'level_param', [], 'A binding for one level, e.g. 2:TRAIN_STEPS=1000; may be repeated. '
+    '--gin_param is for all of them.')
+flags.DEFINE_bool('evaluate', True, 'Whether levels are evaluated, too.')
+shared_flags.declare(*configs.FLAGS)
+flags.declare_key_flag('worker_timeout')
+
+
+def main(argv):
+  """Trains what is not trained yet; see the module."""
+  del argv
+  train.guarded(_run)
+
+
+def _run():
+  values = flags.FLAGS
+  if not values.model_dir:
+    raise ValueError('--model_dir is missing: name the folder of the run')
+  levels = _levels()
+  strategy = strategies.get(values.strategy, values.tpu, values.worker_timeout)
+  if strategies.is_chief(strategy):
+    cascades.save(values.model_dir, cascades.Cascade(levels))
+  for number, name in enumerate(levels, start=1):
+    if values.level in (None, number):
+      _train_level(number, name, strategy)
+
+
+def _levels():
+  configs.parse(flags.FLAGS.gin_file, [])
+  levels = configs.configured(cascades.Cascade)().levels
+  if flags.FLAGS.level and flags.FLAGS.level > len(levels):
+    raise ValueError(f'--level={flags.FLAGS.level}: the cascade has {len(levels)} levels')
+  for param in flags.FLAGS.level_param:
+    number = re.match(r'(\d+):', param)
+    if not number or not 1 <= int(number.group(1)) <= len(levels):
+      raise ValueError(f'--level_param={param} must be N:NAME=VALUE, N from 1 to {len(levels)}')
+  return levels
+
+
+def _train_level(number, name, strategy):
+  values = flags.FLAGS
+  model_dir = cascades.directory(values.model_dir, number)
+  params = list(values.gin_param)
+  params += [param.partition(':')[2] for param in values.level_param
+             if param.startswith(f'{number}:')]
+  below = number > 1
+  lower = [f'{cascades.LOWER_DIR}={cascades.directory(values.model_dir, number - 1)!r}']
+  configs.parse([name], params + (lower if below else []), values.data_dir)
+  config = configs.configured(experiment.Experiment)()
+  done = model_directory.finished(model_dir)
+  if done is not None and done >= config.train_steps:
+    print(f'level {number} ({name}) is trained, {done:,} steps', flush=True)
+    return
+  print(f'level {number} ({name}): {config.train_steps:,} steps, in {model_dir}', flush=True)
+  configs.keep(model_dir, strategies.is_chief(strategy), (name,), tuple(params))
+  train.train(config, model_dir, strategy, values.evaluate)
+  del config
+  tf.keras.backend.clear_session()
+  gc.collect()  # what the level had on the devices
+
+
+if __name__ == '__main__':
+  program.run(main)

@@ -1,0 +1,139 @@
+"""launch.train_cascade: level after level, killed and resumed in either, and what is wrong in a line."""
+
+import hashlib
+import json
+import os
+import pathlib
+import signal
+import subprocess
+import sys
+
+import numpy as np
+import pytest
+
+from tests.launch import in_process
+from tests.launch import waiting
+from tf_videogen import checkpoints
+from tf_videogen import model_directory
+from tf_videogen.launch import cascades
+from tf_videogen.launch import sample
+from tf_videogen.launch import train_cascade
+from tf_videogen.reporting import results
+
+ROOT = pathlib.Path(__file__).resolve().parents[2]
+NAME = 'python -m launch.train_cascade'
+SMOKE = '--gin_file=ssw_gan/smoke.gin'
+# Two levels in seconds.
+TINY = [SMOKE, '--strategy=cpu', *(f'--gin_param={binding}' for binding in (
+    'experiment.Experiment.batch_size=2', 'experiment.Experiment.evaluation_limit=2',
+    'experiment.Experiment.precision="float32"', 'experiment.train.steps_per_loop=2',
+    'experiment.train.checkpoint_interval=2', 'TRAIN_STEPS=6',
+    'moving_shapes.MovingShapes.examples=8', 'discriminators.Discriminators.channels=2',
+    'stage1/ssw_gan.FirstStage.channels=2', 'adversarial.AdversarialTask.standing_passes=2',
+    'adversarial.AdversarialTask.standing_batch=2')), *(f'--level_param=2:{binding}' for binding in (
+        'stage2/ssw_gan.UpsamplingStage.channels=2', 'upscaling.UpscalingTask.standing_passes=2',
+        'upscaling.UpscalingTask.standing_batch=2'))]
+
+
+def _run(*arguments, program=train_cascade, name=NAME):
+  return in_process.run(program.main, *arguments, name=name)
+
+
+def _digest(folder):
+  """Of all files of a folder: name -> digest."""
+  return {path.name: hashlib.sha256(path.read_bytes()).hexdigest()
+          for path in sorted(pathlib.Path(folder).glob('*')) if path.is_file()}
+
+
+def _weights(model_dir):
+  """All that the latest checkpoint has."""
+  reader = checkpoints.tf.train.load_checkpoint(checkpoints.paths(model_dir)[0])
+  return {name: reader.get_tensor(name) for name in reader.get_variable_to_shape_map()
+          if 'save_counter' not in name and 'OBJECT_GRAPH' not in name}
+
+
+# --- folders ---
+
+
+def test_the_last_level_stands_for_the_cascade(tmp_path):
+  folder = str(tmp_path)
+  assert cascades.last_level(folder) == folder
+  cascades.save(folder, cascades.Cascade(['a.gin', 'b.gin', 'c.gin']))
+  cascades.save(folder, cascades.Cascade(['a.gin', 'b.gin', 'c.gin']))
+  assert cascades.last_level(folder) == os.path.join(folder, 'level3')
+  with pytest.raises(ValueError, match=r'is the directory of another cascade \(a.gin, b.gin, c.gin'):
+    cascades.save(folder, cascades.Cascade(['a.gin']))
+  with pytest.raises(ValueError, match='must name the config of a level or more'):
+    cascades.Cascade([])
+
+
+@pytest.mark.parametrize('message, arguments', [
+    ('--model_dir is missing', [SMOKE]),
+    ('--level=3: the cascade has 2 levels', [SMOKE, '--model_dir=DIR', '--level=3']),
+    ('--level_param=TRAIN_STEPS=1 must be N:NAME=VALUE, N from 1 to 2',
+     [SMOKE, '--model_dir=DIR', '--level_param=TRAIN_STEPS=1']),
+    ('--gin_file must be the config of a cascade, such as',
+     ['--gin_file=ssw_gan/smoke_stage1.gin', '--model_dir=DIR']),
+    pytest.param("no checkpoint of the level below in 'DIR/level1'",
+                 [*TINY, '--model_dir=DIR', '--level=2'], marks=pytest.mark.slow),
+])
+def test_mistakes(tmp_path, capsys, message, arguments):
+  assert _run(*[a.replace('DIR', str(tmp_path)) for a in arguments]) == 1
+  error = capsys.readouterr().err.strip().splitlines()[-1]
+  assert error.startswith(f'{NAME}: ') and message.replace('DIR', str(tmp_path)) in error
+
+
+# --- runs ---
+
+
+@pytest.mark.slow
+def test_levels_killed_and_resumed_are_the_unbroken_run(tmp_path, capsys):
+  """SIGTERM in the first level, SIGKILL in the second; then what is done is skipped, and sampled."""
+  whole, broken = str(tmp_path / 'whole'), str(tmp_path / 'broken')
+  assert not _run(*TINY, f'--model_dir={whole}')
+  start = lambda: subprocess.Popen(
+      [sys.executable, '-m', 'launch.train_cascade', *TINY, f'--model_dir={broken}'], cwd=ROOT,
+      stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
+  for level, kind in ((1, signal.SIGTERM), (2, signal.SIGKILL)):
+    process, folder = start(), cascades.directory(broken, level)
+    waiting.until(lambda folder=folder: checkpoints.paths(folder), 300)
+    process.send_signal(kind)
+    process.wait(120)
+    assert model_directory.finished(folder) is None
+  first = _digest(cascades.directory(broken, 1))
+  assert first and not start().wait(300)
+  assert _digest(cascades.directory(broken, 1)) == first
+  for level in (1, 2):
+    expected = _weights(cascades.directory(whole, level))
+    found = _weights(cascades.directory(broken, level))
+    assert set(found) == set(expected)
+    for name, value in expected.items():
+      np.testing.assert_array_equal(found[name], value, err_msg=name)
+    assert results.read_results(cascades.directory(broken, level))
+  capsys.readouterr()
+  assert not _run(*TINY, f'--model_dir={whole}')
+  assert capsys.readouterr().out.count('is trained, 6 steps') == 2
+  assert not _run(f'--model_dir={whole}', '--num_samples=3', '--temperature=0.5',
+                  '--sample_frames=32', program=sample, name='sample')
+  folder = pathlib.Path(cascades.directory(whole, 2)) / 'samples'
+  with np.load(folder / 'samples.npz') as videos:
+    assert videos['samples'].shape == (3, 32, 32, 32, 1)
+    assert videos['level1'].shape == (3, 16, 16, 16, 1)
+  assert (folder / 'levels.gif').stat().st_size > 1000
+
+
+@pytest.mark.slow
+def test_a_level_alone(tmp_path, capsys):
+  """The second one wants the first one trained to its end."""
+  folder = str(tmp_path / 'cascade')
+  assert not _run(*TINY, f'--model_dir={folder}', '--level=1', '--noevaluate')
+  assert not os.path.exists(cascades.directory(folder, 2))
+  assert json.loads((tmp_path / 'cascade' / 'cascade.json').read_text())['levels'] == [
+      'ssw_gan/smoke_stage1.gin', 'ssw_gan/smoke_stage2.gin']
+  first = cascades.directory(folder, 1)
+  model_directory.set_finished(first, None)
+  assert _run(*TINY, f'--model_dir={folder}', '--level=2') == 1
+  assert 'is not trained to its end (its latest checkpoint is of step 6)' in capsys.readouterr().err
+  model_directory.set_finished(first, 6)
+  assert not _run(*TINY, f'--model_dir={folder}', '--level=2', '--noevaluate')
+  assert model_directory.finished(cascades.directory(folder, 2)) == 6
