@@ -1,0 +1,137 @@
+"""CVG's figure 3 and SSW-GAN's costs on a core of TPU v3, as far as they are compiled."""
+
+import gin
+import pytest
+
+from tests.preflight import cascade_costs
+from tests.preflight import cascade_programs
+from tests.preflight import paper_scale
+from tf_videogen.layers import projection
+
+ROWS = cascade_programs.read()
+WANTED = {program.key: program for program in cascade_programs.wanted()}
+
+
+def _needs(*parts):
+  missing = not cascade_programs.complete(ROWS, *parts)
+  return pytest.mark.skipif(missing, reason=f'{", ".join(parts)}: {cascade_costs.NOT_YET}')
+
+
+def _made_up(slopes, limit=16_000):
+  """Rows whose memory is a straight line by the number of frames."""
+  rows = {}
+  for part, frames in WANTED:
+    memory = 1000 + slopes.get(part, 0) * frames
+    rows[part, frames] = {
+        'part': part, 'frames': str(frames), 'batch': '1', 'peak_bytes': str(memory * 10**6),
+        'argument_bytes': '700000000', 'temporary_bytes': '200000000', 'bound_s': '0.1',
+        'train_steps': '36000', 'fits': 'yes' if memory < limit else 'no', 'error': ''}
+  return rows
+
+
+def _paper_scale():
+  """Rows of paper_scale.csv that SSW-GAN is compared with."""
+  row = {'peak_bytes': '8000000000', 'argument_bytes': '700000000', 'temporary_bytes': '7200000000',
+         'bound_s': '0.5', 'train_steps': '36000'}
+  stage, flat = cascade_programs.STAGE, cascade_programs.FLAT
+  batches = {flat.format(frames=48): 1, flat.format(frames=12): 4,
+             **{stage.format(number=i): 4 for i in (1, 2)}}
+  return {(config, 'train'): {**row, 'batch': str(batch)} for config, batch in batches.items()}
+
+
+@pytest.mark.parametrize('program', WANTED.values(), ids=lambda p: f'{p.part}-{p.frames}')
+def test_bindings_make_a_config(program):
+  config = cascade_programs.configured(program)
+  gin.clear_config()
+  assert config.batch_size == cascade_programs.TOPOLOGY.cores
+  assert config.clips.frames == {
+      'level1': program.frames // 2, 'level2': 12, 'flat': program.frames,
+      'stage1': program.frames // 2, 'stage2': 12}[program.part]
+
+
+@pytest.mark.parametrize('part', ['level1', 'level2', 'flat'])
+def test_parts_of_figure_3_are_comparable(part):
+  """Classes, judged frames, head; neither penalty nor average; half of the frames for level 2."""
+  task = cascade_programs.configured(WANTED[part, 12]).task()
+  gin.clear_config()
+  judges = task.model.discriminators
+  assert task.classes == judges.classes == cascade_programs.CLASSES
+  assert judges.frames == cascade_programs.JUDGED
+  assert judges.views[:2] == ('F', 'dV') and judges.views[2:] == ('M',) * (part == 'level2')
+  assert {type(network.head) for network in judges.networks} == {projection.Projection}
+  assert task.orthogonality == task.average_decay == task.average_start == 0
+  assert task.model.generator.channels == 128
+  assert getattr(task, 'first_frames', 6) == 6
+
+
+def test_the_table_has_no_other_programs():
+  assert set(ROWS) <= set(WANTED)
+  for key, row in ROWS.items():
+    assert row['config'] == WANTED[key].config
+    assert row['bindings'] == '; '.join(WANTED[key].bindings)
+
+
+@pytest.mark.parametrize('error, expected', [
+    ('out of memory: required 20.5G, available 15.48G', 20.5 * 2**30),
+    ('out of memory: required 512M, available 1G (operation a/b)', 2**29),
+    ('something else', 0), ('', 0)])
+def test_memory_that_is_refused(error, expected):
+  assert cascade_programs.required_bytes(error) == expected
+
+
+def test_lines_and_frames_in_the_same_memory():
+  rows = _made_up({'level1': 20, 'level2': 0, 'flat': 200})
+  line = cascade_costs.fit(rows, 'flat')
+  assert (line.start, line.slope) == pytest.approx((1000, 200)) and line.worst < 1e-6
+  assert line.frames(1000 + 200 * 30 + 150) == 30 and line.frames(10) == 0
+  assert cascade_costs.megabytes(rows, 'flat', fitting=False) == {96: 20200}
+  assert '| 96 | 2,920 | – | 20,200, does not fit |' in cascade_costs.page(rows, {})
+
+
+def test_page_of_a_whole_table():
+  text = cascade_costs.page(_made_up({'level1': 20, 'flat': 100}), _paper_scale())
+  assert cascade_costs.NOT_YET not in text
+  assert '| flat / level 1 | | 5.0 | |' in text
+  assert "| a core's 16 GiB, 17,180 MB | 808 | 161 | 5.0 |" in text
+  assert '| stage 1 | 1 | 512 | 1.00 | 0.70 | 0.20 | 100 | 36,000 | 512 |' in text
+  assert '| DVD-GAN, 48 frames | 1 | 512 | 8.00 | 0.70 | 7.20 | 500 | 36,000 | 2,560 |' in text
+  assert '| peak memory, DVD-GAN / SSW-GAN | 1 | 4 | 8.00 |' in text
+  assert '| core-hours, SSW-GAN / DVD-GAN | 1 | roughly 0.5 | 0.40 |' in text
+  assert '| core-hours, SSW-GAN / DVD-GAN | 4 | roughly 0.5 | 0.50 |' in text
+
+
+def test_page_of_an_empty_table():
+  text = cascade_costs.page({}, {})
+  assert text.count(cascade_costs.NOT_YET) == 11 + 2 + 6 + 4 and 'frames.svg' not in text
+
+
+def test_the_drawing_is_a_function_of_the_table():
+  rows = _made_up({'level1': 20, 'flat': 200})
+  assert cascade_costs.drawing(rows) == cascade_costs.drawing(rows)
+  assert b'output frames' in cascade_costs.drawing(rows)
+  assert cascade_costs.drawing({WANTED['flat', 12].key: rows['flat', 12]})  # of a beginning
+
+
+def test_the_page_is_of_the_table():
+  assert cascade_costs.PAGE.read_text() == cascade_costs.page(ROWS, paper_scale.read()), (
+      'bring the page up to date: python -m tests.preflight.cascade_costs --page')
+  assert cascade_costs.DRAWING.exists() == cascade_costs.drawable(ROWS)
+
+
+@_needs('level1')
+def test_memory_of_level_1_is_linear():
+  memory, line = cascade_costs.megabytes(ROWS, 'level1'), cascade_costs.fit(ROWS, 'level1')
+  assert len(memory) == len(cascade_programs.frames_of('level1'))
+  assert line.slope > 0 and line.worst < 0.05 * max(memory.values())
+
+
+@_needs('level2')
+def test_memory_of_level_2_is_constant():
+  short, long = cascade_costs.megabytes(ROWS, 'level2').values()
+  assert long == pytest.approx(short, rel=0.05)
+
+
+@_needs('level1', 'flat')
+def test_memory_of_the_flat_model_grows_several_times_faster():
+  level1, flat = (cascade_costs.fit(ROWS, part) for part in ('level1', 'flat'))
+  assert flat.slope > 3 * level1.slope
