@@ -3,40 +3,23 @@
 import csv
 import io
 import math
-import pathlib
 import re
 
 import pytest
 
+from tests import papers_page
 from tf_videogen.reporting import paper_numbers
 
-ROOT = pathlib.Path(__file__).resolve().parents[2]
-GIN_DIR = ROOT / 'gin'
-CSV_FILE = ROOT / 'tf_videogen' / 'reporting' / 'paper_numbers.csv'
 COLUMNS = ['paper', 'table', 'row', 'config', 'protocol', 'metric', 'value', 'std', 'note']
 PAPERS = ('videogpt', 'video_transformer', 'trivd_gan', 'cvg', 'ssw_gan')
-WITH_CONFIGS = ('videogpt', 'video_transformer', 'trivd_gan')
 METRICS = ('fvd', 'fvd_unrolled', 'fvd_star', 'r_fvd', 'is', 'fid', 'ssim', 'psnr', 'bits_per_dim',
            'bits_per_code', 'nats_per_code', 'nats_per_frame', 'nmse')
 # Its header bounds a difference ("within 0.01 bits/dim"), which is no metric of a model.
 WITHOUT_A_VALUE = ('video_transformer/bair_spatiotemporal_shuffled_blocks.gin',)
 
-TEXT = CSV_FILE.read_text(encoding='utf-8')
+TEXT = papers_page.NUMBERS.read_text(encoding='utf-8')
 ROWS = list(csv.DictReader(io.StringIO(TEXT)))
-CONFIGS = sorted(str(path.relative_to(GIN_DIR)) for paper in WITH_CONFIGS
-                 for path in (GIN_DIR / paper).glob('*.gin'))
-
-
-def _printed(config):
-  """What the header of a config says after "The paper prints:", in one line; '' if nothing."""
-  lines = []
-  for line in (GIN_DIR / config).read_text(encoding='utf-8').splitlines():
-    if not line.startswith('#'):
-      break
-    lines.append(line[1:].strip())
-  header = '\n'.join(lines)
-  found = re.search(r"The paper prints:(.*?)(?=\n\n|\nThe paper's hardware|$)", header, re.DOTALL)
-  return ' '.join(found.group(1).split()) if found else ''
+CONFIGS = [config for config in papers_page.all_configs() if not config.startswith('evaluation/')]
 
 
 def _has_number(printed):
@@ -44,6 +27,8 @@ def _has_number(printed):
 
 
 def _rows_of(config):
+  """Its rows; a cascade's are those of its last level, which carries all others."""
+  config = (papers_page.levels(config) or (config,))[-1]
   return [row for row in ROWS if row['config'] == config]
 
 
@@ -69,6 +54,16 @@ def test_values_are_numbers():
     assert re.fullmatch(r'(\d+(\.\d+)?)?', row['std']), row
 
 
+def test_quoted_numbers():
+  """What a paper has from elsewhere belongs to no config of its own."""
+  quoted = [row for row in ROWS if row['note'].startswith('quoted')]
+  assert {row['paper'] for row in quoted} == set(PAPERS) - {'ssw_gan'}  # which has no numbers
+  assert {row['config'].split('_kinetics')[0] for row in quoted} == {'', 'trivd_gan/dvd_gan'}
+  without = {(row['paper'], row['row']) for row in ROWS if not row['config'] and row not in quoted}
+  assert without == {('video_transformer', 'Lower bound'), ('trivd_gan', 'copy-last-frame'),
+                     ('trivd_gan', 'ConvLSTM with ReLU')}
+
+
 def test_no_row_occurs_twice():
   keys = [tuple(row[name] for name in ('paper', 'table', 'row', 'protocol', 'metric', 'note'))
           for row in ROWS]
@@ -82,19 +77,19 @@ def test_configs_exist():
 
 @pytest.mark.parametrize('config', CONFIGS)
 def test_every_header_says_what_the_paper_prints(config):
-  assert _printed(config)
+  assert papers_page.printed(config)
 
 
 @pytest.mark.parametrize('config', CONFIGS)
 def test_headers_and_table_name_the_same_configs(config):
-  expected = _has_number(_printed(config)) and config not in WITHOUT_A_VALUE
+  expected = _has_number(papers_page.printed(config)) and config not in WITHOUT_A_VALUE
   assert bool(_rows_of(config)) == expected
 
 
-@pytest.mark.parametrize('config', sorted(set(CONFIGS) & {row['config'] for row in ROWS}))
+@pytest.mark.parametrize('config', [config for config in CONFIGS if _rows_of(config)])
 def test_numbers_are_as_the_header_has_them(config):
   """Every number of the table is in the header, and every one with a deviation is in the table."""
-  printed = _printed(config)
+  printed = papers_page.printed(config)
   numbers = re.findall(r'\d+(?:\.\d+)?', printed)
   deviations = set(re.findall(r'(\d+(?:\.\d+)?) \+- (\d+(?:\.\d+)?)', printed))
   rows = _rows_of(config)
@@ -138,6 +133,16 @@ def test_numbers_of_other_protocols_and_papers():
       ('cvg_kinetics600_48', 'is', 81.41), ('cvg_kinetics600_48', 'fid', 28.44)]
 
 
-@pytest.mark.parametrize('config', ['', 'mine.gin', 'videogpt/smoke.gin', 'trivd_gan/smoke.gin'])
+def test_a_cascade_has_its_numbers_by_its_last_level():
+  numbers = paper_numbers.for_config('cvg/kinetics600_level2.gin')
+  assert [(n.protocol, n.metric, n.value) for n in numbers] == [
+      (f'cvg_kinetics600_{frames}', metric, value)
+      for frames, values in ((12, (104.00, 2.09, 591.90)), (48, (77.36, 14.00, 517.21)))
+      for metric, value in zip(('is', 'fid', 'fvd'), values)]
+  assert numbers[-1].source == 'Table 1, 2-Level CVG; also Table 4'
+
+
+@pytest.mark.parametrize('config', ['', 'mine.gin', 'videogpt/smoke.gin', 'trivd_gan/smoke.gin',
+                                    'cvg/kinetics600_level1.gin'])
 def test_a_config_without_numbers(config):
   assert paper_numbers.for_config(config) == []

@@ -1,0 +1,265 @@
+"""The papers' results tables, in their order: what docs/papers.md has besides numbers.
+
+A table's rows are those of tf_videogen/reporting/paper_numbers.csv. Tables that print no numbers,
+or whose numbers our copy of the paper lost, list their rows here.
+"""
+
+import typing
+
+LOST = 'not in our copy'
+
+
+class Row(typing.NamedTuple):
+  """A row without a number.
+
+  Attributes:
+    label: The paper's name of it.
+    config: A name under gin/; '' where there is nothing to train.
+    protocols: How it is evaluated, names under gin/evaluation/ without their ending.
+    printed: What the paper prints; '' for what the config's header says of that.
+    state: How far it came here; '' for what the TPU's compiler said.
+  """
+  label: str
+  config: str = ''
+  protocols: tuple = ()
+  printed: str = ''
+  state: str = ''
+
+
+class Table(typing.NamedTuple):
+  """A table.
+
+  Attributes:
+    name: As paper_numbers.csv has it.
+    about: Its title.
+    rows: Of a table without numbers.
+    configs: {row: config} for rows of numbers that are of a config on its way.
+    note: A paragraph.
+  """
+  name: str
+  about: str
+  rows: tuple = ()
+  configs: dict = {}
+  note: str = ''
+
+
+class Paper(typing.NamedTuple):
+  """A paper: the folder of its configs, its title, how they are trained, its tables."""
+  name: str
+  title: str
+  lead: str
+  tables: tuple
+
+
+class Small(typing.NamedTuple):
+  """Configs that are no paper's: what they are, and how far they came."""
+  configs: tuple
+  about: str
+  state: str
+
+
+def _prior(label, stem):
+  return Row(label, f'videogpt/{stem}_prior.gin', ('videogpt_likelihood',))
+
+
+VIDEOGPT = Paper('videogpt', 'VideoGPT', """
+A VQ-VAE comes first, then its prior. R-FVD and NMSE are evaluated of the VQ-VAE's directory, all
+else of the prior's.
+
+```
+python -m launch.train --gin_file=videogpt/VQVAE.gin --model_dir=runs/vqvae
+python -m launch.train --gin_file=videogpt/PRIOR.gin --model_dir=runs/prior \\
+    --gin_param="VQVAE_DIR='runs/vqvae'"
+```
+""", (
+    Table('Table 1', 'FVD on BAIR'),
+    Table('Table 2', 'Inception Score on UCF-101'),
+    Table('Table 3', 'attention in the VQ-VAE, on BAIR'),
+    Table('Table 4', 'depth of the prior, on BAIR'),
+    Table('Table 5', 'size of the latents, on BAIR'),
+    Table('Table 6', 'number of codes, on BAIR'),
+    Table('Table 7', 'number of codebooks, on BAIR'),
+    Table('section 4.5', 'loss on UCF-101'),
+    Table('section 4.6', 'loss on TGIF'),
+    Table('Tables 8 and 9', 'sizes of the models of all data sets; those that no table above has', (
+        _prior('Moving MNIST', 'moving_mnist'),
+        Row('BAIR, given actions', 'videogpt/bair_prior_actions.gin', ('videogpt_bair',)),
+        _prior('RoboNet', 'robonet'),
+        Row('RoboNet, given actions', 'videogpt/robonet_prior_actions.gin',
+            ('videogpt_likelihood',)),
+        _prior('ViZDoom, Health Gathering Supreme', 'vizdoom_hgs'),
+        Row('ViZDoom, Health Gathering Supreme, given actions',
+            'videogpt/vizdoom_hgs_prior_actions.gin', ('videogpt_likelihood',)),
+        _prior('ViZDoom, Battle2', 'vizdoom_battle2'),
+        Row('ViZDoom, Battle2, given actions', 'videogpt/vizdoom_battle2_prior_actions.gin',
+            ('videogpt_likelihood',)))),
+    Table('no table', 'variants of our own', (
+        Row('full attention in place of sparse', 'videogpt/bair_prior_full_attention.gin',
+            ('videogpt_bair',)),
+        Row('choices of the public code', 'videogpt/bair_prior_public_code.gin',
+            ('videogpt_bair_vqvae', 'videogpt_bair')))),
+))
+
+
+def _bair(label, stem):
+  return Row(
+      label, f'video_transformer/bair_spatiotemporal_{stem}.gin', ('video_transformer_bair',))
+
+
+VIDEO_TRANSFORMER = Paper('video_transformer', 'Video Transformer', """
+On Kinetics-600 the first slice's decoder comes first, where a row names one.
+
+```
+python -m launch.train --gin_file=video_transformer/MODEL.gin --model_dir=runs/model
+python -m launch.train --gin_file=video_transformer/MODEL.gin --model_dir=runs/model \\
+    --gin_param="FIRST_SLICE_DIR='runs/first_slice'"
+```
+""", (
+    Table('Table 1a', 'BAIR', note="""
+The curves of figure 2 are of the same evaluations.
+"""),
+    Table('Table 1b', 'Kinetics-600'),
+    Table('section 4.2', 'BAIR, sampled at temperature 1'),
+    Table('Table 2', 'Moving MNIST'),
+    Table('Table 3', 'depth, heads and width, on BAIR'),
+    Table('appendix A.2', 'Robotic Pushing, for which BAIR with its actions stands in'),
+    Table('the text', 'what the paper tried, on BAIR, and the samples of appendix E', (
+        _bair('section 3.3: channels of 8 bits, not split', 'unsplit'),
+        _bair('section 4.1: the loss over all frames', 'all_frames'),
+        _bair('appendix B: blocks in another order', 'shuffled_blocks'),
+        _bair('appendix C: larger kernel of the masked convolution', 'kernel5'),
+        _bair('appendix C: blocks and their dilated dual', 'dilated'),
+        _bair('appendix D: blocks along one dimension', 'single_axis_blocks'),
+        _bair('appendix D: Adam', 'adam'),
+        _bair('appendix D: continuous input', 'continuous'),
+        _bair('appendix D: the mask (1 - I)', 'sentinel'),
+        Row('appendix E, figure 4: cooking', 'video_transformer/kinetics600_cooking_large.gin',
+            printed='samples alone',
+            state='samples of kinetics600_spatiotemporal_large, which is not trained yet'))),
+))
+
+TRIVD_GAN = Paper('trivd_gan', 'TrIVD-GAN-FP', """
+```
+python -m launch.train --gin_file=trivd_gan/MODEL.gin --model_dir=runs/model
+python -m launch.evaluate --gin_file=evaluation/trivd_gan_kinetics600_train.gin \\
+    --model_dir=runs/model --follow --keep_best=fvd
+```
+
+The second command runs beside the training and keeps the checkpoint of the best FVD on training
+videos, of which the paper's numbers are (on BAIR and UCF-101: `trivd_gan_bair_train.gin`,
+`trivd_gan_ucf101_train.gin`). What is in the column "evaluation" is then for `runs/model/best`.
+""", (
+    Table('Table 1', 'decompositions of the discriminator, on Kinetics-600', note="""
+The table's steps are those of the configs; its milliseconds and gigabytes are in
+[costs.md](trivd_gan/costs.md), beside what the compiler says of our programs.
+"""),
+    Table('Table 2', 'recurrent units, on Kinetics-600'),
+    Table('Table 3', 'Kinetics-600'),
+    Table('Table 4', 'BAIR'),
+    Table('figure 5', 'SSIM on BAIR, by frame', (
+        Row('best of several samples', 'trivd_gan/bair_original.gin', ('trivd_gan_bair_ssim',),
+            printed='curves'),)),
+    Table('appendix C.2', 'UCF-101'),
+    Table('appendix D.3', 'a baseline on Kinetics-600'),
+    Table('appendix E.1', 'projection, on Kinetics-600'),
+    Table('appendix F.1', "ConvLSTM's activation, on Kinetics-600", configs={
+        'ConvLSTM with ReLU': 'trivd_gan/kinetics600_table2_conv_lstm.gin'}),
+    Table('appendix F.4', 'a unit that the paper measures, and does not train', (
+        Row('Dynamic ConvLSTM', 'trivd_gan/kinetics600_table2_dynamic_conv_lstm.gin',
+            ('trivd_gan_kinetics600_validation',)),)),
+))
+
+_CASCADES = """
+One command trains all levels of a cascade, one after the other, each from the frozen ones below it;
+[cascades.md](cascades.md) has more. The cascade's directory is what is evaluated and sampled.
+
+```
+python -m launch.train_cascade --gin_file={folder}/CASCADE.gin --model_dir=runs/cascade
+```
+"""
+
+CVG = Paper('cvg', 'CVG', _CASCADES.format(folder='cvg'), (
+    Table('Table 1', 'Kinetics-600, 128 x 128', note="""
+DVD-GAN's numbers are of its own paper; its configs are beside TrIVD-GAN's, and `launch.train` is
+their command.
+"""),
+    Table('Table 2', 'UCF-101, 16/128x128'),
+    Table('Table 3', 'matching discriminator'),
+    Table('Table 4', 'windows, on Kinetics-600 with 48 frames'),
+    Table('appendix', 'our copy lacks it', (
+        Row('BDD100K, 48/256x256', 'cvg/bdd100k.gin', ('cvg_bdd100k_48',),
+            printed=f'samples; IS and FVD {LOST}'),
+        Row('recurrent layers, power spectrum, motion, running time', printed=LOST))),
+    Table('figure 3', 'memory on a GPU, by the number of frames', (
+        Row('the second level, windows of 6 frames to 12 of 128 x 128', printed='10290 MB'),)),
+))
+
+
+def _dvd_gan(frames):
+  return Row(f'DVD-GAN 128x128/{frames}, quoted',
+             f'trivd_gan/dvd_gan_kinetics600_{frames}_128.gin', (f'cvg_kinetics600_{frames}',),
+             printed=LOST)
+
+
+def _kinetics(label, stem, *protocols, printed=LOST):
+  return Row(label, f'ssw_gan/{stem}.gin',
+             tuple(f'ssw_gan_kinetics600_{name}' for name in protocols), printed)
+
+
+def _bdd(label, stem):
+  return Row(label, f'ssw_gan/{stem}.gin', ('ssw_gan_bdd100k_6', 'ssw_gan_bdd100k_50'), LOST)
+
+
+SSW_GAN = Paper('ssw_gan', 'SSW-GAN', _CASCADES.format(folder='ssw_gan') + """
+DVD-GAN's command is `launch.train`. Our copy of the paper has the tables' titles, and has lost all
+their numbers.
+""", (
+    Table('Table 1', 'Kinetics-600, 128 x 128: IS, FID, FVD', (
+        _dvd_gan(12), _dvd_gan(48),
+        _kinetics('SSW-GAN 128x128/12, 12 and 48 frames', 'kinetics600', '12', '48'),
+        _kinetics('SSW-GAN 128x128/6, 48 frames', 'kinetics600_window3', '48'))),
+    Table('Table 2', 'matching discriminator, 6 and 50 frames', (
+        _kinetics('Kinetics-600: SSW-GAN (No MD)', 'kinetics600_ablation_no_md', '6', '50'),
+        _kinetics('Kinetics-600: SSW-GAN', 'kinetics600_ablation', '6', '50'),
+        _bdd('BDD100K: SSW-GAN (No MD)', 'bdd100k_ablation_no_md'),
+        _bdd('BDD100K: SSW-GAN', 'bdd100k_ablation'))),
+    Table('Table 3', 'computational costs', (
+        Row('memory and training time of a DVD-GAN and its SSW-GAN', printed=(
+            f'{LOST}; its title: "roughly half of the training time", "4x less GPU memory"')),)),
+    Table('Table 4', 'classes with much and with little motion (appendix G): IS, FID', (
+        _kinetics('five classes of each', 'kinetics600', 'classes'),)),
+    Table('figures', 'samples and curves', (
+        Row('figure 3: DVD-GAN 128x128/6, unrolled to 50 frames',
+            'trivd_gan/dvd_gan_kinetics600_6_128.gin', ('ssw_gan_kinetics600_50',),
+            printed='samples alone'),
+        Row('section 5.2, figure 5: BDD100K, 128x128/100', 'ssw_gan/bdd100k.gin',
+            ('ssw_gan_bdd100k_100',), printed='samples alone'),
+        _kinetics('appendix C, figure 6: ConvGRU', 'kinetics600_appendix_c_conv_gru', '12',
+                  printed='curves, normalized'),
+        _kinetics('appendix C, figure 6: separable 3-D convolution', 'kinetics600', '12',
+                  printed='curves, normalized'),
+        _kinetics('appendix E, figure 9: power spectra', 'kinetics600', 'power_spectrum',
+                  printed='curves'),
+        Row('appendix F, figure 10', printed=LOST),
+        _kinetics('appendix H, figure 13: both stages together (`launch.train`)',
+                  'kinetics600_appendix_h_joint', printed='samples alone'))),
+))
+
+PAPERS = (VIDEOGPT, VIDEO_TRANSFORMER, TRIVD_GAN, CVG, SSW_GAN)
+
+SMALL = (
+    Small(('videogpt/moving_mnist_vqvae_quickstart.gin',
+           'videogpt/moving_mnist_prior_quickstart.gin'), 'VideoGPT, `launch/quickstart.sh`',
+          'trained, under 15 minutes: the picture in the [README](../README.md)'),
+    Small(('videogpt/smoke.gin',),
+          'a VQ-VAE that tells whether a data set trains ([data.md](data.md))',
+          'trained for a few steps by tests of data sets'),
+    Small(('video_transformer/moving_mnist_single_frame_small.gin',),
+          'Video Transformer, one frame at a time',
+          'trained, 25 minutes: 110.1 nats/frame ([page](video_transformer.md))'),
+    Small(('trivd_gan/smoke.gin',), 'TrIVD-GAN-FP, moving shapes',
+          'trained, 20 minutes: better than copies at every distance ([page](trivd_gan.md))'),
+    Small(('ssw_gan/smoke.gin', 'ssw_gan/smoke_stage2_no_md.gin'),
+          'SSW-GAN of two stages, with and without matching discriminator, moving shapes',
+          'see [cascades.md](cascades.md)'),
+)
