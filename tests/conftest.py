@@ -10,12 +10,15 @@ import tensorflow as tf
 
 from tf_videogen import experiment
 from tf_videogen.data import clips as clips_lib
+from tf_videogen.data import downsampled
 from tf_videogen.data import moving_shapes
 from tf_videogen.layers import attention as attention_layers
 from tf_videogen.layers import block_attention
 from tf_videogen.layers import recurrent_units
+from tf_videogen.layers import resampling
 from tf_videogen.layers import vector_quantizer
 from tf_videogen.models import discriminators as discriminators_lib
+from tf_videogen.models import ssw_gan
 from tf_videogen.models import trivd_gan
 from tf_videogen.models import video_transformer
 from tf_videogen.models import videogpt
@@ -23,6 +26,7 @@ from tf_videogen.models import vqvae
 from tf_videogen.tasks import adversarial
 from tf_videogen.tasks import likelihood
 from tf_videogen.tasks import slices
+from tf_videogen.tasks import upscaling
 from tf_videogen.training import optimizers
 
 @pytest.fixture(autouse=True)
@@ -167,9 +171,9 @@ class Tiny:
         video_transformer.SliceEncoder(stack, embedding=8))
     return slices.VideoTransformerTask(model, **kwargs)
 
-  def shapes(self, frames=5):
-    """Clips of moving shapes, [frames, 16, 16, 1], without labels."""
-    return moving_shapes.MovingShapes(frames, size=16, channels=1, examples=24)
+  def shapes(self, frames=5, size=16):
+    """Clips of moving shapes, [frames, size, size, 1], without labels."""
+    return moving_shapes.MovingShapes(frames, size=size, channels=1, examples=24)
 
   def video_gan(self, generator=(), discriminators=(), **kwargs):
     """A task: one stage from 8 x 8 to 16 x 16 pixels, two networks; two frames are given.
@@ -196,6 +200,56 @@ class Tiny:
     return self.video_gan({'unit': recurrent_units.ConvGRU, 'start': 4, 'encoder': None,
                            'classes': CLASSES}, {'classes': CLASSES}, conditioning_frames=0,
                           **kwargs)
+
+  def cascade_clips(self, level):
+    """What a level, counted from 1, takes for real: 6 frames of 4 x 4, 4 of 8 x 8 or 16 x 16."""
+    if level == 1:
+      return downsampled.DownsampledClips(self.shapes(6, 8), resampling.nearest, (2,))
+    return self.shapes(4, 2 * 2**level)
+
+  def first_level(self, **kwargs):
+    """A callable, of a generator from noise: a unit, to 4 x 4 pixels."""
+    return functools.partial(ssw_gan.FirstStage, **{
+        'channels': 2, 'multipliers': (1,), 'image_channels': 1, 'latent': 4, **kwargs})
+
+  def upscaling_level(self, level=2, **kwargs):
+    """A callable, of a generator of twice as many frames, twice as large: to 8 x 8, 16 x 16, ..."""
+    return functools.partial(ssw_gan.UpsamplingStage, **{
+        'channels': 2, 'multipliers': (1,) * (level - 1), 'factor': 2, 'image_channels': 1,
+        'latent': 3 + level, **kwargs})
+
+  def first_level_task(self, **kwargs):
+    """A task: 6 frames of 4 x 4 pixels, from noise."""
+    networks = functools.partial(discriminators_lib.Discriminators, ('F',), channels=2,
+                                 multipliers=(1, 2), frames=2)
+    kwargs = {'conditioning_frames': 0, 'orthogonality': 0.0, 'average_decay': 0.5,
+              'average_start': 1, 'standing_passes': 2, 'standing_batch': 4, **kwargs}
+    return adversarial.AdversarialTask(trivd_gan.VideoGAN(self.first_level(), networks), **kwargs)
+
+  def cascade_task(self, level=2, generator=(), discriminators=(), lower=None, **kwargs):
+    """A task of an upscaling level: windows of 2 frames below become 4, pieces have 6.
+
+    Args:
+      level: 2, 3, ...
+      generator, discriminators: what replaces the arguments of these parts that are given here.
+      lower: callables of the levels below, in place of those that are given here.
+      **kwargs: the task's.
+    """
+    discriminators = {'views': ('F', 'dV', 'M'), 'channels': 2, 'multipliers': (1, 2), 'frames': 2,
+                      **dict(discriminators)}
+    if lower is None:
+      lower = [self.first_level(), *[self.upscaling_level(i) for i in range(2, level)]]
+    model = ssw_gan.SSWGAN(
+        self.upscaling_level(level, **dict(generator)),
+        functools.partial(discriminators_lib.Discriminators, **discriminators), lower,
+        piece_frames=6)
+    kwargs = {'first_frames': 6, 'standing_passes': 2, 'standing_batch': 4, **kwargs}
+    return upscaling.UpscalingTask(model, **kwargs)
+
+  def cascade_experiment(self, level, task=None, **kwargs):
+    """An Experiment of a level; its task is made by `task`, where there is one."""
+    made = self.first_level_task if level == 1 else functools.partial(self.cascade_task, level)
+    return self.gan_experiment(task or made, **{'clips': self.cascade_clips(level), **kwargs})
 
   def gan_experiment(self, task=None, **kwargs):
     """An Experiment of a video GAN on moving shapes."""

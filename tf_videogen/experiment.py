@@ -257,7 +257,7 @@ class _Run:
         eval_summary_dir=summaries('evaluation'),
         train_actions=[self._after_loop, *(actions if self.chief else ())],
         eval_actions=[self._after_evaluation])
-    built.standing.renew_frozen()
+    self._has_frozen = False  # standing statistics of frozen levels
     self.log = results.TrainingLog(model_dir)
     if self.chief:
       self.log.truncate(self.step)
@@ -283,6 +283,12 @@ class _Run:
     if self.chief:
       _append_results(self.model_dir, self.step, output)
 
+  def _renew_frozen(self):
+    """Before anything is computed: what is frozen has the same statistics all the time."""
+    if not self._has_frozen:
+      self.built.standing.renew_frozen()
+      self._has_frozen = True
+
   def to_the_end(self, evaluation_interval, preview_clips):
     """Trains from evaluation to evaluation; one that is due and not in results.csv is made up."""
     end = self.experiment.train_steps
@@ -291,6 +297,7 @@ class _Run:
     while True:
       due = self.step >= end or (self.step > 0 and self.step % interval == 0)
       if evaluation_interval != 0 and due and self.step not in evaluated:
+        self._renew_frozen()
         self.built.standing.renew()
         if self.chief:
           with self.controller.eval_summary_manager.summary_writer().as_default():
@@ -300,6 +307,7 @@ class _Run:
         self.bar.skip_time()
       if self.step >= end:
         return
+      self._renew_frozen()
       self.controller.train(min(end, (self.step // interval + 1) * interval))
 
 

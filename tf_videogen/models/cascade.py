@@ -267,6 +267,8 @@ class UpscalingGAN(trivd_gan.VideoGAN):
 
   def __init__(self, generator, discriminators, lower, downsample, piece_frames=32):
     super().__init__(generator, discriminators)
+    if not lower:
+      raise ValueError('UpscalingGAN.lower must have the generator of a level or more')
     self.lower = [make() for make in lower]
     self.downsample = downsample
     self.piece_frames = piece_frames

@@ -136,6 +136,8 @@ class UpscalingTask(adversarial.AdversarialTask):
         were trained for, if need be.
       window: whether samples are single windows, upscaled by themselves as in training.
     """
+    if frames is not None and window:
+      raise ValueError(f'a window has the frames of training, not {frames}: ask for one of both')
     model = self.model
     unit = model.frames_of_levels(1)[-1]
     if frames is not None and (frames < self._frames or frames % unit):
