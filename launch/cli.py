@@ -19,7 +19,7 @@ COMMANDS = {
     'sample': 'generate videos with a trained model',
     'export': 'write a SavedModel that samples without this package',
     'inspect_connectivity': 'show the blind spots of a Video Transformer',
-    'inspect_motion': 'compare predictions, and the motion that warps tell, with the truth',
+    'inspect_motion': 'compare predictions and their motion with the truth',
     'report': 'make a page of results and videos',
     'benchmark': 'time training and sampling',
 }

@@ -2,7 +2,7 @@
 
   python -m launch.restarts --max_failures=5 -- --gin_file=... --model_dir=gs://bucket/run
 
-What stands after -- goes to launch.train, or launch.train_cascade with --cascade, which goes on from
+What stands after -- goes to launch.train (launch.train_cascade with --cascade), which goes on from
 its latest checkpoint at every start.
 Mistakes of the user and SIGTERM end it at once; so does the last of --max_failures ends in a row
 without a new checkpoint. The status is that of the last launch.train.

@@ -3,9 +3,8 @@
   python -m launch.sample --model_dir=runs/prior --num_samples=16 --seed=0
 
 Conditions (first frames, classes, actions) are taken from the clips of --conditions, a split of the
-config's data set; --samples_per_condition draws several samples for each of them. Of a cascade's
-directory, samples are whole videos, whatever the windows of training, and levels.gif shows all levels
-side by side. Files go to <model_dir>/samples, or to --output.
+config's data set; --samples_per_condition draws several samples for each of them. Of a cascade,
+levels.gif shows all levels side by side. Files go to <model_dir>/samples, or to --output.
 """
 
 import os

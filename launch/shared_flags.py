@@ -32,10 +32,8 @@ flags.DEFINE_float('truncation', None, 'Of GANs: z is drawn anew where it exceed
 flags.DEFINE_integer('top_k', None, 'Draw from the k most likely codes only.', lower_bound=1)
 flags.DEFINE_float('top_p', None, 'Draw from the most likely codes of total probability p.',
                    lower_bound=0.0, upper_bound=1.0)
-flags.DEFINE_integer('sample_frames', None, 'Of GANs: how many frames are made, more or fewer than '
-                     'the config says.', lower_bound=1)
-flags.DEFINE_bool('window', None, 'Of cascades: a random window of the level below, upscaled by '
-                  'itself as in training.')
+flags.DEFINE_integer('sample_frames', None, 'Of GANs: how many frames are made.', lower_bound=1)
+flags.DEFINE_bool('window', None, 'Of cascades: single windows, as in training.')
 flags.disclaim_key_flags()  # so that `declare` speaks for the module that calls it
 
 

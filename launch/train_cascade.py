@@ -2,13 +2,11 @@
 
   python -m launch.train_cascade --gin_file=cvg/ucf101.gin --model_dir=runs/cvg_ucf101
 
-The config names the levels' own configs. Level n goes to <model_dir>/level<n>; levels that are
-trained to their end are skipped, and the same command goes on in the middle of any. With --level, one
-level alone is trained, such as on a machine of its own, which needs the folder of the level below
-only when it begins. `launch.sample` and `launch.evaluate` take the cascade's directory.
+The config names the levels' own configs. Level n goes to <model_dir>/level<n>; what is trained is
+skipped, and the same command goes on in the middle of any. With --level, one is trained alone, as
+on another machine. `launch.sample` and `launch.evaluate` take the cascade's directory.
 
-SIGTERM and Ctrl-C save and exit with 143; the loss of a worker or of the TPU exits with 75. The same
-command then goes on.
+SIGTERM and Ctrl-C save and exit with 143; the loss of a worker or the TPU with 75.
 """
 
 import gc

@@ -42,6 +42,7 @@ def test_a_prior_samples_without_its_vqvae(tiny, vqvae, cpu, tmp_path):
   assert (samples[0] != samples[4]).any()  # batches differ
 
 
+@pytest.mark.slow
 def test_a_conditional_prior(tiny, vqvae, cpu, two_replicas, tmp_path, monkeypatch):
   """Trained and sampled by the programs of a TPU, on two processors, and sampled on one."""
   model_dir = str(tmp_path)
@@ -80,6 +81,7 @@ def test_errors(tiny, vqvae, cpu, tmp_path):
     sampling.sample(tiny.experiment(), vqvae, cpu)
 
 
+@pytest.mark.slow
 def test_a_video_transformer_continues_frames(tiny, cpu, tmp_path):
   model_dir = str(tmp_path / 'model')
   experiment = tiny.experiment(tiny.video_transformer, train_steps=1)

@@ -537,7 +537,8 @@ def test_every_checkpoint_and_the_best(run, vqvae, monkeypatch):
       f'{model_dir}/best is as it was: nmse {values[4]:.6g} of step 4 is the best')
   best = model_dir / 'best'
   assert {path.name for path in best.iterdir()} == {
-      'checkpoint', 'ckpt-4.index', 'ckpt-4.data-00000-of-00001', 'clips.json', 'config.gin'}
+      'checkpoint', 'ckpt-4.index', 'ckpt-4.data-00000-of-00001', 'clips.json', 'config.gin',
+      'finished.json'}
   rows = results.read_results(str(model_dir))
   again, _ = run(*arguments, '--follow', '--keep_best=nmse')
   assert not again and results.read_results(str(model_dir)) == rows

@@ -23,6 +23,7 @@ np.save('drawn.npy', drawn)
 '''
 
 
+@pytest.mark.slow
 def test_a_process_without_this_package_samples_the_same(tiny_files, prior_dir, tmp_path, capsys):
   chosen = [f'--model_dir={prior_dir}', '--batch_size=4', '--temperature=0.9', '--top_k=5']
   sampled = tmp_path / 'samples'

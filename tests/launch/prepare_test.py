@@ -122,6 +122,7 @@ if 'decoder_process' in ' '.join(sys.orig_argv):
 """
 
 
+@pytest.mark.slow
 def test_kill_and_go_on(tmp_path):
   """Killed in the middle and started again, it ends with the very files of an unbroken run."""
   _write_videos(tmp_path / 'raw', 20)

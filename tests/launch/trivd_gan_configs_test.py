@@ -113,7 +113,8 @@ DATASET, SPLITS = 'clips.PreparedClips.dataset', 'experiment.Experiment.splits'
     ('dvd_gan_kinetics600_48_128', 'dvd_gan_kinetics600_12_128',
      {'clips.PreparedClips.frames': '48'}),
     ('dvd_gan_kinetics600_6_128', 'dvd_gan_kinetics600_12_128',
-     {'clips.PreparedClips.frames': '6', 'clips.PreparedClips.frame_step': '4', FRAMES: '6'}),
+     {'clips.PreparedClips.frames': '6', 'clips.PreparedClips.frame_step': '4', FRAMES: '6',
+      'adversarial.AdversarialTask.sampled_frames': '50'}),
 ])
 def test_what_else_the_paper_compares(name, base, changes):
   assert _changes(name, base) == changes

@@ -312,6 +312,7 @@ def test_a_round_trip(experiment, unbroken, cpu, tmp_path):
   assert np.abs(drawn.numpy().astype(int) - longer['samples']).max() <= 1
 
 
+@pytest.mark.slow
 @pytest.mark.usefixtures('eagerly', 'without_xla')
 def test_longer_samples_than_those_of_training(tiny, cpu, tmp_path):
   """Of 5 frames: seven, in two pieces; they are exported with the statistics of all of them."""
@@ -329,6 +330,7 @@ def test_longer_samples_than_those_of_training(tiny, cpu, tmp_path):
   assert np.abs(drawn.numpy().astype(int) - samples).max() <= 1
 
 
+@pytest.mark.slow
 @pytest.mark.usefixtures('eagerly')
 def test_sampled_from_noise(tiny, cpu, tmp_path):
   """Without given frames and classes motion alone is measured, and sampling reads no data.

@@ -161,6 +161,7 @@ def test_a_third_level_needs_the_second_ones_directory_alone(tiny, cpu, cascade,
   assert _previews(str(tmp_path))['samples'].shape == (2, 24, 16, 16, 1)
 
 
+@pytest.mark.slow
 def test_two_levels_trained_together(tiny, cpu, tmp_path):
   """No directory of the first one is asked for; its weights move, and have optimizers' numbers."""
   model_dir = str(tmp_path)
@@ -259,6 +260,7 @@ def _assert_sampled(tiny, cpu, cascade, options, frames):
   assert (videos['samples'][0] != videos['samples'][1]).any()
 
 
+@pytest.mark.slow
 def test_longer_samples_from_noise(tiny, cpu, cascade):
   """No data is read, nor the level below's directory."""
   _assert_sampled(tiny, cpu, cascade, {'frames': 20, 'temperature': 0.5}, 20)
