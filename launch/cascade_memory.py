@@ -1,7 +1,7 @@
 """How much memory sampling from a small cascade takes, by the number of frames.
 
-Each length is measured in a process of its own, which makes standing statistics and draws samples, as
-`launch.sample` does. Part of `launch.benchmark`.
+Each length is measured in a process of its own, which makes standing statistics and draws samples,
+as `launch.sample` does. Part of `launch.benchmark`.
 """
 
 from concurrent.futures import process as processes

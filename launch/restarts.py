@@ -45,7 +45,7 @@ def latest_step(model_dir, unknown=-1, directories=lambda model_dir: [model_dir]
   Args:
     model_dir: the folder.
     unknown: see above.
-    directories: of it, the model directories whose steps add up: of a cascade's, those of its levels.
+    directories: of it, the model directories whose steps add up: a cascade's levels.
   """
   try:
     latest = [checkpoints.paths(level)[:1] for level in directories(model_dir)]

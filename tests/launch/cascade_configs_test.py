@@ -52,7 +52,7 @@ def _shape(clips):
 
 
 def _step(clips):
-  """Between two frames of a clip, of the videos as they were; BDD100K is stored without every other."""
+  """Between two frames of a clip; of BDD100K every second one is stored."""
   stored = 2 if 'bdd100k' in getattr(clips, 'dataset', '') else 1
   return stored * clips.frame_step
 
