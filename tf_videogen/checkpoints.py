@@ -78,6 +78,13 @@ def restore_latest(checkpoint, directory, what='this config'):
   return None
 
 
+def require(directory, what):
+  """Raises a FileNotFoundError where an earlier stage's directory has no checkpoint."""
+  if not directory or not paths(directory):
+    raise FileNotFoundError(f'no checkpoint of {what} in {directory!r}: train it first, and name '
+                            'its --model_dir here')
+
+
 def load_part(directory, what, **objects):
   """Loads objects from the latest readable checkpoint of an earlier stage's model directory.
 
@@ -90,7 +97,5 @@ def load_part(directory, what, **objects):
     FileNotFoundError: if there is no checkpoint.
     ValueError: if it doesn't fit.
   """
-  if not directory or restore_latest(
-      tf.train.Checkpoint(**objects), directory, what + ' of this config') is None:
-    raise FileNotFoundError(f'no checkpoint of {what} in {directory!r}: train it first, and name '
-                            'its --model_dir here')
+  require(directory, what)
+  restore_latest(tf.train.Checkpoint(**objects), directory, what + ' of this config')

@@ -17,7 +17,6 @@ is written with logarithms (Eqs. 2, 3), and trained is the hinge loss, as in SSW
 Configs: gin/cvg/.
 """
 
-from tf_videogen.layers import recurrent_units
 from tf_videogen.layers import resampling
 from tf_videogen.models import cascade
 
@@ -27,10 +26,6 @@ class FirstLevel(cascade.FirstGenerator):
 
   Args: as of `cascade.FirstGenerator`.
   """
-
-  def __init__(self, channels=128, multipliers=(8, 8, 4, 2), unit=recurrent_units.ConvGRU,
-               image_channels=3, latent=128, classes=1):
-    super().__init__(channels, multipliers, unit, image_channels, latent, classes)
 
 
 class UpscalingLevel(cascade.UpscalingGenerator):

@@ -94,14 +94,17 @@ class AdversarialTask:
       frames: how many after those given; None: as many as in training.
       window: of cascades, see `upscaling.UpscalingTask`: as in training. Others have no windows.
     """
+    self._check_samples(frames, window)
     if frames is not None and frames < 1:
       raise ValueError(f'the frames of a sample must be at least 1, got {frames}')
-    if frames is not None and window:
-      raise ValueError(f'a window has the frames of training, not {frames}: ask for one of both')
     self.sampled_frames = frames or self._frames
     # Previews have as many frames as training.
     self._recorded_frames = max(self.sampled_frames, self._frames)
     self.model.keep_statistics(self._recorded_frames, self._frames)
+
+  def _check_samples(self, frames, window):
+    if frames is not None and window:
+      raise ValueError(f'a window has the frames of training, not {frames}: ask for one of both')
 
   def initialize(self, clips):
     """Nothing: all weights begin orthogonal, and no earlier stage is loaded."""
@@ -174,10 +177,23 @@ class AdversarialTask:
     started = step >= self.average_start
     self.model.average(tf.where(started, tf.constant(self.average_decay), 0.0))
 
+  def _recorded(self, part):
+    """What a recorded pass of a part is of: a generator, frames, and how many at most at once."""
+    del part
+    return self.model.averaged_generator, self._recorded_frames, self._frames
+
+  def _latent_of(self, batch, seed, part):
+    del part
+    return self._latent(batch, seed)
+
+  def _given_of(self, batch, seed, part):
+    del seed, part
+    return self._given(batch)
+
   def pieces(self, part):
     """Of how many pieces a recorded pass consists, see `training.standing_statistics`."""
-    del part
-    return pieces.divided(self._recorded_frames, self._frames)[0]
+    _, frames, most = self._recorded(part)
+    return pieces.divided(frames, most)[0]
 
   def reset_statistics(self, part):
     """Forgets the averaged generator's standing statistics."""
@@ -186,17 +202,16 @@ class AdversarialTask:
 
   def begin_pass(self, batch, seed, part):
     """What a recorded pass carries from piece to piece."""
-    del part
-    return self.model.averaged_generator.begin(
-        self._latent(batch, seed), self._labels(batch), self._given(batch), self._recorded_frames)
+    generator, frames, _ = self._recorded(part)
+    return generator.begin(self._latent_of(batch, seed, part), self._labels(batch),
+                           self._given_of(batch, seed, part), frames)
 
   def record(self, number, batch, seed, carry, part):
-    """A piece of a pass of the averaged generator, whose statistics enter the standing ones."""
-    del part
-    size = pieces.divided(self._recorded_frames, self._frames)[1]
-    return self.model.averaged_generator.piece(
-        number, size, self._latent(batch, seed), self._labels(batch), carry, self._recorded_frames,
-        record=True)[1]
+    """A piece of a pass, whose statistics enter the standing ones."""
+    generator, frames, most = self._recorded(part)
+    return generator.piece(
+        number, pieces.divided(frames, most)[1], self._latent_of(batch, seed, part),
+        self._labels(batch), carry, frames, record=True)[1]
 
   def statistics(self, batch):
     """Sums over valid clips: how much moves, and how close samples are to what really came.

@@ -80,9 +80,7 @@ class UpscalingTask(adversarial.AdversarialTask):
     if self.joint:
       return
     below = 'the level below'
-    if not self.lower_dir or not checkpoints.paths(self.lower_dir):
-      raise FileNotFoundError(f'no checkpoint of {below} in {self.lower_dir!r}: train it first, and '
-                              'name its --model_dir here')
+    checkpoints.require(self.lower_dir, below)
     of_clips = tuple(model_directory.saved_spec(self.lower_dir)['video'].shape[1:])
     if of_clips != self._low_shape:
       raise ValueError(f'{self.lower_dir} was trained on frames of {_by(of_clips)}, and this level '
@@ -136,8 +134,7 @@ class UpscalingTask(adversarial.AdversarialTask):
         were trained for, if need be.
       window: whether samples are single windows, upscaled by themselves as in training.
     """
-    if frames is not None and window:
-      raise ValueError(f'a window has the frames of training, not {frames}: ask for one of both')
+    self._check_samples(frames, window)
     model = self.model
     unit = model.frames_of_levels(1)[-1]
     if frames is not None and (frames < self._frames or frames % unit):
@@ -159,29 +156,22 @@ class UpscalingTask(adversarial.AdversarialTask):
       return self.sampled_frames
     return self.model.frames_of_levels(self._sampled_first)[part]
 
-  def pieces(self, part):
-    """Of how many pieces a recorded pass of a level consists."""
-    return pieces.divided(self._frames_of(part), self.model.piece_frames)[0]
+  def _recorded(self, part):
+    return self.model.levels[part], self._frames_of(part), self.model.piece_frames
+
+  def _latent_of(self, batch, seed, part):
+    return self._latents(batch, seed)[part]
+
+  def _given_of(self, batch, seed, part):
+    latents = self._latents(batch, seed)
+    if part == len(self.model.lower):
+      return self._below(batch, seed, latents)[-1]
+    videos = self.model.videos(latents, self._labels(batch), self._sampled_first, part)
+    return videos[-1] if part else None
 
   def reset_statistics(self, part):
     """Forgets the standing statistics of a level."""
     self.model.reset_statistics(part)
-
-  def begin_pass(self, batch, seed, part):
-    """What a recorded pass of a level carries from piece to piece."""
-    latents, labels = self._latents(batch, seed), self._labels(batch)
-    if part == len(self.model.lower):
-      given = self._below(batch, seed, latents)[-1]
-    else:
-      given = self.model.videos(latents, labels, self._sampled_first, part)[-1] if part else None
-    return self.model.levels[part].begin(latents[part], labels, given, self._frames_of(part))
-
-  def record(self, number, batch, seed, carry, part):
-    """A piece of a pass of a level, whose statistics enter the standing ones."""
-    size = pieces.divided(self._frames_of(part), self.model.piece_frames)[1]
-    return self.model.levels[part].piece(
-        number, size, self._latents(batch, seed)[part], self._labels(batch), carry,
-        self._frames_of(part), record=True)[1]
 
   def statistics(self, batch):
     """Sums over valid clips: how much moves, and how close samples are to what they were made of."""
