@@ -11,6 +11,7 @@ import numpy as np
 import pytest
 import tensorflow as tf
 
+from tf_videogen.data import clip_source
 from tf_videogen.layers import randomness
 from tf_videogen.training import strategies
 
@@ -72,6 +73,16 @@ def test_batches_are_divided_in_order(tiny, two_replicas):
   parts = two_replicas.experimental_local_results(batch['video'])
   assert [part.shape[0] for part in parts] == [2, 2]
   tf.debugging.assert_equal(tf.concat(parts, 0), whole['video'])
+
+
+def test_no_part_of_the_pipeline_tunes_itself(two_replicas, monkeypatch):
+  """Who frees an iterator whose datasets do waits for up to a minute, for each of its devices."""
+  parts, untuned = [], clip_source.untuned
+  monkeypatch.setattr(clip_source, 'untuned', lambda part: parts.append(untuned(part)) or parts[-1])
+  rows = lambda host, hosts: tf.data.Dataset.from_tensors({'video': tf.zeros([4, 1])}).repeat()
+  next(iter(strategies.distribute(two_replicas, rows)))
+  assert len(parts) == 1 + 2  # the host's, and what feeds each device
+  assert not any(part.options().autotune.enabled for part in parts)
 
 
 # --- rows side by side ---

@@ -7,6 +7,8 @@ start of the window within a longer video, and the place of the crop within larg
 from (seed, position of the example in the stream), whichever thread decodes it.
 """
 
+import os
+
 import tensorflow as tf
 
 
@@ -169,8 +171,17 @@ def _batched(records, read, batch_size, host, hosts):
   rows = batch_size // hosts
   if hosts > 1:
     records = records.filter(lambda position, _: position % batch_size // rows == host)
+  examples = records.map(read, os.cpu_count(), deterministic=True)
+  return untuned(examples.batch(rows, drop_remainder=True).prefetch(2))
+
+
+def untuned(dataset):
+  """The same tf.data.Dataset, in fixed order, without the thread that tunes pipelines.
+
+  That thread sleeps for longer and longer, in the end for a minute, and whoever frees an iterator
+  waits for it.
+  """
   options = tf.data.Options()
   options.deterministic = True
-  examples = records.map(read, tf.data.AUTOTUNE, deterministic=True)
-  batches = examples.batch(rows, drop_remainder=True)
-  return batches.prefetch(tf.data.AUTOTUNE).with_options(options)
+  options.autotune.enabled = False
+  return dataset.with_options(options)

@@ -9,6 +9,7 @@ Positions are in pixels: (0, 0) is the middle of the pixel in the top left corne
 """
 
 import math
+import os
 import typing
 
 import tensorflow as tf
@@ -113,7 +114,7 @@ class MovingShapes(clip_source.ClipSource):
       return positions, tf.pad(moved, [[1, 0], [0, 0], [0, 0]]), _visible(self._coverage(scene))
 
     clips = tf.data.Dataset.from_tensor_slices(tf.constant(numbers, tf.int64))
-    clips = clips.map(of_one, tf.data.AUTOTUNE, deterministic=True).batch(len(numbers))
+    clips = clip_source.untuned(clips.map(of_one, os.cpu_count()).batch(len(numbers)))
     return Truth(*next(clips.as_numpy_iterator()))
 
   def motion_fields(self, split, numbers):

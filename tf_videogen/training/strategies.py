@@ -12,8 +12,14 @@ import sys
 
 import numpy as np
 import tensorflow as tf
+from tensorflow.python.data.ops import multi_device_iterator_ops
 
+from tf_videogen.data import clip_source
 from tf_videogen.layers import randomness
+
+# The datasets that feed devices are `untuned`, too: TensorFlow 2.15 has no option for that.
+_tuned = multi_device_iterator_ops._create_device_dataset
+multi_device_iterator_ops._create_device_dataset = lambda *args: clip_source.untuned(_tuned(*args))
 
 WORKER_TIMEOUT = 300  # seconds to wait for all workers
 # What TensorFlow raises when a TPU or a worker went away, or comes back; to try again may help.
@@ -307,6 +313,6 @@ def distribute(strategy, make_dataset):
       return {name: tf.reshape(batch[name], [replicas, -1, *batch[name].shape[1:]])
               for name in names}
 
-    return dataset.map(split).unbatch().repeat().prefetch(replicas)
+    return clip_source.untuned(dataset.map(split).unbatch().repeat().prefetch(replicas))
 
   return strategy.distribute_datasets_from_function(of_host)
