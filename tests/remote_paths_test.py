@@ -16,6 +16,7 @@ from tf_videogen.launch import train
 from tf_videogen.reporting import results
 
 
+@pytest.mark.slow
 @pytest.mark.usefixtures('without_xla')
 def test_from_training_to_samples(tiny_files, tmp_path, monkeypatch):
   monkeypatch.chdir(tmp_path)  # a path that is read as a local one would be made here

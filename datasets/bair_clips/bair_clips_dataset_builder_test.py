@@ -3,6 +3,7 @@
 import tarfile
 
 import numpy as np
+import pytest
 import tensorflow as tf
 import tensorflow_datasets as tfds
 
@@ -95,6 +96,7 @@ def test_damage(tmp_path):
   assert builder.info.metadata['frame_counts'] == {'train': {'30': 11}, 'test': {'30': 2}}
 
 
+@pytest.mark.slow
 def test_five_hundred_broken_files(tmp_path):
   """Every video of each is read or refused with a reason."""
   path, _ = raw_data.write_bair(tmp_path, 'train', 0, 2)

@@ -53,6 +53,7 @@ def _wait(workers, seconds):
       worker.kill()
 
 
+@pytest.mark.slow
 def test_two_workers_train_as_one(tiny_files, tmp_path):
   arguments = [f'--gin_file={tiny_files.vqvae_gin}', '--gin_param=TRAIN_STEPS=20']
   assert _wait(_start(tmp_path, *arguments), 200) == [0, 0]

@@ -122,6 +122,7 @@ def test_the_exported_program_is_the_compiled_one(tiny_files, compiled, tmp_path
   assert len(programs.digest(path.read_bytes())) == 16
 
 
+@pytest.mark.slow
 def test_exported_in_a_process_of_its_own(tiny_files, monkeypatch):
   request = tpu_programs.Request((tiny_files.vqvae_gin,), (), None, 'train', 1)
   here = tpu_programs.export_apart(request)

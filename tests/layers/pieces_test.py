@@ -113,7 +113,8 @@ def _assert_pieces_are_the_whole(generator, sizes):
 
 
 @pytest.mark.parametrize('encoder', [True, False])
-@pytest.mark.parametrize('unit', [recurrent_units.ConvGRU, recurrent_units.ConvLSTM])
+@pytest.mark.parametrize('unit', [
+    recurrent_units.ConvGRU, pytest.param(recurrent_units.ConvLSTM, marks=pytest.mark.slow)])
 def test_a_video_in_pieces_is_the_whole(unit, encoder):
   """Of 7 frames: in one piece, in pieces of 4, the last of which goes beyond the end, of 1."""
   generator = _generator(unit, encoder, multipliers=(2, 1))

@@ -42,7 +42,8 @@ def _video(shape=SHAPE, values=16, parts=2, batch=2, seed=1):
   return rng.integers(values, size=(batch, *shape[:3], parts * shape[3])).astype(np.int32)
 
 
-@pytest.mark.parametrize('width, heads, millions', [(512, 8, 46), (2048, [8] * 4 + [16] * 4, 373)])
+@pytest.mark.parametrize('width, heads, millions', [
+    (512, 8, 46), pytest.param(2048, [8] * 4 + [16] * 4, 373, marks=pytest.mark.slow)])
 def test_parameter_counts_of_the_paper(width, heads, millions):
   stack = functools.partial(video_transformer.LayerStack, blocks=BLOCKS + BLOCKS[::-1],
                             heads=heads, width=width)

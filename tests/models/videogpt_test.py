@@ -257,7 +257,8 @@ def test_dropout_is_a_function_of_the_seed():
   assert np.any(run(1) != run(2)) and np.any(run(1) != run(None))
 
 
-@pytest.mark.parametrize('conditions', [{}, {'classes': 3, 'conditioning_frames': 1}])
+@pytest.mark.parametrize('conditions', [
+    pytest.param({}, marks=pytest.mark.slow), {'classes': 3, 'conditioning_frames': 1}])
 def test_rematerialized_blocks_train_the_same(conditions):
   model = _model('sparse', dropout=0.3, **conditions)
   codes = _codes(model)

@@ -416,7 +416,8 @@ def test_numbers_of_frames_that_cannot_be(task, frames):
 
 
 @pytest.mark.parametrize('frames, pieces, of_levels', [
-    (None, [1, 2, 4], [6, 12, 24]), (32, [2, 3, 6], [8, 18, 36])])
+    pytest.param(None, [1, 2, 4], [6, 12, 24], marks=pytest.mark.slow),
+    (32, [2, 3, 6], [8, 18, 36])])
 def test_three_levels(three, frames, pieces, of_levels):
   """Each is made of all that the one below has; longer ones, too."""
   three.prepare_samples(frames)
