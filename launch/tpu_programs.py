@@ -1,6 +1,7 @@
 """A config's programs as one core of a TPU would run them, exported for its compiler."""
 
 from concurrent.futures import process as processes
+import functools
 import multiprocessing
 import re
 import typing
@@ -37,8 +38,16 @@ def export(request):
   configs.parse(request.gin_files, request.gin_params, request.data_dir, needs_all=False)
   config = configs.configured(experiment.Experiment)()
   spec = example_spec(config.clips, request.clip_shape, request.actions)
-  function, inputs, parameters = experiment.program(config, spec, request.program, request.batch)
+  with tf.variable_creator_scope(_of_zeros):
+    function, inputs, parameters = experiment.program(config, spec, request.program, request.batch)
   return programs.export(request.program, function, inputs, request.batch, parameters)
+
+
+def _of_zeros(create, **kwargs):
+  """Creates a variable of zeros: programs have no values, and orthogonal kernels take minutes."""
+  if callable(kwargs['initial_value']) and kwargs.get('shape') is not None:
+    kwargs['initial_value'] = functools.partial(tf.zeros, kwargs['shape'], kwargs['dtype'])
+  return create(**kwargs)
 
 
 def export_apart(request):

@@ -122,6 +122,13 @@ def test_the_exported_program_is_the_compiled_one(tiny_files, compiled, tmp_path
   assert len(programs.digest(path.read_bytes())) == 16
 
 
+def test_a_program_has_no_initial_values(tiny_files, monkeypatch):
+  request = tpu_programs.Request((tiny_files.vqvae_gin,), (), None, 'train', 1)
+  of_zeros = tpu_programs.export(request).digest
+  monkeypatch.setattr(tpu_programs, '_of_zeros', lambda create, **kwargs: create(**kwargs))
+  assert tpu_programs.export(request).digest == of_zeros
+
+
 @pytest.mark.slow
 def test_exported_in_a_process_of_its_own(tiny_files, monkeypatch):
   request = tpu_programs.Request((tiny_files.vqvae_gin,), (), None, 'train', 1)
