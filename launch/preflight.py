@@ -100,9 +100,13 @@ def _check(config, name, topology):
     print('\n'.join(report.lines(cost, steps, flags.FLAGS.efficiency)), flush=True)
   if flags.FLAGS.find_batch or cost.too_large:
     fits = lambda size: (cost if size == batch else _cost(name, topology, size)).fits
-    extra['largest_batch'] = costs.largest_batch(fits, batch)
+    largest = costs.largest_batch(fits, batch)
+    cores = costs.smallest_cores(config.batch_size, largest)
+    extra.update(largest_batch=largest, smallest_cores=cores)
     if not flags.FLAGS.json:
-      print(f'  largest batch a core that fits: {extra["largest_batch"]}')
+      print(f'  largest batch a core that fits: {largest}')
+      print(f"  smallest number of cores for the config's {config.batch_size} clips: "
+            f"{cores or '-'}")
   if flags.FLAGS.json:
     print(_as_json(config, cost, extra), flush=True)
   return cost.fits

@@ -66,9 +66,11 @@ def test_figures(tiny_files, compiled, capsys):
 
 @pytest.mark.usefixtures('unexported')
 def test_json_and_the_largest_batch(tiny_files, compiled, capsys):
-  assert _run(f'--gin_file={tiny_files.vqvae_gin}', '--batch_per_core=2', '--find_batch', '--json') == 0
+  assert _run(f'--gin_file={tiny_files.vqvae_gin}', '--batch_per_core=2', '--find_batch',
+              '--json') == 0
   said = json.loads(capsys.readouterr().out)
-  assert said['batch'] == 2 and said['largest_batch'] == 5 and set(compiled) == {2, 4, 8, 6, 5}
+  assert said['batch'] == 2 and said['largest_batch'] == 5 and said['smallest_cores'] == 1
+  assert set(compiled) == {2, 4, 8, 6, 5}
   assert said['fits'] and said['peak_bytes'] == 6 << 30 and said['bound_s'] == 1.0
   assert said['parameters'] == 1000
 
@@ -79,7 +81,8 @@ def test_what_does_not_fit_fails(tiny_files, compiled, capsys):
   assert compiled == [6, 3, 4, 5]
   out = capsys.readouterr().out
   assert 'train: does not compile for v3:2x2, batch 6 a core: out of memory: required 18G' in out
-  assert 'largest batch a core that fits: 5' in out
+  assert 'largest batch a core that fits: 5\n' in out
+  assert "smallest number of cores for the config's 4 clips: 1\n" in out
 
 
 @pytest.mark.usefixtures('unexported')

@@ -56,6 +56,12 @@ def test_largest_batch(largest, start):
   assert max(tried) <= 1024 and len(tried) == len(set(tried)) <= 21
 
 
+@pytest.mark.parametrize('batch_size, largest, cores', [
+    (512, 4, 128), (512, 3, 256), (512, 600, 1), (6, 4, 2), (7, 6, 7), (512, 0, 0)])
+def test_smallest_cores(batch_size, largest, cores):
+  assert costs.smallest_cores(batch_size, largest) == cores
+
+
 def test_lines():
   cost = _cost(2 * GIB, flops=61.5e12, moved=90e9, loops_of_unknown_length=2)
   text = '\n'.join(report.lines(cost, steps=7200, efficiency=0.5))

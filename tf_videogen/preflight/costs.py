@@ -81,3 +81,9 @@ def largest_batch(fits, start, limit=1024):
     middle = (low + high) // 2
     low, high = (middle, high) if fits(middle) else (low, middle)
   return low
+
+
+def smallest_cores(batch_size, largest):
+  """The fewest cores that a batch divides over, at most `largest` clips each; 0 if `largest` is."""
+  even = (clips for clips in range(largest, 0, -1) if batch_size % clips == 0)
+  return next((batch_size // clips for clips in even), 0)
