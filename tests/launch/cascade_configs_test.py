@@ -4,8 +4,10 @@ import re
 
 import gin
 import pytest
+import tensorflow as tf
 
 from tests import shipped_configs
+from tests.preflight import paper_scale
 from tf_videogen import experiment
 from tf_videogen.launch import cascades
 from tf_videogen.launch import configs
@@ -121,6 +123,27 @@ def test_training_as_printed(name):
     assert float(players.generator.learning_rate) == pytest.approx(1e-4)
     assert float(players.discriminator.learning_rate) == pytest.approx(5e-4)
     assert (task.standing_passes, task.standing_batch) == (200, 256)
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize('name', [
+    name for name in shipped_configs.NAMES if name.startswith(('cvg/', 'ssw_gan/'))])
+def test_every_level_builds(name):
+  """With as many trainable parameters as the table of costs says, none of them below."""
+  config = _config(name)
+  with tf.Graph().as_default():  # variables without values, layers without computing
+    task = config.task()
+    task.build(_shape(config.clips))
+  generator, discriminators = (sum(v.shape.num_elements() for v in variables)
+                               for variables in task.trainable_variables)
+  print(f'{name}: {generator:,} trainable parameters of G, {discriminators:,} of D')
+  assert generator and discriminators
+  row = paper_scale.read().get((name, 'train'))
+  assert row is None or int(row['parameters']) == generator + discriminators
+  mine = {id(v) for variables in task.trainable_variables for v in variables}
+  for level in getattr(task.model, 'lower', ()):
+    assert level.trainable_variables
+    assert all((id(v) in mine) == task.joint for v in level.trainable_variables)
 
 
 def test_stages_trained_together():
