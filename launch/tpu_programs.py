@@ -44,7 +44,7 @@ def export(request):
 
 
 def _of_zeros(create, **kwargs):
-  """Creates a variable of zeros: programs have no values, and orthogonal kernels take minutes."""
+  """Creates a variable of zeros: a program holds no values, and orthogonal ones take long."""
   if callable(kwargs['initial_value']) and kwargs.get('shape') is not None:
     kwargs['initial_value'] = functools.partial(tf.zeros, kwargs['shape'], kwargs['dtype'])
   return create(**kwargs)
