@@ -19,11 +19,13 @@ from tf_videogen.reporting import results
 NAMES = ('chromium', 'chromium-browser', 'google-chrome')
 BROWSER = next(filter(None, map(shutil.which, NAMES)), None)
 GREEN = (0, 255, 0)
-# Decodes every picture of the page, and writes into its root element how many can't be.
+# Writes into the page's root element how many pictures it has, and how many of them are broken, once
+# all are loaded. (What `decode` promises may come after the browser has printed the page.)
 PROBE = '''
-Promise.allSettled([...document.images].map(image => image.decode())).then(all => {
-  document.documentElement.dataset.pictures = all.length;
-  document.documentElement.dataset.broken = all.filter(one => one.status === 'rejected').length;
+addEventListener('load', () => {
+  const pictures = [...document.images];
+  document.documentElement.dataset.pictures = pictures.length;
+  document.documentElement.dataset.broken = pictures.filter(one => !one.naturalWidth).length;
 });
 '''
 
@@ -142,7 +144,7 @@ def test_without_scripts_everything_shows(path):
 
 
 @pytest.mark.parametrize('damaged', [False, True])
-def test_every_picture_can_be_decoded(path, damaged):
+def test_every_picture_is_shown(path, damaged):
   """By a copy of the page that allows a second script, and in which one picture may be damaged."""
   probe = base64.b64encode(hashlib.sha256(PROBE.encode()).digest()).decode()
   text = path.read_text(encoding='utf-8')
