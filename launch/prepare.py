@@ -32,11 +32,11 @@ flags.DEFINE_integer('time_limit', 120, 'Seconds after which decoding a video is
 flags.DEFINE_float('max_failed_share', None, 'The share of videos that may be missing or damaged; '
                    "above it, preparing stops. None: the data set's own, see its README.",
                    lower_bound=0, upper_bound=1)
-flags.DEFINE_string('cache_dir', None, 'Folder for decoded videos, which a run that was stopped goes '
-                    'on from; None: `decoded` in --data_dir.')
+flags.DEFINE_string('cache_dir', None, 'Folder for decoded videos, which a run that was stopped '
+                    'goes on from; None: `decoded` in --data_dir.')
 flags.DEFINE_bool('keep_decoded', False, 'Leaves that folder when all is done.')
-flags.DEFINE_string('beam_runner', None, 'Prepares on Beam, by this runner, such as DirectRunner or '
-                    'DataflowRunner.')
+flags.DEFINE_string('beam_runner', None, 'Prepares on Beam, by this runner, such as DirectRunner '
+                    'or DataflowRunner.')
 flags.DEFINE_multi_string('beam_option', None, "An option of Beam's pipeline, such as "
                           '"--project=my-project"; may be repeated.')
 shared_flags.declare('data_dir', 'manual_dir')

@@ -25,8 +25,8 @@ flags.DEFINE_integer('num_samples', 16, 'How many clips.', lower_bound=1)
 flags.DEFINE_integer('seed', 0, 'The same seed gives the same clips.')
 flags.DEFINE_string('conditions', None, 'Split that conditions are taken from; by default the '
                     'first that the config evaluates.')
-flags.DEFINE_integer('samples_per_condition', 1, 'How many samples, of --num_samples, have the same '
-                     'conditions.', lower_bound=1)
+flags.DEFINE_integer('samples_per_condition', 1, 'How many samples, of --num_samples, have the '
+                     'same conditions.', lower_bound=1)
 flags.DEFINE_string('output', None, 'Folder for the files; by default <model_dir>/samples.')
 flags.DEFINE_integer('fps', 8, 'Frames per second of GIF and MP4.', lower_bound=1)
 shared_flags.declare(*configs.FLAGS, 'batch_size', *shared_flags.SAMPLING)

@@ -1,4 +1,4 @@
-"""Connectivity against gradients: what the sets say reaches a prediction, and nothing else, does."""
+"""Connectivity against gradients: what the sets say reaches a prediction does, and nothing else."""
 import functools
 
 import numpy as np
@@ -70,7 +70,8 @@ def _by_gradients(model, index):
 @pytest.mark.parametrize('index', [0, 3, 7])
 @pytest.mark.parametrize('case', [
     {'blocks': [(1, 2, 2), (2, 1, 2)]}, {'blocks': [(2, 2, 1)], 'kernel': (1, 3, 3)},
-    {'blocks': [(2, 1, 1), (1, 2, 2)], 'dilated': [0]}, {'blocks': [(1, 2, 2)], 'context_kernel': (3, 1, 2)},
+    {'blocks': [(2, 1, 1), (1, 2, 2)], 'dilated': [0]},
+    {'blocks': [(1, 2, 2)], 'context_kernel': (3, 1, 2)},
     {'blocks': [(1, 1, 2), (1, 2, 1)], 'sentinel': True}], ids=str)
 def test_sets_are_those_of_the_gradients(case, index):
   model = _model((2, 2, 2), **case)

@@ -52,9 +52,9 @@ def missed_by_distance(model, progress=lambda slices: slices):
     progress: wraps the iterable of slices, such as `tqdm.tqdm`.
 
   Returns:
-    dict of 'earlier' and 'missed', int64 [distances], for distances from 0 on: pairs of pixels, over
-    `generated_slices` of the model. Then 'missed_in_slice' and 'earlier_in_slice', of pairs within
-    a slice alone.
+    dict of 'earlier' and 'missed', int64 [distances], for distances from 0 on: pairs of pixels,
+    over `generated_slices` of the model. Then 'missed_in_slice' and 'earlier_in_slice', of pairs
+    within a slice alone.
   """
   places = np.indices(model.video_shape).reshape(3, -1)  # of pixels, [axes, T * H * W]
   size = max(model.video_shape)
@@ -75,7 +75,7 @@ def missed_by_distance(model, progress=lambda slices: slices):
 
 
 def _before(numbers, convolution):
-  """The pixels of a slice [t, h, w] under a masked convolution's taps: [t * h * w, taps], -1: none."""
+  """A slice's pixels [t, h, w] under a masked convolution's taps: [t * h * w, taps], -1: none."""
   half = [extent // 2 for extent in convolution.extent]
   padded = np.pad(numbers, [(n, n) for n in half], constant_values=-1)
   taps = [np.unravel_index(i, convolution.extent) for i in range(convolution.taps)]

@@ -29,9 +29,9 @@ def sample(experiment, model_dir, strategy, num_samples=16, seed=0, split=None, 
     options: keyword arguments of the task's `sample`, such as {'temperature': 0.9}.
 
   Returns:
-    dict of 'samples', uint8 [num_samples, T, H, W, C]; of a cascade also 'level1', ..., the videos of
-    the levels below; and, where the model is conditional, 'data', the clips that the conditions of
-    each are from, and the scalar 'conditioning_frames'.
+    dict of 'samples', uint8 [num_samples, T, H, W, C]; of a cascade also 'level1', ..., the videos
+    of the levels below; and, where the model is conditional, 'data', the clips that the conditions
+    of each are from, and the scalar 'conditioning_frames'.
   """
   spec, batch_size = model_directory.saved_spec(model_dir), min(batch_size, num_samples)
   built = experiments.build(
@@ -53,7 +53,8 @@ def sample(experiment, model_dir, strategy, num_samples=16, seed=0, split=None, 
   levels, data = [], []
   with strategy.scope():
     experiments.restore(built, model_dir)
-    make = getattr(built.task, 'levels', lambda *args, **kwargs: [built.task.sample(*args, **kwargs)])
+    make = getattr(
+        built.task, 'levels', lambda *args, **kwargs: [built.task.sample(*args, **kwargs)])
     draw = strategies.on_first_replica(
         strategy, lambda batch, seed: make(batch, seed, **options))
     bar = tqdm.tqdm(batches, 'sample', -(-count // batch_size), unit='batch')

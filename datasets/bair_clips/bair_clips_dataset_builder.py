@@ -132,7 +132,7 @@ class _Reader:
 
 
 def _parsed(record):
-  """Video, actions and positions of a serialized record; raises Unusable if something is missing."""
+  """Video, actions and positions of a serialized record; raises Unusable if any is missing."""
   try:
     features = tf.train.Example.FromString(record).features.feature
   except message.DecodeError as error:

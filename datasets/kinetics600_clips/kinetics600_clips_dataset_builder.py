@@ -152,5 +152,5 @@ _LABEL_OF_LETTERS = {
 
 
 def label_of(text):
-  """The class that a folder or a row of a list names, whatever its spaces and case; None if none."""
+  """The class that a folder or a list's row names, whatever its spaces and case; None if none."""
   return _LABEL_OF_LETTERS.get(_letters(text or ''))

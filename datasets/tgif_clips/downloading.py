@@ -1,4 +1,4 @@
-"""Fetches GIFs from the addresses of TGIF: resumable, several at once, polite, dead links recorded."""
+"""Fetches GIFs from TGIF's addresses: resumable, several at once, polite, dead links recorded."""
 
 from concurrent import futures
 import csv

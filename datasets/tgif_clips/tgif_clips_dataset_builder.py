@@ -17,9 +17,9 @@ class Builder(video_builder.VideoBuilder):
   MAX_FAILED_SHARE = 0.5  # many addresses are dead
   MANUAL_DOWNLOAD_INSTRUCTIONS = (
       'Only addresses of the GIFs are distributed. `python -m launch.download_tgif '
-      '--manual_dir=<this directory>` fetches the lists of the splits and what is still there. GIFs '
-      'from elsewhere do as well, in any folder, under the last part of their address, such as '
-      'tumblr_n9n04znLpA1qddk8uo1_500.gif, beside train.txt, val.txt and test.txt of '
+      '--manual_dir=<this directory>` fetches the lists of the splits and what is still there. '
+      'GIFs from elsewhere do as well, in any folder, under the last part of their address, such '
+      'as tumblr_n9n04znLpA1qddk8uo1_500.gif, beside train.txt, val.txt and test.txt of '
       f'{lists.BASE_URL}.')
   BUILDER_CONFIGS = [
       video_builder.VideoConfig(

@@ -41,8 +41,8 @@ class Builder(video_builder.VideoBuilder):
   MANUAL_DOWNLOAD_INSTRUCTIONS = (
       'UCF-101 is downloaded, unless this directory has it: UCF101.rar, or the folder UCF-101 that '
       'is in it with <Class>/v_<Class>_gNN_cNN.avi; and the lists of the splits, '
-      'UCF101TrainTestSplits-RecognitionTask.zip or the folder ucfTrainTestlist that is in it. Both '
-      f'are at {os.path.dirname(_VIDEOS_URL)}/.')
+      'UCF101TrainTestSplits-RecognitionTask.zip or the folder ucfTrainTestlist that is in it. '
+      f'Both are at {os.path.dirname(_VIDEOS_URL)}/.')
   BUILDER_CONFIGS = list(_configs())
 
   def _more_features(self):

@@ -91,7 +91,8 @@ def test_beam(tmp_path):
 def test_downloads(tmp_path, monkeypatch):
   """Nothing is in the manual directory: both archives are fetched and extracted."""
   _write(tmp_path / 'remote')
-  archives = {'UCF101.rar': 'UCF-101', 'UCF101TrainTestSplits-RecognitionTask.zip': 'ucfTrainTestlist'}
+  archives = {'UCF101.rar': 'UCF-101',
+              'UCF101TrainTestSplits-RecognitionTask.zip': 'ucfTrainTestlist'}
   for archive, folder in archives.items():
     with zipfile.ZipFile(tmp_path / archive, 'w') as file:  # what it is tells its first bytes
       for path in (tmp_path / 'remote' / folder).rglob('*.*'):

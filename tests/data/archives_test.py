@@ -26,8 +26,8 @@ def _write_rar(path, files):
   content = b'Rar!\x1a\x07\x00' + _rar_header(0x73, 0, bytes(6))
   for name, data in files.items():
     encoded = name.encode()
-    body = struct.pack('<IIBIIBBHI', len(data), len(data), 3, zlib.crc32(data), 0x50000000, 20, 0x30,
-                       len(encoded), 0o100644) + encoded
+    body = struct.pack('<IIBIIBBHI', len(data), len(data), 3, zlib.crc32(data), 0x50000000, 20,
+                       0x30, len(encoded), 0o100644) + encoded
     content += _rar_header(0x74, 0x8000, body) + data
   path.write_bytes(content + _rar_header(0x7b, 0x4000, b''))
 
@@ -86,7 +86,8 @@ def test_nothing_outside(tmp_path, name, evil):
 def test_links_are_passed_over(tmp_path):
   with tarfile.open(tmp_path / 'a.tar', 'w') as archive:
     for name, kind, target in (('link', tarfile.SYMTYPE, '/etc/passwd'),
-                               ('hard', tarfile.LNKTYPE, '../../x'), ('pipe', tarfile.FIFOTYPE, '')):
+                               ('hard', tarfile.LNKTYPE, '../../x'),
+                               ('pipe', tarfile.FIFOTYPE, '')):
       member = tarfile.TarInfo(name)
       member.type, member.linkname = kind, target
       archive.addfile(member)

@@ -275,7 +275,8 @@ def test_pictures_of_16_bits_are_not_read_as_white(tmp_path):
   folder.mkdir()
   for i in range(3):
     Image.fromarray(np.full((8, 8), 3000 * i, np.uint16)).save(folder / f'{i}.png')
-  with pytest.raises(ValueError, match='0.png has pixels of the kind I;16; 8 bits a colour are read'):
+  with pytest.raises(ValueError, match='0.png has pixels of the kind I;16; 8 bits a '
+                     'colour are read'):
     clip_files.ClipFiles(str(tmp_path)).survey()
 
 

@@ -88,7 +88,8 @@ def test_a_pipe_is_no_file(tmp_path):
 
 
 def test_memory_is_limited(tmp_path):
-  raw_data.write_video(tmp_path / 'large.avi', np.zeros((3, 4096, 4096, 3), np.uint8), codec='mpeg4')
+  raw_data.write_video(tmp_path / 'large.avi', np.zeros((3, 4096, 4096, 3), np.uint8),
+                       codec='mpeg4')
   decoder = decoding.Decoder(memory_limit=400 << 20)
   outcome = decoder.decode(decoding.Job(str(tmp_path / 'large.avi'), short_side=4096))
   raw_data.write_video(tmp_path / 'small.avi', raw_data.moving_square(3), codec='mpeg4')

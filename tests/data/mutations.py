@@ -17,7 +17,8 @@ def of(contents, count, seed=0):
 
   def huge(content):
     at = rng.randrange(min(400, len(content) - 4))
-    content[at:at + 4] = rng.choice([b'\xff\xff\xff\x7f', b'\x7f\xff\xff\xff', b'\0\0\0\0', b'\xff' * 4])
+    content[at:at + 4] = rng.choice(
+        [b'\xff\xff\xff\x7f', b'\x7f\xff\xff\xff', b'\0\0\0\0', b'\xff' * 4])
 
   def cut(content):
     del content[rng.randrange(len(content)):]

@@ -26,7 +26,8 @@ def test_find(tmp_path):
   (tmp_path / 'c' / 'loop').symlink_to(tmp_path)
   with open(os.path.join(os.fsencode(tmp_path), b'latin\xe9.mp4'), 'w'):
     pass
-  assert raw_files.find(str(tmp_path), raw_files.VIDEO_SUFFIXES) == ['a.avi', 'b/x.MP4', 'c/-id.mp4']
+  assert raw_files.find(str(tmp_path), raw_files.VIDEO_SUFFIXES) == [
+      'a.avi', 'b/x.MP4', 'c/-id.mp4']
 
 
 def test_find_remote():

@@ -237,7 +237,8 @@ def test_unreadable(tmp_path):
 def test_too_many_bytes(tmp_path):
   raw_data.write_video(tmp_path / 'a.mp4', raw_data.moving_square(20))
   limits = raw_videos.Limits(max_bytes=50_000)
-  assert _reason(tmp_path / 'a.mp4', limits=limits, encode=lambda frame: frame.tobytes()) == 'too long'
+  assert _reason(
+      tmp_path / 'a.mp4', limits=limits, encode=lambda frame: frame.tobytes()) == 'too long'
 
 
 def test_names_are_names(tmp_path):

@@ -35,7 +35,8 @@ def test_splits_and_labels(tmp_path):
   (tmp_path / 'videos' / 'test' / 'dogs' / 'notes.mp4').write_text('no video')
   clips = _clips(tmp_path, max_failed_share=0.5)
   assert _ids(clips, 'train') == ['train/cats/a.avi', 'train/dogs/a.mp4']
-  assert (_ids(clips, 'validation'), _ids(clips, 'test')) == (['val/cats/b.gif'], ['test/dogs/c.mp4'])
+  assert (_ids(clips, 'validation'), _ids(clips, 'test')) == (
+      ['val/cats/b.gif'], ['test/dogs/c.mp4'])
   batch = next(clips.training(2, seed=0).as_numpy_iterator())
   assert batch['video'].shape == (2, 4, 16, 16, 3) and batch['video'].std() > 10
   labels = dict(zip(batch['id'].tolist(), batch['label'].tolist()))

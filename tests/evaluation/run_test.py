@@ -457,8 +457,8 @@ def test_reconstructions_that_are_shorter(networks, cpu, frames, said):
      'a sample has 11 frames, and the protocol p compares 12'),
     ({}, lambda batch, seed: batch['video'][:, :, :6],
      'a sample has 6 x 8 pixels, and the clips 8 x 8')
-], ids=['conditioning', 'longer', 'short_for_fvd', 'short_sample', 'long_sample', 'short_for_frames',
-        'size'])
+], ids=['conditioning', 'longer', 'short_for_fvd', 'short_sample', 'long_sample',
+        'short_for_frames', 'size'])
 def test_what_does_not_fit(networks, cpu, kwargs, make, message):
   with pytest.raises(ValueError, match=message):
     run.run(_protocol(measures.FrechetDistance(frames=9), **kwargs), fakes.Source(fakes.videos(4)),

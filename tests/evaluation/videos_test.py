@@ -409,8 +409,8 @@ def test_nan_in_a_checkpoint_is_refused(tiny, cpu, tmp_path):
 
 
 def test_what_a_model_cannot_do(tiny, prior_dir, cpu, tmp_path):
-  with pytest.raises(ValueError, match="VideoGPTTask has no sampling option 'frames'; it samples by: "
-                     'temperature, top_k, top_p$'):
+  with pytest.raises(ValueError, match="VideoGPTTask has no sampling option 'frames'; it samples "
+                     'by: temperature, top_k, top_p$'):
     videos.ModelSamples(*prior_dir, cpu, 4, {'frames': 30})
   vqvae = tiny.experiment()
   fakes.save(vqvae, tmp_path / 'vqvae', cpu)

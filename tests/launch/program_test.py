@@ -32,7 +32,8 @@ class OddError(Exception):
 
 ERRORS = {
     'value': ValueError('thing: this is wrong\\n  In call to configurable'),
-    'keras': ValueError("Exception encountered when calling layer 'a' (type A).\\n\\nit is wrong\\n"),
+    'keras': ValueError("Exception encountered when calling layer 'a' (type A).\\n\\n"
+                        'it is wrong\\n'),
     'file': FileNotFoundError(2, 'No such file or directory', 'a/b'),
     'text': FileNotFoundError('no checkpoint in a/b'),
     'traced': ValueError('in user code:\\n\\n  File ...'),

@@ -1,4 +1,4 @@
-"""launch.train_cascade: level after level, killed and resumed in either, and what is wrong in a line."""
+"""launch.train_cascade: level after level, killed and resumed in either, and errors in a line."""
 
 import hashlib
 import json
@@ -30,9 +30,11 @@ TINY = [SMOKE, '--strategy=cpu', *(f'--gin_param={binding}' for binding in (
     'experiment.train.checkpoint_interval=2', 'TRAIN_STEPS=6',
     'moving_shapes.MovingShapes.examples=8', 'discriminators.Discriminators.channels=2',
     'stage1/ssw_gan.FirstStage.channels=2', 'adversarial.AdversarialTask.standing_passes=2',
-    'adversarial.AdversarialTask.standing_batch=2')), *(f'--level_param=2:{binding}' for binding in (
-        'stage2/ssw_gan.UpsamplingStage.channels=2', 'upscaling.UpscalingTask.standing_passes=2',
-        'upscaling.UpscalingTask.standing_batch=2'))]
+    'adversarial.AdversarialTask.standing_batch=2')),
+        *(f'--level_param=2:{binding}' for binding in (
+            'stage2/ssw_gan.UpsamplingStage.channels=2',
+            'upscaling.UpscalingTask.standing_passes=2',
+            'upscaling.UpscalingTask.standing_batch=2'))]
 
 
 def _run(*arguments, program=train_cascade, name=NAME):
@@ -61,7 +63,8 @@ def test_the_last_level_stands_for_the_cascade(tmp_path):
   cascades.save(folder, cascades.Cascade(['a.gin', 'b.gin', 'c.gin']))
   cascades.save(folder, cascades.Cascade(['a.gin', 'b.gin', 'c.gin']))
   assert cascades.last_level(folder) == os.path.join(folder, 'level3')
-  with pytest.raises(ValueError, match=r'is the directory of another cascade \(a.gin, b.gin, c.gin'):
+  with pytest.raises(ValueError, match=r'is the directory of another cascade \(a.gin, '
+                     r'b.gin, c.gin'):
     cascades.save(folder, cascades.Cascade(['a.gin']))
   with pytest.raises(ValueError, match='must name the config of a level or more'):
     cascades.Cascade([])
@@ -88,7 +91,7 @@ def test_mistakes(tmp_path, capsys, message, arguments):
 
 @pytest.mark.slow
 def test_levels_killed_and_resumed_are_the_unbroken_run(tmp_path, capsys):
-  """SIGTERM in the first level, SIGKILL in the second; then what is done is skipped, and sampled."""
+  """SIGTERM in the first level, SIGKILL in the second; then what's done is skipped, and sampled."""
   whole, broken = str(tmp_path / 'whole'), str(tmp_path / 'broken')
   assert not _run(*TINY, f'--model_dir={whole}')
   start = lambda: subprocess.Popen(

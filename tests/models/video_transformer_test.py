@@ -1,4 +1,4 @@
-"""Video Transformer: parameter counts, what sees what, probabilities, steps equal to the full pass."""
+"""Video Transformer: parameter counts, what sees what, probabilities; steps equal the full pass."""
 import functools
 import itertools
 
@@ -265,8 +265,9 @@ def test_intensities_against_numpy():
   drawn = model.pixels.join(predictor.draw(y, tf.constant([0, 0])))
   np.testing.assert_array_equal(drawn[:, 0], np.round(255 * p))
   z = np.clip(z, 1e-30, 1 - 1e-16)
-  np.testing.assert_allclose(predictor.least_nats(channels), -z * np.log(z) - (1 - z) * np.log(1 - z),
-                             rtol=1e-5, atol=1e-6)
+  np.testing.assert_allclose(
+      predictor.least_nats(channels), -z * np.log(z) - (1 - z) * np.log(1 - z),
+      rtol=1e-5, atol=1e-6)
 
 
 def test_intensities_are_gray():
@@ -298,7 +299,8 @@ def test_rematerialization_changes_nothing(monkeypatch):
 
 
 @pytest.mark.parametrize('pixels', [
-    pixel_bits.PixelBits(one_hot=False), pixel_bits.PixelBits(bits=8)], ids=['continuous', 'unsplit'])
+    pixel_bits.PixelBits(one_hot=False), pixel_bits.PixelBits(bits=8)
+], ids=['continuous', 'unsplit'])
 def test_pixels_of_the_variants(pixels):
   model = _tiny(pixels=pixels)
   video = tf.constant(_video(values=pixels.values, parts=pixels.parts))

@@ -28,8 +28,8 @@ TABLE = pathlib.Path(__file__).parents[2] / 'docs' / 'preflight' / 'paper_scale.
 PAGE = TABLE.with_suffix('.md')
 # Configs, by how their names begin, for more cores than the eight of the others: two clips (slices
 # of videos) a core of the Video Transformer; eight of TrIVD-GAN, as the paper measured it (appendix
-# E.3), or fewer, where weights or videos are large; four of CVG and SSW-GAN, two of CVG's third level
-# of BDD100K, of which four want 16.20 GiB where 15.48 are free.
+# E.3), or fewer, where weights or videos are large; four of CVG and SSW-GAN, two of CVG's third
+# level of BDD100K, of which four want 16.20 GiB where 15.48 are free.
 _TOPOLOGIES = {
     'v3:4x4': ('video_transformer/bair_spatiotemporal_large.gin',
                'video_transformer/bair_spatiotemporal_large_actions.gin',
@@ -124,7 +124,7 @@ def write(rows):
   files.write(str(PAGE), page(rows))
 
 
-_HEAD = """# What the papers' configs cost on a core of TPU v3
+_HEAD = ("""# What the papers' configs cost on a core of TPU v3
 
 What the TPU's compiler says of the configs at the paper's batch, over cores of 16 GiB each: all
 {rows} programs. The Video Transformer trains on one slice of a clip. Made by
@@ -137,9 +137,10 @@ Programs that are the same but for their number of steps are compiled once. Time
 takes at least, by the arithmetic and the memory bandwidth of a core; sums over cores are not in
 them. [tpu.md](../tpu.md) explains.
 
-| config | program | cores | clips a core | parameters | peak GiB | TFLOP | GB moved | step s | core-hours |
-| --- | --- | ---: | ---: | ---: | ---: | ---: | ---: | ---: | ---: |
 """
+         '| config | program | cores | clips a core | parameters | peak GiB | TFLOP | GB moved '
+         '| step s | core-hours |\n'
+         '| --- | --- | ---: | ---: | ---: | ---: | ---: | ---: | ---: | ---: |\n')
 
 
 def page(rows):

@@ -19,8 +19,8 @@ from tf_videogen.reporting import results
 NAMES = ('chromium', 'chromium-browser', 'google-chrome')
 BROWSER = next(filter(None, map(shutil.which, NAMES)), None)
 GREEN = (0, 255, 0)
-# Writes into the page's root element how many pictures it has, and how many of them are broken, once
-# all are loaded. (What `decode` promises may come after the browser has printed the page.)
+# Writes into the page's root element how many pictures it has, and how many of them are broken,
+# once all are loaded. (What `decode` promises may come after the browser has printed the page.)
 PROBE = '''
 addEventListener('load', () => {
   const pictures = [...document.images];

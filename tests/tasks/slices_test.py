@@ -267,7 +267,8 @@ def test_actions():
   before = _metrics(task, batch)['bits_per_dim']
   assert _metrics(task, {**batch, 'actions': batch['actions'] + 1})['bits_per_dim'] != before
   assert task.sample(batch, randomness.seed_of(0)).shape == (3, *CLIP)
-  with pytest.raises(ValueError, match='SliceEncoder.actions = 2, and a frame of the clips has none'):
+  with pytest.raises(ValueError, match='SliceEncoder.actions = 2, and a frame of the clips has '
+                     'none'):
     task.loss({'video': batch['video']}, randomness.seed_of(0))
 
 

@@ -19,8 +19,9 @@ import tqdm
 from tf_videogen import bars
 
 SUFFIXES = ('.zip', '.tar', '.tar.gz', '.tgz', '.tar.bz2', '.tar.xz', '.rar')
-_DAMAGE = (tarfile.TarError, zipfile.BadZipFile, rarfile.Error, lzma.LZMAError, zlib.error, EOFError,
-           OSError, NotImplementedError, RuntimeError)  # the last two: zip, of unknown kinds
+_DAMAGE = (tarfile.TarError, zipfile.BadZipFile, rarfile.Error, lzma.LZMAError, zlib.error,
+           EOFError, OSError,
+           NotImplementedError, RuntimeError)  # the last two: zip, of unknown kinds
 
 
 def extract(path, folder):

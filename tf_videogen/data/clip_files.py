@@ -5,8 +5,8 @@
     for video in found.read(16): ...     # uint8 [16, H, W, C], in the order of their names
 
 Nothing is scaled: metrics compare the pixels that are there. Of .npz files the array `samples` is
-taken, or else `video`, or else the only one of five axes. Of a folder that launch.sample wrote it is
-samples.npz alone, as the other files have the same samples again.
+taken, or else `video`, or else the only one of five axes. Of a folder that launch.sample wrote it
+is samples.npz alone, as the other files have the same samples again.
 """
 
 import collections
@@ -25,7 +25,7 @@ from tf_videogen.data import raw_videos
 
 _PICTURES = ('.png', '.jpg', '.jpeg')
 _ARRAYS = ('.npz', '.npy')
-_SAMPLED = ('samples.npz', 'samples.gif', 'samples.png')  # launch.sample writes samples in all forms
+_SAMPLED = ('samples.npz', 'samples.gif', 'samples.png')  # launch.sample writes clips in all forms
 _MODES = ('1', 'L', 'LA', 'P', 'RGB', 'RGBA')  # Pillow's, of 8 bits a colour
 _THREADS = 4
 RANGES = {'0,1': (0.0, 1.0), '-1,1': (-1.0, 1.0), '0,255': (0.0, 255.0)}

@@ -50,7 +50,7 @@ class ClipSource:
     raise NotImplementedError
 
   def identity(self, split):
-    """Returns what the clips of a split depend on, a list of plain values: statistics are kept by it."""
+    """Returns what a split's clips depend on, a list of plain values: statistics are kept by it."""
     raise NotImplementedError
 
   def _records(self, split, order_seed=None):
@@ -67,8 +67,8 @@ class ClipSource:
   def _read(self, split, record, place):
     """Returns the example of a raw record, a dict as in `example_spec`.
 
-    place(axis, starts) chooses one of the places where a clip may start along an axis of the stored
-    video (0: time, 1: height, 2: width), an int32 [] tensor below `starts`, an int or such a tensor.
+    place(axis, starts) chooses a place where a clip may start along an axis of the stored video
+    (0: time, 1: height, 2: width), an int32 [] tensor below `starts`, an int or such a tensor.
     """
     raise NotImplementedError
 
@@ -82,7 +82,8 @@ class ClipSource:
       batch_size: int, B.
       seed: int; streams of different seeds have different orders and windows.
       start_step: int, the number of the first batch.
-      host, hosts: of several hosts, number `host` gets its rows of every batch, the others' undecoded.
+      host, hosts: of several hosts, number `host` gets its rows of every batch, the
+        others' undecoded.
 
     Returns:
       Dataset of dicts of tensors, as in `example_spec`, with static shapes [B / hosts, ...].

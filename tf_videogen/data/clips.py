@@ -34,8 +34,8 @@ class PreparedClips(clip_source.ClipSource):
     actions_feature: str, name of a feature [frames, A] with a vector a frame, or None.
     label_feature: str, name of a feature [] with the number of the video's class, or None.
     shuffle_buffer: int, examples to shuffle among; None: as many as 512 MiB hold, at least 8.
-    size: int, height and width of the clips, which are cut out of larger frames: for evaluation from
-      the middle; None: whole frames, which must all be of one size then.
+    size: int, height and width of the clips, which are cut out of larger frames: for evaluation
+      from the middle; None: whole frames, which must all be of one size then.
     crop: 'random' or 'center', where they are cut out for training.
     drop_short: bool, whether videos with too few frames are left out; otherwise they are an error.
   """
@@ -62,8 +62,8 @@ class PreparedClips(clip_source.ClipSource):
     """Returns the number of examples of a split or slice."""
     examples = prepared.split_info(self._builder, split).num_examples - self._short_videos(split)
     if not examples:
-      raise ValueError(f'no video of {self.dataset} ({split}) has the {self.span} frames that clips '
-                       f'of frames={self.frames} with frame_step={self.frame_step} need')
+      raise ValueError(f'no video of {self.dataset} ({split}) has the {self.span} frames that '
+                       f'clips of frames={self.frames} with frame_step={self.frame_step} need')
     return examples
 
   def _short_videos(self, split):
@@ -72,9 +72,9 @@ class PreparedClips(clip_source.ClipSource):
     short = sum(videos for frames, videos in lengths.items() if frames < self.span)
     if short and not self.drop_short:
       raise ValueError(
-          f'{short:,} videos of {self.dataset} ({split}) are shorter than the {self.span} frames that '
-          f'clips of frames={self.frames} with frame_step={self.frame_step} need; leave them out with '
-          'PreparedClips.drop_short = True, or ask for fewer frames')
+          f'{short:,} videos of {self.dataset} ({split}) are shorter than the {self.span} frames '
+          f'that clips of frames={self.frames} with frame_step={self.frame_step} need; leave them '
+          'out with PreparedClips.drop_short = True, or ask for fewer frames')
     if short and '[' in split:
       raise ValueError(f'some videos of {self.dataset} are too short, and how many of them are in '
                        f'{split} is not known; ask for fewer frames, or for whole splits')
@@ -125,8 +125,8 @@ class PreparedClips(clip_source.ClipSource):
     if self.size is not None:
       shape = (shape[0], self.size, self.size, shape[3])
     if None in shape[1:]:
-      raise ValueError(f'frames of {self.video_feature!r} of {self.dataset} have no fixed size; set '
-                       'PreparedClips.size to what clips are to be cut out of them')
+      raise ValueError(f'frames of {self.video_feature!r} of {self.dataset} have no fixed size; '
+                       'set PreparedClips.size to what clips are to be cut out of them')
     if shape[0] is not None and shape[0] < self.span:
       raise ValueError(_too_short(self.dataset, shape[0], self))
     return tf.TensorSpec((self.frames,) + shape[1:], tf.uint8)
@@ -173,7 +173,8 @@ class PreparedClips(clip_source.ClipSource):
 
     records = tf.data.Dataset.from_tensor_slices(tuple(columns)).flat_map(records_of_file)
     if self._short_videos(split):
-      records = records.filter(lambda path, number, record: self._stored_frames(record) >= self.span)
+      records = records.filter(
+          lambda path, number, record: self._stored_frames(record) >= self.span)
     return records
 
   def _stored_frames(self, record):

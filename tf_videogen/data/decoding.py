@@ -5,8 +5,8 @@
         ...                                    # outcome: a RawVideo of PNG files, or Unusable
 
 A process imports no TensorFlow (`decoder_process`). Its own alarm clock ends it when a file takes
-too long, wherever it hangs; it rings, too, where the parent is gone. Remote files (gs://) are copied
-to a temporary one first.
+too long, wherever it hangs; it rings, too, where the parent is gone. Remote files (gs://) are
+copied to a temporary one first.
 """
 
 from concurrent import futures

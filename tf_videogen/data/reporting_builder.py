@@ -18,7 +18,7 @@ from tf_videogen.data import preparation
 
 
 class ReportingBuilder(tfds.core.GeneratorBasedBuilder, skip_registration=True):
-  """A builder whose raw data comes in pieces, mostly files. A subclass defines `_pieces`, `_reader`.
+  """A builder whose raw data comes in pieces, mostly files. Subclasses define `_pieces`, `_reader`.
 
   Attributes:
     options: preparation.Options; set it before `download_and_prepare`.

@@ -50,7 +50,7 @@ class Source:
 
 
 class VideoBuilder(reporting_builder.ReportingBuilder, skip_registration=True):
-  """A data set of video files. A subclass defines `_sources`, and `_more_features` if it has some."""
+  """A data set of video files. A subclass defines `_sources`, and `_more_features` if any."""
 
   def _sources(self, dl_manager):
     """Returns the files of every split, {split: [Source, ...]}."""

@@ -1,4 +1,4 @@
-"""Runs the networks of metrics over the replicas of a strategy: videos in, outputs out, in NumPy."""
+"""Runs the metrics' networks over the replicas of a strategy: videos in, outputs out, in NumPy."""
 
 import numpy as np
 import tensorflow as tf

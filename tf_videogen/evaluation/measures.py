@@ -190,7 +190,8 @@ class FrechetDistance:
     if min(counts) <= size:
       outcome.warnings.append(
           f'{self.name}{where}: {min(counts)} videos for {size} features: the covariance is '
-          f'singular and the distance biased upwards; {size + 1} are the least, thousands are better')
+          f'singular and the distance biased upwards; {size + 1} are the least, '
+          'thousands are better')
     return [(start, frechet.distance(*(frechet.gaussian(_part(side, f'{start}/'))
                                        for side in sides)), np.nan) for start in starts]
 

@@ -87,7 +87,8 @@ class _Run:
       raise ValueError(f'the protocol {self.protocol.name} gives {wanted} frames to the model, and '
                        f'this model takes {model}')
     if self.protocol.classes and not getattr(self.make, 'labelled', True):
-      raise ValueError(f'the protocol {self.protocol.name} is of some classes, and the model takes none')
+      raise ValueError(f'the protocol {self.protocol.name} is of some classes, and the '
+                       'model takes none')
     for measure in self.measures:
       if measure.paired and self.protocol.generated_windows != 'first':
         raise ValueError(f'{measure.name} compares frame by frame, and random windows of samples '
@@ -265,7 +266,8 @@ class _Run:
     if video.shape[1] < self.frames or (
         self.protocol.frames is None and video.shape[1] != self.frames):
       raise ValueError(f'{what} has {video.shape[1]} frames, and the protocol {self.protocol.name} '
-                       f'compares {self.frames}; set Protocol.frames, or have the model make as many')
+                       f'compares {self.frames}; set Protocol.frames, or have the model make '
+                       'as many')
     return video
 
   def _first_frames(self, video, what):

@@ -220,8 +220,8 @@ class ModelSamples:
   def reconstruct(self, batch):
     """Clips as the model's VQ-VAE has them: uint8 [n, T, H, W, C]."""
     if not hasattr(self._task, 'reconstruct'):
-      raise ValueError(f'{type(self._task).__name__} reconstructs nothing: leave out the measures of '
-                       'reconstructions')
+      raise ValueError(f'{type(self._task).__name__} reconstructs nothing: leave out the measures '
+                       'of reconstructions')
     if self._reconstruct is None:
       self._reconstruct = strategies.on_replicas(
           self.strategy, lambda batch, seed: self._task.reconstruct(batch))
@@ -287,8 +287,8 @@ def matched(real, generated, frames=None, limit=None, cut=False, paired=False):
   every = [shape for found in shapes.values() for shape in found]
   least = [min(shape[axis] for shape in every) for axis in range(3)]
   if frames is not None and frames > least[0]:
-    raise ValueError(f'{_where(shapes, 0, least[0])} has a clip of {least[0]} frames, and --frames is '
-                     f'{frames}')
+    raise ValueError(f'{_where(shapes, 0, least[0])} has a clip of {least[0]} frames, and --frames '
+                     f'is {frames}')
   differing = [(axis, what) for axis, what in ((0, 'frames'), (1, 'rows'), (2, 'columns'))
                if len({shape[axis] for shape in every}) > 1 and not (axis == 0 and frames)]
   counts = {path: sum(survey.values()) for path, survey in surveys.items()}
@@ -301,8 +301,8 @@ def matched(real, generated, frames=None, limit=None, cut=False, paired=False):
         '--on_mismatch=cut' + (', or with --frames' if axis == 0 else ''))
   if len(set(counts.values())) > 1 and not cut and limit is None:
     (a, b), (n, m) = counts.keys(), counts.values()
-    raise ValueError(f'{a} has {n} clips and {b} {m}: the smaller side decides how biased a distance '
-                     'is; take as many of both with --on_mismatch=cut or --videos')
+    raise ValueError(f'{a} has {n} clips and {b} {m}: the smaller side decides how biased a '
+                     'distance is; take as many of both with --on_mismatch=cut or --videos')
   if limit is not None and limit > min(counts.values()):
     path = min(counts, key=counts.get)
     raise ValueError(f'{path} has {counts[path]} clips, and --videos is {limit}')
@@ -342,8 +342,8 @@ def like(found, real, frames=None, limit=None, cut=False, paired=False):
     raise ValueError(f'the data set has {real.count} clips and {found.path} {there}: take as many '
                      'of both with --on_mismatch=cut or --videos')
   if limit is not None and limit > min(real.count, there):
-    raise ValueError(f'the data set has {real.count} clips and {found.path} {there}, and --videos is '
-                     f'{limit}')
+    raise ValueError(f'the data set has {real.count} clips and {found.path} {there}, and --videos '
+                     f'is {limit}')
   count = limit or min(real.count, there)
   channels = max(real.shape[3], *(shape[3] for shape in survey))
   return (real.first(count, channels),
@@ -355,8 +355,8 @@ def _refuse_skipped(*sides):
   for found in sides:
     if found.skipped:
       name, reason = next(iter(found.skipped.items()))
-      raise ValueError(f'videos are compared in pairs, and {name} cannot be read ({reason}): take it '
-                       'and its counterpart away')
+      raise ValueError(f'videos are compared in pairs, and {name} cannot be read ({reason}): take '
+                       'it and its counterpart away')
 
 
 def _where(shapes, axis, value):

@@ -119,7 +119,8 @@ class BlockLocalAttention(tf.keras.layers.Layer):
   def build(self, input_shape):
     self.blocks = Blocks(input_shape[1:4], self.block, self.dilated)
     projected = self.heads * self.head_width
-    self.w_q, self.w_k, self.w_v = (linear.linear(projected, name) for name in ('w_q', 'w_k', 'w_v'))
+    self.w_q, self.w_k, self.w_v = (
+        linear.linear(projected, name) for name in ('w_q', 'w_k', 'w_v'))
     self.w_p = linear.linear(input_shape[-1], 'w_p')
     self.relative_bias = RelativeBias(self.blocks.inside, self.heads)
     super().build(input_shape)

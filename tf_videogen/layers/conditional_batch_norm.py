@@ -20,8 +20,8 @@ class Steps(typing.NamedTuple):
 
   Attributes:
     first: the first frame's number, an int or int32 [].
-    recorded: bool [T], the frames whose statistics are recorded; then all are normalized by those of
-      their batch. None: frames are normalized by the standing statistics.
+    recorded: bool [T], the frames whose statistics are recorded; then all are normalized by those
+      of their batch. None: frames are normalized by the standing statistics.
   """
   first: typing.Any = 0
   recorded: typing.Any = None

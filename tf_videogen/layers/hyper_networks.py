@@ -64,7 +64,8 @@ class FactorizedKernels(tf.keras.layers.Layer):
     pooled = tf.reshape(pooled, [-1, POOLED**2 * pooled.shape[-1]])  # [B, 4, 4, c] -> [B, 16 c]
     logits = tf.cast(kernels(tf.nn.relu(hidden(pooled))), tf.float32)
     # A softmax over another axis than the last has no gradient in a loop of XLA.
-    taps = tf.nn.softmax(tf.reshape(logits, [-1, self.taps, self.taps]))  # [B, N k^2] -> [B, N, k^2]
+    taps = tf.nn.softmax(
+        tf.reshape(logits, [-1, self.taps, self.taps]))  # [B, N k^2] -> [B, N, k^2]
     return kernel_warping.factorized_weights(
         tf.transpose(taps, [0, 2, 1]), tf.nn.softmax(tf.cast(selection(h), tf.float32)))
 

@@ -1,4 +1,4 @@
-"""Kernel-based warping of features, and the motion that it tells: TrIVD-GAN, appendix B, section 4.4.
+"""Kernel-based warping of features, and the motion it tells: TrIVD-GAN, appendix B, section 4.4.
 
 Every position is a weighted average of its k x k neighbours, with weights of its own, the same for
 all channels. Weights are probabilities, so that they can be read as motion.

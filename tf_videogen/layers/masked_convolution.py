@@ -1,7 +1,7 @@
 """A 3-D convolution that sees only what precedes a position in raster order.
 
-van den Oord et al. 2016 (https://arxiv.org/abs/1601.06759), in three dimensions, as in the decoder of
-Weissenborn et al. 2020 (https://arxiv.org/abs/1906.02634), section 3.2.
+van den Oord et al. 2016 (https://arxiv.org/abs/1601.06759), in three dimensions, as in the decoder
+of Weissenborn et al. 2020 (https://arxiv.org/abs/1906.02634), section 3.2.
 """
 
 import numpy as np

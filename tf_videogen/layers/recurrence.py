@@ -1,6 +1,6 @@
 """What recurs is made of parts, which leave to the loop over time what needs the state.
 
-A part's `prepare(x, training)` is called once for all time steps, with x [T, B, H, W, X], time first:
+A part's `prepare(x, training)` is called once for all time steps, with x [T, B, H, W, X], T first:
 there kernels are normalized and x is convolved. It returns a function of a state h and of what it
 is given at a time step, and that for all time steps, tensors (or a structure of them) [T, ...].
 """
@@ -69,7 +69,7 @@ class GateConvolution(tf.keras.layers.Layer):
     self.bias = self.add_weight('bias', [gates * filters], initializer='zeros')
 
   def prepare(self, x, training=False):
-    """A function: h [B, H, W, h_channels] -> [B, H, W, filters], or a list of them for gates > 1."""
+    """A function: h [B, H, W, h_channels] -> [B, H, W, filters], or a list of them if gates > 1."""
     kernel = tf.concat([k.value(training) for k in self.kernels], axis=-1)
     of_h, of_x = tf.split(tf.cast(kernel, x.dtype), [self.h_channels, x.shape[-1]], axis=2)
     convolved = _convolution(x, of_x) + tf.cast(self.bias, x.dtype)

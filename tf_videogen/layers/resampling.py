@@ -54,7 +54,7 @@ def average_pool(x, factors):
 
 
 def nearest(x, factor):
-  """Every `factor`-th row and column, the first ones of each box: [..., H, W, C] -> H / factor, ..."""
+  """Every `factor`-th row and column, the first of each box: [..., H, W, C] -> H / factor, ..."""
   _check_sides(x, factor)
   return x[..., ::factor, ::factor, :]
 
@@ -62,8 +62,8 @@ def nearest(x, factor):
 def bilinear(x, factor):
   """Bilinear interpolation in the middle of each box, without antialiasing.
 
-  Pixels' centers are at half integers: of an even factor, the mean of the middle 2 x 2 pixels of each
-  box of factor x factor; of an odd one, its middle pixel.
+  Pixels' centers are at half integers: of an even factor, the mean of the middle 2 x 2 pixels of
+  each box of factor x factor; of an odd one, its middle pixel.
 
   Args:
     x: floats [..., H, W, C].
@@ -82,5 +82,5 @@ def bilinear(x, factor):
 
 def _check_sides(x, factor):
   if x.shape[-3] % factor or x.shape[-2] % factor:
-    raise ValueError(f'frames of {x.shape[-3]} x {x.shape[-2]} cannot be made {factor} times smaller: '
-                     'choose sides that are multiples of it')
+    raise ValueError(f'frames of {x.shape[-3]} x {x.shape[-2]} cannot be made {factor} times '
+                     'smaller: choose sides that are multiples of it')

@@ -1,8 +1,8 @@
 """Spectral normalization of weights: dense layers and convolutions of Lipschitz constant about 1.
 
 Miyato et al., "Spectral Normalization for Generative Adversarial Networks", ICLR 2018; in TrIVD-GAN
-(appendix E.2) the first singular value alone, by one power iteration a pass in training. W / sigma(W)
-is a reparametrization: gradients flow through sigma. All weights begin orthogonal.
+(appendix E.2) the first singular value alone, by one power iteration a pass in training.
+W / sigma(W) is a reparametrization: gradients flow through sigma. All weights begin orthogonal.
 """
 
 import tensorflow as tf
@@ -122,8 +122,8 @@ class Conv(tf.keras.layers.Layer):
 class SeparableConv(tf.keras.layers.Layer):
   """A convolution over three frames, then one of 3 x 3 positions, both spectrally normalized.
 
-  SSW-GAN, appendix B.2: [B, T, H, W, I] -> [B, T, H, W, filters], padded by zeros. The paper doesn't
-  say how many channels are between the two: as many as after them.
+  SSW-GAN, appendix B.2: [B, T, H, W, I] -> [B, T, H, W, filters], padded by zeros. The paper
+  doesn't say how many channels are between the two: as many as after them.
 
   Args:
     filters: outputs of both.
@@ -137,8 +137,8 @@ class SeparableConv(tf.keras.layers.Layer):
   def call(self, x, training=False):
     batch, time, height, width, channels = x.shape
     batch = -1 if batch is None else batch
-    # Positions are one axis, so that the convolution over time is one of two dimensions, which every
-    # device is good at: [B, T, H, W, I] -> [B, T, H*W, I]
+    # Positions are one axis, so that the convolution over time is one of two dimensions, which
+    # every device is good at: [B, T, H, W, I] -> [B, T, H*W, I]
     h = tf.reshape(x, [batch, time, height * width, channels])
     h = self.over_time(h, training=training)
     h = tf.reshape(h, [batch, time, height, width, h.shape[-1]])

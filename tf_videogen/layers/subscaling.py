@@ -11,7 +11,7 @@ import tensorflow as tf
 class Subscaling:
   """Cuts videos into slices and back, and shows what a slice may see of the slices before it.
 
-  With factors s = (s_t, s_h, s_w), slice (a, b, c) has the pixels (a + i s_t, b + j s_h, c + k s_w).
+  With factors s = (s_t, s_h, s_w), slice (a, b, c) has pixels (a + i s_t, b + j s_h, c + k s_w).
   The slices are generated in raster order of (a, b, c); a slice's `index` is its place in it.
 
   Args:
@@ -81,8 +81,8 @@ class Subscaling:
       index: int32 [B], the slice of every video.
 
     Returns:
-      int32 [B, t, h, w, k_t, k_h, k_w, C]; -1 where a window leaves the video, and for the pixels of
-      this and of later slices. Of slices that are frames, k_t is but floor(k_t / 2): the frames
+      int32 [B, t, h, w, k_t, k_h, k_w, C]; -1 where a window leaves the video, and for the pixels
+      of this and of later slices. Of slices that are frames, k_t is but floor(k_t / 2): the frames
       before.
     """
     x = tf.where(self._before(index), video, -1)

@@ -173,14 +173,14 @@ class UpscalingGenerator(tf.keras.layers.Layer):
              lambda side, width=m * channels: self._residual(side, width), each_block)
         for i, m in enumerate(multipliers)]
     if not any(residual for unit in self.units for residual in unit.residuals):
-      raise ValueError(f'UpscalingGenerator.factor = {factor} makes the input smaller than features '
-                       'are at the end of any residual connection, so that nothing of it would be '
-                       'seen: choose a smaller factor')
+      raise ValueError(f'UpscalingGenerator.factor = {factor} makes the input smaller than '
+                       'features are at the end of any residual connection, so that nothing of it '
+                       'would be seen: choose a smaller factor')
     self.norm = conditional_batch_norm.ConditionalBatchNorm(conditional=False)
     self.to_image = spectral_norm.Conv(image_channels)
 
   def _residual(self, side, width):
-    """None where features are larger than the input: it is never upscaled; or where sizes differ."""
+    """None where features are larger than the input: it's never upscaled; or where sizes differ."""
     low = self.resolution // self.factor
     return Residual(width, self.repeats) if low % side == 0 else None
 
@@ -284,7 +284,7 @@ class UpscalingGAN(trivd_gan.VideoGAN):
     return [*self.lower, self.averaged_generator]
 
   def frames_of_levels(self, first_frames):
-    """How many frames the whole videos of all levels have, the first level's having `first_frames`."""
+    """How many frames whole videos of all levels have, the first level's having `first_frames`."""
     repeats = [level.repeats for level in self.levels[1:]]
     return [first_frames * math.prod(repeats[:i]) for i in range(len(self.levels))]
 
@@ -308,7 +308,7 @@ class UpscalingGAN(trivd_gan.VideoGAN):
     self.built = True
 
   def pair_shape(self, clip_shape):
-    """(T', H', W', 2 C) of pairs, of windows (T, H, W, C); None without a matching discriminator."""
+    """(T', H', W', 2 C) of pairs, of windows (T, H, W, C); None with no matching discriminator."""
     frames, height, width, channels = clip_shape
     factor, repeats = self.generator.factor, self.generator.repeats
     return ((frames // repeats, height // factor, width // factor, 2 * channels)

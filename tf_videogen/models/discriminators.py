@@ -123,7 +123,7 @@ class Network(tf.keras.layers.Layer):
     temporal: whether the first two blocks have 3-D convolutions.
     head: layer of `projection`, from features [B, T, C] to outputs.
     pool_time: whether the blocks with 3-D convolutions pool over two frames, too.
-    non_local: numbers, from 0 on, of stages after which a non-local block follows, as BigGAN has it.
+    non_local: numbers, from 0 on, of stages after which a non-local block follows, as in BigGAN.
   """
 
   def __init__(self, channels, multipliers, temporal, head, pool_time=False, non_local=(),

@@ -7,9 +7,9 @@ uniformly sampled windows of it (Eq. 6), against a spatial, a temporal and a mat
 whose outputs are concatenated under one hinge loss. What stages share with CVG is in `cascade.py`.
 
 No average of weights, no penalty (appendix A). The learning rates are printed as "1e10^-4" and
-"5e10^-4", which CVG states as 1e-4 and 5e-4. Not printed, and how it is here: the head, which is the
-plain projection of classes; stage 2 of the three on BDD100K, of 64 x 64 pixels, which has stage 3's
-sizes without one unit and one block.
+"5e10^-4", which CVG states as 1e-4 and 5e-4. Not printed, and how it is here: the head, which is
+the plain projection of classes; stage 2 of the three on BDD100K, of 64 x 64 pixels, which has
+stage 3's sizes without one unit and one block.
 
 Appendix H trains two stages together (`UpscalingTask.joint`), judged by the second one's output
 alone; appendix C compares units with a ConvGRU (`cascade.ConvGRULayer`).
@@ -29,7 +29,7 @@ class FirstStage(cascade.FirstGenerator):
 
 
 class UpsamplingStage(cascade.UpscalingGenerator):
-  """G of the others (appendix B.2); by default that of Kinetics-600, from 32 x 32 to 128 x 128 pixels.
+  """G of the others (appendix B.2); by default of Kinetics-600, from 32 x 32 to 128 x 128 pixels.
 
   Args: as of `cascade.UpscalingGenerator`.
   """

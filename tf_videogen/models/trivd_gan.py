@@ -1,10 +1,11 @@
-"""TrIVD-GAN-FP: Luc et al., "Transformation-based Adversarial Video Prediction on Large-Scale Data".
+"""TrIVD-GAN-FP: Luc et al. 2020.
 
-DVD-GAN-FP (appendix A) with other recurrent units and discriminators. An encoder of the frames that
-are given sets the first state of every recurrent unit; the generator goes from 8 x 8 features, the
-same for every frame, through stages of recurrent unit, convolution and two residual blocks, the
-second of which doubles the resolution; discriminators are in `models/discriminators.py`. Without an
-encoder it is DVD-GAN, which makes videos of classes from noise: states begin at zero.
+"Transformation-based Adversarial Video Prediction on Large-Scale Data" is DVD-GAN-FP (appendix A)
+with other recurrent units and discriminators. An encoder of the frames that are given sets the
+first state of every recurrent unit; the generator goes from 8 x 8 features, the same for every
+frame, through stages of recurrent unit, convolution and two residual blocks, the second of which
+doubles the resolution; discriminators are in `models/discriminators.py`. Without an encoder it is
+DVD-GAN, which makes videos of classes from noise: states begin at zero.
 
 Every layer's weights are spectrally normalized, but those of the affine map to the first features;
 batch normalization is per time step, conditioned on [z; class].
@@ -31,8 +32,8 @@ from tf_videogen.layers import spectral_norm
 class Encoder(tf.keras.layers.Layer):
   """First states of recurrent units from given frames: the first blocks of a spatial discriminator.
 
-  Appendix A: features of every frame at the unit's resolution; time is folded into channels, and one
-  convolution, with ReLU (appendix F.3), compresses them.
+  Appendix A: features of every frame at the unit's resolution; time is folded into channels, and
+  one convolution, with ReLU (appendix F.3), compresses them.
 
   Args:
     state_channels: channels of the states, of the coarsest first.
@@ -106,7 +107,7 @@ class Generator(tf.keras.layers.Layer):
     latent: numbers in z, and in the embedding of a class.
     classes: how many; 1 is the dummy class of data without any.
     upsampling_stages: how many stages, from the first on, double the resolution; None: all.
-    non_local: numbers, from 0 on, of stages after which a non-local block follows, as BigGAN has it.
+    non_local: numbers, from 0 on, of stages after which a non-local block follows, as in BigGAN.
   """
 
   stage_convolution = True
@@ -262,8 +263,8 @@ class VideoGAN(tf.keras.Model):
     if height != width or height != generator.resolution:
       raise ValueError(
           f'the generator makes frames of {generator.start} x 2^{generator.upsampling_stages} = '
-          f'{generator.resolution} pixels a side, and clips have {height} x {width}: choose another '
-          'size of clips, or as many Generator.multipliers as the resolution is doubled')
+          f'{generator.resolution} pixels a side, and clips have {height} x {width}: choose '
+          'another size of clips, or as many Generator.multipliers as the resolution is doubled')
     if channels != generator.image_channels:
       raise ValueError(f'Generator.image_channels = {generator.image_channels}, and clips have '
                        f'{channels} channels')

@@ -148,7 +148,8 @@ class SliceEncoder(tf.keras.layers.Layer):
       before it in its slice, s_t of them.
   """
 
-  def __init__(self, stack=LayerStack, embedding=128, context_kernel=None, actions=0, name='encoder'):
+  def __init__(self, stack=LayerStack, embedding=128, context_kernel=None, actions=0,
+               name='encoder'):
     super().__init__(name=name)
     self.stack = stack(causal=False)
     self.embedding = embedding
@@ -180,12 +181,13 @@ class SliceEncoder(tf.keras.layers.Layer):
       z^L, [B, t, h, w, D].
     """
     context = self.subscaling.context(video, index)
-    # [B, t, h, w, k_t, k_h, k_w, N_c] -> [B, t, h, w, k_t * k_h * k_w * N_c]: stride and kernel have
-    # become channels, and the convolution a matrix product.
+    # [B, t, h, w, k_t, k_h, k_w, N_c] -> [B, t, h, w, k_t * k_h * k_w * N_c]: stride and kernel
+    # have become channels, and the convolution a matrix product.
     context = tf.reshape(context, [-1, *self.subscaling.slice_shape, np.prod(context.shape[4:])])
     z = self.convolution(self.pixels.features(context, self.compute_dtype))
     slices = tf.reshape(self.slice_embedding.grid(), [-1, self.embedding])
-    z += self.position_embedding.grid() + tf.gather(slices, index)[:, tf.newaxis, tf.newaxis, tf.newaxis]
+    z += self.position_embedding.grid() + tf.gather(slices, index)[
+        :, tf.newaxis, tf.newaxis, tf.newaxis]
     if self.actions:
       z = tf.concat([z, tf.cast(self._actions_of_slice(actions, index), z.dtype)], -1)
     return self.stack(self.projection(z))
@@ -308,7 +310,8 @@ class SliceDecoder(tf.keras.layers.Layer):
   def write(self, position, state, channels):
     """The state with the channels of a pixel in it: int32 [], int32 [B, N_c]."""
     padded, caches = state
-    here = [i + extent // 2 for i, extent in zip(self._coordinates(position), self.convolution.extent)]
+    here = [i + extent // 2
+            for i, extent in zip(self._coordinates(position), self.convolution.extent)]
     new = tf.reshape(self.embedded(channels), [-1, 1, 1, 1, self.embedding])  # of [B, d_e]
     return xla_context.update_slice(padded, new, [0, *here, 0]), caches
 
@@ -355,7 +358,8 @@ class VideoTransformer(tf.keras.Model):
     actions = None
     if self.encoder is not None and self.encoder.actions:
       actions = tf.zeros([1, self.video_shape[0], self.encoder.actions])
-    self(tf.zeros([1, *self.video_shape, self.channels], tf.int32), tf.zeros([1], tf.int32), actions)
+    self(tf.zeros([1, *self.video_shape, self.channels], tf.int32), tf.zeros([1], tf.int32),
+         actions)
 
   @property
   def slices(self):

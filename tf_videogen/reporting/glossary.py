@@ -69,15 +69,16 @@ METRICS = {
         'Power spectrum', '', 'The power of a frame at every spatial frequency, the mean over '
         'directions: samples that blur fall below the data on the right.'),
     'psnr_copy_last_frame': Entry(
-        'PSNR of copies, dB', '', 'What copies of the last given frame reach: who predicts less than '
-        'this has learned nothing of motion.'),
+        'PSNR of copies, dB', '', 'What copies of the last given frame reach: who predicts less '
+        'than this has learned nothing of motion.'),
     'ssim_copy_last_frame': Entry(
         'SSIM of copies', '', 'What copies of the last given frame reach.'),
     'frame_difference': Entry(
         'Frame difference', '', 'How much a pixel of samples changes from frame to frame, in gray '
         'levels: as much as in the data, where samples move as the data does.'),
     'frame_difference_of_data': Entry(
-        'Frame difference of data', '', 'How much a pixel of the data changes from frame to frame.'),
+        'Frame difference of data', '', 'How much a pixel of the data changes from frame to '
+        'frame.'),
     'discriminator_loss': Entry(
         'Discriminators\' loss', '', 'The hinge, Eq. 13: 2 if real and generated clips look the '
         'same to them, 0 if they tell all of them apart by a margin.'),

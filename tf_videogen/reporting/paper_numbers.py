@@ -1,7 +1,7 @@
 """The numbers that the papers print, of `paper_numbers.csv`, by the config that reproduces them.
 
 The file has a row a printed number: paper, table, row, config, protocol, metric, value, std, note.
-`config` is a name under gin/, as in 'videogpt/bair_prior.gin', of a cascade the last level's, and ''
+`config` is a name under gin/, as 'videogpt/bair_prior.gin', of a cascade the last level's, and ''
 for a number that the paper quotes; `protocol` is a name under gin/evaluation/, without its ending.
 """
 

@@ -47,7 +47,7 @@ class AdversarialTask:
     standing_passes: passes whose mean the standing statistics are.
     standing_batch: clips in such a pass, over all replicas.
     sampled_frames: frames that are sampled after those given; None: as many as in training. The
-      generator goes on beyond its training's horizon (SSW-GAN, figure 3), in pieces as long as that.
+      generator goes on beyond its training's horizon (SSW-GAN, figure 3), in pieces of that length.
   """
 
   frozen_parts = 0
@@ -302,7 +302,7 @@ def _joined(given, drawn):
 
 
 def _frame_difference(video):
-  """The mean change of a pixel from frame to frame, in gray levels: uint8 [B, T, H, W, C] -> [B]."""
+  """A pixel's mean change from frame to frame, in gray levels: uint8 [B, T, H, W, C] -> [B]."""
   video = tf.cast(video, tf.float32)
   return tf.reduce_mean(tf.abs(video[:, 1:] - video[:, :-1]), axis=[1, 2, 3, 4])
 

@@ -22,8 +22,8 @@ class VideoTransformerTask:
   """Trains a Video Transformer.
 
   The model sees windows of `frames` frames. Training draws one from every clip (section 4.1,
-  "cropped randomly in time"); evaluation and sampling go over the clip window by window, each primed
-  with the last frames of the one before.
+  "cropped randomly in time"); evaluation and sampling go over the clip window by window, each
+  primed with the last frames of the one before.
 
   Args:
     model: a VideoTransformer.
@@ -34,8 +34,8 @@ class VideoTransformerTask:
     masked_frames: how many first frames of a window the training loss leaves out; None: as many as
       are primed, or, of windows shorter than the clip, re-primed.
     sample_frames: frames of a sample, None: those of a clip.
-    first_slice_dir: model directory of the first slice's decoder, where the model has one, read once
-      when this model's directory is new.
+    first_slice_dir: model directory of the first slice's decoder, where the model has one, read
+      once when this model's directory is new.
   """
 
   def __init__(self, model, primed_frames=1, frames=None, reprimed_frames=1, masked_frames=None,
@@ -77,7 +77,8 @@ class VideoTransformerTask:
     clip_frames = clip_shape[0]
     self._frames = self.frames or clip_frames
     if self._frames > clip_frames:
-      raise ValueError(f'VideoTransformerTask.frames = {self._frames}, and a clip has {clip_frames}')
+      raise ValueError(f'VideoTransformerTask.frames = {self._frames}, and a clip has '
+                       f'{clip_frames}')
     for name, least, most in (('primed_frames', 0, clip_frames - 1),
                               ('reprimed_frames', 1, self._frames - 1),
                               ('masked_frames', 0, self._frames - 1)):
@@ -90,8 +91,8 @@ class VideoTransformerTask:
                        f'{self.primed_frames}, got {self.sample_frames}')
     self.model.build((None, self._frames) + self._clip_shape[1:])
     if not self._slices(self.masked_frames):
-      raise ValueError('all frames of all slices that the model has are masked: there is nothing to '
-                       'learn; lower VideoTransformerTask.masked_frames')
+      raise ValueError('all frames of all slices that the model has are masked: there is nothing '
+                       'to learn; lower VideoTransformerTask.masked_frames')
 
   def initialize(self, clips):
     """Loads the trained decoder of the first slice, where the model has one."""
@@ -126,7 +127,8 @@ class VideoTransformerTask:
     actions = batch.get('actions')
     if self.actions and (actions is None or actions.shape[-1] != self.actions):
       found = 'none' if actions is None else f'{actions.shape[-1]} numbers'
-      raise ValueError(f'SliceEncoder.actions = {self.actions}, and a frame of the clips has {found}')
+      raise ValueError(f'SliceEncoder.actions = {self.actions}, and a frame of the clips has '
+                       f'{found}')
     return self.model.pixels.split(batch['video']), actions if self.actions else None
 
   def _nats(self, model, video, actions, index, primed):
@@ -163,7 +165,7 @@ class VideoTransformerTask:
     return frames * h * w * self._clip_shape[-1]
 
   def loss(self, batch, seed):
-    """Eq. 9: nats of a slice, of a window of every clip. The mean of bits/dim is that of all slices."""
+    """Eq. 9: nats of a slice, of a window of each clip. The mean bits/dim is that of all slices."""
     video, actions = self._inputs(batch)
     clips, slices = video.shape[0], self._slices(self.masked_frames)
     drawn = randomness.rows(randomness.uniform, clips, [2], seed)
@@ -243,8 +245,8 @@ class VideoTransformerTask:
     model, frames = self.model, frames or self.sample_frames or self._clip_shape[0]
     primed = self.primed_frames if conditioning_frames is None else conditioning_frames
     if not 0 <= primed < min(frames, self._clip_shape[0] + 1):
-      raise ValueError(f'conditioning_frames must be from 0 to {min(frames - 1, self._clip_shape[0])}, '
-                       f'got {primed}')
+      raise ValueError('conditioning_frames must be from 0 to '
+                       f'{min(frames - 1, self._clip_shape[0])}, got {primed}')
     rows = self._to_draw(frames, primed)
     end = rows[-1][0] + self._frames
     actions = self._inputs(batch)[1]
@@ -285,13 +287,14 @@ class VideoTransformerTask:
     if temperature <= 0:
       raise ValueError(f'temperature must be above 0, got {temperature}')
     if top_k is not None or top_p is not None:
-      raise ValueError('the Video Transformer samples by temperature alone, without top_k and top_p')
+      raise ValueError('the Video Transformer samples by temperature alone, without '
+                       'top_k and top_p')
     if self.model.encoder is None:
       raise ValueError('this model has the first slice alone; sample from the model of the others, '
                        'whose first_slice_dir is this directory')
 
   def _to_draw(self, frames, primed):
-    """What a sample draws, in order: rows of a window's start, a slice of it, its first new pixel."""
+    """What a sample draws, in order: rows of a window's start, a slice, its first new pixel."""
     t, h, w = self.model.subscaling.slice_shape
     rows = []
     for start, primed in self._windows(frames, primed):

@@ -87,8 +87,9 @@ class UpscalingTask(adversarial.AdversarialTask):
                        f'upscales frames of {_by(self._low_shape)}: name the directory of {below}')
     if model_directory.finished(self.lower_dir) is None:
       step = checkpoints.step_of(checkpoints.paths(self.lower_dir)[0])
-      raise ValueError(f'{below} in {self.lower_dir} is not trained to its end (its latest checkpoint '
-                       f'is of step {step}): the command that trains it goes on from there')
+      raise ValueError(f'{below} in {self.lower_dir} is not trained to its end '
+                       f'(its latest checkpoint is of step {step}): the command that trains it '
+                       'goes on from there')
     parts = {'averaged_generator': self.model.lower[-1]}
     if len(self.model.lower) > 1:
       parts['lower'] = self.model.lower[:-1]
@@ -174,7 +175,7 @@ class UpscalingTask(adversarial.AdversarialTask):
     self.model.reset_statistics(part)
 
   def statistics(self, batch):
-    """Sums over valid clips: how much moves, and how close samples are to what they were made of."""
+    """Sums over valid clips: how much moves, and how close samples are to what they are made of."""
     valid = batch['valid']
     below, drawn = self.levels(batch, randomness.seed_of(0))[-2:]
     again = adversarial.to_uint8(self.model.low(adversarial.to_float(drawn)))

@@ -15,8 +15,8 @@ from tf_videogen.training import strategies
 class StandingStatistics:
   """Those of a task, made anew whenever its weights are others.
 
-  A task that has any makes them of one part after the other, the frozen generators of earlier levels
-  first, and a pass piece by piece, so that long videos take no more memory than short ones:
+  A task that has any makes them of one part after the other, the frozen generators of earlier
+  levels first, and a pass piece by piece, so that long videos take no more memory than short ones:
 
       recorded_parts, frozen_parts    how many parts there are, and how many of them never change
       reset_statistics(part)          forgets them

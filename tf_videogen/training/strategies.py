@@ -201,7 +201,8 @@ def on_replicas(strategy, function):
 
   Args:
     strategy: a tf.distribute.Strategy.
-    function: of a dict of tensors and a seed, int32 [2]; returns a tensor, a row a row of the batch.
+    function: of a dict of tensors and a seed, int32 [2]; returns a tensor, a row a row of the
+      batch.
 
   Returns:
     A function of a dict of arrays, whose rows the replicas divide, and a seed; it returns an array.

@@ -163,7 +163,7 @@ class AdversarialTrainer(Trainer):
     return self.optimizer.discriminator_updates
 
   def replica_step(self, *batches):
-    """Updates of both players, see `Trainer`. Terms of the discriminators are of their last update."""
+    """Updates of both players, see `Trainer`. Discriminators' terms are of their last update."""
     seed, players, found = self._step_seed(), self.task.trainable_variables, {}
     losses = [(batch, 'discriminator') for batch in batches] + [(batches[-1], 'generator')]
     for number, (batch, player) in enumerate(losses):
