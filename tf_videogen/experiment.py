@@ -162,7 +162,7 @@ def program(experiment, spec, name, batch):
               for key, spec in inputs.items()}
   else:
     inputs['valid'] = tf.TensorSpec([batch], tf.bool)
-    function = built.task.statistics
+    function = lambda batch: built.task.statistics(batch, randomness.seed_of(0))
   if name == 'sample':
     check_sampler(built.task)
     inputs['seed'] = tf.TensorSpec([2], tf.int32)

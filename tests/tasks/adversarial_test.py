@@ -461,12 +461,12 @@ def test_metrics_are_those_of_samples(task):
   """Of predicted frames; two batches, of which the second has one clip, filled up with three."""
   batches = [_batch(seed=1), _padded(_batch(seed=2), 1)]
   statistics = tf.function(task.statistics)
-  sums = [{name: float(x) for name, x in statistics(batch).items()} for batch in batches]
+  sums = [{name: float(x) for name, x in statistics(batch, SEED).items()} for batch in batches]
   merged = {name: sums[0][name] + sums[1][name] for name in sums[0]}
   assert merged['examples'] == 5
   metrics = task.metrics(merged)
   video = np.concatenate([batch['video'] for batch in batches])[:5]
-  drawn = np.concatenate([task.sample(batch, randomness.seed_of(0)) for batch in batches])[:5]
+  drawn = np.concatenate([task.sample(batch, SEED) for batch in batches])[:5]
   copies = np.repeat(video[:, 1:2], 3, axis=1)
   for suffix, frames in (('', drawn[:, GIVEN:]), ('_copy_last_frame', copies)):
     squares = (frames.astype(float) - video[:, GIVEN:])**2
@@ -485,8 +485,9 @@ def test_metrics_of_more_frames_and_fewer(changing, frames):
   """Of predicted frames, those that both samples and clips have; motion, of all there are."""
   changing.prepare_samples(frames)
   batch, both = _batch(seed=1), min(frames, 3)
-  metrics = changing.metrics({name: float(x) for name, x in changing.statistics(batch).items()})
-  drawn, video = changing.sample(batch, randomness.seed_of(0)).numpy(), batch['video'].numpy()
+  metrics = changing.metrics(
+      {name: float(x) for name, x in changing.statistics(batch, SEED).items()})
+  drawn, video = changing.sample(batch, SEED).numpy(), batch['video'].numpy()
   assert drawn.shape[1] == GIVEN + frames
   came = video[:, GIVEN:GIVEN + both]
   copies = np.repeat(video[:, 1:2], both, axis=1)
@@ -501,7 +502,7 @@ def test_metrics_of_more_frames_and_fewer(changing, frames):
 
 
 def test_without_given_frames_motion_alone_is_measured(class_task):
-  sums = class_task.statistics({**_batch(shape=(4, 8, 8, 1)), 'valid': tf.range(4) < 3})
+  sums = class_task.statistics({**_batch(shape=(4, 8, 8, 1)), 'valid': tf.range(4) < 3}, SEED)
   assert sums['examples'] == 3
   assert set(class_task.metrics(sums)) == {'frame_difference', 'frame_difference_of_data'}
 

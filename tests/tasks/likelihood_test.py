@@ -164,7 +164,7 @@ def test_metrics_of_a_vqvae_against_numpy(codebooks):
   task = _vqvae_task(codebooks=codebooks)
   task.model.data_variance.assign(0.05)
   batches = [_batch(seed=1), _padded(_batch(seed=2), 2)]
-  sums = [_numpy(tf.function(task.statistics)(batch)) for batch in batches]
+  sums = [_numpy(tf.function(task.statistics)(batch, randomness.seed_of(0))) for batch in batches]
   merged = {name: sums[0][name] + sums[1][name] for name in sums[0]}
   assert merged['examples'] == 6 and merged['uses'].shape == (codebooks, 16)
   assert merged['uses'].sum() == 6 * 32 * codebooks
@@ -230,7 +230,7 @@ def test_a_vqvae_learns_one_batch():
   task.build(CLIP)
   task.model.data_variance.assign((batch['video'].numpy() / 255).var())
   assert _learn(task, batch, steps=150, learning_rate=5e-3)['nmse'] < 0.1
-  metrics = task.metrics(_numpy(task.statistics(batch)))
+  metrics = task.metrics(_numpy(task.statistics(batch, randomness.seed_of(0))))
   assert metrics['nmse'] < 0.15 and metrics['psnr'] > 18
 
 
@@ -241,7 +241,7 @@ def test_a_vqvae_learns_one_batch():
 def test_an_untrained_prior_needs_log2_of_the_codes(codebooks):
   task = _prior_task(codes=8, codebooks=codebooks)
   terms = task.loss(_batch(), randomness.seed_of(1))
-  for value in (terms, task.metrics(_numpy(task.statistics(_batch())))):
+  for value in (terms, task.metrics(_numpy(task.statistics(_batch(), randomness.seed_of(0))))):
     np.testing.assert_allclose(value['bits_per_code'], 3, rtol=1e-6)
     np.testing.assert_allclose(value['nats_per_code'], np.log(8), rtol=1e-6)
   np.testing.assert_allclose(terms['loss'], np.log(8), rtol=1e-6)
@@ -254,7 +254,7 @@ def test_metrics_of_a_prior_against_numpy():
   for v in task.trainable_variables:
     v.assign(v + 0.2 * rng.normal(size=v.shape))
   batches = [_batch(seed=1), _padded(_batch(seed=2), 1)]
-  sums = [_numpy(tf.function(task.statistics)(batch)) for batch in batches]
+  sums = [_numpy(tf.function(task.statistics)(batch, randomness.seed_of(0))) for batch in batches]
   metrics = task.metrics({name: sums[0][name] + sums[1][name] for name in sums[0]})
   nats = []
   for batch, clips in zip(batches, (4, 1)):
@@ -274,7 +274,7 @@ def test_loss_of_a_prior_is_its_metric_without_dropout():
   for v in task.trainable_variables:
     v.assign(v + 0.2 * rng.normal(size=v.shape))
   terms = task.loss(_batch(), randomness.seed_of(1))
-  metrics = task.metrics(_numpy(task.statistics(_batch())))
+  metrics = task.metrics(_numpy(task.statistics(_batch(), randomness.seed_of(0))))
   for name in ('nats_per_code', 'bits_per_code'):
     np.testing.assert_allclose(terms[name], metrics[name], rtol=1e-5)
   np.testing.assert_array_equal(terms['loss'], terms['nats_per_code'])

@@ -544,10 +544,11 @@ def test_metrics(changing, how):
   """Of two batches, of which the second has one clip, filled up with three."""
   changing.prepare_samples(**how)
   batches = [_batch(seed=1), {**_batch(seed=2), 'valid': tf.range(CLIPS) < 1}]
-  sums = [{name: float(x) for name, x in changing.statistics(batch).items()} for batch in batches]
+  sums = [{name: float(x) for name, x in changing.statistics(batch, SEED).items()}
+          for batch in batches]
   metrics = changing.metrics({name: sums[0][name] + sums[1][name] for name in sums[0]})
   below, drawn = (np.concatenate([level, level[:1]]) for level in
-                  changing.levels(batches[0], randomness.seed_of(0)))  # the same z in all batches
+                  changing.levels(batches[0], SEED))  # the same z in both batches
   video = np.concatenate([batch['video'] for batch in batches])[:5]
   assert set(metrics) == {'psnr_of_input', 'frame_difference', 'frame_difference_of_data'}
   smaller = drawn[:, ::2, ::2, ::2]
@@ -564,7 +565,7 @@ def test_psnr_of_the_input(task, monkeypatch):
   drawn = rng.integers(256, size=(CLIPS, 8, 8, 8, 1)).astype(np.uint8)
   below = drawn[:, ::2, ::2, ::2].copy()
   monkeypatch.setattr(task, 'levels', lambda *args: [tf.constant(below), tf.constant(drawn)])
-  measure = lambda: float(task.statistics(_batch())['psnr_of_input']) / CLIPS
+  measure = lambda: float(task.statistics(_batch(), SEED)['psnr_of_input']) / CLIPS
   np.testing.assert_allclose(measure(), 100, rtol=1e-6)
   below[:, :, 0, 0] = 255 - below[:, :, 0, 0]
   np.testing.assert_allclose(measure(), _psnr(drawn[:, ::2, ::2, ::2], below).mean(), rtol=1e-5)

@@ -10,14 +10,15 @@ from tf_videogen.training import evaluator as evaluators
 class _Means:
   """A task that sums what it can see of the clips."""
 
-  def statistics(self, batch):
+  def statistics(self, batch, seed):
     """Sums over valid clips."""
     video = tf.cast(batch['video'], tf.float32) / 255
     valid = tf.cast(batch['valid'], tf.float32)
     mean = tf.reduce_mean(video, axis=[1, 2, 3, 4])
     labels = tf.one_hot(batch['label'], 3) * valid[:, None]
     return {'examples': tf.reduce_sum(valid), 'mean': tf.reduce_sum(mean * valid),
-            'labels': tf.reduce_sum(labels, axis=0)}
+            'labels': tf.reduce_sum(labels, axis=0),
+            'seeds': tf.one_hot(seed[0], 64)}
 
   def metrics(self, sums):
     """The mean, and the share of label 0."""
@@ -45,6 +46,17 @@ def test_exact(tiny, request, replicas, batch_size, limit):
   assert all(isinstance(value, float) for value in found.values())
   counts = [found['test/examples'], found['train/examples']]
   assert len(batches) == sum(-(-int(count) // batch_size) for count in counts)
+
+
+@pytest.mark.parametrize('replicas', ['cpu', 'two_replicas'])
+def test_every_batch_draws_by_its_number(tiny, request, replicas):
+  with request.getfixturevalue(replicas).scope():
+    evaluator = evaluators.TaskEvaluator(_Means(), tiny.clips(), ('test',), 2)
+    sums = [evaluator.sums('test') for _ in range(2)]
+  batches = -(-int(sums[0]['examples']) // 2)
+  assert batches > 1
+  np.testing.assert_array_equal(np.nonzero(sums[0]['seeds'])[0], range(batches))
+  np.testing.assert_array_equal(sums[0]['seeds'], sums[1]['seeds'])
 
 
 def test_a_stop_is_heard_between_batches(tiny, cpu):

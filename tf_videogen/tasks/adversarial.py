@@ -213,14 +213,13 @@ class AdversarialTask:
         number, pieces.divided(frames, most)[1], self._latent_of(batch, seed, part),
         self._labels(batch), carry, frames, record=True)[1]
 
-  def statistics(self, batch):
+  def statistics(self, batch, seed):
     """Sums over valid clips: how much moves, and how close samples are to what really came.
 
-    One sample of each clip, with the same z in every evaluation: row i of every batch has the same.
-    Without given frames motion alone can be compared.
+    One sample of each clip. Without given frames motion alone can be compared.
     """
     valid, video = batch['valid'], batch['video']
-    given, drawn = self.conditioning_frames, self.sample(batch, randomness.seed_of(0))
+    given, drawn = self.conditioning_frames, self.sample(batch, seed)
     sums = self._motion(batch, drawn)
     if not given:
       return sums

@@ -91,8 +91,9 @@ class VQVAETask:
     return {'loss': nmse + self.commitment_cost * quantized.commitment, 'nmse': nmse,
             'commitment': quantized.commitment}
 
-  def statistics(self, batch):
+  def statistics(self, batch, seed):
     """Sums over valid clips: errors, PSNR, SSIM, and how often each code is used."""
+    del seed
     video, valid = to_float(batch['video']), batch['valid']
     reconstruction, quantized = self.model(video, training=False)
     shown = to_uint8(reconstruction)
@@ -200,8 +201,9 @@ class VideoGPTTask:
     return {'loss': nats_per_code, 'nats_per_code': nats_per_code,
             'bits_per_code': nats_per_code / np.log(2.0)}
 
-  def statistics(self, batch):
+  def statistics(self, batch, seed):
     """Sums over valid clips."""
+    del seed
     return {'examples': tf.reduce_sum(tf.cast(batch['valid'], tf.float32)),
             'nats': objectives.sum_of_valid(self._nll(batch), batch['valid'])}
 

@@ -178,8 +178,9 @@ class VideoTransformerTask:
     dimensions = self._dimensions(slices, self.masked_frames) / len(slices)
     return {'loss': nats, 'bits_per_dim': nats / dimensions / np.log(2.0)}
 
-  def statistics(self, batch):
+  def statistics(self, batch, seed):
     """Sums over valid clips, all windows and slices of each."""
+    del seed
     video, actions = self._inputs(batch)
     alike = {}
     for start, primed in self._windows(self._clip_shape[0], self.primed_frames):

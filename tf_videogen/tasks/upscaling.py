@@ -174,10 +174,10 @@ class UpscalingTask(adversarial.AdversarialTask):
     """Forgets the standing statistics of a level."""
     self.model.reset_statistics(part)
 
-  def statistics(self, batch):
+  def statistics(self, batch, seed):
     """Sums over valid clips: how much moves, and how close samples are to what they are made of."""
     valid = batch['valid']
-    below, drawn = self.levels(batch, randomness.seed_of(0))[-2:]
+    below, drawn = self.levels(batch, seed)[-2:]
     again = adversarial.to_uint8(self.model.low(adversarial.to_float(drawn)))
     psnr = tf.reduce_mean(image_quality.psnr(again, below), axis=1)  # [B, T] -> [B]
     return {**self._motion(batch, drawn), 'psnr_of_input': objectives.sum_of_valid(psnr, valid)}

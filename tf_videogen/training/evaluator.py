@@ -8,11 +8,14 @@ import tensorflow as tf
 import tqdm
 
 from tf_videogen import bars
+from tf_videogen.layers import randomness
 from tf_videogen.training import strategies
 
 
 class TaskEvaluator(orbit.AbstractEvaluator):
   """Adds up `task.statistics` over splits, and makes metrics of them.
+
+  What tasks draw for it is of a batch's number alone: the same in every evaluation.
 
   Args:
     task: see docs/design.md.
@@ -33,8 +36,8 @@ class TaskEvaluator(orbit.AbstractEvaluator):
     self.strategy = tf.distribute.get_strategy()
     self._sums_of_batch = tf.function(self._run, autograph=False)
 
-  def _run(self, batch):
-    sums = self.strategy.run(self.task.statistics, args=(batch,))
+  def _run(self, batch, number):
+    sums = self.strategy.run(self.task.statistics, args=(batch, randomness.seed_of(number)))
     return {name: self.strategy.reduce('SUM', value, axis=None) for name, value in sums.items()}
 
   def sums(self, split):
@@ -46,9 +49,9 @@ class TaskEvaluator(orbit.AbstractEvaluator):
     bar = tqdm.tqdm(itertools.islice(batches, count), f'evaluate {split}', count, leave=False,
                     unit='batch', mininterval=bars.interval())
     total = None
-    for batch in bar:
+    for number, batch in enumerate(bar):
       sums = {name: np.asarray(value, np.float64)
-              for name, value in self._sums_of_batch(batch).items()}
+              for name, value in self._sums_of_batch(batch, tf.constant(number)).items()}
       total = sums if total is None else {name: total[name] + sums[name] for name in total}
       self.after_batch()
     return total
