@@ -181,7 +181,7 @@ def _bindings(text):
   """Bindings of a config as 'NAME' -> 'VALUE', macros filled in, from gin's own formatting."""
   joined = re.sub(r'\s*\\\n\s*', ' ', text)
   found = {}
-  for line in re.sub(r'\n\s+', ' ', joined).splitlines():
+  for line in re.sub(r'\n[ \t]+', ' ', joined).splitlines():
     match = re.match(r'([\w./]+) = (.*)', line)
     if match:
       found[match.group(1)] = match.group(2)

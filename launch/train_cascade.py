@@ -75,11 +75,12 @@ def _train_level(number, name, strategy):
   configs.parse([name], params + (lower if below else []), values.data_dir)
   config = configs.configured(experiment.Experiment)()
   done = model_directory.finished(model_dir)
-  if done is not None and done >= config.train_steps:
+  trained = done is not None and done >= config.train_steps
+  configs.keep(model_dir, strategies.is_chief(strategy) and not trained, (name,), tuple(params))
+  if trained:
     print(f'level {number} ({name}) is trained, {done:,} steps', flush=True)
     return
   print(f'level {number} ({name}): {config.train_steps:,} steps, in {model_dir}', flush=True)
-  configs.keep(model_dir, strategies.is_chief(strategy), (name,), tuple(params))
   train.train(config, model_dir, strategy, values.evaluate)
   del config
   tf.keras.backend.clear_session()

@@ -10,12 +10,14 @@ import sys
 
 import numpy as np
 import pytest
+import tensorflow as tf
 
 from tests.launch import in_process
 from tests.launch import waiting
 from tf_videogen import checkpoints
 from tf_videogen import model_directory
 from tf_videogen.launch import cascades
+from tf_videogen.launch import configs
 from tf_videogen.launch import sample
 from tf_videogen.launch import train_cascade
 from tf_videogen.reporting import results
@@ -84,6 +86,25 @@ def test_mistakes(tmp_path, capsys, message, arguments):
   assert _run(*[a.replace('DIR', str(tmp_path)) for a in arguments]) == 1
   error = capsys.readouterr().err.strip().splitlines()[-1]
   assert error.startswith(f'{NAME}: ') and message.replace('DIR', str(tmp_path)) in error
+
+
+def test_a_trained_level_of_another_config(tmp_path, capsys):
+  """It isn't skipped, whatever has changed."""
+  folder = cascades.directory(str(tmp_path), 1)
+  configs.parse(['ssw_gan/smoke_stage1.gin'], ['moving_shapes.MovingShapes.max_speed=3.0'])
+  configs.keep(folder, True, (), ())
+  tf.train.Checkpoint(step=tf.Variable(7)).save(os.path.join(folder, 'ckpt'))
+  model_directory.set_finished(folder, 2000)
+  arguments = [SMOKE, '--strategy=cpu', f'--model_dir={tmp_path}', '--level=1']
+  assert _run(*arguments) == 1
+  assert (f'{folder} is the directory of another config (moving_shapes.MovingShapes.max_speed was '
+          '3.0, now 1.0)') in capsys.readouterr().err
+  assert _run(*arguments, '--gin_param=TRAIN_STEPS=7') == 1
+  assert 'cosine_decay.decay_steps was 2000, now 7; ' in capsys.readouterr().err
+  before = _digest(folder)
+  assert not _run(*arguments, '--gin_param=moving_shapes.MovingShapes.max_speed=3.0')
+  assert 'level 1 (ssw_gan/smoke_stage1.gin) is trained, 2,000 steps' in capsys.readouterr().out
+  assert _digest(folder) == before
 
 
 # --- runs ---
