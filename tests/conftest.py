@@ -176,9 +176,10 @@ class Tiny:
         video_transformer.SliceEncoder(stack, embedding=8))
     return slices.VideoTransformerTask(model, **kwargs)
 
-  def shapes(self, frames=5, size=16):
+  def shapes(self, frames=5, size=16, frame_step=1):
     """Clips of moving shapes, [frames, size, size, 1], without labels."""
-    return moving_shapes.MovingShapes(frames, size=size, channels=1, examples=24)
+    return moving_shapes.MovingShapes(
+        frames, size=size, channels=1, examples=24, frame_step=frame_step)
 
   def video_gan(self, generator=(), discriminators=(), **kwargs):
     """A task: one stage from 8 x 8 to 16 x 16 pixels, two networks; two frames are given.
@@ -207,10 +208,10 @@ class Tiny:
                           **kwargs)
 
   def cascade_clips(self, level):
-    """What a level, counted from 1, takes for real: 6 frames of 4 x 4, 4 of 8 x 8 or 16 x 16."""
-    if level == 1:
-      return downsampled.DownsampledClips(self.shapes(6, 8), resampling.nearest, (2,))
-    return self.shapes(4, 2 * 2**level)
+    """What a level of three takes for real: 6 frames of 4 x 4, 4 of 8 x 8 or 16 x 16."""
+    whole = self.shapes(6 if level == 1 else 4, 16, frame_step=2**(3 - level))
+    smaller = downsampled.DownsampledClips(whole, resampling.nearest, (2,) * (3 - level))
+    return whole if level == 3 else smaller
 
   def first_level(self, **kwargs):
     """A callable, of a generator from noise: a unit, to 4 x 4 pixels."""

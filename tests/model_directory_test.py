@@ -23,8 +23,13 @@ def test_shapes_of_clips_are_what_was_saved(tmp_path):
   assert model_directory.saved_spec(model_dir) == spec
   model_directory.save_spec({'video': spec['video']}, model_dir)
   assert model_directory.saved_spec(model_dir) == {'video': spec['video']}
+  assert model_directory.saved_reduction(model_dir) == {}
   written = json.loads((tmp_path / 'run' / 'clips.json').read_text())
   assert written == {'video': {'shape': [5, 16, 16, 3], 'dtype': 'uint8'}}
+  reduction = {'frame_step': 2, 'downsampled': [['nearest', 4]]}
+  model_directory.save_spec(spec, model_dir, reduction)
+  assert model_directory.saved_spec(model_dir) == spec
+  assert model_directory.saved_reduction(model_dir) == reduction
 
 
 @pytest.mark.parametrize('folder', ['nowhere', '.'])

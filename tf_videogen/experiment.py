@@ -213,7 +213,7 @@ def train(experiment, model_dir, strategy, evaluate_too=True, steps_per_loop=100
     built = build(experiment, strategy, spec)
     built.standing.after_batch = stop.check
     if chief:
-      model_directory.save_spec(spec, model_dir)
+      model_directory.save_spec(spec, model_dir, experiment.clips.reduction())
     with strategy.scope():
       manager = checkpoint_manager.CheckpointManager(
           built.checkpoint, model_dir, keep_checkpoints, step_counter=built.step,

@@ -11,9 +11,16 @@ _SPEC_FILE = 'clips.json'
 _FINISHED_FILE = 'finished.json'
 
 
-def save_spec(spec, model_dir):
-  """Writes the shapes of an example into the model directory, so that sampling needs no data."""
+def save_spec(spec, model_dir, reduction=None):
+  """Writes the shapes of an example into the model directory, so that sampling needs no data.
+
+  Args:
+    spec: name -> TensorSpec of one example, without the batch axis.
+    model_dir: the directory.
+    reduction: of the videos, see `ClipSource.reduction`.
+  """
   readable = {name: {'shape': list(s.shape), 'dtype': s.dtype.name} for name, s in spec.items()}
+  readable['video'].update(reduction or {})
   files.write(os.path.join(model_dir, _SPEC_FILE), json.dumps(readable, indent=1))
 
 
@@ -29,12 +36,25 @@ def saved_spec(model_dir):
   Raises:
     FileNotFoundError: if it is no model directory.
   """
+  return {name: tf.TensorSpec(s['shape'], s['dtype']) for name, s in _saved(model_dir).items()}
+
+
+def saved_reduction(model_dir):
+  """How the videos that it was trained on were reduced, see `ClipSource.reduction`.
+
+  Raises:
+    FileNotFoundError: if it is no model directory.
+  """
+  video = _saved(model_dir)['video']
+  return {name: value for name, value in video.items() if name not in ('shape', 'dtype')}
+
+
+def _saved(model_dir):
   path = os.path.join(model_dir, _SPEC_FILE)
   if not tf.io.gfile.exists(path):
     raise FileNotFoundError(f'{model_dir} is not a model directory (it has no {_SPEC_FILE}); '
                             'train into it first')
-  return {name: tf.TensorSpec(s['shape'], s['dtype'])
-          for name, s in json.loads(files.read(path)).items()}
+  return json.loads(files.read(path))
 
 
 def set_finished(model_dir, step):

@@ -73,11 +73,12 @@ def test_levels_follow_each_other(name):
   """Sizes, frame steps, windows, discriminators; each level's frozen ones are those below it."""
   levels = _levels(name)
   window, frames, side, steps = PRINTED[name]
-  found, generators = [], []
+  found, generators, reductions = [], [], []
   for number, level in enumerate(levels, start=1):
     config = _config(level)
     task, shape = config.task(), _shape(config.clips)
     found.append(_step(config.clips))
+    reductions.append(config.clips.reduction())
     model = task.model
     generators.append(type(model.generator).__name__)
     assert shape[1] == model.generator.resolution
@@ -96,6 +97,7 @@ def test_levels_follow_each_other(name):
     model.discriminators.check(shape, 0, model.pair_shape(shape))
     assert task.first_frames == first
     assert found[-2] == model.generator.repeats * found[-1]
+    assert reductions[-2] == task.low_reduction(config.clips)
     assert model.matching == ('no_md' not in level)
     assert model.downsample.__name__ == ('bilinear' if name.startswith('cvg') else 'nearest')
   assert tuple(found) == steps and shape[:2] == (window, side)

@@ -141,6 +141,28 @@ def test_sides_that_are_no_multiples(downsample, sides, factor):
   assert '\n' not in str(error.value)
 
 
+@pytest.mark.parametrize('steps, joined', [
+    ([], []), ([['bilinear', 2]], [['bilinear', 2]]),
+    ([['nearest', 2], ['nearest', 2]], [['nearest', 4]]),
+    ([['bilinear', 2], ['bilinear', 2]], [['bilinear', 2], ['bilinear', 2]]),
+    ([['nearest', 2], ['nearest', 2], ['bilinear', 2], ['nearest', 2]],
+     [['nearest', 4], ['bilinear', 2], ['nearest', 2]])])
+def test_steps_that_join_do_the_same(steps, joined):
+  assert resampling.shortened(steps) == joined
+  made = []
+  for taken in (steps, joined):
+    x = _integers(2, 32, 16, 1)
+    for name, factor in taken:
+      x = getattr(resampling, name)(x, factor)
+    made.append(x)
+  np.testing.assert_array_equal(*made)
+
+
+def test_two_bilinear_steps_are_not_one():
+  x = _integers(2, 8, 8, 1)
+  assert np.any(resampling.bilinear(resampling.bilinear(x, 2), 2) != resampling.bilinear(x, 4))
+
+
 def test_motion_is_composed_by_upsampling():
   coarse, fine = _integers(2, 2, 3, 2), _integers(2, 4, 6, 2)
   found = kernel_warping.compose([tf.constant(coarse), tf.constant(fine)])

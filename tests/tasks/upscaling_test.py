@@ -1,6 +1,7 @@
 """The task of upscaling levels: pairs, windows, who learns, samples, statistics, earlier levels."""
 
 import os
+import re
 import shutil
 
 import numpy as np
@@ -9,6 +10,8 @@ import tensorflow as tf
 
 from tests.layers import spectral_weights
 from tf_videogen import model_directory
+from tf_videogen.data import clip_source
+from tf_videogen.data import downsampled
 from tf_videogen.layers import conditional_batch_norm
 from tf_videogen.layers import randomness
 from tf_videogen.layers import recurrent_units
@@ -597,13 +600,20 @@ def _trained(tiny, tmp_path_factory):
     spectral_weights.randomize(task.model, level)
     model_dir = str(tmp_path_factory.mktemp(f'level{level}'))
     tf.train.Checkpoint(model=task.model).save(os.path.join(model_dir, 'ckpt'))
-    _describe(model_dir, (4, size, size, 1))
+    _describe(model_dir, (4, size, size, 1), level=level)
     made[level] = (model_dir, task.model)
   return made
 
 
-def _describe(model_dir, shape, finished=1):
-  model_directory.save_spec({'video': tf.TensorSpec(shape, tf.uint8)}, model_dir)
+def _clips(level):
+  """What a level of three takes for real; only how it is made of videos is known."""
+  source = clip_source.ClipSource(FIRST, 2**(3 - level), 'train')
+  return downsampled.DownsampledClips(source, resampling.nearest, [2] * (3 - level))
+
+
+def _describe(model_dir, shape, finished=1, level=1, **reduction):
+  model_directory.save_spec({'video': tf.TensorSpec(shape, tf.uint8)}, model_dir,
+                            {**_clips(level).reduction(), **reduction})
   model_directory.set_finished(model_dir, finished)
 
 
@@ -623,7 +633,7 @@ def test_the_first_level_is_loaded(tiny, trained):
   task = _built(tiny.cascade_task(2, lower_dir=model_dir))
   others = [task.model.generator, task.model.averaged_generator, task.model.discriminators]
   before = [[v.numpy() for v in part.variables] for part in others]
-  task.initialize(None)
+  task.initialize(_clips(2))
   _assert_same(task.model.lower[0], first.averaged_generator)
   assert any(np.any(a != b) for a, b in zip(
       first.generator.variables, first.averaged_generator.variables))
@@ -635,7 +645,7 @@ def test_the_first_level_is_loaded(tiny, trained):
 def test_a_second_level_brings_the_first(tiny, trained):
   model_dir, second = trained[2]
   task = _built(tiny.cascade_task(3, lower_dir=model_dir), 16)
-  task.initialize(None)
+  task.initialize(_clips(3))
   _assert_same(task.model.lower[0], second.lower[0])
   _assert_same(task.model.lower[1], second.averaged_generator)
 
@@ -654,17 +664,24 @@ def test_no_checkpoint(tiny, tmp_path, folder):
   lower_dir = folder and str(tmp_path / folder)
   task = _built(tiny.cascade_task(2, lower_dir=lower_dir))
   _wrong(FileNotFoundError, 'no checkpoint of the level below in .*: train it first, and name its '
-                            '--model_dir here', lambda: task.initialize(None))
+                            '--model_dir here', lambda: task.initialize(_clips(2)))
 
 
 def test_directories_that_do_not_suit(tiny, trained, copied):
   """Of frames of another size, of training that has not ended, of another architecture."""
   task = _built(tiny.cascade_task(2, lower_dir=copied))
-  initialize = lambda: task.initialize(None)
+  initialize = lambda: task.initialize(_clips(2))
   for shape, found in (((6, 8, 8, 1), '8 x 8 x 1'), ((6, 4, 4, 3), '4 x 4 x 3')):
     _describe(copied, shape)
     _wrong(ValueError, f'level1 was trained on frames of {found}, and this level upscales frames '
                        'of 4 x 4 x 1: name the directory of the level below', initialize)
+  for name, value in (('frame_step', 2), ('frame_step', None), ('downsampled', []),
+                      ('downsampled', [['bilinear', 2], ['bilinear', 2]])):
+    _describe(copied, (6, 4, 4, 1), **{name: value})
+    wanted = {'frame_step': '4', 'downsampled': "[['nearest', 4]]"}[name]
+    _wrong(ValueError, re.escape(f'level1 was trained on clips with {name} = {value}, and this '
+                                 f'level upscales those with {name} = {wanted}: name the'),
+           initialize)
   _describe(copied, (6, 4, 4, 1), finished=None)
   _wrong(ValueError, r'the level below in .* is not trained to its end \(its latest checkpoint is '
                      r'of step 1\): the command that trains it goes on from there', initialize)
@@ -682,7 +699,7 @@ def test_of_another_architecture(tiny, trained, change):
   model_dir, _ = trained[1]
   task = _built(tiny.cascade_task(2, lower=[tiny.first_level(**change)], lower_dir=model_dir))
   _wrong(ValueError, 'ckpt-1 was made by another configuration than the level below of this config',
-         lambda: task.initialize(None))
+         lambda: task.initialize(_clips(2)))
 
 
 @pytest.mark.parametrize('level, other', [(2, 2), (3, 1)])
@@ -690,10 +707,10 @@ def test_of_another_level(tiny, trained, tmp_path, level, other):
   """With one more or one less below it, though frames are as large."""
   model_dir, side = str(tmp_path / 'other'), 2**level
   shutil.copytree(trained[other][0], model_dir)
-  _describe(model_dir, (4, side, side, 1))
+  _describe(model_dir, (4, side, side, 1), level=level - 1)
   task = _built(tiny.cascade_task(level, lower_dir=model_dir), 2 * side)
   _wrong(ValueError, 'was made by another configuration than the level below of this config',
-         lambda: task.initialize(None))
+         lambda: task.initialize(_clips(level)))
 
 
 # --- tasks that cannot be ---

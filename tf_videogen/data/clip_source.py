@@ -49,6 +49,14 @@ class ClipSource:
     """
     raise NotImplementedError
 
+  def reduction(self):
+    """How stored videos are reduced to the frames of clips, in time and in space.
+
+    Returns:
+      dict of 'frame_step' and 'downsampled', a list of [operator's name, factor]; as JSON has them.
+    """
+    return {'frame_step': self.frame_step, 'downsampled': []}
+
   def identity(self, split):
     """Returns what a split's clips depend on, a list of plain values: statistics are kept by it."""
     raise NotImplementedError

@@ -3,6 +3,7 @@
 import tensorflow as tf
 
 from tf_videogen.data import clip_source
+from tf_videogen.layers import resampling
 
 
 class DownsampledClips(clip_source.ClipSource):
@@ -41,6 +42,12 @@ class DownsampledClips(clip_source.ClipSource):
     spec = self.clips.example_spec()
     smaller = self._smaller(tf.zeros(spec['video'].shape, tf.uint8))
     return {**spec, 'video': tf.TensorSpec(smaller.shape, tf.uint8)}
+
+  def reduction(self):
+    """See `ClipSource.reduction`."""
+    found = self.clips.reduction()
+    again = [[self.downsample.__name__, factor] for factor in self.factors]
+    return {**found, 'downsampled': resampling.shortened(found['downsampled'] + again)}
 
   def identity(self, split):
     """Returns what the clips of a split depend on, see `ClipSource.identity`."""

@@ -80,6 +80,17 @@ def bilinear(x, factor):
   return (rows[..., middle::factor, :] + rows[..., middle + 1::factor, :]) / 2
 
 
+def shortened(steps):
+  """[operator's name, factor] of several in a row, as few as do the same: those of `nearest` join."""
+  joined = []
+  for name, factor in steps:
+    if joined and name == joined[-1][0] == nearest.__name__:
+      joined[-1] = [name, joined[-1][1] * factor]
+    else:
+      joined.append([name, factor])
+  return joined
+
+
 def _check_sides(x, factor):
   if x.shape[-3] % factor or x.shape[-2] % factor:
     raise ValueError(f'frames of {x.shape[-3]} x {x.shape[-2]} cannot be made {factor} times '

@@ -16,6 +16,7 @@ from tf_videogen import model_directory
 from tf_videogen import objectives
 from tf_videogen.layers import pieces
 from tf_videogen.layers import randomness
+from tf_videogen.layers import resampling
 from tf_videogen.metrics import image_quality
 from tf_videogen.tasks import adversarial
 
@@ -76,7 +77,6 @@ class UpscalingTask(adversarial.AdversarialTask):
       FileNotFoundError: if it has no checkpoint.
       ValueError: if it is of other clips or another configuration, or was not trained to its end.
     """
-    del clips
     if self.joint:
       return
     below = 'the level below'
@@ -85,6 +85,12 @@ class UpscalingTask(adversarial.AdversarialTask):
     if of_clips != self._low_shape:
       raise ValueError(f'{self.lower_dir} was trained on frames of {_by(of_clips)}, and this level '
                        f'upscales frames of {_by(self._low_shape)}: name the directory of {below}')
+    found, wanted = model_directory.saved_reduction(self.lower_dir), self.low_reduction(clips)
+    for name, value in wanted.items():
+      if found.get(name) != value:
+        raise ValueError(f'{self.lower_dir} was trained on clips with {name} = {found.get(name)}, '
+                         f'and this level upscales those with {name} = {value}: name the directory '
+                         f'of {below}')
     if model_directory.finished(self.lower_dir) is None:
       step = checkpoints.step_of(checkpoints.paths(self.lower_dir)[0])
       raise ValueError(f'{below} in {self.lower_dir} is not trained to its end '
@@ -94,6 +100,13 @@ class UpscalingTask(adversarial.AdversarialTask):
     if len(self.model.lower) > 1:
       parts['lower'] = self.model.lower[:-1]
     checkpoints.load_part(self.lower_dir, below, model=tf.train.Checkpoint(**parts))
+
+  def low_reduction(self, clips):
+    """What the level below takes for real, of this level's clips: see `ClipSource.reduction`."""
+    own, generator = clips.reduction(), self.model.generator
+    again = [self.model.downsample.__name__, generator.factor]
+    return {'frame_step': own['frame_step'] * generator.repeats,
+            'downsampled': resampling.shortened([*own['downsampled'], again])}
 
   def _latents(self, batch, seed, temperature=1.0, truncation=None):
     """z of all levels, a list."""
