@@ -38,8 +38,8 @@ the configs by name alone.
   number of ours yet.
 - "fits 64 cores, 1,960 core-hours": the TPU's own compiler takes the training step at the paper's
   batch, over that many cores of TPU v3 with 16 GiB each, and the training takes at least so long;
-  what several configs take stands in their order, with + between them, and ? where one of them is
-  not compiled yet. [preflight/paper_scale.md](preflight/paper_scale.md) has the details.
+  what several configs take stands in their order, with + between them.
+  [preflight/paper_scale.md](preflight/paper_scale.md) has the details.
 - A row names all configs that it takes, in the order of their trainings; each one's header has its
   command in full. Evaluations are at the [end](#evaluation).
 - "quoted": the paper has the number from elsewhere, and trained nothing for it. What is said of a
@@ -119,17 +119,25 @@ def config_cell(names):
 def state(names, costs):
   """What the compiler said of the trainings of configs; `costs` are rows by config."""
   trained = list(dict.fromkeys(name for config in names for name in trainings(config)))
-  rows = [costs.get(name) for name in trained]
-  if not rows:
+  rows = {_stem(name): costs[name] for name in trained if name in costs}
+  missing = [_stem(name) for name in trained if name not in costs]
+  if not trained:
     return NONE
-  if not any(rows):
+  if not rows:
     return 'not compiled yet'
-  refused = [pathlib.PurePath(row['config']).stem for row in rows if row and row['fits'] != 'yes']
+  refused = [stem for stem, row in rows.items() if row['fits'] != 'yes']
   if refused:
     return f'does not fit: {", ".join(refused)}'
-  cores = dict.fromkeys(str(hardware.topology(row['topology']).cores) for row in rows if row)
-  hours = ' + '.join(_hours(float(row['core_hours'])) if row else '?' for row in rows)
-  return f'fits {" and ".join(cores)} cores, {hours} core-hours'
+  cores = dict.fromkeys(str(hardware.topology(row['topology']).cores) for row in rows.values())
+  hours = ' + '.join(_hours(float(row['core_hours'])) for row in rows.values())
+  found = f'fits {" and ".join(cores)} cores, {hours} core-hours'
+  if not missing:
+    return found
+  return f'{", ".join(rows)} {found}; not compiled yet: {", ".join(missing)}'
+
+
+def _stem(config):
+  return pathlib.PurePath(config).stem
 
 
 def _hours(hours):

@@ -133,7 +133,7 @@ def test_trainings():
 
 @pytest.mark.parametrize('fits, second, expected', [
     ('yes', True, 'fits 8 and 64 cores, 2.5 + 1,234 core-hours'),
-    ('yes', False, 'fits 8 cores, 2.5 + ? core-hours'),
+    ('yes', False, 'bair_vqvae fits 8 cores, 2.5 core-hours; not compiled yet: bair_prior'),
     ('no', True, 'does not fit: bair_vqvae')])
 def test_state(fits, second, expected):
   one, other = 'videogpt/bair_vqvae.gin', 'videogpt/bair_prior.gin'

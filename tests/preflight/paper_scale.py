@@ -126,8 +126,8 @@ def write(rows):
 
 _HEAD = ("""# What the papers' configs cost on a core of TPU v3
 
-What the TPU's compiler says of the configs at the paper's batch, over cores of 16 GiB each: all
-{rows} programs. The Video Transformer trains on one slice of a clip. Made by
+What the TPU's compiler says of the configs at the paper's batch, over cores of 16 GiB each: {rows}
+of {wanted} programs. The Video Transformer trains on one slice of a clip. Made by
 `python -m tests.preflight.paper_scale`; one row by
 
     python -m launch.preflight --gin_file=CONFIG --program=PROGRAM --topology=TOPOLOGY
@@ -154,7 +154,7 @@ def page(rows):
              f'{float(row["flops"]) / 1e12:,.2f}', f'{float(row["bytes_accessed"]) / 1e9:,.1f}',
              f'{float(row["bound_s"]):,.3f}', hours)
     lines.append(f'| {" | ".join(cells)} |\n')
-  return _HEAD.format(rows=len(lines)) + ''.join(lines)
+  return _HEAD.format(rows=len(lines), wanted=len(wanted())) + ''.join(lines)
 
 
 def main(names):
