@@ -190,6 +190,9 @@ their command.
         Row('BDD100K, 48/256x256', 'cvg/bdd100k.gin', ('cvg_bdd100k_48',),
             printed=f'samples; IS and FVD {LOST}'),
         Row('recurrent layers, power spectrum, motion, running time', printed=LOST))),
+    Table('figure 5', 'matching discriminator, if windows are those of Table 1', (
+        Row('Kinetics-600: CVG (No MD), 6-frame windows', 'cvg/kinetics600_window6_no_md.gin',
+            ('cvg_kinetics600_48',), printed='samples alone'),)),
     Table('figure 3', 'memory on a GPU, by the number of frames', (
         Row('the second level, windows of 6 frames to 12 of 128 x 128', printed='10290 MB'),)),
 ))
@@ -238,6 +241,8 @@ their numbers.
                   printed='curves, normalized'),
         _kinetics('appendix C, figure 6: separable 3-D convolution', 'kinetics600', '12',
                   printed='curves, normalized'),
+        _kinetics('appendix D: SSW-GAN (No MD), 128x128/12', 'kinetics600_no_md', '48',
+                  printed='samples alone'),
         _kinetics('appendix E, figure 9: power spectra', 'kinetics600', 'power_spectrum',
                   printed='curves'),
         Row('appendix F, figure 10', printed=LOST),
