@@ -454,6 +454,22 @@ def test_windows_of_the_third_level(three):
          lambda: three.prepare_samples(6))
 
 
+def test_samples_of_windows_of_the_third_level(three):
+  """All levels below show the same window."""
+  batch = _batch(shape=(WINDOW, 16, 16, 1))
+  three.prepare_samples(window=True)
+  _record(three, batch, randomness.seed_of(8))
+  *below, drawn = three.levels(batch, SEED)
+  assert drawn.shape == (CLIPS, WINDOW, 16, 16, 1)
+  whole = three.model.videos(_latents(three), LABELS, FIRST, 2)
+  assert [video.shape[1] for video in whole] == [FIRST, 2 * FIRST]
+  for found, video, repeats in zip(below, whole, (2, 1), strict=True):
+    shown, _ = _window_by_hand(three, np.repeat(video, repeats, axis=1), 2)
+    expected = adversarial.to_uint8(tf.constant(shown)).numpy().astype(int)
+    assert np.abs(found.numpy() - expected).max() <= 1 and np.ptp(expected) > 20
+  three.prepare_samples()
+
+
 def test_seeds_and_temperatures(task):
   batch, seeds = _batch(), [randomness.seed_of(number) for number in range(2)]
   draw = lambda seed, **how: task.sample(batch, seed, **how).numpy()

@@ -160,10 +160,14 @@ class UpscalingTask(adversarial.AdversarialTask):
     model.keep_statistics(self._sampled_first, self._frames if window else None)
 
   def _below(self, batch, seed, latents):
-    """What this level upscales in samples: a whole video of the level below, or a window of it."""
+    """Videos of the levels below, whole or the same window of all, the last of which is upscaled."""
     below = self.model.videos(latents, self._labels(batch), self._sampled_first,
                               len(self.model.lower))
-    return [*below[:-1], self._window(below[-1], seed)] if self._sample_window else below
+    if not self._sample_window:
+      return below
+    frames = below[-1].shape[1]
+    return [self._window(tf.repeat(video, frames // video.shape[1], axis=1), seed)
+            for video in below]
 
   def _frames_of(self, part):
     if part == len(self.model.lower):
@@ -206,7 +210,8 @@ class UpscalingTask(adversarial.AdversarialTask):
     Args: as of `sample`.
 
     Returns:
-      A list of uint8 [B, T, H, W, C].
+      A list of uint8 [B, T, H, W, C]. Of windows, all levels below have as many frames as the last
+      of them: those that were shown at the time.
     """
     latents = self._latents(batch, seed, *self._checked(temperature, truncation))
     below = self._below(batch, seed, latents)
