@@ -1,6 +1,6 @@
 """CVG's figure 3 and SSW-GAN's table of costs, by what the TPU's compiler says of our programs.
 
-    python -m tests.preflight.cascade_costs [level1 level2 flat stage1 stage2]
+    python -m tests.preflight.cascade_costs [level1 level2 flat dvd_gan stage1 stage2]
     python -m tests.preflight.cascade_costs --page
 
 The first command brings docs/cascades/frames.csv up to date, a row a program, of these parts or of
@@ -30,7 +30,8 @@ NOT_YET = 'not compiled yet'
 # Part: (name, color) in the drawing.
 _DRAWN = {'level1': ('level 1: half of the frames, 64 x 64', '#2f6fb3'),
           'level2': ('level 2: windows of 12 frames, 128 x 128', '#2c9a6b'),
-          'flat': ('flat: DVD-GAN, 128 x 128', '#d9762b')}
+          'flat': ('flat: level 1 for all frames, 128 x 128', '#d9762b'),
+          'dvd_gan': ('DVD-GAN, 128 x 128', '#8a63b5')}
 
 
 def megabytes(rows, part, fitting=True):
@@ -58,9 +59,10 @@ def fit(rows, part):
 
 
 def fittable(rows):
-  """Whether both lines can be drawn."""
-  return cascade_programs.complete(rows, 'level1', 'flat') and all(
-      len(megabytes(rows, part)) > 1 for part in ('level1', 'flat'))
+  """Whether the lines can be drawn."""
+  parts = ('level1', 'flat', 'dvd_gan')
+  return cascade_programs.complete(rows, *parts) and all(
+      len(megabytes(rows, part)) > 1 for part in parts)
 
 
 def _cell(rows, part, frames):
@@ -85,20 +87,22 @@ def _memory_lines(rows):
 def _line_lines(rows):
   """The straight lines, and how many frames the same memory is enough for."""
   if not fittable(rows):
-    return f'{_LINES}| level 1, flat | {NOT_YET} | | |\n{_SAME_MEMORY}| ours | {NOT_YET} | | |\n'
-  lines = {name: fit(rows, part) for name, part in (('level 1', 'level1'), ('flat', 'flat'))}
+    return f'{_LINES}| all | {NOT_YET} | | |\n{_SAME_MEMORY}| ours | {NOT_YET} | | | |\n'
+  lines = {name: fit(rows, part) for name, part in (
+      ('level 1', 'level1'), ('flat', 'flat'), ('DVD-GAN', 'dvd_gan'))}
   text = _LINES
   for name, line in lines.items():
     text += f'| {name} | {line.start:,.0f} | {line.slope:.1f} | {line.worst:,.0f} |\n'
-  text += f'| flat / level 1 | | {lines["flat"].slope / lines["level 1"].slope:.1f} | |\n'
+  for name in ('flat', 'DVD-GAN'):
+    text += f'| {name} / level 1 | | {lines[name].slope / lines["level 1"].slope:.1f} | |\n'
   text += _SAME_MEMORY
   budgets = {"a core's 16 GiB": CORE_MEGABYTES}
   if cascade_programs.complete(rows, 'level2') and megabytes(rows, 'level2'):
     budgets = {"level 2's": max(megabytes(rows, 'level2').values()), **budgets}
   for name, memory in budgets.items():
-    level1, flat = (line.frames(memory) for line in lines.values())
+    level1, flat, dvd_gan = (line.frames(memory) for line in lines.values())
     times = f'{level1 / flat:.1f}' if flat else '–'
-    text += f'| {name}, {memory:,.0f} MB | {level1:,} | {flat:,} | {times} |\n'
+    text += f'| {name}, {memory:,.0f} MB | {level1:,} | {flat:,} | {times} | {dvd_gan:,} |\n'
   return text
 
 
@@ -109,7 +113,7 @@ def of_stages(rows, scale):
     rows: as `cascade_programs.read` returns them.
     scale: as `paper_scale.read` returns them.
   """
-  flat = lambda frames: scale.get((cascade_programs.FLAT.format(frames=frames), 'train'))
+  flat = lambda frames: scale.get((cascade_programs.DVD_GAN.format(frames=frames), 'train'))
   found = {(f'stage {i}', 4): scale.get((cascade_programs.STAGE.format(number=i), 'train'))
            for i in (1, 2)}
   found['DVD-GAN, 12 frames', 4] = flat(12)
@@ -195,8 +199,10 @@ frames compared to a non-hierarchical model." It measured GPUs, with a batch tha
 
 Level 1 is [cvg/ucf101_level1](../../gin/cvg/ucf101_level1.gin); level 2 is
 [cvg/ucf101_level2](../../gin/cvg/ucf101_level2.gin) in windows, and has the frozen level 1 in it,
-whose whole videos it draws at every step; "flat" is
-[DVD-GAN](../../gin/trivd_gan/dvd_gan_kinetics600_48_128.gin). All have the classes of UCF-101,
+whose whole videos it draws at every step. The paper's "comparable non-hierarchical model" is taken
+for level 1 itself, with all frames, of 128x128 pixels: "flat" has one unit, and one block of each
+discriminator, more. [DVD-GAN](../../gin/trivd_gan/dvd_gan_kinetics600_48_128.gin), of SSW-GAN's
+sizes for 128x128, has half as many channels where pixels are many. All have the classes of UCF-101,
 {cascade_programs.JUDGED} frames for the discriminator of frames, the plain projection head, neither
 penalty nor average of weights: frames.csv has the bindings. Level 2 is compiled for the shortest
 and the longest videos.
@@ -207,8 +213,8 @@ _PICTURE = """
 """
 
 _MEMORY = """
-| output frames | level 1, MB | level 2, MB | flat, MB |
-| ---: | ---: | ---: | ---: |
+| output frames | level 1, MB | level 2, MB | flat, MB | DVD-GAN, MB |
+| ---: | ---: | ---: | ---: | ---: |
 """
 
 _LINES = """
@@ -221,9 +227,9 @@ Straight lines through the rows that fit 16 GiB, "MB = start + slope x output fr
 _SAME_MEMORY = """
 Output frames in the same memory, by these lines:
 
-| memory | level 1 | flat | times as many |
-| --- | ---: | ---: | ---: |
-| the paper: level 2's, 10,290 MB | 140 | less than half of that | more than 2 |
+| memory | level 1 | flat | times as many | DVD-GAN |
+| --- | ---: | ---: | ---: | ---: |
+| the paper: level 2's, 10,290 MB | 140 | less than half of that | more than 2 | – |
 """
 
 _STAGES = """

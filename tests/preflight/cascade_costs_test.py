@@ -33,8 +33,8 @@ def _paper_scale():
   """Rows of paper_scale.csv that SSW-GAN is compared with."""
   row = {'peak_bytes': '8000000000', 'argument_bytes': '700000000', 'temporary_bytes': '7200000000',
          'bound_s': '0.5', 'train_steps': '36000'}
-  stage, flat = cascade_programs.STAGE, cascade_programs.FLAT
-  batches = {flat.format(frames=48): 1, flat.format(frames=12): 4,
+  stage, dvd_gan = cascade_programs.STAGE, cascade_programs.DVD_GAN
+  batches = {dvd_gan.format(frames=48): 1, dvd_gan.format(frames=12): 4,
              **{stage.format(number=i): 4 for i in (1, 2)}}
   return {(config, 'train'): {**row, 'batch': str(batch)} for config, batch in batches.items()}
 
@@ -46,10 +46,11 @@ def test_bindings_make_a_config(program):
   assert config.batch_size == cascade_programs.TOPOLOGY.cores
   assert config.clips.frames == {
       'level1': program.frames // 2, 'level2': 12, 'flat': program.frames,
+      'dvd_gan': program.frames,
       'stage1': program.frames // 2, 'stage2': 12}[program.part]
 
 
-@pytest.mark.parametrize('part', ['level1', 'level2', 'flat'])
+@pytest.mark.parametrize('part', ['level1', 'level2', 'flat', 'dvd_gan'])
 def test_parts_of_figure_3_are_comparable(part):
   """Classes, judged frames, head; neither penalty nor average; half of the frames for level 2."""
   task = cascade_programs.configured(WANTED[part, 12]).task()
@@ -80,19 +81,19 @@ def test_memory_that_is_refused(error, expected):
 
 
 def test_lines_and_frames_in_the_same_memory():
-  rows = _made_up({'level1': 20, 'level2': 0, 'flat': 200})
+  rows = _made_up({'level1': 20, 'level2': 0, 'flat': 400, 'dvd_gan': 30})
   line = cascade_costs.fit(rows, 'flat')
-  assert (line.start, line.slope) == pytest.approx((1000, 200)) and line.worst < 1e-6
-  assert line.frames(1000 + 200 * 30 + 150) == 30 and line.frames(10) == 0
-  assert cascade_costs.megabytes(rows, 'flat', fitting=False) == {96: 20200}
-  assert '| 96 | 2,920 | – | 20,200, does not fit |' in cascade_costs.page(rows, {})
+  assert (line.start, line.slope) == pytest.approx((1000, 400)) and line.worst < 1e-6
+  assert line.frames(1000 + 400 * 30 + 150) == 30 and line.frames(10) == 0
+  assert cascade_costs.megabytes(rows, 'flat', fitting=False) == {48: 20200}
+  assert '| 48 | 1,960 | – | 20,200, does not fit | 2,440 |' in cascade_costs.page(rows, {})
 
 
 def test_page_of_a_whole_table():
-  text = cascade_costs.page(_made_up({'level1': 20, 'flat': 100}), _paper_scale())
+  text = cascade_costs.page(_made_up({'level1': 20, 'flat': 100, 'dvd_gan': 40}), _paper_scale())
   assert cascade_costs.NOT_YET not in text
-  assert '| flat / level 1 | | 5.0 | |' in text
-  assert "| a core's 16 GiB, 17,180 MB | 808 | 161 | 5.0 |" in text
+  assert '| flat / level 1 | | 5.0 | |' in text and '| DVD-GAN / level 1 | | 2.0 | |' in text
+  assert "| a core's 16 GiB, 17,180 MB | 808 | 161 | 5.0 | 404 |" in text
   assert '| stage 1 | 1 | 512 | 1.00 | 0.70 | 0.20 | 100 | 36,000 | 512 |' in text
   assert '| DVD-GAN, 48 frames | 1 | 512 | 8.00 | 0.70 | 7.20 | 500 | 36,000 | 2,560 |' in text
   assert '| peak memory, DVD-GAN / SSW-GAN | 1 | 4 | 8.00 |' in text
@@ -102,11 +103,11 @@ def test_page_of_a_whole_table():
 
 def test_page_of_an_empty_table():
   text = cascade_costs.page({}, {})
-  assert text.count(cascade_costs.NOT_YET) == 11 + 2 + 6 + 4 and 'frames.svg' not in text
+  assert text.count(cascade_costs.NOT_YET) == 14 + 2 + 6 + 4 and 'frames.svg' not in text
 
 
 def test_the_drawing_is_a_function_of_the_table():
-  rows = _made_up({'level1': 20, 'flat': 200})
+  rows = _made_up({'level1': 20, 'flat': 200, 'dvd_gan': 30})
   assert cascade_costs.drawing(rows) == cascade_costs.drawing(rows)
   assert b'output frames' in cascade_costs.drawing(rows)
   assert cascade_costs.drawing({WANTED['flat', 12].key: rows['flat', 12]})  # of a beginning

@@ -1,7 +1,7 @@
 """The programs behind docs/cascades/costs.md: what is compiled, and the rows kept of it.
 
-Level 1, level 2 and a flat model for CVG's figure 3, stages for SSW-GAN's table of costs, each with
-one clip a core. `cascade_costs` is the command.
+Level 1, level 2 and models without levels for CVG's figure 3, stages for SSW-GAN's table of costs,
+each with one clip a core. `cascade_costs` is the command.
 """
 
 import csv
@@ -21,7 +21,7 @@ from tf_videogen.preflight import hardware
 
 TABLE = pathlib.Path(__file__).parents[2] / 'docs' / 'cascades' / 'frames.csv'
 TOPOLOGY = hardware.topology('v3:16x16')  # the configs' batch of 512: one clip a core
-FLAT = 'trivd_gan/dvd_gan_kinetics600_{frames}_128.gin'
+DVD_GAN = 'trivd_gan/dvd_gan_kinetics600_{frames}_128.gin'
 STAGE = 'ssw_gan/kinetics600_stage{number}.gin'
 CLASSES = 101
 JUDGED = 6  # frames that discriminators of frames see: as many as level 1's shortest videos have
@@ -34,7 +34,7 @@ FIELDS = ('part', 'frames', 'config', 'bindings', 'batch', 'parameters', 'digest
 class Wanted(typing.NamedTuple):
   """A program of the table.
 
-  part: 'level1', 'level2', 'flat', 'stage1' or 'stage2'.
+  part: 'level1', 'level2', 'flat', 'dvd_gan', 'stage1' or 'stage2'.
   frames: of the whole output.
   config, bindings: see `configs.parse`.
   """
@@ -63,8 +63,19 @@ def _level2(frames):
 
 
 def _flat(frames):
+  """Level 1 with all frames, of 128 x 128 pixels: a unit and a block of discriminators more."""
+  return Wanted('flat', frames, 'cvg/ucf101_level1.gin', (
+      f'clips.PreparedClips.frames = {frames}',
+      'clips.PreparedClips.frame_step = 1',
+      'downsampled.DownsampledClips.factors = ()',
+      'level1/cvg.FirstLevel.multipliers = (8, 8, 8, 4, 2, 1)',
+      'discriminators.Discriminators.multipliers = (1, 2, 4, 8, 16, 16)',
+      f'discriminators.Discriminators.frames = {JUDGED}'))
+
+
+def _dvd_gan(frames):
   """DVD-GAN with the levels' classes, judged frames and head, without penalty and average."""
-  return Wanted('flat', frames, FLAT.format(frames=48), (
+  return Wanted('dvd_gan', frames, DVD_GAN.format(frames=48), (
       f'clips.PreparedClips.frames = {frames}',
       f'trivd_gan.Generator.classes = {CLASSES}',
       f'discriminators.Discriminators.classes = {CLASSES}',
@@ -80,7 +91,7 @@ def wanted():
   short = [make(frames) for frames in (12, 24, 48) for make in (_level1, _flat)]
   stages = [Wanted(f'stage{i}', 50, STAGE.format(number=i), ()) for i in (1, 2)]
   return [*short[:2], _level2(12), *short[2:], *stages, _level1(96), _level1(144), _level2(144),
-          _flat(96)]
+          *map(_dvd_gan, (12, 24, 48, 96))]
 
 
 PARTS = tuple(dict.fromkeys(program.part for program in wanted()))
