@@ -3,7 +3,9 @@
 from concurrent.futures import process as processes
 import functools
 import multiprocessing
+import os
 import re
+import threading
 import typing
 
 from absl import logging
@@ -65,11 +67,21 @@ def export_apart(request):
   """
   try:
     with processes.ProcessPoolExecutor(1, multiprocessing.get_context('spawn'),
-                                       logging.use_absl_handler) as process:
+                                       _begin_apart) as process:
       return process.submit(_export_or_say_why, request).result()
   except processes.BrokenProcessPool as error:
     raise ValueError('the process that exports the program was killed; a large program needs 10 GB '
                      'of memory') from error
+
+
+def _begin_apart():
+  """In the process apart: it ends where its parent is gone, rather than keep its memory for ever."""
+  logging.use_absl_handler()
+
+  def end_with_parent():
+    multiprocessing.parent_process().join()
+    os._exit(1)
+  threading.Thread(target=end_with_parent, daemon=True).start()
 
 
 def _export_or_say_why(request):

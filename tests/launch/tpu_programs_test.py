@@ -1,0 +1,41 @@
+"""Programs are exported in a process of its own, which ends with the one that asked for it."""
+
+import os
+import signal
+import subprocess
+import sys
+
+import pytest
+
+from tests.launch import waiting
+
+PARENT = """
+import concurrent.futures, multiprocessing, os, sys, time
+from tf_videogen.launch import tpu_programs
+if __name__ == '__main__':
+  with concurrent.futures.ProcessPoolExecutor(
+      1, multiprocessing.get_context('spawn'), tpu_programs._begin_apart) as process:
+    print(process.submit(os.getpid).result(), flush=True)
+    process.submit(time.sleep, 600)
+    time.sleep(600)
+"""
+
+
+@pytest.mark.slow
+def test_the_process_apart_ends_with_its_parent(tmp_path):
+  script = tmp_path / 'parent.py'
+  script.write_text(PARENT)
+  with subprocess.Popen([sys.executable, str(script)], stdout=subprocess.PIPE, text=True,
+                        env={**os.environ, 'PYTHONPATH': os.getcwd()}) as parent:
+    apart = int(parent.stdout.readline())
+    os.kill(apart, 0)  # is there
+    parent.send_signal(signal.SIGKILL)
+  waiting.until(lambda: not _runs(apart), 30)
+
+
+def _runs(process):
+  try:
+    with open(f'/proc/{process}/stat', encoding='utf-8') as f:
+      return f.read().rpartition(')')[2].split()[0] != 'Z'
+  except FileNotFoundError:
+    return False
