@@ -32,6 +32,8 @@ _DRAWN = {'level1': ('level 1: half of the frames, 64 x 64', '#2f6fb3'),
           'level2': ('level 2: windows of 12 frames, 128 x 128', '#2c9a6b'),
           'flat': ('flat: level 1 for all frames, 128 x 128', '#d9762b'),
           'dvd_gan': ('DVD-GAN, 128 x 128', '#8a63b5')}
+# Parts whose memory is a straight line, and their names on the page.
+_GROWING = {'level1': 'level 1', 'flat': 'flat', 'dvd_gan': 'DVD-GAN'}
 
 
 def megabytes(rows, part, fitting=True):
@@ -60,9 +62,8 @@ def fit(rows, part):
 
 def fittable(rows):
   """Whether the lines can be drawn."""
-  parts = ('level1', 'flat', 'dvd_gan')
-  return cascade_programs.complete(rows, *parts) and all(
-      len(megabytes(rows, part)) > 1 for part in parts)
+  return cascade_programs.complete(rows, *_GROWING) and all(
+      len(megabytes(rows, part)) > 1 for part in _GROWING)
 
 
 def _cell(rows, part, frames):
@@ -88,8 +89,7 @@ def _line_lines(rows):
   """The straight lines, and how many frames the same memory is enough for."""
   if not fittable(rows):
     return f'{_LINES}| all | {NOT_YET} | | |\n{_SAME_MEMORY}| ours | {NOT_YET} | | | |\n'
-  lines = {name: fit(rows, part) for name, part in (
-      ('level 1', 'level1'), ('flat', 'flat'), ('DVD-GAN', 'dvd_gan'))}
+  lines = {name: fit(rows, part) for part, name in _GROWING.items()}
   text = _LINES
   for name, line in lines.items():
     text += f'| {name} | {line.start:,.0f} | {line.slope:.1f} | {line.worst:,.0f} |\n'
@@ -113,12 +113,12 @@ def of_stages(rows, scale):
     rows: as `cascade_programs.read` returns them.
     scale: as `paper_scale.read` returns them.
   """
-  flat = lambda frames: scale.get((cascade_programs.DVD_GAN.format(frames=frames), 'train'))
+  dvd_gan = lambda frames: scale.get((cascade_programs.DVD_GAN.format(frames=frames), 'train'))
   found = {(f'stage {i}', 4): scale.get((cascade_programs.STAGE.format(number=i), 'train'))
            for i in (1, 2)}
-  found['DVD-GAN, 12 frames', 4] = flat(12)
+  found['DVD-GAN, 12 frames', 4] = dvd_gan(12)
   found |= {(f'stage {i}', 1): rows.get((f'stage{i}', 50)) for i in (1, 2)}
-  found['DVD-GAN, 48 frames', 1] = flat(48)
+  found['DVD-GAN, 48 frames', 1] = dvd_gan(48)
   for (name, clips), row in found.items():
     if row and int(row['batch']) != clips:
       raise ValueError(f'{name} is compiled with {row["batch"]} clips a core, not with {clips}')
