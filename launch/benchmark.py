@@ -30,6 +30,7 @@ import av
 import numpy as np
 import tensorflow as tf
 
+from tf_videogen import building
 from tf_videogen import experiment
 from tf_videogen.data import clip_source
 from tf_videogen.data import clips as clips_lib
@@ -307,9 +308,9 @@ def trivd_gan_units(batch, repeats, small, sampling):
 def input_pipeline(config, strategy, repeats):
   """Times the batches of an Experiment's data, and its step without them."""
   size = config.batch_size
-  built = experiment.build(config, strategy, config.clips.example_spec())
+  built = building.build(config, strategy, config.clips.example_spec())
   with strategy.scope():
-    loop = experiment.make_trainer(config, built)
+    loop = building.make_trainer(config, built)
     make_dataset = loop.make_dataset
     batches = iter(strategies.distribute(strategy, functools.partial(make_dataset, 0)))
     # Several batches a measurement: some were ready before it.

@@ -16,6 +16,7 @@ import sys
 
 from absl import flags
 
+from tf_videogen import building
 from tf_videogen import experiment
 from tf_videogen import files
 from tf_videogen.launch import configs
@@ -28,7 +29,7 @@ from tf_videogen.preflight import hardware
 from tf_videogen.preflight import report
 
 flags.DEFINE_string('topology', 'v3:2x2', 'Slice of TPUs, generation:chips along each axis.')
-flags.DEFINE_multi_enum('program', ['train'], list(experiment.PROGRAMS),
+flags.DEFINE_multi_enum('program', ['train'], list(building.PROGRAMS),
                         'What to compile; may be repeated.')
 flags.DEFINE_integer('batch_per_core', None, "Clips a core; by default the config's batch over all "
                      'cores of the slice.', lower_bound=1)

@@ -44,6 +44,6 @@ def declare(*names):
 
 
 def sampling_options():
-  """What the command line says of how to sample, see `experiment.prepare_sampler`."""
+  """What the command line says of how to sample, see `building.prepare_sampler`."""
   return {option: flags.FLAGS[name].value for name, option in SAMPLING.items()
           if flags.FLAGS[name].value is not None}

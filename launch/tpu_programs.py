@@ -11,6 +11,7 @@ import typing
 from absl import logging
 import tensorflow as tf
 
+from tf_videogen import building
 from tf_videogen import experiment
 from tf_videogen.launch import configs
 from tf_videogen.launch import prepare
@@ -21,7 +22,7 @@ class Request(typing.NamedTuple):
   """What to export.
 
   gin_files, gin_params, data_dir: the config, see `configs.parse`.
-  program: one of experiment.PROGRAMS.
+  program: one of building.PROGRAMS.
   batch: clips of the core.
   clip_shape: 'TxHxWxC', instead of asking the data.
   actions: numbers a frame, together with `clip_shape`.
@@ -41,7 +42,7 @@ def export(request):
   config = configs.configured(experiment.Experiment)()
   spec = example_spec(config.clips, request.clip_shape, request.actions)
   with tf.variable_creator_scope(_of_zeros):
-    function, inputs, parameters = experiment.program(config, spec, request.program, request.batch)
+    function, inputs, parameters = building.program(config, spec, request.program, request.batch)
   return programs.export(request.program, function, inputs, request.batch, parameters)
 
 
@@ -62,7 +63,7 @@ def export_apart(request):
     programs.Program.
 
   Raises:
-    ValueError, FileNotFoundError: see `configs.parse`, `example_spec` and `experiment.program`; and
+    ValueError, FileNotFoundError: see `configs.parse`, `example_spec` and `building.program`; and
       where the memory of the machine doesn't do.
   """
   try:

@@ -4,17 +4,15 @@ These are the class and the functions that gin files bind. None of them knows a 
 tasks (docs/design.md). What draws samples from a trained model is in `sampling`.
 """
 
-import dataclasses
-import inspect
 import os
 import time
-import typing
 
 from absl import logging
 import numpy as np
 import orbit
 import tensorflow as tf
 
+from tf_videogen import building
 from tf_videogen import checkpoints
 from tf_videogen import model_directory
 from tf_videogen.data import video_io
@@ -23,15 +21,9 @@ from tf_videogen.reporting import color_wheel
 from tf_videogen.reporting import results
 from tf_videogen.training import checkpoint_manager
 from tf_videogen.training import evaluator as evaluators
-from tf_videogen.training import optimizers
-from tf_videogen.training import precision as precisions
 from tf_videogen.training import preemption
 from tf_videogen.training import progress
-from tf_videogen.training import standing_statistics
 from tf_videogen.training import strategies
-from tf_videogen.training import trainer as trainers
-
-PROGRAMS = ('train', 'evaluate', 'sample')
 
 
 class Experiment:
@@ -65,124 +57,6 @@ class Experiment:
     self.clip_norm = clip_norm
 
 
-@dataclasses.dataclass
-class Built:
-  """Everything with variables, made under a strategy; `step` is an int64 variable.
-
-  `standing` makes what else sampling needs of new weights, see the class.
-  """
-  task: typing.Any
-  optimizer: tf.keras.optimizers.Optimizer | optimizers.TwoPlayers
-  step: tf.Variable
-  checkpoint: tf.train.Checkpoint
-  standing: standing_statistics.StandingStatistics
-
-
-def build(experiment, strategy, spec, precision=None):
-  """Makes task, optimizer and step under the strategy, all variables created, nothing restored.
-
-  Args:
-    experiment: an Experiment.
-    strategy: a tf.distribute.Strategy.
-    spec: name -> TensorSpec of one example, without the batch axis.
-    precision: instead of the experiment's.
-
-  Returns:
-    Built.
-
-  Raises:
-    ValueError: if the replicas don't divide the batch, or the model doesn't fit the clips.
-  """
-  if experiment.batch_size % strategy.num_replicas_in_sync:
-    raise ValueError(f'Experiment.batch_size = {experiment.batch_size} is not divisible by the '
-                     f'{strategy.num_replicas_in_sync} replicas of the strategy; choose a multiple')
-  tf.keras.utils.set_random_seed(experiment.seed)
-  with strategy.scope():
-    policy = precisions.use(precision or experiment.precision, strategy)
-    task = experiment.task()
-    # Models find their shapes by a call; in a graph that is not run, variables get their values
-    # and nothing else is computed. AutoGraph, which no model needs, would double the time.
-    with tf.__internal__.FuncGraph('build').as_default():
-      tf.autograph.experimental.do_not_convert(task.build)(tuple(spec['video'].shape))
-    optimizer = experiment.optimizer()
-    two_players = hasattr(task, 'discriminator_loss')
-    if two_players != isinstance(optimizer, optimizers.TwoPlayers):
-      raise ValueError(f'{type(task).__name__} wants Experiment.optimizer to be '
-                       f'{"optimizers.TwoPlayers" if two_players else "one optimizer"}')
-    optimizer.build(task.trainable_variables)
-    step = tf.Variable(0, dtype=tf.int64, trainable=False, name='step',
-                       aggregation=tf.VariableAggregation.ONLY_FIRST_REPLICA)
-    standing = standing_statistics.StandingStatistics(
-        task, experiment.clips, spec['video'].shape)
-  logging.info('%s: %s trainable parameters, %s', type(task).__name__, f'{_parameters(task):,}',
-               policy)
-  checkpoint = tf.train.Checkpoint(model=task.model, optimizer=optimizer, step=step)
-  return Built(task, optimizer, step, checkpoint, standing)
-
-
-def make_trainer(experiment, built, before_call=lambda step: None):
-  """The trainer of what was built; in the scope of its strategy. `before_call`: see the class."""
-  two_players = isinstance(built.optimizer, optimizers.TwoPlayers)
-  trainer = trainers.AdversarialTrainer if two_players else trainers.LikelihoodTrainer
-  return trainer(
-      built.task, built.optimizer, built.step, experiment.seed, experiment.clip_norm,
-      lambda start, host, hosts: experiment.clips.training(
-          experiment.batch_size, experiment.seed, start, host, hosts), before_call)
-
-
-def program(experiment, spec, name, batch):
-  """One of the programs that a core of a TPU runs, outside of any strategy.
-
-  They are the trainer's step with forward and backward pass, optimizer and all updates; the task's
-  statistics; the task's sampler.
-
-  Args:
-    experiment: an Experiment. Its precision 'auto' is a TPU's, mixed_bfloat16.
-    spec: name -> TensorSpec of one example, as `clips.example_spec()` has it.
-    name: one of PROGRAMS.
-    batch: clips of the core.
-
-  Returns:
-    A function of a dict of tensors, the dict of their TensorSpecs, and the number of trainable
-    parameters. Of training, the tensors have all batches of a step.
-
-  Raises:
-    ValueError: if the experiment has no such program, or the model doesn't fit the clips.
-  """
-  if name not in PROGRAMS:
-    raise ValueError(f'unknown program {name!r}; there are: {", ".join(PROGRAMS)}')
-  precision = {'auto': 'mixed_bfloat16'}.get(experiment.precision, experiment.precision)
-  built = build(experiment, tf.distribute.get_strategy(), spec, precision)
-  inputs = {key: tf.TensorSpec([batch] + value.shape, value.dtype)
-            for key, value in spec.items() if value.dtype != tf.string}
-  if name == 'train':
-    trainer = make_trainer(experiment, built)
-    function = lambda clips: trainer.replica_step(*_parted(clips, trainer.batches))
-    inputs = {key: tf.TensorSpec([batch * trainer.batches] + spec.shape[1:], spec.dtype)
-              for key, spec in inputs.items()}
-  else:
-    inputs['valid'] = tf.TensorSpec([batch], tf.bool)
-    function = lambda batch: built.task.statistics(batch, randomness.seed_of(0))
-  if name == 'sample':
-    check_sampler(built.task)
-    inputs['seed'] = tf.TensorSpec([2], tf.int32)
-    function = lambda batch: built.task.sample(batch, batch['seed'])
-  return function, inputs, _parameters(built.task)
-
-
-def _parted(clips, parts):
-  """A dict of tensors as so many dicts of consecutive rows."""
-  if parts == 1:
-    return [clips]
-  rows = {name: tf.split(value, parts) for name, value in clips.items()}
-  return [{name: rows[name][i] for name in rows} for i in range(parts)]
-
-
-def _parameters(task):
-  return sum(variable.shape.num_elements()
-             for variable in tf.nest.flatten(task.trainable_variables))
-
-
 def train(experiment, model_dir, strategy, evaluate_too=True, steps_per_loop=100,
           checkpoint_interval=1000, evaluation_interval=None, keep_checkpoints=3, preview_clips=8,
           actions=()):
@@ -210,7 +84,7 @@ def train(experiment, model_dir, strategy, evaluate_too=True, steps_per_loop=100
   spec = experiment.clips.example_spec()
   chief = strategies.is_chief(strategy)
   with preemption.StopRequest(strategies.any_worker(strategy)) as stop:
-    built = build(experiment, strategy, spec)
+    built = building.build(experiment, strategy, spec)
     built.standing.after_batch = stop.check
     if chief:
       model_directory.save_spec(spec, model_dir, experiment.clips.reduction())
@@ -247,7 +121,7 @@ class _Run:
     self.stop = stop
     self.chief = strategies.is_chief(tf.distribute.get_strategy())
     summaries = lambda name: os.path.join(model_dir, 'summaries', name) if self.chief else None
-    trainer = make_trainer(experiment, built, self._before_call)
+    trainer = building.make_trainer(experiment, built, self._before_call)
     self.controller = orbit.Controller(
         trainer=trainer, evaluator=_evaluator(experiment, built, stop.check),
         strategy=tf.distribute.get_strategy(), global_step=built.step,
@@ -323,9 +197,9 @@ def measure(experiment, model_dir, strategy, checkpoint=None):
   Returns:
     {'<split>/<metric>': value}.
   """
-  built = build(experiment, strategy, experiment.clips.example_spec())
+  built = building.build(experiment, strategy, experiment.clips.example_spec())
   with strategy.scope():
-    if restore(built, model_dir, checkpoint) is None:
+    if building.restore(built, model_dir, checkpoint) is None:
       raise FileNotFoundError(f'{checkpoint} cannot be read any more: keep more checkpoints with '
                               '--gin_param=experiment.train.keep_checkpoints=...')
     return _evaluator(experiment, built).evaluate(None)
@@ -343,9 +217,9 @@ def evaluate(experiment, model_dir, strategy, preview_clips=8):
   Returns:
     {'<split>/<metric>': value}.
   """
-  built = build(experiment, strategy, experiment.clips.example_spec())
+  built = building.build(experiment, strategy, experiment.clips.example_spec())
   with strategy.scope():
-    restore(built, model_dir)
+    building.restore(built, model_dir)
     output = _evaluator(experiment, built).evaluate(None)
     if strategies.is_chief(strategy):
       _append_results(model_dir, int(built.step.numpy()), output)
@@ -374,7 +248,7 @@ def evaluate_continuously(experiment, model_dir, strategy, timeout=3600, poll_se
   """
   if strategies.has_workers(strategy):
     raise ValueError('evaluate_continuously is for one process: use another --strategy')
-  built = build(experiment, strategy, experiment.clips.example_spec())
+  built = building.build(experiment, strategy, experiment.clips.example_spec())
   output = None
   with strategy.scope(), preemption.StopRequest() as stop:
     built.standing.after_batch = stop.check
@@ -382,7 +256,7 @@ def evaluate_continuously(experiment, model_dir, strategy, timeout=3600, poll_se
 
     def evaluate_one(path):
       nonlocal output
-      if restore(built, model_dir, path) is None:
+      if building.restore(built, model_dir, path) is None:
         return False
       output = evaluator.evaluate(None)
       _append_results(model_dir, checkpoints.step_of(path), output)
@@ -425,71 +299,10 @@ def follow(model_dir, last_step, evaluated, evaluate_one, stop, timeout=3600, po
   logging.warning('no new checkpoint in %s for %d s, giving up', model_dir, timeout)
 
 
-def check_sampler(task):
-  """Raises ValueError if a task cannot sample."""
-  if not hasattr(task, 'sample'):
-    raise ValueError(f'{type(task).__name__} has nothing to sample from; '
-                     'sample from the directory of a prior')
-
-
-def prepare_sampler(task, options):
-  """Sets what must be set before a checkpoint is restored; in the scope of the strategy.
-
-  Args:
-    task: a task.
-    options: keyword arguments of the task's `sample`, and of its `prepare_samples`, if it has one.
-
-  Returns:
-    Those of `sample` alone.
-
-  Raises:
-    ValueError: if the task cannot sample, or has not these options.
-  """
-  check_sampler(task)
-  prepare = getattr(task, 'prepare_samples', None)
-  of_frames = list(inspect.signature(prepare).parameters) if prepare else []
-  known = list(inspect.signature(task.sample).parameters)[2:] + of_frames  # without batch and seed
-  for name in options:
-    if name not in known:
-      raise ValueError(f'{type(task).__name__} has no sampling option {name!r}; it samples by: '
-                       f'{", ".join(known)}')
-  before = {name: value for name, value in options.items() if name in of_frames}
-  if before:
-    prepare(**before)
-  return {name: value for name, value in options.items() if name not in before}
-
-
 def _evaluator(experiment, built, after_batch=lambda: None):
   return evaluators.TaskEvaluator(
       built.task, experiment.clips, experiment.splits, experiment.batch_size,
       experiment.evaluation_limit, after_batch)
-
-
-def restore(built, model_dir, checkpoint=None):
-  """Restores a checkpoint into what was built, ready to sample.
-
-  Args:
-    built: Built.
-    model_dir: a trained model's directory.
-    checkpoint: the path of one; None: the latest readable one of the directory.
-
-  Returns:
-    Its path; None if the one that was asked for cannot be read.
-
-  Raises:
-    FileNotFoundError: if there is none in the directory.
-    ValueError: if it is another configuration's.
-  """
-  if checkpoint is None:
-    checkpoint = checkpoints.restore_latest(built.checkpoint, model_dir)
-    if checkpoint is None:
-      raise FileNotFoundError(f'no checkpoint in {model_dir}: train first, or name another '
-                              '--model_dir')
-  elif not checkpoints.restore(built.checkpoint, checkpoint):
-    return None
-  built.standing.renew_frozen()
-  built.standing.renew()
-  return checkpoint
 
 
 def _append_results(model_dir, step, output):

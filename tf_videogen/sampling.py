@@ -5,7 +5,7 @@ import numpy as np
 import tensorflow as tf
 import tqdm
 
-from tf_videogen import experiment as experiments
+from tf_videogen import building
 from tf_videogen import model_directory
 from tf_videogen.layers import randomness
 from tf_videogen.training import precision as precisions
@@ -34,10 +34,10 @@ def sample(experiment, model_dir, strategy, num_samples=16, seed=0, split=None, 
     of each are from, and the scalar 'conditioning_frames'.
   """
   spec, batch_size = model_directory.saved_spec(model_dir), min(batch_size, num_samples)
-  built = experiments.build(
+  built = building.build(
       experiment, strategy, spec, precisions.for_sampling(experiment.precision, strategy))
   with strategy.scope():
-    options = experiments.prepare_sampler(built.task, options or {})
+    options = building.prepare_sampler(built.task, options or {})
   if built.task.conditional:
     split = split or experiment.splits[0]
     clips = min(experiment.clips.count(split), -(-num_samples // samples_per_condition))
@@ -52,7 +52,7 @@ def sample(experiment, model_dir, strategy, num_samples=16, seed=0, split=None, 
     batches *= -(-num_samples // batch_size)
   levels, data = [], []
   with strategy.scope():
-    experiments.restore(built, model_dir)
+    building.restore(built, model_dir)
     make = getattr(
         built.task, 'levels', lambda *args, **kwargs: [built.task.sample(*args, **kwargs)])
     draw = strategies.on_first_replica(
@@ -96,10 +96,10 @@ def export(experiment, model_dir, export_dir, batch_size=8, options=None):
   """
   spec = model_directory.saved_spec(model_dir)
   strategy = tf.distribute.get_strategy()
-  built = experiments.build(
+  built = building.build(
       experiment, strategy, spec, precisions.for_sampling(experiment.precision, strategy))
-  options = experiments.prepare_sampler(built.task, options or {})
-  experiments.restore(built, model_dir)
+  options = building.prepare_sampler(built.task, options or {})
+  building.restore(built, model_dir)
   inputs = {'seed': tf.TensorSpec([], tf.int32, 'seed')}
   for name, of_clip in sorted(built.task.condition_spec(spec).items()):
     inputs[name] = tf.TensorSpec([batch_size] + of_clip.shape, of_clip.dtype, name)

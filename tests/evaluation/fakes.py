@@ -5,7 +5,7 @@ import os
 import numpy as np
 import tensorflow as tf
 
-from tf_videogen import experiment as experiments
+from tf_videogen import building
 from tf_videogen import model_directory
 from tf_videogen.evaluation import extraction
 from tf_videogen.metrics import networks
@@ -139,7 +139,7 @@ class Noise:
 def save(experiment, model_dir, strategy, step=3, change=lambda task: None):
   """Writes the model directory of an experiment, untrained, as after so many steps."""
   spec = experiment.clips.example_spec()
-  built = experiments.build(experiment, strategy, spec)
+  built = building.build(experiment, strategy, spec)
   built.step.assign(step)
   change(built.task)
   model_directory.save_spec(spec, str(model_dir))

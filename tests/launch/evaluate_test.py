@@ -19,6 +19,7 @@ import tensorflow_datasets as tfds
 
 from tests.evaluation import fakes
 from tests.launch import in_process
+from tf_videogen import building
 from tf_videogen import checkpoints
 from tf_videogen import experiment as experiments
 from tf_videogen.data import clip_files
@@ -527,8 +528,8 @@ def test_every_checkpoint_and_the_best(run, vqvae, monkeypatch):
   """Each once, the oldest first, by one model; what is kept can be evaluated and trained."""
   model_dir, arguments = vqvae
   arguments += ['--gin_param=protocol.Protocol.task_metrics=True']
-  built, build = [], experiments.build
-  monkeypatch.setattr(experiments, 'build', lambda *args: built.append(1) or build(*args))
+  built, build = [], building.build
+  monkeypatch.setattr(building, 'build', lambda *args: built.append(1) or build(*args))
   lines, _ = run(*arguments, '--follow', '--keep_best=nmse')
   assert len(built) == 1 + 3  # for samples, and at each step for the task
   values = _values(model_dir, 'nmse')

@@ -4,7 +4,7 @@ import pytest
 import tensorflow as tf
 from tensorflow.compiler.xla.service import hlo_pb2
 
-from tf_videogen import experiment
+from tf_videogen import building
 from tf_videogen.preflight import programs
 
 
@@ -15,7 +15,7 @@ def _keep_policy():
 
 
 def _export(tiny, name='train', batch=2, **kwargs):
-  function, inputs, parameters = experiment.program(
+  function, inputs, parameters = building.program(
       tiny.experiment(**kwargs), tiny.clips().example_spec(), name, batch)
   return programs.export(name, function, inputs, batch, parameters)
 

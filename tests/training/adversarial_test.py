@@ -13,6 +13,7 @@ import pytest
 import tensorflow as tf
 
 from tests.evaluation import fakes
+from tf_videogen import building
 from tf_videogen import checkpoints
 from tf_videogen import experiment as experiments
 from tf_videogen import sampling
@@ -30,9 +31,9 @@ TERMS = {'discriminator_loss', 'real_score', 'fake_score', 'discriminator_gradie
 
 def _trainer(experiment, strategy):
   """A trainer of the experiment, built under the strategy, and what was built."""
-  built = experiments.build(experiment, strategy, experiment.clips.example_spec())
+  built = building.build(experiment, strategy, experiment.clips.example_spec())
   with strategy.scope():
-    return experiments.make_trainer(experiment, built), built
+    return building.make_trainer(experiment, built), built
 
 
 def _copies(strategy, variables):
@@ -356,7 +357,7 @@ def test_programs(tiny, name, tensors):
   """Those of a TPU's core, in its precision; batches of both updates of the discriminators."""
   task = lambda: tiny.video_gan({'unit': recurrent_units.ConvGRU}, {'views': ('dF',)})
   experiment = tiny.gan_experiment(task, precision='auto')
-  function, inputs, parameters = experiments.program(
+  function, inputs, parameters = building.program(
       experiment, experiment.clips.example_spec(), name, batch=2)
   assert {key: spec.shape.as_list() for key, spec in inputs.items()} == tensors
   traced = tf.function(function, autograph=False).get_concrete_function(inputs)

@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 import tensorflow as tf
 
-from tf_videogen import experiment as experiments
+from tf_videogen import building
 from tf_videogen.layers import conditional_batch_norm
 from tf_videogen.layers import randomness
 from tf_videogen.tasks import adversarial
@@ -174,7 +174,7 @@ def test_tasks_without_statistics():
 def test_models_without_statistics(cpu, tiny):
   """Nothing is exported besides their own variables."""
   with cpu.scope():
-    built = experiments.build(tiny.experiment(), cpu, tiny.clips().example_spec())
+    built = building.build(tiny.experiment(), cpu, tiny.clips().example_spec())
   assert built.standing.variables == []
 
 
@@ -187,7 +187,7 @@ def test_those_of_a_video_gan(tiny, cpu, monkeypatch, frames, pieces):
   training = clips.training
   clips.training = lambda *args: asked.append(args) or training(*args)
   task = lambda: tiny.video_gan(standing_passes=3, sampled_frames=frames)
-  built = experiments.build(tiny.gan_experiment(task, clips=clips), cpu, clips.example_spec())
+  built = building.build(tiny.gan_experiment(task, clips=clips), cpu, clips.example_spec())
   inputs = {}
   original = conditional_batch_norm.ConditionalBatchNorm.call
 

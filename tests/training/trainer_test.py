@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 import tensorflow as tf
 
-from tf_videogen import experiment as experiments
+from tf_videogen import building
 from tf_videogen.tasks import likelihood
 from tf_videogen.training import trainer as trainers
 
@@ -13,10 +13,10 @@ STEPS = 3
 
 def _trainer(experiment, strategy, before=lambda task: None):
   """A trainer of the experiment, built under the strategy, and what was built."""
-  built = experiments.build(experiment, strategy, experiment.clips.example_spec())
+  built = building.build(experiment, strategy, experiment.clips.example_spec())
   with strategy.scope():
     before(built.task)
-    trainer = experiments.make_trainer(experiment, built)
+    trainer = building.make_trainer(experiment, built)
   return trainer, built
 
 

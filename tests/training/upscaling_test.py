@@ -14,6 +14,7 @@ import numpy as np
 import pytest
 import tensorflow as tf
 
+from tf_videogen import building
 from tf_videogen import checkpoints
 from tf_videogen import experiment as experiments
 from tf_videogen import model_directory
@@ -211,10 +212,10 @@ def test_replicas_agree(tiny, cpu, two_replicas):
   experiment = tiny.cascade_experiment(2, task, optimizer=lambda: tiny.two_players(1))
   trainers, built = {}, {}
   for strategy in (cpu, two_replicas):
-    built[strategy] = experiments.build(experiment, strategy, experiment.clips.example_spec())
+    built[strategy] = building.build(experiment, strategy, experiment.clips.example_spec())
     with strategy.scope():
       built[strategy].standing.renew_frozen()
-      trainers[strategy] = experiments.make_trainer(experiment, built[strategy])
+      trainers[strategy] = building.make_trainer(experiment, built[strategy])
   of_one, of_two = built[cpu], built[two_replicas]
   variables = lambda built: [
       *built.task.model.variables, *built.optimizer.generator.variables,
@@ -305,7 +306,7 @@ def test_programs(tiny, name):
   """Those of a TPU's core, in its precision."""
   tf.config.run_functions_eagerly(False)
   experiment = tiny.cascade_experiment(2, optimizer=_adam, precision='auto')
-  function, inputs, parameters = experiments.program(
+  function, inputs, parameters = building.program(
       experiment, experiment.clips.example_spec(), name, batch=2)
   assert inputs['video'].shape == [2, 4, 8, 8, 1]
   graph = tf.function(function, autograph=False).get_concrete_function(inputs)

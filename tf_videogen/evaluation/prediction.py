@@ -8,7 +8,7 @@ import typing
 import numpy as np
 import tensorflow as tf
 
-from tf_videogen import experiment as experiments
+from tf_videogen import building
 from tf_videogen import model_directory
 from tf_videogen.evaluation import videos as videos_lib
 from tf_videogen.layers import randomness
@@ -51,7 +51,7 @@ def predict(experiment, model_dir, strategy, clips=64, split=None, batch_size=8,
     ValueError: if no frames are given to the model.
   """
   split, source = split or experiment.splits[0], experiment.clips
-  built = experiments.build(
+  built = building.build(
       experiment, strategy, model_directory.saved_spec(model_dir),
       precisions.for_sampling(experiment.precision, strategy))
   given = getattr(built.task, 'conditioning_frames', 0)
@@ -61,7 +61,7 @@ def predict(experiment, model_dir, strategy, clips=64, split=None, batch_size=8,
   clips = min(clips, source.count(split))
   parts = {}
   with strategy.scope():
-    experiments.restore(built, model_dir)
+    building.restore(built, model_dir)
     draw = strategies.on_first_replica(strategy, tf.function(built.task.previews, autograph=False))
     for i, batch in enumerate(source.evaluation(split, min(batch_size, clips), clips)):
       previews = draw(batch, randomness.fold_in(randomness.seed_of(seed), i))

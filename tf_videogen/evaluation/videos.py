@@ -12,7 +12,7 @@ import itertools
 import numpy as np
 import tensorflow as tf
 
-from tf_videogen import experiment as experiments
+from tf_videogen import building
 from tf_videogen import files
 from tf_videogen import model_directory
 from tf_videogen.layers import randomness
@@ -162,7 +162,7 @@ class ModelSamples:
     self._rows = batch_size // strategies.worker(strategy)[1]
     self._sampling = dict(sampling or {})
     self._spec = model_directory.saved_spec(model_dir)
-    self._built = experiments.build(
+    self._built = building.build(
         experiment, strategy, self._spec, precisions.for_sampling(experiment.precision, strategy))
     self._built.standing.after_batch = after_batch
     self._model_dir = model_dir
@@ -170,7 +170,7 @@ class ModelSamples:
     self._task = self._built.task
     if self._sampling:
       with strategy.scope():
-        self._sampling = experiments.prepare_sampler(self._task, self._sampling)
+        self._sampling = building.prepare_sampler(self._task, self._sampling)
     self.conditioning_frames = self._sampling.get(
         'conditioning_frames', getattr(self._task, 'conditioning_frames', 0))
     self._sample = self._reconstruct = None
@@ -191,7 +191,7 @@ class ModelSamples:
       ValueError: if it is another configuration's, or has values that are not finite.
     """
     with self.strategy.scope():
-      found = experiments.restore(self._built, self._model_dir, checkpoint)
+      found = building.restore(self._built, self._model_dir, checkpoint)
       if found is None:
         return False
       self._refuse_nan(found)
@@ -212,7 +212,7 @@ class ModelSamples:
   def __call__(self, batch, seed):
     """Samples for the conditions of a batch: uint8 [n, T, H, W, C]."""
     if self._sample is None:
-      experiments.check_sampler(self._task)
+      building.check_sampler(self._task)
       self._sample = strategies.on_replicas(
           self.strategy, lambda batch, seed: self._task.sample(batch, seed, **self._sampling))
     return self._run(self._sample, batch, seed)

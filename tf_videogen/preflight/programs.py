@@ -1,6 +1,6 @@
 """The programs of an experiment as one core of a TPU would run them, as HLO.
 
-What is exported is what runs, see `experiment.program`. It is one replica's, outside of any
+What is exported is what runs, see `building.program`. It is one replica's, outside of any
 strategy, so that sums over replicas are not in it: neither their time nor their buffers.
 """
 

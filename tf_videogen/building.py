@@ -1,0 +1,200 @@
+"""What a configuration is made into: a task with its variables, an optimizer, a checkpoint.
+
+And the programs that a core runs of them. `experiment`, `sampling` and `evaluation` do with it what
+users ask for.
+"""
+
+import dataclasses
+import inspect
+import typing
+
+from absl import logging
+import tensorflow as tf
+
+from tf_videogen import checkpoints
+from tf_videogen.layers import randomness
+from tf_videogen.training import optimizers
+from tf_videogen.training import precision as precisions
+from tf_videogen.training import standing_statistics
+from tf_videogen.training import trainer as trainers
+
+PROGRAMS = ('train', 'evaluate', 'sample')
+
+
+@dataclasses.dataclass
+class Built:
+  """Everything with variables, made under a strategy; `step` is an int64 variable.
+
+  `standing` makes what else sampling needs of new weights, see the class.
+  """
+  task: typing.Any
+  optimizer: tf.keras.optimizers.Optimizer | optimizers.TwoPlayers
+  step: tf.Variable
+  checkpoint: tf.train.Checkpoint
+  standing: standing_statistics.StandingStatistics
+
+
+def build(experiment, strategy, spec, precision=None):
+  """Makes task, optimizer and step under the strategy, all variables created, nothing restored.
+
+  Args:
+    experiment: an Experiment.
+    strategy: a tf.distribute.Strategy.
+    spec: name -> TensorSpec of one example, without the batch axis.
+    precision: instead of the experiment's.
+
+  Returns:
+    Built.
+
+  Raises:
+    ValueError: if the replicas don't divide the batch, or the model doesn't fit the clips.
+  """
+  if experiment.batch_size % strategy.num_replicas_in_sync:
+    raise ValueError(f'Experiment.batch_size = {experiment.batch_size} is not divisible by the '
+                     f'{strategy.num_replicas_in_sync} replicas of the strategy; choose a multiple')
+  tf.keras.utils.set_random_seed(experiment.seed)
+  with strategy.scope():
+    policy = precisions.use(precision or experiment.precision, strategy)
+    task = experiment.task()
+    # Models find their shapes by a call; in a graph that is not run, variables get their values
+    # and nothing else is computed. AutoGraph, which no model needs, would double the time.
+    with tf.__internal__.FuncGraph('build').as_default():
+      tf.autograph.experimental.do_not_convert(task.build)(tuple(spec['video'].shape))
+    optimizer = experiment.optimizer()
+    two_players = hasattr(task, 'discriminator_loss')
+    if two_players != isinstance(optimizer, optimizers.TwoPlayers):
+      raise ValueError(f'{type(task).__name__} wants Experiment.optimizer to be '
+                       f'{"optimizers.TwoPlayers" if two_players else "one optimizer"}')
+    optimizer.build(task.trainable_variables)
+    step = tf.Variable(0, dtype=tf.int64, trainable=False, name='step',
+                       aggregation=tf.VariableAggregation.ONLY_FIRST_REPLICA)
+    standing = standing_statistics.StandingStatistics(
+        task, experiment.clips, spec['video'].shape)
+  logging.info('%s: %s trainable parameters, %s', type(task).__name__, f'{_parameters(task):,}',
+               policy)
+  checkpoint = tf.train.Checkpoint(model=task.model, optimizer=optimizer, step=step)
+  return Built(task, optimizer, step, checkpoint, standing)
+
+
+def make_trainer(experiment, built, before_call=lambda step: None):
+  """The trainer of what was built; in the scope of its strategy. `before_call`: see the class."""
+  two_players = isinstance(built.optimizer, optimizers.TwoPlayers)
+  trainer = trainers.AdversarialTrainer if two_players else trainers.LikelihoodTrainer
+  return trainer(
+      built.task, built.optimizer, built.step, experiment.seed, experiment.clip_norm,
+      lambda start, host, hosts: experiment.clips.training(
+          experiment.batch_size, experiment.seed, start, host, hosts), before_call)
+
+
+def program(experiment, spec, name, batch):
+  """One of the programs that a core of a TPU runs, outside of any strategy.
+
+  They are the trainer's step with forward and backward pass, optimizer and all updates; the task's
+  statistics; the task's sampler.
+
+  Args:
+    experiment: an Experiment. Its precision 'auto' is a TPU's, mixed_bfloat16.
+    spec: name -> TensorSpec of one example, as `clips.example_spec()` has it.
+    name: one of PROGRAMS.
+    batch: clips of the core.
+
+  Returns:
+    A function of a dict of tensors, the dict of their TensorSpecs, and the number of trainable
+    parameters. Of training, the tensors have all batches of a step.
+
+  Raises:
+    ValueError: if the experiment has no such program, or the model doesn't fit the clips.
+  """
+  if name not in PROGRAMS:
+    raise ValueError(f'unknown program {name!r}; there are: {", ".join(PROGRAMS)}')
+  precision = {'auto': 'mixed_bfloat16'}.get(experiment.precision, experiment.precision)
+  built = build(experiment, tf.distribute.get_strategy(), spec, precision)
+  inputs = {key: tf.TensorSpec([batch] + value.shape, value.dtype)
+            for key, value in spec.items() if value.dtype != tf.string}
+  if name == 'train':
+    trainer = make_trainer(experiment, built)
+    function = lambda clips: trainer.replica_step(*_parted(clips, trainer.batches))
+    inputs = {key: tf.TensorSpec([batch * trainer.batches] + spec.shape[1:], spec.dtype)
+              for key, spec in inputs.items()}
+  else:
+    inputs['valid'] = tf.TensorSpec([batch], tf.bool)
+    function = lambda batch: built.task.statistics(batch, randomness.seed_of(0))
+  if name == 'sample':
+    check_sampler(built.task)
+    inputs['seed'] = tf.TensorSpec([2], tf.int32)
+    function = lambda batch: built.task.sample(batch, batch['seed'])
+  return function, inputs, _parameters(built.task)
+
+
+def _parted(clips, parts):
+  """A dict of tensors as so many dicts of consecutive rows."""
+  if parts == 1:
+    return [clips]
+  rows = {name: tf.split(value, parts) for name, value in clips.items()}
+  return [{name: rows[name][i] for name in rows} for i in range(parts)]
+
+
+def _parameters(task):
+  return sum(variable.shape.num_elements()
+             for variable in tf.nest.flatten(task.trainable_variables))
+
+
+def restore(built, model_dir, checkpoint=None):
+  """Restores a checkpoint into what was built, ready to sample.
+
+  Args:
+    built: Built.
+    model_dir: a trained model's directory.
+    checkpoint: the path of one; None: the latest readable one of the directory.
+
+  Returns:
+    Its path; None if the one that was asked for cannot be read.
+
+  Raises:
+    FileNotFoundError: if there is none in the directory.
+    ValueError: if it is another configuration's.
+  """
+  if checkpoint is None:
+    checkpoint = checkpoints.restore_latest(built.checkpoint, model_dir)
+    if checkpoint is None:
+      raise FileNotFoundError(f'no checkpoint in {model_dir}: train first, or name another '
+                              '--model_dir')
+  elif not checkpoints.restore(built.checkpoint, checkpoint):
+    return None
+  built.standing.renew_frozen()
+  built.standing.renew()
+  return checkpoint
+
+
+def check_sampler(task):
+  """Raises ValueError if a task cannot sample."""
+  if not hasattr(task, 'sample'):
+    raise ValueError(f'{type(task).__name__} has nothing to sample from; '
+                     'sample from the directory of a prior')
+
+
+def prepare_sampler(task, options):
+  """Sets what must be set before a checkpoint is restored; in the scope of the strategy.
+
+  Args:
+    task: a task.
+    options: keyword arguments of the task's `sample`, and of its `prepare_samples`, if it has one.
+
+  Returns:
+    Those of `sample` alone.
+
+  Raises:
+    ValueError: if the task cannot sample, or has not these options.
+  """
+  check_sampler(task)
+  prepare = getattr(task, 'prepare_samples', None)
+  of_frames = list(inspect.signature(prepare).parameters) if prepare else []
+  known = list(inspect.signature(task.sample).parameters)[2:] + of_frames  # without batch and seed
+  for name in options:
+    if name not in known:
+      raise ValueError(f'{type(task).__name__} has no sampling option {name!r}; it samples by: '
+                       f'{", ".join(known)}')
+  before = {name: value for name, value in options.items() if name in of_frames}
+  if before:
+    prepare(**before)
+  return {name: value for name, value in options.items() if name not in before}
