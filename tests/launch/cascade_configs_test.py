@@ -11,6 +11,7 @@ from tests.preflight import paper_scale
 from tf_videogen import experiment
 from tf_videogen.launch import cascades
 from tf_videogen.launch import configs
+from tf_videogen.layers import pieces
 
 # Of the last level: windows' frames, whole videos' frames, pixels, frame steps of all levels.
 PRINTED = {
@@ -104,6 +105,18 @@ def test_levels_follow_each_other(name):
     assert model.downsample.__name__ == ('bilinear' if name.startswith('cvg') else 'nearest')
   assert tuple(found) == steps and shape[:2] == (window, side)
   assert model.frames_of_levels(first)[-1] == frames
+
+
+@pytest.mark.parametrize('name', PRINTED)
+def test_pieces_of_whole_videos_are_worth_their_margins(name):
+  """Of every level: frames that are computed, at most half as many again as there are."""
+  for level in _levels(name)[1:]:
+    task = _config(level).task()
+    model = task.model
+    for generator, frames in zip(model.levels[1:], model.frames_of_levels(task.first_frames)[1:]):
+      count, size = pieces.divided(frames, model.piece_frames)
+      window = generator.repeats * generator.window(size, frames // generator.repeats)
+      assert count * min(window, frames) <= (1.5 * frames if count > 1 else frames)
 
 
 def _sizes(generator):

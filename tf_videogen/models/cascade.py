@@ -10,8 +10,10 @@ frozen, and are part of the model: a level's checkpoint needs no other.
 Architecture: SSW-GAN, appendix B (our copy of CVG is without its appendix). Upscaling works on all
 frames of the output from the first unit on: those of the input are repeated. What the papers leave
 open, and how it is here: the maps of residual connections are spectrally normalized and have a
-bias; a 3-D block has two separable convolutions, as the 2-D blocks have two; one z makes a video,
-whatever the number of windows.
+bias; the affine map to the first features is not normalized, as in TrIVD-GAN; a 3-D block has two
+separable convolutions, as the 2-D blocks have two; one z makes a video, whatever the number of
+windows; standing statistics are of z with a standard deviation of 1, whatever samples are drawn
+with.
 
 How the papers differ is in `cvg.py` and `ssw_gan.py`.
 """
@@ -29,6 +31,7 @@ from tf_videogen.layers import spectral_norm
 from tf_videogen.models import trivd_gan
 
 _START = 4  # side of the first features
+PIECE_FRAMES = 64  # see UpscalingGAN
 
 
 class FirstGenerator(trivd_gan.Generator):
@@ -262,10 +265,12 @@ class UpscalingGAN(trivd_gan.VideoGAN):
     discriminators: a callable that makes a `discriminators.Discriminators`.
     lower: callables that make the generators of the earlier levels, the first level's first.
     downsample: makes frames smaller by a factor: `resampling.nearest` or `resampling.bilinear`.
-    piece_frames: frames that earlier levels make at once, and this one outside of training.
+    piece_frames: frames that earlier levels make at once, and this one outside of training; pieces
+      of upscaling levels have margins, so that short ones cost much.
   """
 
-  def __init__(self, generator, discriminators, lower, downsample, piece_frames=32):
+  def __init__(self, generator, discriminators, lower, downsample,
+               piece_frames=PIECE_FRAMES):
     super().__init__(generator, discriminators)
     if not lower:
       raise ValueError('UpscalingGAN.lower must have the generator of a level or more')

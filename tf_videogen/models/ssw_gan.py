@@ -41,5 +41,5 @@ class SSWGAN(cascade.UpscalingGAN):
   Args: as of `cascade.UpscalingGAN`, without `downsample`.
   """
 
-  def __init__(self, generator, discriminators, lower, piece_frames=32):
+  def __init__(self, generator, discriminators, lower, piece_frames=cascade.PIECE_FRAMES):
     super().__init__(generator, discriminators, lower, resampling.nearest, piece_frames)
