@@ -5,6 +5,7 @@ A config is looked for as it is named, then in the suite's own `gin/` folder:
 """
 
 import difflib
+import inspect
 import os
 import pathlib
 import re
@@ -162,7 +163,9 @@ def configured(function):
   """A function or class with its gin bindings applied; errors of gin become one line."""
   try:
     inner = gin.get_configurable(function)
-  except ValueError as e:  # no file imports it
+  except ValueError as e:  # nothing binds it
+    if not inspect.isclass(function):
+      return function  # which has defaults for all that can be bound
     raise ValueError(f'the config says nothing of {function.__name__}: nothing to train or '
                      'evaluate; include one that does') from e
 

@@ -84,11 +84,16 @@ def test_a_config_without_an_experiment(binding, message, tmp_path):
   assert '\n' not in str(info.value)
 
 
-def test_what_no_config_imports():
-  def nobody():
+def test_what_no_config_binds():
+  """A class is what the config is about; a function has defaults for what can be bound."""
+  class Nobody:
     pass
-  with pytest.raises(ValueError, match='the config says nothing of nobody: nothing to train'):
-    configs.configured(nobody)
+
+  def nobody(arguments):
+    return arguments
+  with pytest.raises(ValueError, match='the config says nothing of Nobody: nothing to train'):
+    configs.configured(Nobody)
+  assert configs.configured(nobody)(3) == 3
 
 
 def test_params_and_data_dir():
