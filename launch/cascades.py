@@ -9,9 +9,12 @@ import os
 
 import tensorflow as tf
 
+from tf_videogen import checkpoints
 from tf_videogen import files
+from tf_videogen import model_directory
 
 _FILE = 'cascade.json'
+_BELOW = 'below.json'  # in a level's directory
 LOWER_DIR = 'LOWER_DIR'  # the macro by which a level's config names the directory of the one below
 
 
@@ -46,6 +49,29 @@ def save(model_dir, cascade):
                      f'({", ".join(json.loads(files.read(path))["levels"])}); use another '
                      '--model_dir, or that config')
   files.write(path, text)
+
+
+def keep_below(model_dir, lower_dir, writes=True):
+  """Writes into a level's new directory from which step of the level below it is trained.
+
+  Args:
+    model_dir, lower_dir: of the level, and of the one below.
+    writes: whether to write; if not, only compares.
+
+  Raises:
+    ValueError: if the level has begun, and the level below went on since.
+  """
+  path, now = os.path.join(model_dir, _BELOW), model_directory.finished(lower_dir)
+  if now is None:  # not trained yet; or gone: a level carries all those below it
+    return
+  if not checkpoints.paths(model_dir):
+    if writes:
+      files.write(path, json.dumps({'step': now}))
+    return
+  began = json.loads(files.read(path))['step'] if tf.io.gfile.exists(path) else now
+  if began != now:
+    raise ValueError(f'{model_dir} is trained from step {began} of {lower_dir}, which is at step '
+                     f'{now} now: move it away, and it is trained anew')
 
 
 def directories(model_dir):

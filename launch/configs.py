@@ -132,10 +132,14 @@ def parse(names, params, data_dir=None, needs_all=True):
 
 
 def _describes_model(path):
-  """Whether a file, or one that it includes, binds an Experiment; protocols of evaluation don't."""
+  """Whether a file, or one that it includes, binds an Experiment, or a cascade of them.
+
+  Protocols of evaluation don't.
+  """
   text = files.read(path)
   included = re.findall(r"^include\s+['\"](.+)['\"]", text, re.MULTILINE)
-  return bool(re.search(r'^experiment\.Experiment\.', text, re.MULTILINE)) or any(
+  bound = r'^(experiment\.Experiment|cascades\.Cascade)\.'
+  return bool(re.search(bound, text, re.MULTILINE)) or any(
       _describes_model(find(name)) for name in included)
 
 
@@ -150,9 +154,12 @@ def parse_flags(needs_model=True):
   if needs_model and not values.model_dir:
     raise ValueError('--model_dir is missing: name the folder of the run')
   if needs_model and not any(_describes_model(find(name)) for name in names):
-    values.model_dir = cascades.last_level(values.model_dir)
+    cascade, values.model_dir = values.model_dir, cascades.last_level(values.model_dir)
     path = os.path.join(values.model_dir, CONFIG)
     if not tf.io.gfile.exists(path):
+      if values.model_dir != cascade:
+        raise FileNotFoundError(f'the last level of the cascade in {cascade} is not begun yet: go '
+                                'on with launch.train_cascade')
       raise FileNotFoundError(f'--gin_file is missing, and {values.model_dir} has no {CONFIG} to '
                               'take its place')
     names.insert(0, path)
@@ -160,7 +167,17 @@ def parse_flags(needs_model=True):
 
 
 def configured(function):
-  """A function or class with its gin bindings applied; errors of gin become one line."""
+  """A function or class with its gin bindings applied; errors of gin become one line.
+
+  Raises:
+    ValueError: if the config has none of its bindings, or is a cascade's and names but its levels.
+  """
+  of_cascade = re.search(r'^cascades\.Cascade\.levels =', gin.config_str(), re.MULTILINE)
+  if of_cascade and function is not cascades.Cascade:
+    raise ValueError('this is the config of a cascade: use launch.train_cascade, or name the '
+                     'config of one of its levels')
+  if function is cascades.Cascade and not of_cascade:
+    cascades.Cascade()  # says what is wrong
   try:
     inner = gin.get_configurable(function)
   except ValueError as e:  # nothing binds it

@@ -85,8 +85,8 @@ def main(argv):
 
 
 def _run():
-  mode, model_dir = flags.FLAGS.mode, flags.FLAGS.model_dir
   configs.parse_flags()
+  mode, model_dir = flags.FLAGS.mode, flags.FLAGS.model_dir
   strategy = strategies.get(
       flags.FLAGS.strategy, flags.FLAGS.tpu, flags.FLAGS.worker_timeout)
   config = configs.configured(experiment.Experiment)()

@@ -53,6 +53,9 @@ def _run():
 
 
 def _levels():
+  if len(flags.FLAGS.gin_file) > 1:
+    raise ValueError('--gin_file must be one, the config of a cascade; bind what else there is with '
+                     '--gin_param or --level_param')
   configs.parse(flags.FLAGS.gin_file, [])
   levels = configs.configured(cascades.Cascade)().levels
   if flags.FLAGS.level and flags.FLAGS.level > len(levels):
@@ -70,13 +73,16 @@ def _train_level(number, name, strategy):
   params = list(values.gin_param)
   params += [param.partition(':')[2] for param in values.level_param
              if param.startswith(f'{number}:')]
-  below = number > 1
-  lower = [f'{cascades.LOWER_DIR}={cascades.directory(values.model_dir, number - 1)!r}']
-  configs.parse([name], params + (lower if below else []), values.data_dir)
+  below = cascades.directory(values.model_dir, number - 1) if number > 1 else None
+  lower = [f'{cascades.LOWER_DIR}={below!r}'] if below else []
+  configs.parse([name], params + lower, values.data_dir)
   config = configs.configured(experiment.Experiment)()
   done = model_directory.finished(model_dir)
   trained = done is not None and done >= config.train_steps
-  configs.keep(model_dir, strategies.is_chief(strategy) and not trained, (name,), tuple(params))
+  writes = strategies.is_chief(strategy) and not trained
+  configs.keep(model_dir, writes, (name,), tuple(params))
+  if below:
+    cascades.keep_below(model_dir, below, writes)
   if trained:
     print(f'level {number} ({name}) is trained, {done:,} steps', flush=True)
     return

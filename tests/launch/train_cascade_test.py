@@ -18,7 +18,9 @@ from tf_videogen import checkpoints
 from tf_videogen import model_directory
 from tf_videogen.launch import cascades
 from tf_videogen.launch import configs
+from tf_videogen.launch import preflight
 from tf_videogen.launch import sample
+from tf_videogen.launch import train
 from tf_videogen.launch import train_cascade
 from tf_videogen.reporting import results
 
@@ -79,6 +81,9 @@ def test_the_last_level_stands_for_the_cascade(tmp_path):
      [SMOKE, '--model_dir=DIR', '--level_param=TRAIN_STEPS=1']),
     ('--gin_file must be the config of a cascade, such as',
      ['--gin_file=ssw_gan/smoke_stage1.gin', '--model_dir=DIR']),
+    ('--gin_file must be the config of a cascade, such as', ['--model_dir=DIR']),
+    ('--gin_file must be one, ',
+     [SMOKE, '--gin_file=ssw_gan/smoke_stage1.gin', '--model_dir=DIR']),
     pytest.param("no checkpoint of the level below in 'DIR/level1'",
                  [*TINY, '--model_dir=DIR', '--level=2'], marks=pytest.mark.slow),
 ])
@@ -105,6 +110,54 @@ def test_a_trained_level_of_another_config(tmp_path, capsys):
   assert not _run(*arguments, '--gin_param=moving_shapes.MovingShapes.max_speed=3.0')
   assert 'level 1 (ssw_gan/smoke_stage1.gin) is trained, 2,000 steps' in capsys.readouterr().out
   assert _digest(folder) == before
+
+
+def test_a_level_below_that_went_on(tmp_path):
+  """Whoever trains level 1 longer is told that level 2 is not of it."""
+  lower, folder = (cascades.directory(str(tmp_path), level) for level in (1, 2))
+  cascades.keep_below(folder, lower)  # not trained yet
+  assert not os.path.exists(folder)
+  model_directory.set_finished(lower, 6)
+  cascades.keep_below(folder, lower, writes=False)
+  assert not os.path.exists(folder)
+  cascades.keep_below(folder, lower)
+  model_directory.set_finished(lower, 8)
+  cascades.keep_below(folder, lower)  # level 2 has not begun
+  tf.train.Checkpoint(step=tf.Variable(7)).save(os.path.join(folder, 'ckpt'))
+  cascades.keep_below(folder, lower)
+  model_directory.set_finished(lower, 9)
+  with pytest.raises(ValueError, match=f'{folder} is trained from step 8 of {lower}, which is at '
+                     'step 9 now: move it away'):
+    cascades.keep_below(folder, lower)
+  model_directory.set_finished(lower, None)  # gone, say
+  cascades.keep_below(folder, lower)
+
+
+@pytest.mark.parametrize('module', [train, preflight])
+def test_a_cascade_is_no_model(tmp_path, capsys, module):
+  """For programs of one model; they say which program is for cascades."""
+  assert _run(SMOKE, f'--model_dir={tmp_path / "run"}', program=module) == 1
+  assert 'this is the config of a cascade: use launch.train_cascade, or ' in capsys.readouterr().err
+  assert not (tmp_path / 'run').exists()
+
+
+@pytest.mark.parametrize('module', [train, sample])
+def test_a_cascade_whose_last_level_is_not_begun(tmp_path, capsys, module):
+  cascades.save(str(tmp_path), cascades.Cascade(['a.gin', 'b.gin']))
+  assert _run(f'--model_dir={tmp_path}', program=module) == 1
+  assert f'the last level of the cascade in {tmp_path} is not begun' in capsys.readouterr().err
+
+
+def test_the_last_level_is_what_is_trained_and_evaluated(tmp_path, capsys):
+  """By launch.train, of a cascade's directory."""
+  cascades.save(str(tmp_path), cascades.Cascade(['a.gin', 'ssw_gan/smoke_stage1.gin']))
+  folder = cascades.directory(str(tmp_path), 2)
+  configs.parse(['ssw_gan/smoke_stage1.gin'], [binding.partition('=')[2] for binding in TINY
+                                               if binding.startswith('--gin_param')])
+  configs.keep(folder, True, (), ())
+  assert _run(f'--model_dir={tmp_path}', '--mode=evaluate', '--strategy=cpu', program=train) == 1
+  assert f'no checkpoint in {folder}: train first' in capsys.readouterr().err
+  assert sorted(os.listdir(tmp_path)) == ['cascade.json', 'level2']
 
 
 # --- runs ---
