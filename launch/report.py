@@ -67,7 +67,7 @@ def main(argv):
   if not model_dirs:
     raise ValueError('--model_dir is missing: name the folder of a run')
   output = values.output or os.path.join(model_dirs[0], 'report.html')
-  model_dirs = [level for model_dir in model_dirs for level in cascades.directories(model_dir)]
+  model_dirs = [level for model_dir in model_dirs for level in _begun(model_dir)]
   opening = [page.Text(values.note, lead=True)] if values.note else []
   opening.append(page.Commands('', values.command))
   given = given_numbers(values.paper)
@@ -87,6 +87,12 @@ def main(argv):
                                      results.read_results(model_dirs[0])):
       name = re.sub(r'\W+', '_', plot.title.lower())
       files.write(os.path.join(values.curves, f'{name}.svg'), plot.standalone())
+
+
+def _begun(model_dir):
+  """The model directories of a cascade's levels that are begun; of any other directory, itself."""
+  levels = cascades.directories(model_dir)
+  return levels[:1] + [level for level in levels[1:] if tf.io.gfile.isdir(level)]
 
 
 def section(model_dir, title, compared, given, max_bytes):

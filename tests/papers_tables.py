@@ -169,6 +169,7 @@ The table's steps are those of the configs; its milliseconds and gigabytes are i
             ('trivd_gan_kinetics600_validation',)),)),
 ))
 
+_COSTS = "[by the TPU's compiler](cascades/costs.md)"
 _CASCADES = """
 One command trains all levels of a cascade, one after the other, each from the frozen ones below it;
 [cascades.md](cascades.md) has more. The cascade's directory is what is evaluated and sampled.
@@ -194,7 +195,8 @@ their command.
         Row('Kinetics-600: CVG (No MD), 6-frame windows', 'cvg/kinetics600_window6_no_md.gin',
             ('cvg_kinetics600_48',), printed='samples alone'),)),
     Table('figure 3', 'memory on a GPU, by the number of frames', (
-        Row('the second level, windows of 6 frames to 12 of 128 x 128', printed='10290 MB'),)),
+        Row('the second level, windows of 6 frames to 12 of 128 x 128', 'cvg/ucf101_level2.gin',
+            printed='10290 MB', state=_COSTS),)),
 ))
 
 
@@ -227,8 +229,9 @@ their numbers.
         _bdd('BDD100K: SSW-GAN (No MD)', 'bdd100k_ablation_no_md'),
         _bdd('BDD100K: SSW-GAN', 'bdd100k_ablation'))),
     Table('Table 3', 'computational costs', (
-        Row('memory and training time of a DVD-GAN and its SSW-GAN', printed=(
-            f'{LOST}; its title: "roughly half of the training time", "4x less GPU memory"')),)),
+        Row('DVD-GAN', 'trivd_gan/dvd_gan_kinetics600_48_128.gin', printed=LOST, state=_COSTS),
+        Row('SSW-GAN', 'ssw_gan/kinetics600.gin', state=_COSTS, printed=(
+            f'{LOST}; its title: "roughly half of the training time", "4x less GPU memory"')))),
     Table('Table 4', 'classes with much and with little motion (appendix G): IS, FID', (
         _kinetics('five classes of each', 'kinetics600', 'classes'),)),
     Table('figures', 'samples and curves', (

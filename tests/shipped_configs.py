@@ -35,9 +35,12 @@ def parse(name):
 
 def clip_shape(clips):
   """The shape of the clips of a source, without the data: (T, H, W, C)."""
-  dataset = getattr(clips, 'dataset', '')
-  size = getattr(clips, 'size', None) or (32 if 'optdigits' in dataset else 64)
-  channels = 1 if dataset.startswith('moving_mnist') else getattr(clips, 'channels', 3)
+  source = getattr(clips, 'clips', clips)  # of those that are made smaller
+  dataset = getattr(source, 'dataset', '')
+  size = getattr(source, 'size', None) or (32 if 'optdigits' in dataset else 64)
+  channels = 1 if dataset.startswith('moving_mnist') else getattr(source, 'channels', 3)
+  for factor in getattr(clips, 'factors', ()):
+    size //= factor
   return (clips.frames, size, size, channels)
 
 

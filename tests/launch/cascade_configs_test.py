@@ -47,15 +47,6 @@ def _levels(name):
   return configs.configured(cascades.Cascade)().levels
 
 
-def _shape(clips):
-  """(T, H, W, C) of clips that are not prepared; a wrapper makes those of its source smaller."""
-  inner = getattr(clips, 'clips', clips)
-  side = inner.size
-  for factor in getattr(clips, 'factors', ()):
-    side //= factor
-  return clips.frames, side, side, getattr(inner, 'channels', 3)
-
-
 def _step(clips):
   """Between two frames of a clip; of BDD100K every second one is stored."""
   stored = 2 if 'bdd100k' in getattr(clips, 'dataset', '') else 1
@@ -79,7 +70,7 @@ def test_levels_follow_each_other(name):
   found, generators, reductions = [], [], []
   for number, level in enumerate(levels, start=1):
     config = _config(level)
-    task, shape = config.task(), _shape(config.clips)
+    task, shape = config.task(), shipped_configs.clip_shape(config.clips)
     found.append(_step(config.clips))
     reductions.append(config.clips.reduction())
     model = task.model
@@ -150,7 +141,7 @@ def test_every_level_builds(name):
   config = _config(name)
   with tf.Graph().as_default():  # variables without values, layers without computing
     task = config.task()
-    task.build(_shape(config.clips))
+    task.build(shipped_configs.clip_shape(config.clips))
   generator, discriminators = (sum(v.shape.num_elements() for v in variables)
                                for variables in task.trainable_variables)
   print(f'{name}: {generator:,} trainable parameters of G, {discriminators:,} of D')
@@ -165,7 +156,7 @@ def test_every_level_builds(name):
 
 def test_stages_trained_together():
   config = _config('ssw_gan/kinetics600_appendix_h_joint.gin')
-  task, shape = config.task(), _shape(config.clips)
+  task, shape = config.task(), shipped_configs.clip_shape(config.clips)
   task.model._check_levels(shape, task.first_frames)
   task.model.discriminators.check(shape, 0)
   assert task.joint and shape == (6, 64, 64, 3) and not task.model.matching

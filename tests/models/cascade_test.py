@@ -678,6 +678,7 @@ def _wrong(message, call):
                                            'repeats be at least 1; got 3 and 2'),
     ({'multipliers': (1, 1), 'factor': 32}, 'factor must divide 16'),
     ({'multipliers': (1, 1), 'factor': 0}, 'factor must divide 16.*got 0 and 2'),
+    ({'multipliers': ()}, 'multipliers must have one for each unit; got none'),
     ({'multipliers': (1,), 'repeats': 0}, 'repeats be at least 1; got 4 and 0'),
     ({'multipliers': (1, 1), 'factor': 8}, 'factor = 8 makes the input smaller than features .*: '
                                            'choose a smaller factor'),

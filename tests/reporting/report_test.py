@@ -16,6 +16,7 @@ import tensorflow as tf
 
 from tests.launch import in_process
 from tests.reporting import page_test
+from tf_videogen.launch import cascades
 from tf_videogen.launch import report
 from tf_videogen.reporting import comparison
 from tf_videogen.reporting import results
@@ -137,6 +138,18 @@ def test_protocols_stand_on_top_and_beside_the_paper(tmp_path):
   assert [re.search(r'<b>(.*?)</b>', row).group(1) for row in of_paper] == [
       'Bits per latent code', 'FVD*']
   assert 'fvd' not in re.search(r'Numbers of the evaluations.*?</table>', text).group().lower()
+
+
+def test_a_cascade_in_training(tmp_path, capsys):
+  """Levels that have not begun are left out; without any, there is nothing to report."""
+  cascades.save(str(tmp_path), cascades.Cascade(['a.gin', 'b.gin', 'c.gin']))
+  output = tmp_path / 'page.html'
+  assert in_process.run(report.main, f'--model_dir={tmp_path}', f'--output={output}') == 1
+  assert 'there is no model directory' in capsys.readouterr().err
+  for level in (1, 2):
+    results.append_results(cascades.directory(str(tmp_path), level), 1, 'test', {'psnr': 20.}, 4)
+  assert in_process.run(report.main, f'--model_dir={tmp_path}', f'--output={output}') == 0
+  assert re.findall('<h2>(level.)</h2>', output.read_text(encoding='utf-8')) == ['level1', 'level2']
 
 
 def test_given_numbers_replace_the_papers(tmp_path):

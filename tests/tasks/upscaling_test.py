@@ -737,6 +737,13 @@ def test_more_than_two_levels_together(tiny):
          lambda: tiny.cascade_task(3, joint=True))
 
 
+@pytest.mark.parametrize('more', [
+    {'lower_dir': 'runs/level1'}, {'average_decay': 0.9}, {'orthogonality': 1e-4}])
+def test_what_levels_that_are_trained_together_have_not(tiny, more):
+  _wrong(ValueError, 'joint trains the level below from its first weights on, without average and',
+         lambda: tiny.cascade_task(2, joint=True, **more))
+
+
 @pytest.mark.parametrize('shape, message', [
     ((14, 8, 8, 1), 'windows of 14 frames must be a multiple of .*repeats, 2, and of at most 12'),
     ((3, 8, 8, 1), 'windows of 3 frames must be a multiple of .*repeats, 2, and of at most 12'),

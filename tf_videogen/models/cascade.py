@@ -158,6 +158,8 @@ class UpscalingGenerator(tf.keras.layers.Layer):
                temporal=SeparableBlock, each_block=True, upsampling_stages=None, image_channels=3,
                latent=128, classes=1, name='generator'):
     super().__init__(name=name)
+    if not multipliers:
+      raise ValueError('UpscalingGenerator.multipliers must have one for each unit; got none')
     stages = len(multipliers) if upsampling_stages is None else upsampling_stages
     if not 0 <= stages <= len(multipliers):
       raise ValueError(f'UpscalingGenerator.upsampling_stages must be 0 to {len(multipliers)}, as '
@@ -274,6 +276,8 @@ class UpscalingGAN(trivd_gan.VideoGAN):
     super().__init__(generator, discriminators)
     if not lower:
       raise ValueError('UpscalingGAN.lower must have the generator of a level or more')
+    if piece_frames < 1:
+      raise ValueError(f'UpscalingGAN.piece_frames must be at least 1; got {piece_frames}')
     self.lower = [make() for make in lower]
     self.downsample = downsample
     self.piece_frames = piece_frames

@@ -40,6 +40,10 @@ class UpscalingTask(adversarial.AdversarialTask):
     if joint and len(model.lower) != 1:
       raise ValueError(f'UpscalingTask.joint trains two levels, and there are {len(model.lower)} '
                        'below this one')
+    if joint and (lower_dir or average_decay or orthogonality):
+      raise ValueError('UpscalingTask.joint trains the level below from its first weights on, '
+                       'without average and penalty: leave lower_dir, average_decay and '
+                       'orthogonality out')
     self.first_frames = first_frames
     self.lower_dir = lower_dir
     self.joint = joint
