@@ -9,6 +9,7 @@ import tensorflow as tf
 from tests import shipped_configs
 from tests.preflight import paper_scale
 from tf_videogen import experiment
+from tf_videogen.evaluation import protocol as protocols
 from tf_videogen.launch import cascades
 from tf_videogen.launch import configs
 from tf_videogen.layers import pieces
@@ -33,6 +34,21 @@ PRINTED = {
     'ssw_gan/bdd100k_ablation': (6, 50, 128, (8, 4)),
     'ssw_gan/bdd100k_ablation_no_md': (6, 50, 128, (8, 4)),
     'ssw_gan/smoke': (8, 16, 32, (2, 1)),
+}
+
+# (ch, multipliers) of G and of the discriminators, by data set, pixels, and whether from noise. SSW-
+# GAN, appendices B.1 (which prints D from its end) and B.2; those marked are printed nowhere.
+_FIRST_D = (128, (2, 4, 8, 16, 16))
+SIZES = {
+    ('kinetics600', 32, True): ((128, (8, 8, 4, 2)), _FIRST_D),
+    ('kinetics600', 128, False): ((128, (8, 8, 4, 2, 1)), (96, (1, 2, 4, 8, 16, 16))),
+    ('bdd100k', 32, True): ((128, (8, 8, 4, 2)), _FIRST_D),
+    ('bdd100k', 128, False): ((96, (8, 4, 4, 2, 2)), (64, (1, 2, 4, 8, 8, 16))),
+    ('ucf101', 64, True): ((128, (8, 8, 8, 4, 2)), _FIRST_D),  # chosen
+    ('ucf101', 128, False): ((128, (8, 8, 4, 2, 1)), (96, (1, 2, 4, 8, 16, 16))),  # chosen
+    ('bdd100k', 64, True): ((128, (8, 8, 8, 4, 2)), _FIRST_D),  # chosen
+    ('bdd100k', 64, False): ((96, (8, 4, 4, 2)), (64, (1, 2, 4, 8, 16))),  # chosen
+    ('bdd100k', 256, False): ((96, (8, 4, 4, 2, 2, 1)), (64, (1, 2, 4, 8, 8, 16, 16))),  # chosen
 }
 
 
@@ -131,6 +147,55 @@ def test_training_as_printed(name):
     assert float(players.generator.learning_rate) == pytest.approx(1e-4)
     assert float(players.discriminator.learning_rate) == pytest.approx(5e-4)
     assert (task.standing_passes, task.standing_batch) == (200, 256)
+
+
+@pytest.mark.parametrize('name', [name for name in PRINTED if 'smoke' not in name])
+def test_sizes_as_printed(name):
+  """Of networks, views and noise; of Adam, the decay rates."""
+  for number, level in enumerate(_levels(name), start=1):
+    config = _config(level)
+    model, players = config.task().model, config.optimizer()
+    generator, judges = model.generator, model.discriminators
+    dataset = config.clips.dataset.split('_clips/')[0]
+    made, (channels, multipliers) = SIZES[dataset, generator.resolution, number == 1]
+    assert (generator.channels, generator.multipliers) == made
+    for network in judges.networks:
+      assert [block.channels for block in network.blocks] == [channels * m for m in multipliers]
+      assert type(network.head).__name__ == 'Projection'
+    assert tuple(judges.views) == ('F', 'dV', 'M')[:2 + (number > 1 and 'no_md' not in level)]
+    assert judges.frames == min(8, config.clips.frames) and judges.factor == 2
+    assert generator.latent == 128
+    assert generator.classes == {'kinetics600': 600, 'ucf101': 101, 'bdd100k': 1}[dataset]
+    if number > 1:
+      assert type(generator.units[0].blocks[0]).__name__ == (
+          'ConvGRULayer' if 'conv_gru' in level else 'SeparableBlock')
+    for player in (players.generator, players.discriminator):
+      assert (player.beta_1, player.beta_2) == (0.0, 0.999)
+
+
+def _evaluations(name):
+  """Names of the protocols in a cascade's header."""
+  header = (configs.GIN_DIR / f'{name}.gin').read_text().split('\nfrom __gin__')[0]
+  return re.findall(r'--gin_file=(evaluation/\w+\.gin)', header)
+
+
+@pytest.mark.parametrize('name', [name for name in PRINTED if 'smoke' not in name])
+def test_evaluations_suit_the_last_level(name):
+  """Its data, frame size and step; as many frames as windows or whole videos have."""
+  last = _config(_levels(name)[-1]).clips
+  window, whole = PRINTED[name][:2]
+  assert _evaluations(name)
+  for protocol_name in _evaluations(name):
+    configs.parse([protocol_name], [])
+    protocol = configs.configured(protocols.Protocol)()
+    real = protocol.clips
+    assert (real.dataset, real.size, real.frame_step) == (last.dataset, last.size, last.frame_step)
+    sampling = protocol.sampling
+    made = window if sampling.get('window') else sampling.get('frames', whole)
+    compared = protocol.frames or made
+    assert real.frames == compared <= made
+    frames = re.search(r'_(\d+)\.gin', protocol_name)
+    assert compared == (int(frames.group(1)) if frames else whole)
 
 
 @pytest.mark.slow

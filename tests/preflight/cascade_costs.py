@@ -242,7 +242,8 @@ Kinetics-600 at 128 x 128 pixels with a batch of 512:
 [stage 2](../../gin/ssw_gan/kinetics600_stage2.gin), windows of 12 frames, with the frozen stage 1
 in it; DVD-GAN of [12](../../gin/trivd_gan/dvd_gan_kinetics600_12_128.gin) and of
 [48](../../gin/trivd_gan/dvd_gan_kinetics600_48_128.gin) frames. Weights, the optimizer's slots
-among them, take the same memory for any number of clips; temporaries are mostly what clips take.
+and the copy of G that has standing statistics among them, take the same memory for any number of
+clips; temporaries are mostly what clips take.
 
 | program | clips a core | cores | peak GB | weights | temporaries | ms | steps | core-hours |
 | --- | ---: | ---: | ---: | ---: | ---: | ---: | ---: | ---: |
