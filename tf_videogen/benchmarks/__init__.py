@@ -1,0 +1,1 @@
+"""What `launch.benchmark` times: models, data, metrics, and the memory of sampling."""

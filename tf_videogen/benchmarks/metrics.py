@@ -1,0 +1,43 @@
+"""Times FVD's network, and all that FVD does besides."""
+
+import statistics
+
+import numpy as np
+import tensorflow as tf
+
+from tf_videogen.benchmarks import timing
+from tf_videogen.evaluation import extraction
+from tf_videogen.evaluation import measures
+from tf_videogen.metrics import frechet
+from tf_videogen.metrics import i3d
+
+_FVD_CLIPS = 2_048  # on each side
+
+
+def i3d_clips(batch, repeats, strategy):
+  """Times I3D alone, and all that FVD does with a clip; one after the other, as speed wanders."""
+  rng = np.random.default_rng(0)
+  with strategy.scope():
+    network = i3d.I3D()
+    network.build()
+  video = tf.constant(rng.uniform(-1, 1, (batch, 16, i3d.SIZE, i3d.SIZE, 3)), tf.float32)
+  clips = rng.integers(0, 256, (batch, 16, 64, 64, 3), np.uint8)
+  forward = tf.function(network, autograph=False)
+  extract = extraction.Extractor(strategy, ['i3d_kinetics400'], batch, random=True)
+  total = {}
+  def whole():
+    measures.add(total, frechet.sums(extract('i3d_kinetics400', clips)['logits']))
+  passes, wholes = [], []
+  for _ in range(repeats):
+    passes.append(timing.seconds(lambda: forward(video)['logits'].numpy(), 1))
+    wholes.append(timing.seconds(whole, 1))
+  figures = timing.Figures()
+  figures['clips_per_s'] = batch / statistics.median(passes)
+  figures['fvd_clips_per_s'] = batch / statistics.median(wholes)
+  gaussian = frechet.gaussian(total)
+  figures['distance_s'] = timing.seconds(lambda: frechet.distance(gaussian, gaussian), 1)
+  batches = 2 * _FVD_CLIPS / batch
+  share = statistics.median(a / b for a, b in zip(wholes, passes))
+  figures['fvd_over_passes'] = share + figures['distance_s'] / (
+      batches * statistics.median(passes))
+  return figures
