@@ -35,9 +35,10 @@ PRINTED = {
     'ssw_gan/bdd100k_ablation_no_md': (6, 50, 128, (8, 4)),
     'ssw_gan/smoke': (8, 16, 32, (2, 1)),
 }
+OF_PAPERS = [name for name in PRINTED if 'smoke' not in name]
 
-# (ch, multipliers) of G and of the discriminators, by data set, pixels, and whether from noise. SSW-
-# GAN, appendices B.1 (which prints D from its end) and B.2; those marked are printed nowhere.
+# (ch, multipliers) of G and of the discriminators, by data set, pixels, and whether from noise.
+# SSW-GAN, appendices B.1 (which prints D from its end) and B.2; those marked are printed nowhere.
 _FIRST_D = (128, (2, 4, 8, 16, 16))
 SIZES = {
     ('kinetics600', 32, True): ((128, (8, 8, 4, 2)), _FIRST_D),
@@ -131,7 +132,7 @@ def _sizes(generator):
           generator.resolution, generator.classes)
 
 
-@pytest.mark.parametrize('name', [name for name in PRINTED if 'smoke' not in name])
+@pytest.mark.parametrize('name', OF_PAPERS)
 def test_training_as_printed(name):
   """Batch, steps, rates, two updates of the discriminators, no average, no penalty."""
   for level in _levels(name):
@@ -149,7 +150,7 @@ def test_training_as_printed(name):
     assert (task.standing_passes, task.standing_batch) == (200, 256)
 
 
-@pytest.mark.parametrize('name', [name for name in PRINTED if 'smoke' not in name])
+@pytest.mark.parametrize('name', OF_PAPERS)
 def test_sizes_as_printed(name):
   """Of networks, views and noise; of Adam, the decay rates."""
   for number, level in enumerate(_levels(name), start=1):
@@ -179,7 +180,7 @@ def _evaluations(name):
   return re.findall(r'--gin_file=(evaluation/\w+\.gin)', header)
 
 
-@pytest.mark.parametrize('name', [name for name in PRINTED if 'smoke' not in name])
+@pytest.mark.parametrize('name', OF_PAPERS)
 def test_evaluations_suit_the_last_level(name):
   """Its data, frame size and step; as many frames as windows or whole videos have."""
   last = _config(_levels(name)[-1]).clips

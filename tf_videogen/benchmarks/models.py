@@ -33,9 +33,11 @@ class RandomClips(clip_source.ClipSource):
     self.shape = (16, size, size, channels)
 
   def example_spec(self):
+    """See `ClipSource`."""
     return {'video': tf.TensorSpec(self.shape, tf.uint8)}
 
   def training(self, batch_size, seed, start_step=0, host=0, hosts=1):
+    """See `ClipSource`: one batch of noise, over and over."""
     del seed, start_step, host, hosts
     noise = randomness.uniform((batch_size,) + self.shape, randomness.seed_of(0))
     video = tf.cast(noise * 255.0, tf.uint8)

@@ -271,8 +271,7 @@ class UpscalingGAN(trivd_gan.VideoGAN):
       of upscaling levels have margins, so that short ones cost much.
   """
 
-  def __init__(self, generator, discriminators, lower, downsample,
-               piece_frames=PIECE_FRAMES):
+  def __init__(self, generator, discriminators, lower, downsample, piece_frames=PIECE_FRAMES):
     super().__init__(generator, discriminators)
     if not lower:
       raise ValueError('UpscalingGAN.lower must have the generator of a level or more')
