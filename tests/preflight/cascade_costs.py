@@ -80,8 +80,8 @@ def _cell(rows, part, frames):
 
 def _memory_lines(rows):
   """Figure 3's table."""
-  cells = [[str(frames), *(_cell(rows, part, frames) for part in _DRAWN)]
-           for frames in cascade_programs.frames_of('level1')]
+  lengths = sorted({frames for part in _DRAWN for frames in cascade_programs.frames_of(part)})
+  cells = [[str(frames), *(_cell(rows, part, frames) for part in _DRAWN)] for frames in lengths]
   return ''.join(f'| {" | ".join(row)} |\n' for row in cells)
 
 

@@ -103,7 +103,7 @@ def test_page_of_a_whole_table():
 
 def test_page_of_an_empty_table():
   text = cascade_costs.page({}, {})
-  assert text.count(cascade_costs.NOT_YET) == 14 + 2 + 6 + 4 and 'frames.svg' not in text
+  assert text.count(cascade_costs.NOT_YET) == 15 + 2 + 6 + 4 and 'frames.svg' not in text
 
 
 def test_the_drawing_is_a_function_of_the_table():

@@ -90,8 +90,8 @@ def wanted():
   """The programs that the table has, the fastest to compile first."""
   short = [make(frames) for frames in (12, 24, 48) for make in (_level1, _flat)]
   stages = [Wanted(f'stage{i}', 50, STAGE.format(number=i), ()) for i in (1, 2)]
-  return [*short[:2], _level2(12), *short[2:], *stages, _level1(96), _level1(144), _level2(144),
-          *map(_dvd_gan, (12, 24, 48, 96))]
+  return [*short[:2], _level2(12), *short[2:], *stages, _flat(36), _level1(96), _level1(144),
+          _level2(144), *map(_dvd_gan, (12, 24, 48, 96))]
 
 
 PARTS = tuple(dict.fromkeys(program.part for program in wanted()))
