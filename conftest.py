@@ -11,9 +11,10 @@ import sys
 
 import pytest
 
-# Before TensorFlow is imported, and for the programs that tests start.
+import tf_videogen.launch  # before TensorFlow: its kernels are chosen as programs choose them
+
+# Before TensorFlow is imported, too, and for the programs that tests start.
 os.environ['CUDA_VISIBLE_DEVICES'] = '-1'
-os.environ.setdefault('TF_CPP_MIN_LOG_LEVEL', '3')
 
 # A builder is imported as `tf_videogen.datasets.<builder>` or not at all: TFDS refuses to register
 # it under a second name. pytest would find it through the root's `datasets` first.
