@@ -7,8 +7,8 @@ checkout and `tf-videogen train` from anywhere are the same program.
 
 Importing this package quiets what TensorFlow and its libraries say when they are imported, and
 chooses oneDNN's kernels, which TensorFlow leaves off on processors without AVX-512: its 3-D
-convolutions take half the time of Eigen's. It is done here because these lines run before any
-program's imports.
+convolutions take half the time of Eigen's, and gradients of few channels a small part of it. It is
+done here because these lines run before any program's imports.
 """
 
 import os

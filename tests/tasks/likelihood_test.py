@@ -221,7 +221,10 @@ def test_reconstructions_are_those_of_previews():
 def test_a_prior_reconstructs_by_its_vqvae():
   task, batch = _prior_task(), _batch()
   reconstructed, _ = task.model.vqvae(likelihood.to_float(batch['video']))
-  np.testing.assert_array_equal(task.reconstruct(batch), likelihood.to_uint8(reconstructed))
+  # One of 255 apart at most: the VQ-VAE itself adds and subtracts what passes gradients on.
+  np.testing.assert_allclose(
+      tf.cast(task.reconstruct(batch), tf.int32),
+      tf.cast(likelihood.to_uint8(reconstructed), tf.int32), rtol=0, atol=1)
 
 
 def test_a_vqvae_learns_one_batch():
