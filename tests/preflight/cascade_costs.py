@@ -25,7 +25,8 @@ from tf_videogen.preflight import costs
 
 PAGE = cascade_programs.TABLE.with_name('costs.md')
 DRAWING = cascade_programs.TABLE.with_name('frames.svg')
-CORE_MEGABYTES = cascade_programs.TOPOLOGY.generation.hbm_bytes / 1e6
+# What a program gets of a core's 16 GiB, as the compiler says where it refuses one: 15.48 GiB.
+PROGRAM_MEGABYTES = 15.48 * 2**30 / 1e6
 NOT_YET = 'not compiled yet'
 # Part: (name, color) in the drawing.
 _DRAWN = {'level1': ('level 1: half of the frames, 64 x 64', '#2f6fb3'),
@@ -88,21 +89,50 @@ def _memory_lines(rows):
 def _line_lines(rows):
   """The straight lines, and how many frames the same memory is enough for."""
   if not fittable(rows):
-    return f'{_LINES}| all | {NOT_YET} | | |\n{_SAME_MEMORY}| ours | {NOT_YET} | | | |\n'
+    return (f'{_LINES}| all | {NOT_YET} | | |\n{_GROWTH}| all | {NOT_YET} | | |\n'
+            f'{_SAME_MEMORY}| ours | {NOT_YET} | | | |\n')
   lines = {name: fit(rows, part) for part, name in _GROWING.items()}
   text = _LINES
   for name, line in lines.items():
     text += f'| {name} | {line.start:,.0f} | {line.slope:.1f} | {line.worst:,.0f} |\n'
   for name in ('flat', 'DVD-GAN'):
     text += f'| {name} / level 1 | | {lines[name].slope / lines["level 1"].slope:.1f} | |\n'
-  text += _SAME_MEMORY
-  budgets = {"a core's 16 GiB": CORE_MEGABYTES}
+  text += _growth_lines(rows) + _SAME_MEMORY
+  budgets = {'all of a core, 15.48 GiB': PROGRAM_MEGABYTES}
   if cascade_programs.complete(rows, 'level2') and megabytes(rows, 'level2'):
     budgets = {"level 2's": max(megabytes(rows, 'level2').values()), **budgets}
   for name, memory in budgets.items():
     level1, flat, dvd_gan = (line.frames(memory) for line in lines.values())
     times = f'{level1 / flat:.1f}' if flat else '–'
     text += f'| {name}, {memory:,.0f} MB | {level1:,} | {flat:,} | {times} | {dvd_gan:,} |\n'
+  longest = [max(megabytes(rows, part)) for part in _GROWING]
+  beyond = megabytes(rows, 'flat', fitting=False)
+  times, flat = '–', f'{longest[1]}'
+  if beyond:
+    times, flat = f'more than {longest[0] / min(beyond):.1f}', f'{flat}, but not {min(beyond)}'
+  return text + f'| compiled, and fits | {longest[0]} | {flat} | {times} | {longest[2]} |\n'
+
+
+def growth(rows, part):
+  """What each more frame takes: {(frames, more frames): (10^6 bytes, 10^9 operations)}."""
+  frames = list(megabytes(rows, part))
+  amounts = [np.array([int(row['peak_bytes']) / 1e6, float(row['flops']) / 1e9])
+             for row in (rows[part, length] for length in frames)]
+  return {(frames[i], frames[i + 1]):
+          tuple((amounts[i + 1] - amounts[i]) / (frames[i + 1] - frames[i]))
+          for i in range(len(frames) - 1)}
+
+
+def _growth_lines(rows):
+  """The table of growth, length by length."""
+  text = _GROWTH
+  for part, name in _GROWING.items():
+    for (short, long), (memory, operations) in growth(rows, part).items():
+      text += f'| {name} | {short} to {long} | {memory:.1f} | {operations:,.0f} |\n'
+  level1, flat = (growth(rows, part) for part in ('level1', 'flat'))
+  for ends in sorted(level1.keys() & flat.keys()):
+    memory, operations = np.divide(flat[ends], level1[ends])
+    text += f'| flat / level 1 | {ends[0]} to {ends[1]} | {memory:.1f} | {operations:.1f} |\n'
   return text
 
 
@@ -218,10 +248,19 @@ _MEMORY = """
 """
 
 _LINES = """
-Straight lines through the rows that fit 16 GiB, "MB = start + slope x output frames":
+Straight lines through the rows that fit, "MB = start + slope x output frames":
 
 | | start | slope, MB a frame | largest residual, MB |
 | --- | ---: | ---: | ---: |
+"""
+
+_GROWTH = """
+Length by length. Where memory comes close to the core's, the compiler keeps less of a step and
+computes it again instead: memory grows less then, and operations grow more. The lines above have
+this in them, the first rows of level 1 and of "flat" don't.
+
+| | output frames | MB a frame | 10^9 operations a frame |
+| --- | --- | ---: | ---: |
 """
 
 _SAME_MEMORY = """
@@ -295,10 +334,10 @@ def _draw_part(axes, rows, part, name, color):
 
 
 def _style(axes):
-  """Axes from zero on, and the memory of a core."""
+  """Axes from zero on, and the memory of a core that a program gets."""
   frames = cascade_programs.frames_of('level1')
-  axes.axhline(CORE_MEGABYTES, color='#999999', linestyle='--', linewidth=1)
-  axes.annotate('16 GiB', (frames[-1], CORE_MEGABYTES), (0, 3), textcoords='offset points',
+  axes.axhline(PROGRAM_MEGABYTES, color='#999999', linestyle='--', linewidth=1)
+  axes.annotate('15.48 GiB', (frames[-1], PROGRAM_MEGABYTES), (0, 3), textcoords='offset points',
                 ha='right', fontsize=8, color='#666666')
   axes.set(xlabel='output frames', ylabel='memory of a core with one clip, MB', ylim=(0, None),
            xlim=(0, frames[-1] + 4), xticks=[0, *frames])
