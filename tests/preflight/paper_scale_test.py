@@ -20,6 +20,14 @@ def test_the_table_has_no_other_programs():
   assert set(paper_scale.read()) <= set(WANTED)
 
 
+@pytest.mark.parametrize('name', [
+    name for name, _ in WANTED if name.startswith(('cvg/', 'ssw_gan/'))])
+def test_every_level_of_a_cascade_fits(name):
+  row = paper_scale.read()[name, 'train']
+  assert row['fits'] == 'yes' and int(row['batch']) * paper_scale.topology_of(name).cores == (
+      256 if name.startswith('cvg/bdd100k_level') else 512)
+
+
 @pytest.mark.slow
 def test_the_table_has_every_program():
   assert set(WANTED) - set(paper_scale.read()) == set()
