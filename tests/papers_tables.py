@@ -258,7 +258,7 @@ PAPERS = (VIDEOGPT, VIDEO_TRANSFORMER, TRIVD_GAN, CVG, SSW_GAN)
 SMALL = (
     Small(('videogpt/moving_mnist_vqvae_quickstart.gin',
            'videogpt/moving_mnist_prior_quickstart.gin'), 'VideoGPT, `launch/quickstart.sh`',
-          'trained, under 15 minutes: the picture in the [README](../README.md)'),
+          'trained: the picture in the [README](../README.md)'),
     Small(('videogpt/smoke.gin',),
           'a VQ-VAE that tells whether a data set trains ([data.md](data.md))',
           'trained for a few steps by tests of data sets'),
