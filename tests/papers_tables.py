@@ -269,5 +269,5 @@ SMALL = (
           'trained, 20 minutes: better than copies at every distance ([page](trivd_gan.md))'),
     Small(('ssw_gan/smoke.gin', 'ssw_gan/smoke_stage2_no_md.gin'),
           'SSW-GAN of two stages, with and without matching discriminator, moving shapes',
-          'trained, 25 minutes: 30.8 dB from what it upscales, 11.8 without ([page](cascades.md))'),
+          'trained, 23 minutes: 26.8 dB from what it upscales, 11.6 without ([page](cascades.md))'),
 )

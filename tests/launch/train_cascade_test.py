@@ -99,16 +99,16 @@ def test_a_trained_level_of_another_config(tmp_path, capsys):
   configs.parse(['ssw_gan/smoke_stage1.gin'], ['moving_shapes.MovingShapes.max_speed=3.0'])
   configs.keep(folder, True, (), ())
   tf.train.Checkpoint(step=tf.Variable(7)).save(os.path.join(folder, 'ckpt'))
-  model_directory.set_finished(folder, 2000)
+  model_directory.set_finished(folder, 1500)
   arguments = [SMOKE, '--strategy=cpu', f'--model_dir={tmp_path}', '--level=1']
   assert _run(*arguments) == 1
   assert (f'{folder} is the directory of another config (moving_shapes.MovingShapes.max_speed was '
           '3.0, now 1.0)') in capsys.readouterr().err
   assert _run(*arguments, '--gin_param=TRAIN_STEPS=7') == 1
-  assert 'cosine_decay.decay_steps was 2000, now 7; ' in capsys.readouterr().err
+  assert 'cosine_decay.decay_steps was 1500, now 7; ' in capsys.readouterr().err
   before = _digest(folder)
   assert not _run(*arguments, '--gin_param=moving_shapes.MovingShapes.max_speed=3.0')
-  assert 'level 1 (ssw_gan/smoke_stage1.gin) is trained, 2,000 steps' in capsys.readouterr().out
+  assert 'level 1 (ssw_gan/smoke_stage1.gin) is trained, 1,500 steps' in capsys.readouterr().out
   assert _digest(folder) == before
 
 
