@@ -1,5 +1,6 @@
 """launch.train_cascade: level after level, killed and resumed in either, and errors in a line."""
 
+import contextlib
 import hashlib
 import json
 import os
@@ -162,23 +163,40 @@ def test_the_last_level_is_what_is_trained_and_evaluated(tmp_path, capsys):
 
 # --- runs ---
 
+LONG = 1200  # seconds: busy cores trace a level for five minutes
+
+
+@contextlib.contextmanager
+def _process(model_dir):
+  """A cascade of TINY levels as it trains in a process of its own; nothing of it stays."""
+  process = subprocess.Popen(
+      [sys.executable, '-m', 'launch.train_cascade', *TINY, f'--model_dir={model_dir}'], cwd=ROOT,
+      stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
+  try:
+    yield process
+  finally:
+    process.kill()
+    process.wait()
+
 
 @pytest.mark.slow
 def test_levels_killed_and_resumed_are_the_unbroken_run(tmp_path, capsys):
   """SIGTERM in the first level, SIGKILL in the second; then what's done is skipped, and sampled."""
   whole, broken = str(tmp_path / 'whole'), str(tmp_path / 'broken')
   assert not _run(*TINY, f'--model_dir={whole}')
-  start = lambda: subprocess.Popen(
-      [sys.executable, '-m', 'launch.train_cascade', *TINY, f'--model_dir={broken}'], cwd=ROOT,
-      stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
   for level, kind in ((1, signal.SIGTERM), (2, signal.SIGKILL)):
-    process, folder = start(), cascades.directory(broken, level)
-    waiting.until(lambda folder=folder: checkpoints.paths(folder), 300)
-    process.send_signal(kind)
-    process.wait(120)
+    folder = cascades.directory(broken, level)
+    with _process(broken) as process:
+      waiting.until(lambda folder=folder, process=process: (
+          checkpoints.paths(folder) or process.poll() is not None), LONG)
+      assert process.poll() is None
+      process.send_signal(kind)
+      process.wait(LONG)
     assert model_directory.finished(folder) is None
   first = _digest(cascades.directory(broken, 1))
-  assert first and not start().wait(300)
+  assert first
+  with _process(broken) as process:
+    assert not process.wait(LONG)
   assert _digest(cascades.directory(broken, 1)) == first
   for level in (1, 2):
     expected = _weights(cascades.directory(whole, level))
