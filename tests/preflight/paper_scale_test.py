@@ -28,7 +28,6 @@ def test_every_level_of_a_cascade_fits(name):
       256 if name.startswith('cvg/bdd100k_level') else 512)
 
 
-@pytest.mark.slow
 def test_the_table_has_every_program():
   assert set(WANTED) - set(paper_scale.read()) == set()
 
