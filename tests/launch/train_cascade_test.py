@@ -191,7 +191,7 @@ def test_levels_killed_and_resumed_are_the_unbroken_run(tmp_path, capsys):
           checkpoints.paths(folder) or process.poll() is not None), LONG)
       assert process.poll() is None
       process.send_signal(kind)
-      process.wait(LONG)
+      process.wait(120)
     assert model_directory.finished(folder) is None
   first = _digest(cascades.directory(broken, 1))
   assert first
