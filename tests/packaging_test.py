@@ -3,10 +3,8 @@
 import ast
 import importlib
 import importlib.metadata
-import os
 import pathlib
 import shutil
-import subprocess
 import sys
 import tarfile
 import zipfile
@@ -16,6 +14,7 @@ from packaging import requirements
 from packaging import utils
 import pytest
 
+from tests import processes
 from tf_videogen.launch import cli
 from tf_videogen.launch import program
 
@@ -24,16 +23,9 @@ LINKS = ('datasets', 'gin', 'launch')
 PYTHONS = ('3.10', '3.11')
 
 
-def run(*command, cwd=ROOT, **environment):
-  """Runs a command to its end and returns it, with its output as text."""
-  return subprocess.run(
-      [str(word) for word in command], cwd=cwd, env={**os.environ, **environment},
-      capture_output=True, text=True, check=False, stdin=subprocess.DEVNULL)
-
-
 def run_python(*arguments, cwd=ROOT, **environment):
   """Runs this Python to its end; it must succeed. Returns its output."""
-  done = run(sys.executable, *arguments, cwd=cwd, **environment)
+  done = processes.run(sys.executable, *arguments, cwd=cwd, **environment)
   assert done.returncode == 0, done.stdout + done.stderr
   return done.stdout
 
@@ -89,8 +81,8 @@ def test_help_of_a_command_fits_a_screen(command, monkeypatch):
 
 
 def test_help_is_the_same_in_a_checkout_and_quiet():
-  in_checkout = run(sys.executable, '-m', 'launch.train', '--help')
-  installed = run(sys.executable, '-m', 'tf_videogen.launch.cli', 'train', '--help')
+  in_checkout = processes.run(sys.executable, '-m', 'launch.train', '--help')
+  installed = processes.run(sys.executable, '-m', 'tf_videogen.launch.cli', 'train', '--help')
   assert (in_checkout.returncode, in_checkout.stderr) == (0, '')
   assert (installed.returncode, installed.stderr) == (0, '')
   assert in_checkout.stdout == installed.stdout
@@ -229,5 +221,5 @@ def test_installed_wheel_works_outside_the_checkout(built, tmp_path):
       f'import tf_videogen.{name} as module; print(module.Builder.get_metadata())'
       for name in builders)
   run_python('-c', code, cwd=tmp_path, **environment)
-  done = run(sys.executable, site / 'bin' / 'tf-videogen', '--help', cwd=tmp_path, **environment)
+  done = processes.run(sys.executable, site / 'bin' / 'tf-videogen', '--help', cwd=tmp_path, **environment)
   assert done.returncode == 0 and 'prepare' in done.stdout, done.stderr

@@ -2,10 +2,10 @@
 
 import hashlib
 import re
-import subprocess
 
 import numpy as np
 
+from tests import processes
 from tests.evaluation import fakes
 from tf_videogen.evaluation import protocol as protocols
 from tf_videogen.evaluation import records
@@ -83,9 +83,8 @@ def test_commit(tmp_path, monkeypatch):
   package.write_text('')
   monkeypatch.setattr(records.tf_videogen, '__file__', str(package))
   assert records.commit() == f'version {records.tf_videogen.__version__}'
-  git = lambda *arguments: subprocess.run(
-      ['git', '-C', str(tmp_path), '-c', 'user.name=a', '-c', 'user.email=a@b', *arguments],
-      check=True, capture_output=True, text=True).stdout.strip()
+  git = lambda *arguments: processes.run(
+      'git', '-c', 'user.name=a', '-c', 'user.email=a@b', *arguments, cwd=tmp_path).stdout.strip()
   git('init')
   git('add', '.')
   git('commit', '-m', 'first')

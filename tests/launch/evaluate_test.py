@@ -1,14 +1,10 @@
 """launch.evaluate: folders, baselines, protocols of models, and mistakes in one line."""
 
 import hashlib
-import json
 import os
 import pathlib
 import shutil
 import signal
-import socket
-import subprocess
-import sys
 import textwrap
 import time
 
@@ -17,6 +13,7 @@ import numpy as np
 import pytest
 import tensorflow_datasets as tfds
 
+from tests import processes
 from tests.evaluation import fakes
 from tests.launch import in_process
 from tf_videogen import building
@@ -33,7 +30,6 @@ from tf_videogen.reporting import galleries
 from tf_videogen.reporting import results
 
 NAME = 'python -m launch.evaluate'
-ROOT = pathlib.Path(__file__).resolve().parents[2]
 
 
 @pytest.fixture(name='networks')
@@ -643,27 +639,11 @@ def test_what_cannot_be_kept_or_followed(fails, vqvae, folders, monkeypatch, cap
 
 def _two_workers(folder, *arguments):
   """Runs the program in two processes that work together; returns what the chief said."""
-  sockets = [socket.socket() for _ in range(2)]
-  for s in sockets:
-    s.bind(('127.0.0.1', 0))
-  places = [f'127.0.0.1:{s.getsockname()[1]}' for s in sockets]
-  for s in sockets:
-    s.close()
-  workers = []
-  for i in range(2):
-    config = {'cluster': {'worker': places}, 'task': {'type': 'worker', 'index': i}}
-    with open(folder / f'worker{i}.log', 'w') as log:
-      workers.append(subprocess.Popen(
-          [sys.executable, '-m', 'launch.evaluate', '--strategy=multi_worker', *arguments],
-          cwd=ROOT, stdout=log, stderr=log, env={
-              **os.environ, 'TF_CONFIG': json.dumps(config),
-              'TF_VIDEOGEN_CACHE': str(folder / f'cache{i}')}))
-  try:
+  command = processes.program('evaluate', '--strategy=multi_worker', *arguments)
+  caches = [{'TF_VIDEOGEN_CACHE': str(folder / f'cache{i}')} for i in range(2)]
+  with processes.cluster(*command, folder=folder, environments=caches) as workers:
     statuses = [worker.wait(200) for worker in workers]
-  finally:
-    for worker in workers:
-      worker.kill()
-  said = [(folder / f'worker{i}.log').read_text() for i in range(2)]
+  said = [processes.log_of(folder, i).read_text() for i in range(2)]
   assert statuses == [0, 0], said
   assert 'written into' in said[0] and 'written into' not in said[1]
   return said[0]

@@ -1,12 +1,11 @@
 """launch.export: the same videos for the same seed, in a process that doesn't know this package."""
 
-import os
-import subprocess
 import sys
 
 import numpy as np
 import pytest
 
+from tests import processes
 from tests.launch import in_process
 from tf_videogen.launch import export
 from tf_videogen.launch import sample
@@ -37,8 +36,8 @@ def test_a_process_without_this_package_samples_the_same(tiny_files, prior_dir, 
 
   with np.load(tiny_files.test) as clips:
     np.save(tmp_path / 'label.npy', clips['label'][:4])
-  environ = {name: value for name, value in os.environ.items() if name != 'PYTHONPATH'}
-  subprocess.run([sys.executable, '-c', ELSEWHERE], cwd=tmp_path, check=True, env=environ)
+  done = processes.run(sys.executable, '-c', ELSEWHERE, cwd=tmp_path, PYTHONPATH='')
+  assert not done.returncode, done.stderr
   drawn = np.load(tmp_path / 'drawn.npy')
   with np.load(sampled / 'samples.npz') as here:
     np.testing.assert_array_equal(drawn[0], here['samples'])

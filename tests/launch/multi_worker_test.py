@@ -1,62 +1,33 @@
 """Two workers, real processes on the loopback interface: one run, and what becomes of the other."""
 
-import json
-import os
-import pathlib
 import signal
-import socket
-import subprocess
-import sys
 import time
 
 import numpy as np
 import pytest
 
+from tests import processes
 from tests.launch import in_process
-from tests.launch import waiting
 from tf_videogen import checkpoints
 from tf_videogen.launch import train
 from tf_videogen.reporting import results
 
-ROOT = pathlib.Path(__file__).resolve().parents[2]
-
-
-def _ports(count):
-  sockets = [socket.socket() for _ in range(count)]
-  for s in sockets:
-    s.bind(('127.0.0.1', 0))
-  ports = [s.getsockname()[1] for s in sockets]
-  for s in sockets:
-    s.close()
-  return ports
-
-
-def _start(folder, *arguments, indices=(0, 1)):
-  """Starts workers of a cluster of two; what they say goes to worker<i>.log in the folder."""
-  places = [f'127.0.0.1:{port}' for port in _ports(2)]
-  workers = []
-  for i in indices:
-    config = {'cluster': {'worker': places}, 'task': {'type': 'worker', 'index': i}}
-    with open(folder / f'worker{i}.log', 'w') as log:
-      workers.append(subprocess.Popen(
-          [sys.executable, '-m', 'launch.train', f'--model_dir={folder / "run"}',
-           '--strategy=multi_worker', *arguments], cwd=ROOT, stdout=log, stderr=log,
-          env={**os.environ, 'TF_CONFIG': json.dumps(config)}))
-  return workers
+def _workers(folder, *arguments, absent=()):
+  """Two workers that train in `folder / 'run'`."""
+  return processes.cluster(
+      *processes.program('train', f'--model_dir={folder / "run"}', '--strategy=multi_worker',
+                         *arguments), folder=folder, absent=absent)
 
 
 def _wait(workers, seconds):
-  try:
-    return [worker.wait(seconds) for worker in workers]
-  finally:
-    for worker in workers:
-      worker.kill()
+  return [worker.wait(seconds) for worker in workers]
 
 
 @pytest.mark.slow
 def test_two_workers_train_as_one(tiny_files, tmp_path):
   arguments = [f'--gin_file={tiny_files.vqvae_gin}', '--gin_param=TRAIN_STEPS=20']
-  assert _wait(_start(tmp_path, *arguments), 200) == [0, 0]
+  with _workers(tmp_path, *arguments) as workers:
+    assert _wait(workers, 200) == [0, 0]
   alone = tmp_path / 'alone'
   assert in_process.run(train.main, f'--model_dir={alone}', '--strategy=cpu', *arguments) == 0
   ours, theirs = (results.read_training_log(str(d)) for d in (tmp_path / 'run', alone))
@@ -75,28 +46,29 @@ def test_two_workers_train_as_one(tiny_files, tmp_path):
 @pytest.mark.slow
 def test_a_killed_worker_ends_the_other(tiny_files, tmp_path):
   arguments = [f'--gin_file={tiny_files.vqvae_gin}', '--gin_param=TRAIN_STEPS=100000']
-  workers = _start(tmp_path, *arguments)
-  waiting.until_saved(tmp_path / 'run', 0, tmp_path / 'worker0.log')
-  workers[1].kill()
-  assert _wait(workers[:1], 30) == [75]
-  last = (tmp_path / 'worker0.log').read_text().strip().splitlines()[-1]
+  log = processes.log_of(tmp_path, 0)
+  with _workers(tmp_path, *arguments) as workers:
+    processes.until_saved(tmp_path / 'run', 0, log)
+    workers[1].kill()
+    assert _wait(workers[:1], 30) == [75]
+  last = log.read_text().strip().splitlines()[-1]
   assert 'no longer answers; the same command, on all workers, goes on from' in last
   done = checkpoints.step_of(checkpoints.paths(str(tmp_path / 'run'))[0])
-  again = _start(tmp_path, *arguments)
-  goes_on = waiting.until_saved(tmp_path / 'run', done, tmp_path / 'worker0.log')
-  again[0].send_signal(signal.SIGTERM)  # one is told; both stop and save
-  assert _wait(again, 60) == [143, 143]
+  with _workers(tmp_path, *arguments) as workers:
+    goes_on = processes.until_saved(tmp_path / 'run', done, log)
+    workers[0].send_signal(signal.SIGTERM)  # one is told; both stop and save
+    assert _wait(workers, 60) == [143, 143]
   assert checkpoints.step_of(checkpoints.paths(str(tmp_path / 'run'))[0]) >= goes_on > done >= 3
 
 
 @pytest.mark.slow
 def test_a_worker_that_never_appears(tiny_files, tmp_path):
   start = time.time()
-  workers = _start(
-      tmp_path, f'--gin_file={tiny_files.vqvae_gin}', '--worker_timeout=8', indices=[0])
-  assert _wait(workers, 60) == [-signal.SIGKILL]
+  with _workers(tmp_path, f'--gin_file={tiny_files.vqvae_gin}', '--worker_timeout=8',
+                absent=[1]) as workers:
+    assert _wait(workers, 60) == [-signal.SIGKILL]
   assert 8 < time.time() - start < 30
-  said = (tmp_path / 'worker0.log').read_text().strip()
+  said = processes.log_of(tmp_path, 0).read_text().strip()
   assert said.startswith('not all of the 2 workers (127.0.0.1:')
   assert said.endswith('came within 8 s (launch.train --worker_timeout); this one gives up')
 

@@ -10,9 +10,9 @@ import sys
 import pytest
 import tensorflow_datasets as tfds
 
+from tests import processes
 from tests import raw_data
 from tests.launch import in_process
-from tests.launch import waiting
 from tf_videogen.data import clips
 from tf_videogen.datasets.moving_mnist_clips import moving_mnist_clips_dataset_builder
 from tf_videogen.launch import prepare
@@ -66,8 +66,8 @@ def test_two_processes(tmp_path, capsys):
   folder.mkdir(parents=True)
   hold = ('import fcntl, sys; lock = open(sys.argv[1], "w"); fcntl.flock(lock, fcntl.LOCK_EX); '
           'print("held", flush=True); sys.stdin.read()')
-  with subprocess.Popen([sys.executable, '-c', hold, str(folder / 'preparing.lock')], text=True,
-                        stdin=subprocess.PIPE, stdout=subprocess.PIPE) as process:
+  with processes.started(sys.executable, '-c', hold, folder / 'preparing.lock',
+                         output=subprocess.PIPE, stdin=subprocess.PIPE) as process:
     assert process.stdout.readline() == 'held\n'
     assert _run(tmp_path, 'moving_mnist_clips/tiny') == 1
     assert f'another process is preparing the data in {folder}' in capsys.readouterr().err
@@ -131,31 +131,30 @@ def test_kill_and_go_on(tmp_path):
   (tmp_path / 'library' / 'sitecustomize.py').write_text(_STUCK)
   command = [sys.executable, '-m', 'tf_videogen.launch.prepare', '--dataset=kinetics600_clips/64',
              f'--manual_dir={tmp_path / "raw"}', '--num_processes=1']
-  environment = {**os.environ, 'PYTHONPATH': os.getcwd(), 'MARK': str(tmp_path)}
-  stuck = {**environment, 'PYTHONPATH': f'{os.getcwd()}:{tmp_path / "library"}'}
+  root = str(processes.ROOT)
+  environment = {'PYTHONPATH': root, 'MARK': str(tmp_path)}
+  stuck = {**environment, 'PYTHONPATH': f'{root}:{tmp_path / "library"}'}
   killed = tmp_path / 'killed'
-  process = subprocess.Popen([*command, f'--data_dir={killed}'], env=stuck,
-                             stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
-  waiting.until(lambda: len(list(killed.glob('decoded/**/*.npz'))) > 5)
-  assert _decoder_processes(tmp_path)
-  process.kill()
-  process.wait()
-  assert not (killed / 'kinetics600_clips' / '64' / '1.0.0').exists()
-  kept = {path: path.stat().st_mtime_ns for path in killed.glob('decoded/**/*.npz')}
-  assert 5 < len(kept) < 20
-  for pid in _decoder_processes(tmp_path):  # the stuck one, whose alarm would ring in two minutes
-    os.kill(pid, signal.SIGALRM)
+  with processes.started(*command, f'--data_dir={killed}', **stuck) as process:
+    processes.until(lambda: len(list(killed.glob('decoded/**/*.npz'))) > 5, process=process)
+    assert _decoder_processes(tmp_path)
+    process.kill()
+    process.wait()
+    assert not (killed / 'kinetics600_clips' / '64' / '1.0.0').exists()
+    kept = {path: path.stat().st_mtime_ns for path in killed.glob('decoded/**/*.npz')}
+    assert 5 < len(kept) < 20
+    for pid in _decoder_processes(tmp_path):  # the stuck one, whose alarm would ring in two minutes
+      os.kill(pid, signal.SIGALRM)
 
   again = [*command, f'--data_dir={killed}', '--keep_decoded']
-  out = subprocess.run(again, env=environment, capture_output=True, text=True, check=True).stdout
+  out = processes.run(*again, **environment).stdout
   assert 'left by a run that did not finish' in out
   assert '21 videos: 20 prepared, 1 unusable (undecodable 1); details in' in out
   assert {path: path.stat().st_mtime_ns for path in kept} == kept  # none was decoded again
   assert not _decoder_processes(tmp_path)
 
   unbroken = tmp_path / 'unbroken'
-  subprocess.run([*command, f'--data_dir={unbroken}'], env=environment, capture_output=True,
-                 check=True)
+  assert not processes.run(*command, f'--data_dir={unbroken}', **environment).returncode
   files = sorted((unbroken / 'kinetics600_clips/64/1.0.0').glob('*.tfrecord*'))
   assert files and not list(unbroken.glob('decoded/**/*.npz'))
   for path in files:

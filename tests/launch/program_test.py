@@ -1,11 +1,11 @@
 """What programs share: help, flags, errors in one line."""
 
-import os
 import pathlib
-import subprocess
 import sys
 
 import pytest
+
+from tests import processes
 
 ROOT = pathlib.Path(__file__).resolve().parents[2]
 
@@ -75,9 +75,9 @@ def demo(tmp_path):
   (tmp_path / 'demo.py').write_text(DEMO)
 
   def run(*arguments, **environment):
-    done = subprocess.run(
-        [sys.executable, '-m', 'demo', *arguments], cwd=tmp_path, capture_output=True, text=True,
-        check=False, env={**os.environ, 'PYTHONPATH': str(ROOT), 'COLUMNS': '80', **environment})
+    done = processes.run(
+        sys.executable, '-m', 'demo', *arguments, cwd=tmp_path,
+        **{'PYTHONPATH': str(processes.ROOT), 'COLUMNS': '80', **environment})
     return done.returncode, done.stdout, done.stderr
 
   return run

@@ -1,12 +1,12 @@
 """The quickstart's script: what it says where it can't begin."""
-import pathlib
-import subprocess
 
-SCRIPT = pathlib.Path(__file__).resolve().parents[2] / 'launch' / 'quickstart.sh'
+from tests import processes
+
+SCRIPT = processes.ROOT / 'launch' / 'quickstart.sh'
 
 
 def test_unknown_argument():
-  done = subprocess.run([SCRIPT, '--digits=roman'], capture_output=True, text=True, check=False)
+  done = processes.run(SCRIPT, '--digits=roman')
   assert done.returncode == 2 and not done.stdout
   assert done.stderr == ('quickstart: unknown argument --digits=roman; there are '
                          '--digits=optdigits, --digits=mnist and --manual_dir=FOLDER\n')

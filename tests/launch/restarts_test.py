@@ -1,20 +1,15 @@
 """launch.restarts: what is started again, and when it gives up."""
 
-import os
-import pathlib
 import signal
-import subprocess
 import sys
 
 import pytest
 import tensorflow as tf
 
-from tests.launch import waiting
+from tests import processes
 from tf_videogen import checkpoints
 from tf_videogen.launch import cascades
 from tf_videogen.launch import restarts
-
-ROOT = pathlib.Path(__file__).resolve().parents[2]
 
 
 @pytest.fixture(name='job')
@@ -68,35 +63,29 @@ def test_the_training_has_the_environment_and_the_tpu():
           'assert os.environ["TPU_LOAD_LIBRARY"] == "0"\n'
           'child = "import os, sys; sys.exit(os.environ[\'TPU_LOAD_LIBRARY\'] != \'1\')"\n'
           'sys.exit(restarts.run([sys.executable, "-c", child], "nowhere", 1, 0.0))')
-  subprocess.run([sys.executable, '-c', code], cwd=ROOT, check=True,
-                 env={**os.environ, 'TPU_LOAD_LIBRARY': '1'})
+  assert not processes.run(sys.executable, '-c', code, TPU_LOAD_LIBRARY='1').returncode
 
 
 @pytest.mark.slow
 def test_a_killed_training_is_trained_to_its_end(tiny_files, tmp_path):
   """The real thing: the training inside is killed, and then told to stop."""
   model_dir = tmp_path / 'run'
-  with open(tmp_path / 'log', 'w') as log:
-    process = subprocess.Popen(
-        [sys.executable, '-m', 'launch.restarts', '--pause=0', '--', f'--model_dir={model_dir}',
-         f'--gin_file={tiny_files.vqvae_gin}', '--gin_param=TRAIN_STEPS=100000', '--mode=train',
-         '--strategy=cpu'], cwd=ROOT, stderr=log)
-  try:
-    first = waiting.until_saved(model_dir, 0, tmp_path / 'log')
-    subprocess.run(['pkill', '-KILL', '-P', str(process.pid)], check=True)
-    waiting.until_saved(model_dir, first + 10, tmp_path / 'log')
+  command = processes.program(
+      'restarts', '--pause=0', '--', f'--model_dir={model_dir}',
+      f'--gin_file={tiny_files.vqvae_gin}', '--gin_param=TRAIN_STEPS=100000', '--mode=train',
+      '--strategy=cpu')
+  with processes.started(*command, output=tmp_path / 'log') as process:
+    first = processes.until_saved(model_dir, 0, tmp_path / 'log')
+    assert not processes.run('pkill', '-KILL', '-P', process.pid).returncode
+    processes.until_saved(model_dir, first + 10, tmp_path / 'log')
     process.send_signal(signal.SIGTERM)
-    process.wait(timeout=60)
-  finally:
-    process.kill()
-  assert process.returncode == 143
+    assert process.wait(timeout=60) == 143
   assert ('restarts: launch.train ended with status 137; the latest checkpoint is of step'
           in (tmp_path / 'log').read_text())
 
 
 def test_no_model_dir():
-  run = subprocess.run([sys.executable, '-m', 'launch.restarts', '--', '--gin_file=x'], cwd=ROOT,
-                       capture_output=True, text=True, check=False)
+  run = processes.run(*processes.program('restarts', '--', '--gin_file=x'))
   assert run.returncode == 1 and 'name the model directory after --' in run.stderr
 
 

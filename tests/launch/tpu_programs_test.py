@@ -7,7 +7,8 @@ import sys
 
 import pytest
 
-from tests.launch import waiting
+from tests import processes
+
 
 PARENT = """
 import concurrent.futures, multiprocessing, os, sys, time
@@ -25,12 +26,12 @@ if __name__ == '__main__':
 def test_the_process_apart_ends_with_its_parent(tmp_path):
   script = tmp_path / 'parent.py'
   script.write_text(PARENT)
-  with subprocess.Popen([sys.executable, str(script)], stdout=subprocess.PIPE, text=True,
-                        env={**os.environ, 'PYTHONPATH': os.getcwd()}) as parent:
+  with processes.started(sys.executable, script, output=subprocess.PIPE,
+                         PYTHONPATH=str(processes.ROOT)) as parent:
     apart = int(parent.stdout.readline())
     os.kill(apart, 0)  # is there
     parent.send_signal(signal.SIGKILL)
-  waiting.until(lambda: not _runs(apart), 30)
+    processes.until(lambda: not _runs(apart), 30)
 
 
 def _runs(process):

@@ -1,21 +1,22 @@
 """launch/tpu_vm.sh: the commands that it prints, what it asks for; shellcheck reads it, too."""
 
+import contextlib
 import os
 import pathlib
 import shlex
-import shutil
 import subprocess
 import time
 
 import pytest
+
+from tests import processes
 
 LAUNCH = pathlib.Path(__file__).resolve().parents[2] / 'launch'
 NAMED = ['--name=bair', '--zone=europe-west4-a', '--dry_run']
 
 
 def _run(*arguments):
-  return subprocess.run([LAUNCH / 'tpu_vm.sh', *NAMED, *arguments], capture_output=True, text=True,
-                        check=False)
+  return processes.run(LAUNCH / 'tpu_vm.sh', *NAMED, *arguments)
 
 
 @pytest.fixture(name='gcloud')
@@ -36,10 +37,9 @@ fi
 
   def run(*states):
     (tmp_path / 'states').write_text('\n'.join(states) + '\n')
-    environ = {**os.environ, 'PATH': f'{tmp_path}:{os.environ["PATH"]}',
-               'TF_VIDEOGEN_POLL_SECONDS': '0'}
-    done = subprocess.run([LAUNCH / 'tpu_vm.sh', *NAMED[:2], '--type=v3-8', 'create'], env=environ,
-                          check=False, capture_output=True, text=True, timeout=20)
+    done = processes.run(
+        LAUNCH / 'tpu_vm.sh', *NAMED[:2], '--type=v3-8', 'create', seconds=20,
+        PATH=f'{tmp_path}:{os.environ["PATH"]}', TF_VIDEOGEN_POLL_SECONDS='0')
     asked = [line.split()[3] for line in (tmp_path / 'asked').read_text().splitlines()]
     return done.returncode, asked, done.stderr
 
@@ -77,12 +77,16 @@ def _machine(tmp_path):
                     'until [ -e ~/end ]; do sleep 0.1; done\necho trained\n')
   python.chmod(0o755)
 
-  def ssh(words):
-    command, = (word.partition('=')[2] for word in words if word.startswith('--command='))
-    return subprocess.run(['bash', '-c', command], cwd=tmp_path, capture_output=True, text=True,
-                          env={**os.environ, 'HOME': str(tmp_path)}, check=False, timeout=20)
+  with contextlib.ExitStack() as stack:  # what a shell leaves behind runs until the test's end
 
-  return ssh
+    def ssh(words):
+      command, = (word.partition('=')[2] for word in words if word.startswith('--command='))
+      shell = stack.enter_context(processes.started(
+          'bash', '-c', command, cwd=tmp_path, output=subprocess.PIPE, HOME=str(tmp_path)))
+      stdout, stderr = shell.communicate(timeout=20)
+      return subprocess.CompletedProcess(command, shell.returncode, stdout, stderr)
+
+    yield ssh
 
 
 def test_training_goes_on_without_its_shell(machine, tmp_path):
@@ -181,8 +185,8 @@ def test_help():
   assert not any(line.startswith(('#', 'set')) for line in done.stdout.splitlines())
 
 
-@pytest.mark.skipif(shutil.which('shellcheck') is None, reason='shellcheck is not installed')
+@pytest.mark.needs('shellcheck')
 def test_shellcheck():
   scripts = [str(path) for path in LAUNCH.glob('*.sh')] + [str(LAUNCH.parent / '.ci' / 'run')]
-  done = subprocess.run(['shellcheck', *scripts], capture_output=True, text=True, check=False)
+  done = processes.run('shellcheck', *scripts)
   assert done.returncode == 0, done.stdout

@@ -1,20 +1,17 @@
 """launch.train_cascade: level after level, killed and resumed in either, and errors in a line."""
 
-import contextlib
 import hashlib
 import json
 import os
 import pathlib
 import signal
-import subprocess
-import sys
 
 import numpy as np
 import pytest
 import tensorflow as tf
 
+from tests import processes
 from tests.launch import in_process
-from tests.launch import waiting
 from tf_videogen import checkpoints
 from tf_videogen import model_directory
 from tf_videogen.launch import cascades
@@ -25,7 +22,6 @@ from tf_videogen.launch import train
 from tf_videogen.launch import train_cascade
 from tf_videogen.reporting import results
 
-ROOT = pathlib.Path(__file__).resolve().parents[2]
 NAME = 'python -m launch.train_cascade'
 SMOKE = '--gin_file=ssw_gan/smoke.gin'
 # Two levels in seconds.
@@ -166,17 +162,10 @@ def test_the_last_level_is_what_is_trained_and_evaluated(tmp_path, capsys):
 LONG = 1200  # seconds: busy cores trace a level for five minutes
 
 
-@contextlib.contextmanager
 def _process(model_dir):
-  """A cascade of TINY levels as it trains in a process of its own; nothing of it stays."""
-  process = subprocess.Popen(
-      [sys.executable, '-m', 'launch.train_cascade', *TINY, f'--model_dir={model_dir}'], cwd=ROOT,
-      stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
-  try:
-    yield process
-  finally:
-    process.kill()
-    process.wait()
+  """A cascade of TINY levels as it trains in a process of its own."""
+  return processes.started(
+      *processes.program('train_cascade', *TINY, f'--model_dir={model_dir}'))
 
 
 @pytest.mark.slow
@@ -187,9 +176,7 @@ def test_levels_killed_and_resumed_are_the_unbroken_run(tmp_path, capsys):
   for level, kind in ((1, signal.SIGTERM), (2, signal.SIGKILL)):
     folder = cascades.directory(broken, level)
     with _process(broken) as process:
-      waiting.until(lambda folder=folder, process=process: (
-          checkpoints.paths(folder) or process.poll() is not None), LONG)
-      assert process.poll() is None
+      processes.until(lambda folder=folder: checkpoints.paths(folder), LONG, process)
       process.send_signal(kind)
       process.wait(120)
     assert model_directory.finished(folder) is None

@@ -1,22 +1,20 @@
 """launch.train: mistakes are one line, and a killed run that goes on is the unbroken run."""
 
 import os
-import pathlib
 import random
 import signal
 import subprocess
-import sys
 import time
 
 import numpy as np
 import pytest
 
+from tests import processes
 from tests.launch import in_process
 from tf_videogen import checkpoints
 from tf_videogen.launch import train
 from tf_videogen.reporting import results
 
-ROOT = pathlib.Path(__file__).resolve().parents[2]
 NAME = 'python -m launch.train'
 MNIST = 'videogpt/moving_mnist_vqvae.gin'
 
@@ -26,11 +24,9 @@ def _run(*arguments):
   return in_process.run(train.main, *arguments, name=NAME)
 
 
-def _start(*arguments):
-  """Starts the program in a process of its own."""
-  return subprocess.Popen(
-      [sys.executable, '-m', 'launch.train', *map(str, arguments)], cwd=ROOT,
-      stdout=subprocess.DEVNULL, stderr=subprocess.PIPE, text=True)
+def _started(*arguments):
+  """The program in a process of its own."""
+  return processes.started(*processes.program('train', *arguments), output=subprocess.PIPE)
 
 
 @pytest.fixture(name='fails')
@@ -116,22 +112,15 @@ def _last_step(model_dir, since=0.0):
   return log[-1]['step'] if log else 0
 
 
-def _wait_for(process, condition, seconds=120):
-  end = time.time() + seconds
-  while not condition():
-    assert process.poll() is None and time.time() < end, 'ended early, or too slow'
-    time.sleep(0.01)
-
-
 def test_sigterm_saves_and_the_same_command_goes_on(tiny_files, tmp_path, capsys):
   arguments = [f'--gin_file={tiny_files.vqvae_gin}', f'--model_dir={tmp_path}']
   often = '--gin_param=experiment.train.checkpoint_interval = 1000000'
-  process = _start(*arguments, '--gin_param=TRAIN_STEPS = 1000000', often,
-                   '--gin_param=experiment.train.evaluation_interval = None')
-  _wait_for(process, lambda: _last_step(tmp_path) >= 3)
-  start = time.time()
-  process.send_signal(signal.SIGTERM)
-  stderr = process.communicate(timeout=30)[1]
+  with _started(*arguments, '--gin_param=TRAIN_STEPS = 1000000', often,
+                '--gin_param=experiment.train.evaluation_interval = None') as process:
+    processes.until(lambda: _last_step(tmp_path) >= 3, process=process)
+    start = time.time()
+    process.send_signal(signal.SIGTERM)
+    stderr = process.communicate(timeout=30)[1]
   assert process.returncode == 143, stderr
   assert time.time() - start < 15
   assert 'stopped by SIGTERM, saved at step' in stderr and 'Traceback' not in stderr
@@ -163,20 +152,18 @@ def test_ten_kills_change_nothing(tiny_files, tmp_path):
     saved = checkpoints.step_of(found[0]) if found else 0
     assert bool(found) == (kill > 2)  # the first kills come before the first checkpoint
     start = time.time()
-    process = _start(*common, f'--model_dir={broken}')
-    if kill in (0, 5):  # while it starts
-      time.sleep(draw.uniform(0.5, 5))
-    else:
-      target = saved + (1 if kill < 2 else draw.randint(interval + 1, 14))
-      _wait_for(process, lambda target=target: _last_step(broken, start) >= target)
-      time.sleep(draw.uniform(0, 0.3) if found else 0)
-    assert process.poll() is None, process.stderr.read()
-    process.kill()
-    process.communicate()
+    with _started(*common, f'--model_dir={broken}') as process:
+      if kill in (0, 5):  # while it starts
+        time.sleep(draw.uniform(0.5, 5))
+      else:
+        target = saved + (1 if kill < 2 else draw.randint(interval + 1, 14))
+        processes.until(lambda start=start, target=target: _last_step(broken, start) >= target,
+                        process=process)
+        time.sleep(draw.uniform(0, 0.3) if found else 0)
+      assert process.poll() is None, process.stderr.read()
     print(f'kill {kill}: saved {saved}, at step {_last_step(broken)}')
   for model_dir in (broken, unbroken):
-    process = _start(*common, f'--model_dir={model_dir}')
-    stderr = process.communicate(timeout=600)[1]
-    assert process.returncode == 0, stderr
+    done = processes.run(*processes.program('train', *common, f'--model_dir={model_dir}'))
+    assert done.returncode == 0, done.stderr
   assert _last_step(broken) == steps
   _same_run(broken, unbroken)

@@ -5,19 +5,19 @@ import hashlib
 import html.parser
 import re
 import shutil
-import subprocess
 
 import numpy as np
 import PIL.Image
 import pytest
 
+from tests import processes
 from tests.launch import in_process
 from tests.reporting import page_test
 from tf_videogen.launch import report
 from tf_videogen.reporting import results
 
 NAMES = ('chromium', 'chromium-browser', 'google-chrome')
-BROWSER = next(filter(None, map(shutil.which, NAMES)), None)
+BROWSER = next(filter(None, map(shutil.which, NAMES)), NAMES[0])
 GREEN = (0, 255, 0)
 # Writes into the page's root element how many pictures it has, and how many of them are broken,
 # once all are loaded. (What `decode` promises may come after the browser has printed the page.)
@@ -29,7 +29,7 @@ addEventListener('load', () => {
 });
 '''
 
-pytestmark = pytest.mark.skipif(not BROWSER, reason='needs Chromium')
+pytestmark = pytest.mark.needs(*NAMES)
 
 
 @pytest.fixture(scope='module', name='path')
@@ -59,12 +59,13 @@ def _path(tmp_path_factory):
 
 def _browse(path, *arguments, fragment=''):
   """What the browser prints, having opened a page without a network."""
-  done = subprocess.run(
-      [BROWSER, '--headless=new', '--no-sandbox', '--disable-gpu', '--disable-dev-shm-usage',
+  done = processes.run(
+      BROWSER, '--headless=new', '--no-sandbox', '--disable-gpu', '--disable-dev-shm-usage',
        '--disable-background-networking', '--no-first-run', '--hide-scrollbars',
        '--host-resolver-rules=MAP * ~NOTFOUND', f'--user-data-dir={path.parent / "profile"}',
        '--enable-logging=stderr', '--virtual-time-budget=3000', *arguments,
-       path.as_uri() + fragment], check=True, capture_output=True, text=True, timeout=120)
+       path.as_uri() + fragment, seconds=120)
+  assert not done.returncode, done.stderr
   # Errors of the script, and what the content security policy refused.
   said = '\n'.join(line for line in done.stderr.splitlines() if ':CONSOLE' in line)
   assert not said, said

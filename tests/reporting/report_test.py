@@ -4,8 +4,6 @@ import json
 import os
 import pathlib
 import re
-import subprocess
-import sys
 from xml.etree import ElementTree
 
 from absl import flags
@@ -14,6 +12,7 @@ import numpy as np
 import pytest
 import tensorflow as tf
 
+from tests import processes
 from tests.launch import in_process
 from tests.reporting import page_test
 from tf_videogen.launch import cascades
@@ -64,9 +63,7 @@ def _make(model_dir):
 
 
 def _report(*arguments):
-  environment = {**os.environ, 'CUDA_VISIBLE_DEVICES': ''}
-  return subprocess.run([sys.executable, '-m', 'launch.report', *arguments], cwd=ROOT,
-                        env=environment, capture_output=True, text=True, check=False)
+  return processes.run(*processes.program('report', *arguments), CUDA_VISIBLE_DEVICES='')
 
 
 def test_the_program_writes_a_page_of_two_runs(tmp_path):

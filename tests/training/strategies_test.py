@@ -2,20 +2,17 @@
 
 import json
 import os
-import pathlib
-import socket
-import subprocess
 import sys
 
 import numpy as np
 import pytest
 import tensorflow as tf
 
+from tests import processes
 from tf_videogen.data import clip_source
 from tf_videogen.layers import randomness
 from tf_videogen.training import strategies
 
-ROOT = pathlib.Path(__file__).resolve().parents[2]
 # What each of two workers runs: sums of arrays that not all have, and numbers of workers.
 ADDS_UP = """
 import json
@@ -137,26 +134,11 @@ def test_one_process_is_the_first_of_one(cpu, two_replicas):
 
 @pytest.mark.slow
 @pytest.mark.parametrize('jobs', [['worker', 'worker'], ['chief', 'worker']], ids=str)
-def test_two_workers_add_up(jobs):
-  sockets = [socket.socket() for _ in jobs]
-  for s in sockets:
-    s.bind(('127.0.0.1', 0))
-  places = [f'127.0.0.1:{s.getsockname()[1]}' for s in sockets]
-  for s in sockets:
-    s.close()
-  cluster = {job: [place for place, of in zip(places, jobs) if of == job] for job in jobs}
-  processes = []
-  for i, job in enumerate(jobs):
-    config = {'cluster': cluster, 'task': {'type': job, 'index': i if len(cluster) == 1 else 0}}
-    processes.append(subprocess.Popen(
-        [sys.executable, '-c', ADDS_UP], cwd=ROOT, stdout=subprocess.PIPE, text=True,
-        env={**os.environ, 'TF_CONFIG': json.dumps(config)}))
-  try:
-    said = [json.loads(process.communicate(timeout=120)[0].splitlines()[-1])
-            for process in processes]
-  finally:
-    for process in processes:
-      process.kill()
+def test_two_workers_add_up(jobs, tmp_path):
+  with processes.cluster(sys.executable, '-c', ADDS_UP, folder=tmp_path, jobs=jobs) as tasks:
+    assert [task.wait(120) for task in tasks] == [0, 0]
+  said = [json.loads(processes.log_of(tmp_path, i).read_text().splitlines()[-1])
+          for i in range(2)]
   assert [one[:2] for one in said] == [[0, 2], [1, 2]]
   for _, _, total, nothing in said:
     assert nothing == {} and total.keys() == {'0/both', 'of 0', 'of 1', 'large'}
