@@ -1,16 +1,18 @@
 """What all tests share, those of `tests/` and those beside the builders of `datasets/`.
 
-Tests run on two logical processors, so that replicas can be tested anywhere. The markers `slow` and
-`real_data` are explained in pytest.ini.
+Tests run on two logical processors, so that replicas can be tested anywhere. The markers `slow`,
+`real_data` and `needs` are explained in pytest.ini, the options below in tests/slow_draw.py.
 """
 
 import os
 import pathlib
 import re
+import shutil
 import sys
 
 import pytest
 
+from tests import slow_draw
 import tf_videogen.launch  # before TensorFlow: its kernels are chosen as programs choose them
 
 # Before TensorFlow is imported, too, and for the programs that tests start.
@@ -22,12 +24,39 @@ sys.modules['datasets'] = None
 collect_ignore = ['datasets']
 
 _REAL_DATA = 'TF_VIDEOGEN_REAL_DATA'
+_REQUIRED = 'TF_VIDEOGEN_REQUIRED'
+
+
+def pytest_addoption(parser):
+  """Options for slow tests."""
+  parser.addoption('--draw', metavar='WORD', help='run a sample of the tests, drawn by a word')
+  parser.addoption('--draw_minutes', type=float, default=20, help='what the sample takes')
+  parser.addoption('--record_seconds', action='store_true',
+                   help='keep what slow tests take in tests/slow_seconds.csv')
 
 
 def pytest_configure(config):
   """Reads `pytest datasets/<builder>` as `pytest tf_videogen/datasets/<builder>`."""
   config.args = [
       re.sub(r'^(\./)?datasets(?=/|$)', 'tf_videogen/datasets', path) for path in config.args]
+  if config.getoption('record_seconds') and not hasattr(config, 'workerinput'):
+    config.pluginmanager.register(_Recorder())
+
+
+class _Recorder:
+  """Keeps what slow tests take."""
+
+  def __init__(self):
+    self._seconds = {}
+
+  def pytest_runtest_logreport(self, report):
+    """Adds up the parts of a test."""
+    if 'slow' in report.keywords and not report.skipped:
+      self._seconds[report.nodeid] = self._seconds.get(report.nodeid, 0) + report.duration
+
+  def pytest_sessionfinish(self):
+    """Writes the table."""
+    slow_draw.record(self._seconds)
 
 
 def pytest_sessionstart():
@@ -37,15 +66,24 @@ def pytest_sessionstart():
       tf.config.list_physical_devices('CPU')[0], [tf.config.LogicalDeviceConfiguration()] * 2)
 
 
-def pytest_collection_modifyitems(items):
-  """Skips the tests on real data where there is none."""
+@pytest.hookimpl(trylast=True)  # after pytest has left out what -m and -k leave out
+def pytest_collection_modifyitems(config, items):
+  """Skips the tests on real data where there is none, and those whose programs are missing."""
   folder = os.environ.get(_REAL_DATA)
   if folder and not pathlib.Path(folder).is_dir():
     raise pytest.UsageError(f'{_REAL_DATA}={folder} is not a folder')
-  if not folder:
-    for item in items:
-      if item.get_closest_marker('real_data'):
-        item.add_marker(pytest.mark.skip(reason=f'{_REAL_DATA} is not set'))
+  for item in items:
+    if item.get_closest_marker('real_data') and not folder:
+      item.add_marker(pytest.mark.skip(reason=f'{_REAL_DATA} is not set'))
+    for marker in item.iter_markers('needs'):
+      required = marker.args[0] in os.environ.get(_REQUIRED, '').split()
+      if not required and not any(map(shutil.which, marker.args)):
+        item.add_marker(pytest.mark.skip(reason=f'{marker.args[0]} is not installed'))
+  if config.getoption('draw'):
+    drawn = slow_draw.draw([item.nodeid for item in items], config.getoption('draw'),
+                           config.getoption('draw_minutes'))
+    config.hook.pytest_deselected(items=[item for item in items if item.nodeid not in drawn])
+    items[:] = [item for item in items if item.nodeid in drawn]
 
 
 @pytest.fixture
