@@ -10,7 +10,7 @@ import gin
 import numpy as np
 import pytest
 
-from tests import shipped_configs
+from docs import shipped_configs
 from tests.evaluation import fakes
 from tf_videogen.data import clips as clips_lib
 from tf_videogen.evaluation import protocol as protocols

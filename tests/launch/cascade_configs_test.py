@@ -6,8 +6,8 @@ import gin
 import pytest
 import tensorflow as tf
 
-from tests import shipped_configs
-from tests.preflight import paper_scale
+from docs import shipped_configs
+from docs.preflight import paper_scale
 from tf_videogen import experiment
 from tf_videogen.evaluation import protocol as protocols
 from tf_videogen.launch import cascades
@@ -212,7 +212,7 @@ def test_every_level_builds(name):
                                for variables in task.trainable_variables)
   print(f'{name}: {generator:,} trainable parameters of G, {discriminators:,} of D')
   assert generator and discriminators
-  row = paper_scale.read().get((name, 'train'))
+  row = paper_scale.TABLE.read().get((name, 'train'))
   assert row is None or int(row['parameters']) == generator + discriminators
   mine = {id(v) for variables in task.trainable_variables for v in variables}
   for level in getattr(task.model, 'lower', ()):

@@ -9,7 +9,7 @@ import gin
 import pytest
 import tensorflow as tf
 
-from tests import shipped_configs
+from docs import shipped_configs
 from tf_videogen import experiment
 from tf_videogen.launch import configs
 from tf_videogen.models import vqvae

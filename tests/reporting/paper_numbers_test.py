@@ -7,7 +7,7 @@ import re
 
 import pytest
 
-from tests import papers_page
+from docs import papers
 from tf_videogen.reporting import paper_numbers
 
 COLUMNS = ['paper', 'table', 'row', 'config', 'protocol', 'metric', 'value', 'std', 'note']
@@ -17,9 +17,9 @@ METRICS = ('fvd', 'fvd_unrolled', 'fvd_star', 'r_fvd', 'is', 'fid', 'ssim', 'psn
 # Its header bounds a difference ("within 0.01 bits/dim"), which is no metric of a model.
 WITHOUT_A_VALUE = ('video_transformer/bair_spatiotemporal_shuffled_blocks.gin',)
 
-TEXT = papers_page.NUMBERS.read_text(encoding='utf-8')
+TEXT = papers.NUMBERS.read_text(encoding='utf-8')
 ROWS = list(csv.DictReader(io.StringIO(TEXT)))
-CONFIGS = [config for config in papers_page.all_configs() if not config.startswith('evaluation/')]
+CONFIGS = [config for config in papers.all_configs() if not config.startswith('evaluation/')]
 
 
 def _has_number(printed):
@@ -28,7 +28,7 @@ def _has_number(printed):
 
 def _rows_of(config):
   """Its rows; a cascade's are those of its last level, which carries all others."""
-  config = (papers_page.levels(config) or (config,))[-1]
+  config = (papers.levels(config) or (config,))[-1]
   return [row for row in ROWS if row['config'] == config]
 
 
@@ -77,19 +77,19 @@ def test_configs_exist():
 
 @pytest.mark.parametrize('config', CONFIGS)
 def test_every_header_says_what_the_paper_prints(config):
-  assert papers_page.printed(config)
+  assert papers.printed(config)
 
 
 @pytest.mark.parametrize('config', CONFIGS)
 def test_headers_and_table_name_the_same_configs(config):
-  expected = _has_number(papers_page.printed(config)) and config not in WITHOUT_A_VALUE
+  expected = _has_number(papers.printed(config)) and config not in WITHOUT_A_VALUE
   assert bool(_rows_of(config)) == expected
 
 
 @pytest.mark.parametrize('config', [config for config in CONFIGS if _rows_of(config)])
 def test_numbers_are_as_the_header_has_them(config):
   """Every number of the table is in the header, and every one with a deviation is in the table."""
-  printed = papers_page.printed(config)
+  printed = papers.printed(config)
   numbers = re.findall(r'\d+(?:\.\d+)?', printed)
   deviations = set(re.findall(r'(\d+(?:\.\d+)?) \+- (\d+(?:\.\d+)?)', printed))
   rows = _rows_of(config)

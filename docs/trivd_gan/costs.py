@@ -1,19 +1,16 @@
 """Table 1 of TrIVD-GAN, its times and memory, beside what the TPU's compiler says of our programs.
 
-    python -m tests.preflight.adversarial_costs
-
-makes docs/trivd_gan/costs.md of docs/preflight/paper_scale.csv. The paper's milliseconds and
-gigabytes are of a core of TPU v3 with 8 clips (appendices E.3, F.4), as our programs are.
+costs.md is made of docs/preflight/paper_scale.csv. The paper's milliseconds and gigabytes are of a
+core of TPU v3 with 8 clips (appendices E.3, F.4), as our programs are.
 """
 
 import pathlib
 
 import numpy as np
 
-from tests.preflight import paper_scale
-from tf_videogen import files
+from docs.preflight import paper_scale
 
-PAGE = pathlib.Path(__file__).parents[2] / 'docs' / 'trivd_gan' / 'costs.md'
+PAGE = pathlib.Path(__file__).with_suffix('.md')
 # Row: (end of the config's name, views, milliseconds, gigabytes), in the order of Table 1.
 TABLE_1 = {
     'Clip': ('clip', 'clV', 488, 3.49),
@@ -38,7 +35,7 @@ def discriminators(row):
 
 def found():
   """{row or unit: its row of paper_scale.csv, numbers}, of those that are there."""
-  rows = paper_scale.read()
+  rows = paper_scale.TABLE.read()
   names = {row: f'table1_{values[0]}' for row, values in TABLE_1.items()}
   names |= {unit: f'table2_{values[0]}' for unit, values in UNITS.items()}
   costs = {}
@@ -97,7 +94,7 @@ def page(costs):
 
 _HEAD = """# What a step of TrIVD-GAN-FP costs
 
-Made by `python -m tests.preflight.adversarial_costs` of
+Made by `python -m docs.pages` of
 [what the TPU's compiler says](../preflight/paper_scale.md). A step is two updates of the
 discriminators and one of the generator, with 8 clips a core: three passes of G with 8, two of D
 with 16 and one with 8 (appendix E.3). The compiler doesn't tell times: "ms at least" is by the
@@ -129,13 +126,3 @@ every step (which the paper calls prohibitively expensive).
 | unit | paper ms | ratio | by FLOPs | by bytes | by ms at least | TFLOP | GB moved | our GB |
 | --- | ---: | ---: | ---: | ---: | ---: | ---: | ---: | ---: |
 """
-
-
-def main():
-  """Makes the page."""
-  files.write(str(PAGE), page(found()))
-  print(PAGE.read_text())
-
-
-if __name__ == '__main__':
-  main()

@@ -4,13 +4,14 @@ import re
 
 import pytest
 
-from tests import papers_page
-from tests import papers_tables
+from docs import pages
+from docs import papers
+from docs import papers_tables
 
-README = papers_page.ROOT / 'README.md'
-CONFIGS = papers_page.all_configs()
-NUMBERS = papers_page.read(papers_page.NUMBERS)
-TEXT = papers_page.PAGE.read_text(encoding='utf-8')
+README = papers.ROOT / 'README.md'
+CONFIGS = papers.all_configs()
+NUMBERS = papers.read(papers.NUMBERS)
+TEXT = papers.PAGE.read_text(encoding='utf-8')
 LINKS = re.compile(r'\]\(\.\./gin/([^)]+)\)')
 LAST = ('configs', 'evaluation', 'state here')
 
@@ -37,9 +38,14 @@ def _table(paper, table):
   return _rows(tables[heading])
 
 
-def test_the_page_is_what_its_command_makes():
-  assert 'python -m tests.papers_page' in TEXT
-  assert TEXT == papers_page.page()  # if not: run that command
+def test_pages_are_what_their_command_makes():
+  for path, content in pages.pages().items():
+    found = path.read_bytes()
+    if path.suffix == '.md':
+      assert found.decode() == content, f'{path}: python -m docs.pages'
+      assert 'python -m docs.pages' in content or 'python -m docs.evidence' in content
+    else:
+      assert found == content, f'{path}: python -m docs.pages'
 
 
 def test_every_config_is_on_the_page_and_every_config_there_exists():
@@ -76,7 +82,7 @@ def test_numbers_of_a_table(paper, table):
     assert of_row, row
     values = {}
     for number in of_row:
-      values.setdefault(papers_page.column_of(number), []).append(
+      values.setdefault(papers.column_of(number), []).append(
           (number['value'], number['std']))
     for title, cell in row.items():
       if title not in ('row', *LAST):
@@ -88,7 +94,7 @@ def test_numbers_of_a_table(paper, table):
     assert {number['config'] for number in of_row} <= {*linked, ''}
     if any(number['config'] for number in of_row):
       assert LINKS.findall(row['evaluation']) or 'robotic' in of_row[0]['protocol']
-      assert row['state here'] != papers_page.NONE
+      assert row['state here'] != papers.NONE
     seen += of_row
   assert sorted(map(str, seen)) == sorted(map(str, numbers))
 
@@ -107,28 +113,28 @@ def test_tables_without_numbers():
 
 
 def test_cascades_have_their_levels_and_a_last_level_of_their_own():
-  cascades = [name for name in CONFIGS if papers_page.levels(name)]
+  cascades = [name for name in CONFIGS if papers.levels(name)]
   assert len(cascades) >= 15
-  assert papers_page.cascades() == {papers_page.levels(name)[-1]: name for name in cascades}
-  assert len(papers_page.cascades()) == len(cascades)
+  assert papers.cascades() == {papers.levels(name)[-1]: name for name in cascades}
+  assert len(papers.cascades()) == len(cascades)
   for name in cascades:
-    assert set(papers_page.levels(name)) <= set(CONFIGS)
-    first = papers_page.levels(name)[0]
-    assert f'{papers_page.link(name)}: {papers_page.link(first, first[-10:-4].lstrip("_"))}' in TEXT
+    assert set(papers.levels(name)) <= set(CONFIGS)
+    first = papers.levels(name)[0]
+    assert f'{papers.link(name)}: {papers.link(first, first[-10:-4].lstrip("_"))}' in TEXT
 
 
 def test_trainings():
   """What a config takes, in its order, by the commands of headers."""
-  assert papers_page.trainings('videogpt/bair_prior_layers2.gin') == (
+  assert papers.trainings('videogpt/bair_prior_layers2.gin') == (
       'videogpt/bair_vqvae.gin', 'videogpt/bair_prior_layers2.gin')
-  assert papers_page.trainings('video_transformer/kinetics600_spatial.gin') == (
+  assert papers.trainings('video_transformer/kinetics600_spatial.gin') == (
       'video_transformer/kinetics600_first_slice_spatial.gin',
       'video_transformer/kinetics600_spatial.gin')
-  assert papers_page.trainings('cvg/bdd100k.gin') == tuple(
+  assert papers.trainings('cvg/bdd100k.gin') == tuple(
       f'cvg/bdd100k_level{number}.gin' for number in (1, 2, 3))
   for config in CONFIGS:
     if re.search(r'videogpt/\w+_prior(?!\w*quickstart)', config):
-      assert len(papers_page.trainings(config)) == 2, config
+      assert len(papers.trainings(config)) == 2, config
 
 
 @pytest.mark.parametrize('fits, second, expected', [
@@ -140,27 +146,27 @@ def test_state(fits, second, expected):
   costs = {one: {'config': one, 'topology': 'v3:2x2', 'core_hours': '2.46', 'fits': fits}}
   if second:
     costs[other] = {'config': other, 'topology': 'v3:4x8', 'core_hours': '1234.4', 'fits': 'yes'}
-  assert papers_page.state([other], costs) == expected
-  assert papers_page.state([other], {}) == 'not compiled yet'
-  assert papers_page.state([], costs) == papers_page.NONE
+  assert papers.state([other], costs) == expected
+  assert papers.state([other], {}) == 'not compiled yet'
+  assert papers.state([], costs) == papers.NONE
 
 
 def test_what_a_header_prints():
-  assert papers_page.printed('videogpt/bair_vqvae.gin') == 'NMSE 0.0033, R-FVD 14.9.'
-  assert papers_page.printed('cvg/ucf101_level2.gin') == 'IS 53.72.'  # "see ucf101.gin"
-  assert papers_page.printed('evaluation/folders.gin') == ''
+  assert papers.printed('videogpt/bair_vqvae.gin') == 'NMSE 0.0033, R-FVD 14.9.'
+  assert papers.printed('cvg/ucf101_level2.gin') == 'IS 53.72.'  # "see ucf101.gin"
+  assert papers.printed('evaluation/folders.gin') == ''
 
 
 def test_a_config_that_no_row_has(monkeypatch):
   monkeypatch.setattr(papers_tables, 'SMALL', papers_tables.SMALL[1:])
   with pytest.raises(ValueError, match=r'^no row has \S*quickstart.gin, \S*quickstart.gin: add '):
-    papers_page.page()
+    papers.page()
 
 
 def test_a_table_that_is_not_listed(monkeypatch):
   monkeypatch.setattr(papers_tables, 'PAPERS', papers_tables.PAPERS[1:])
   with pytest.raises(ValueError, match=r"has no table \[\('videogpt', 'Table 1'\)"):
-    papers_page.page()
+    papers.page()
 
 
 def _alternatives(pattern):
@@ -184,4 +190,4 @@ def test_the_readme_links_the_page_and_names_configs_that_exist():
       if not token.startswith('_'):
         folder = '' if '/' in token else f'{paper.name}/'
         for name in _alternatives(folder + token.removesuffix('.gin')):
-          assert list(papers_page.GIN_DIR.glob(f'{name}.gin')), token
+          assert list(papers.GIN_DIR.glob(f'{name}.gin')), token

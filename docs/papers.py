@@ -1,17 +1,15 @@
-"""Makes docs/papers.md: every results table of the five papers, row by row, with its configs.
-
-    python -m tests.papers_page
+"""docs/papers.md: every results table of the five papers, row by row, with its configs.
 
 Numbers are those of tf_videogen/reporting/paper_numbers.csv, core-hours those of
 docs/preflight/paper_scale.csv; what else a paper says of a config is in the config's header.
-Tables, and rows that have no number, are listed in `tests/papers_tables.py`.
+Tables, and rows that have no number, are listed in `papers_tables`.
 """
 
 import csv
 import pathlib
 import re
 
-from tests import papers_tables
+from docs import papers_tables
 from tf_videogen.preflight import hardware
 
 ROOT = pathlib.Path(__file__).parents[1]
@@ -31,7 +29,7 @@ NONE = '–'
 _HEAD = """# The five papers, row by row
 
 Every results table, with the paper's numbers, the configs that make them, and how far they came
-here. Made by `python -m tests.papers_page`. The smaller tables of the [README](../README.md) have
+here. Made by `python -m docs.pages`. The smaller tables of the [README](../README.md) have
 the configs by name alone.
 
 - **No model of the papers has been trained at their scale with this code**, so that no row has a
@@ -192,8 +190,6 @@ def _value(number):
   return number['value'] + (f' ± {number["std"]}' if number['std'] else '')
 
 
-
-
 class _Numbers:
   """The rows of a table whose numbers are in `NUMBERS`."""
 
@@ -292,16 +288,12 @@ def page():
   listed = {(paper.name, table.name) for paper in papers_tables.PAPERS for table in paper.tables}
   missing = {(number['paper'], number['table']) for number in numbers} - listed
   if missing:
-    raise ValueError(f'tests/papers_tables.py has no table {sorted(missing)}')
+    raise ValueError(f'docs/papers_tables.py has no table {sorted(missing)}')
   lines = _HEAD.splitlines()
   for paper in papers_tables.PAPERS:
     lines += _section(paper, numbers, costs)
   text = '\n'.join([*lines, *_small_lines(), *_protocol_lines()]) + '\n'
   left = [config for config in all_configs() if f'(../gin/{config})' not in text]
   if left:
-    raise ValueError(f'no row has {", ".join(left)}: add them to tests/papers_tables.py')
+    raise ValueError(f'no row has {", ".join(left)}: add them to docs/papers_tables.py')
   return text
-
-
-if __name__ == '__main__':
-  PAGE.write_text(page(), encoding='utf-8')

@@ -1,30 +1,21 @@
 """CVG's figure 3 and SSW-GAN's table of costs, by what the TPU's compiler says of our programs.
 
-    python -m tests.preflight.cascade_costs [level1 level2 flat dvd_gan stage1 stage2]
-    python -m tests.preflight.cascade_costs --page
-
-The first command brings docs/cascades/frames.csv up to date, a row a program, of these parts or of
-all (`cascade_programs`): compiled again only where the program has another digest; stopped, it goes
-on where it was. Each row renews docs/cascades/costs.md and its drawing. The second command makes
-these two alone, of frames.csv and docs/preflight/paper_scale.csv.
+costs.md and its drawing are made of frames.csv (`programs`) and of paper_scale.csv.
 """
 
 import io
-import sys
-import time
+import pathlib
 import typing
 
 import matplotlib
 from matplotlib import figure
 import numpy as np
 
-from tests.preflight import cascade_programs
-from tests.preflight import paper_scale
-from tf_videogen import files
+from docs.cascades import programs as cascade_programs
 from tf_videogen.preflight import costs
 
-PAGE = cascade_programs.TABLE.with_name('costs.md')
-DRAWING = cascade_programs.TABLE.with_name('frames.svg')
+PAGE = pathlib.Path(__file__).with_suffix('.md')
+DRAWING = PAGE.with_name('frames.svg')
 # What a program gets of a core's 16 GiB, as the compiler says where it refuses one: 15.48 GiB.
 PROGRAM_MEGABYTES = 15.48 * 2**30 / 1e6
 NOT_YET = 'not compiled yet'
@@ -140,8 +131,8 @@ def of_stages(rows, scale):
   """{(name, clips a core): row} of SSW-GAN's table; None for what isn't compiled yet.
 
   Args:
-    rows: as `cascade_programs.read` returns them.
-    scale: as `paper_scale.read` returns them.
+    rows: as `programs.read` returns them.
+    scale: as `paper_scale.TABLE.read` returns them.
   """
   dvd_gan = lambda frames: scale.get((cascade_programs.DVD_GAN.format(frames=frames), 'train'))
   found = {(f'stage {i}', 4): scale.get((cascade_programs.STAGE.format(number=i), 'train'))
@@ -213,7 +204,7 @@ def page(rows, scale):
 
 _HEAD = f"""# What cascades cost
 
-Made by `python -m tests.preflight.cascade_costs` of what the TPU's compiler says of training steps
+Made by `python -m docs.pages` of what the TPU's compiler says of training steps
 on a core of TPU v3: [frames.csv](frames.csv), one clip a core, and
 [paper_scale.md](../preflight/paper_scale.md). MB are 10^6 bytes. The compiler doesn't tell times:
 what a step and a training take is what they take at least, by the arithmetic and the memory
@@ -343,46 +334,3 @@ def _style(axes):
            xlim=(0, frames[-1] + 4), xticks=[0, *frames])
   axes.yaxis.set_major_formatter('{x:,.0f}')
   axes.spines[['top', 'right']].set_visible(False)
-
-
-def write_page(rows):
-  """Makes the page and its drawing."""
-  files.write(str(PAGE), page(rows, paper_scale.read()))
-  if drawable(rows):
-    files.write(str(DRAWING), drawing(rows))
-
-
-def _update(program):
-  """Brings a program's row up to date, and what is made of it."""
-  start = time.time()
-  config, exported = cascade_programs.export(program)
-  rows = cascade_programs.read()
-  old = rows.get(program.key)
-  if old is None or old['digest'] != exported.digest:
-    rows[program.key] = cascade_programs.row_of(program, config, exported)
-    cascade_programs.write(rows)
-    write_page(rows)
-  row = rows[program.key]
-  print(f'{program.part}, {program.frames} frames: fits: {row["fits"]}, '
-        f'{int(row["peak_bytes"]) / 1e6:,.0f} MB, {time.time() - start:.0f} s {row["error"]}',
-        flush=True)
-
-
-def main(arguments):
-  """Brings the rows of these parts up to date, of all by default; none with --page."""
-  known = ('--page', *cascade_programs.PARTS)
-  if set(arguments) - set(known):
-    sys.exit(f'arguments are {", ".join(known)}; got {" ".join(arguments)}')
-  if '--page' not in arguments:
-    for program in cascade_programs.wanted():
-      if program.part in (arguments or cascade_programs.PARTS):
-        _update(program)
-  rows = cascade_programs.read()
-  cascade_programs.write(rows)
-  write_page(rows)
-  if '--page' in arguments:
-    print(PAGE.read_text())
-
-
-if __name__ == '__main__':
-  main(sys.argv[1:])

@@ -3,13 +3,13 @@
 import gin
 import pytest
 
-from tests.preflight import cascade_costs
-from tests.preflight import cascade_programs
-from tests.preflight import paper_scale
+from docs.cascades import costs as cascade_costs
+from docs.cascades import programs as cascade_programs
 from tf_videogen.layers import projection
 
 ROWS = cascade_programs.read()
-WANTED = {program.key: program for program in cascade_programs.wanted()}
+WANTED = {(part, int(frames)): wanted for wanted in cascade_programs.TABLE.wanted
+          for part, frames in [wanted.key]}
 
 
 def _needs(*parts):
@@ -25,7 +25,7 @@ def _made_up(slopes, limit=16_000):
     rows[part, frames] = {
         'part': part, 'frames': str(frames), 'batch': '1', 'peak_bytes': str(memory * 10**6),
         'argument_bytes': '700000000', 'temporary_bytes': '200000000', 'bound_s': '0.1',
-        'flops': str(1500e9 * frames), 'train_steps': '36000', 'error': '',
+        'flops': str(1500e9 * frames), 'train_steps': '36000', 'error': '', 'stale': '',
         'fits': 'yes' if memory < limit else 'no'}
   return rows
 
@@ -33,28 +33,27 @@ def _made_up(slopes, limit=16_000):
 def _paper_scale():
   """Rows of paper_scale.csv that SSW-GAN is compared with."""
   row = {'peak_bytes': '8000000000', 'argument_bytes': '700000000', 'temporary_bytes': '7200000000',
-         'bound_s': '0.5', 'train_steps': '36000'}
+         'bound_s': '0.5', 'train_steps': '36000', 'stale': ''}
   stage, dvd_gan = cascade_programs.STAGE, cascade_programs.DVD_GAN
   batches = {dvd_gan.format(frames=48): 1, dvd_gan.format(frames=12): 4,
              **{stage.format(number=i): 4 for i in (1, 2)}}
   return {(config, 'train'): {**row, 'batch': str(batch)} for config, batch in batches.items()}
 
 
-@pytest.mark.parametrize('program', WANTED.values(), ids=lambda p: f'{p.part}-{p.frames}')
-def test_bindings_make_a_config(program):
-  config = cascade_programs.configured(program)
+@pytest.mark.parametrize('part, frames', WANTED)
+def test_bindings_make_a_config(part, frames):
+  config = WANTED[part, frames].configured()
   gin.clear_config()
   assert config.batch_size == cascade_programs.TOPOLOGY.cores
   assert config.clips.frames == {
-      'level1': program.frames // 2, 'level2': 12, 'flat': program.frames,
-      'dvd_gan': program.frames,
-      'stage1': program.frames // 2, 'stage2': 12}[program.part]
+      'level1': frames // 2, 'level2': 12, 'flat': frames, 'dvd_gan': frames,
+      'stage1': frames // 2, 'stage2': 12}[part]
 
 
 @pytest.mark.parametrize('part', ['level1', 'level2', 'flat', 'dvd_gan'])
 def test_parts_of_figure_3_are_comparable(part):
   """Classes, judged frames, head; neither penalty nor average; half of the frames for level 2."""
-  task = cascade_programs.configured(WANTED[part, 12]).task()
+  task = WANTED[part, 12].configured().task()
   gin.clear_config()
   judges = task.model.discriminators
   assert task.classes == judges.classes == cascade_programs.CLASSES
@@ -71,14 +70,6 @@ def test_the_table_has_no_other_programs():
   for key, row in ROWS.items():
     assert row['config'] == WANTED[key].config
     assert row['bindings'] == '; '.join(WANTED[key].bindings)
-
-
-@pytest.mark.parametrize('error, expected', [
-    ('out of memory: required 20.5G, available 15.48G', 20.5 * 2**30),
-    ('out of memory: required 512M, available 1G (operation a/b)', 2**29),
-    ('something else', 0), ('', 0)])
-def test_memory_that_is_refused(error, expected):
-  assert cascade_programs.required_bytes(error) == expected
 
 
 def test_lines_and_frames_in_the_same_memory():
@@ -115,13 +106,7 @@ def test_the_drawing_is_a_function_of_the_table():
   rows = _made_up({'level1': 20, 'flat': 200, 'dvd_gan': 30})
   assert cascade_costs.drawing(rows) == cascade_costs.drawing(rows)
   assert b'output frames' in cascade_costs.drawing(rows)
-  assert cascade_costs.drawing({WANTED['flat', 12].key: rows['flat', 12]})  # of a beginning
-
-
-def test_the_page_is_of_the_table():
-  assert cascade_costs.PAGE.read_text() == cascade_costs.page(ROWS, paper_scale.read()), (
-      'bring the page up to date: python -m tests.preflight.cascade_costs --page')
-  assert cascade_costs.DRAWING.exists() == cascade_costs.drawable(ROWS)
+  assert cascade_costs.drawing({('flat', 12): rows['flat', 12]})  # of a beginning
 
 
 @_needs('level1')

@@ -1,0 +1,71 @@
+"""Tells which rows of the tables of compiled programs are stale, and compiles programs anew.
+
+    python -m docs.evidence [NAME ...]             # lists what is stale or missing
+    python -m docs.evidence --compile [NAME ...]   # compiles it, and makes the pages
+
+NAME is how a program's name begins: `videogpt/bair_prior.gin train`, `videogpt/`, `level1 12`; all
+programs by default. A program takes half a minute or more to be listed, and 4 to 20 minutes to be
+compiled. Stopped, the second command goes on where it was. `--force` compiles what is not stale,
+too.
+"""
+
+import time
+
+from absl import flags
+
+from docs import pages
+from docs.cascades import programs as cascade_programs
+from docs.preflight import paper_scale
+from tf_videogen.launch import program
+
+TABLES = (paper_scale.TABLE, cascade_programs.TABLE)
+
+flags.DEFINE_bool('compile', False, 'Compile what is stale or missing.')
+flags.DEFINE_bool('force', False, 'Compile the named programs whatever their rows say.')
+
+
+def chosen(names):
+  """(table, evidence.Wanted) of programs whose names begin so; of all, without names.
+
+  Raises:
+    ValueError: if no program's name begins like one of them.
+  """
+  programs = [(table, wanted) for table in TABLES for wanted in table.wanted]
+  unknown = [name for name in names if not any(w.name.startswith(name) for _, w in programs)]
+  if unknown:
+    raise ValueError(f'no program is called {", ".join(unknown)}; names are such as '
+                     f'{programs[0][1].name!r} and {programs[-1][1].name!r}')
+  return [(table, wanted) for table, wanted in programs
+          if not names or wanted.name.startswith(tuple(names))]
+
+
+def bring_up_to_date(table, wanted, compiles, forced=False):
+  """Looks at a program, and compiles it where it is asked for.
+
+  Returns:
+    What was found, and what was done, a phrase; '' if the row is true.
+  """
+  config, exported = wanted.export()
+  found = table.check(wanted, exported)
+  if not compiles or not (found or forced):
+    return found
+  row = table.compile(wanted, config, exported)
+  return f'{found or "true"}; compiled: fits: {row["fits"]} {row["error"]}'.strip()
+
+
+def main(argv):
+  """Prints a line for every program."""
+  programs, stale = chosen(argv[1:]), 0
+  for number, (table, wanted) in enumerate(programs, 1):
+    start = time.time()
+    found = bring_up_to_date(table, wanted, flags.FLAGS.compile, flags.FLAGS.force)
+    stale += bool(found)
+    print(f'{number} of {len(programs)}: {wanted.name}: {found or "true"} '
+          f'({time.time() - start:.0f} s)', flush=True)
+  print(f'{stale} of {len(programs)} programs were stale or missing')
+  for path in pages.write():
+    print(f'wrote {path}')
+
+
+if __name__ == '__main__':
+  program.run(main)

@@ -1,0 +1,204 @@
+"""What the TPU's compiler said of programs: tables of rows, and whether a row is still true.
+
+A program takes minutes to compile, so a row is kept as long as the program's arithmetic stays what
+it was, by `fingerprint.of_hlo`. `python -m docs.evidence` checks rows and makes them anew.
+"""
+
+import csv
+import datetime
+import io
+import re
+import subprocess
+import typing
+
+from docs import shipped_configs
+from tf_videogen import experiment
+from tf_videogen import files
+from tf_videogen.launch import configs
+from tf_videogen.launch import tpu_programs
+from tf_videogen.preflight import compiler
+from tf_videogen.preflight import costs
+from tf_videogen.preflight import fingerprint
+from tf_videogen.preflight import hardware
+
+TOLERANCE = 0.02  # FLOPs and bytes of a stale row that moved by no more still tell the cost
+# What every row has, all values text: the program, what the compiler said of it, what follows, the
+# fingerprint, at which commit and on which day it was compiled, and how it has changed since then.
+_FIELDS = ('topology', 'batch', 'parameters', 'digest', 'fits', 'peak_bytes', 'argument_bytes',
+           'temporary_bytes', 'code_bytes', 'flops', 'bytes_accessed', 'loops_of_unknown_length',
+           'bound_s', 'train_steps', 'core_hours', 'error', 'operations', 'exported_flops',
+           'exported_bytes', 'commit', 'day', 'stale')
+
+
+class Wanted(typing.NamedTuple):
+  """A program that a table is to have.
+
+  key: what finds its row: a tuple of text, values of the table's keys.
+  config, bindings, program: see `tpu_programs.Request`.
+  topology: a hardware.Topology, over whose cores the config's batch is spread.
+  """
+  key: tuple
+  config: str
+  bindings: tuple
+  program: str
+  topology: hardware.Topology
+
+  @property
+  def name(self):
+    """How commands call it."""
+    return ' '.join(self.key)
+
+  def configured(self):
+    """Its Experiment, parsed alone."""
+    configs.parse([self.config], self.bindings, needs_all=False)
+    return configs.configured(experiment.Experiment)()
+
+  def export(self):
+    """(Experiment, programs.Program); nothing is computed, seconds to minutes."""
+    config = self.configured()
+    return config, tpu_programs.export_apart(tpu_programs.Request(
+        (self.config,), self.bindings, None, self.program,
+        config.batch_size // self.topology.cores, *shipped_configs.unprepared(config.clips)))
+
+
+class Table:
+  """A CSV file of rows, each with the evidence of a program.
+
+  Args:
+    path: of the file, a `pathlib.Path`.
+    keys: names of the fields that find a row.
+    wanted: the programs that it is to have, a list of `Wanted` in the order of the rows.
+  """
+
+  def __init__(self, path, keys, wanted):
+    self.path, self.wanted = path, wanted
+    self._keys = keys
+    self._fields = tuple(dict.fromkeys((*keys, 'config', 'bindings', 'program', *_FIELDS)))
+
+  def read(self):
+    """The rows, {key: {field: text}}."""
+    if not self.path.exists():
+      return {}
+    with open(self.path, newline='', encoding='utf-8') as f:
+      return {tuple(row[field] for field in self._keys): row for row in csv.DictReader(f)}
+
+  def write(self, rows):
+    """Writes the rows of wanted programs, in their order."""
+    text = io.StringIO()
+    writer = csv.DictWriter(text, self._fields, lineterminator='\n')
+    writer.writeheader()
+    writer.writerows(rows[wanted.key] for wanted in self.wanted if wanted.key in rows)
+    files.write(str(self.path), text.getvalue())
+
+  def check(self, wanted, exported):
+    """Looks whether a program's row is still true, and keeps the answer in the row.
+
+    A row of before there were fingerprints gets its own where the program has the row's digest.
+
+    Returns:
+      `staleness`, or 'missing' where there is no row.
+    """
+    rows = self.read()
+    row = rows.get(wanted.key)
+    if row is None:
+      return 'missing'
+    now = fingerprint.of_hlo(exported.hlo)
+    changes = {'stale': 'another digest'}
+    if row['operations']:
+      changes = {'stale': staleness(row, now)}
+    elif row['digest'] == exported.digest:
+      changes = {'stale': '', **fingerprint_fields(now)}
+    if changes.items() - row.items():
+      row.update(changes)
+      self.write(rows)
+    return row['stale']
+
+  def compile(self, wanted, config, exported, say=print):
+    """Makes a program's row anew, of the compiler's answer or of another row of the same program."""
+    rows = self.read()
+    row = _same(rows, wanted, exported)
+    if row is None:
+      row = compiled(wanted, exported, say)
+    row = {**row, **dict(zip(self._keys, wanted.key)), 'config': wanted.config,
+           'bindings': '; '.join(wanted.bindings), 'program': wanted.program}
+    rows[wanted.key] = with_hours(row, config.train_steps)
+    self.write(rows)
+    return rows[wanted.key]
+
+
+def staleness(row, now):
+  """How a program has changed since its row was made.
+
+  Args:
+    row: of a table.
+    now: the program's Fingerprint.
+
+  Returns:
+    '' if the fingerprint is the row's, else a phrase with how far FLOPs and bytes moved.
+  """
+  before = of_row(row)
+  if before == _rounded(now):
+    return ''
+  flops, moved_bytes = fingerprint.moved(before, now)
+  return f'{flops:+.1%} FLOPs, {moved_bytes:+.1%} bytes'
+
+
+def of_row(row):
+  """The Fingerprint that a row has."""
+  return fingerprint.Fingerprint(
+      row['operations'], float(row['exported_flops']), float(row['exported_bytes']))
+
+
+def _rounded(found):
+  """A Fingerprint as a row has it: FLOPs and bytes by six digits."""
+  return fingerprint.Fingerprint(
+      found.operations, float(f'{found.flops:.6g}'), float(f'{found.bytes:.6g}'))
+
+
+def fingerprint_fields(found):
+  """A Fingerprint as fields of a row."""
+  return {'operations': found.operations, 'exported_flops': f'{found.flops:.6g}',
+          'exported_bytes': f'{found.bytes:.6g}'}
+
+
+def _same(rows, wanted, exported):
+  """A row of the same program, of whatever config; None if there is none."""
+  key = (wanted.program, exported.digest, wanted.topology.name)
+  return next((row for of, row in rows.items() if of != wanted.key
+               and (row['program'], row['digest'], row['topology']) == key), None)
+
+
+def compiled(wanted, exported, say):
+  """Compiles a program; its row, without what the config adds."""
+  compiled = compiler.compile_program(exported, wanted.topology, say=say)
+  cost = costs.cost(exported, compiled, wanted.topology)
+  values = {**cost._asdict(), 'digest': exported.digest, 'fits': 'yes' if cost.fits else 'no',
+            'peak_bytes': cost.peak_bytes or required_bytes(cost.error),
+            'flops': f'{cost.flops:.6g}', 'bytes_accessed': f'{cost.bytes_accessed:.6g}',
+            'bound_s': f'{cost.bound_s:.5g}', 'train_steps': '', 'core_hours': '',
+            **fingerprint_fields(fingerprint.of_hlo(exported.hlo)),
+            'commit': commit(), 'day': datetime.date.today().isoformat(), 'stale': ''}
+  return {field: str(values[field]) for field in _FIELDS}
+
+
+def with_hours(row, train_steps):
+  """A row of training with the hours of so many steps; any other row as it is."""
+  if row['program'] != 'train':
+    return row
+  cores = hardware.topology(row['topology']).cores
+  hours = costs.core_hours(float(row['bound_s']), train_steps, cores)
+  return {**row, 'train_steps': str(train_steps), 'core_hours': f'{hours:.1f}'}
+
+
+def required_bytes(error):
+  """The memory that a program wants which is refused for it; 0 where the compiler doesn't tell."""
+  found = re.search(r'out of memory: required (\d[\d.]*)([KMGT])', error)
+  return round(float(found.group(1)) * 1024**(' KMGT'.index(found.group(2)))) if found else 0
+
+
+def commit():
+  """The checkout's commit, ten digits, with a '+' where files have changed since."""
+  git = lambda *arguments: subprocess.run(
+      ['git', *arguments], capture_output=True, text=True, check=True).stdout.strip()
+  changed = git('status', '--porcelain', '--untracked-files=no', '--', 'tf_videogen', 'gin')
+  return git('rev-parse', '--short=10', 'HEAD') + '+' * bool(changed)
