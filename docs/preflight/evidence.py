@@ -26,7 +26,7 @@ TOLERANCE = 0.02  # FLOPs and bytes of a stale row that moved by no more still t
 # fingerprint, at which commit and on which day it was compiled, and how it has changed since then.
 _FIELDS = ('topology', 'batch', 'parameters', 'digest', 'fits', 'peak_bytes', 'argument_bytes',
            'temporary_bytes', 'code_bytes', 'flops', 'bytes_accessed', 'loops_of_unknown_length',
-           'bound_s', 'train_steps', 'core_hours', 'error', 'operations', 'exported_flops',
+           'loops_of_unknown_start', 'bound_s', 'train_steps', 'core_hours', 'error', 'operations', 'exported_flops',
            'exported_bytes', 'commit', 'day', 'stale')
 
 

@@ -58,12 +58,13 @@ def _cells(row):
   """A row for readers."""
   marks = ' (stale)' * bool(row['stale'])
   loops = f' + {row["loops_of_unknown_length"]} loops' * (row['loops_of_unknown_length'] > '0')
+  at_most = '≤ ' * (row['loops_of_unknown_start'] > '0')
   hours = f'{float(row["core_hours"]):,.0f}' if row['core_hours'] else ''
   return (row['config'].removesuffix('.gin') + marks, row['program'],
           str(hardware.topology(row['topology']).cores), row['batch'],
           f'{int(row["parameters"]):,}', f'{int(row["peak_bytes"]) / 2**30:.2f}',
-          f'{float(row["flops"]) / 1e12:,.2f}{loops}', f'{float(row["bytes_accessed"]) / 1e9:,.1f}',
-          f'{float(row["bound_s"]):,.3f}', hours, f'{row["day"]}, {row["commit"]}')
+          f'{at_most}{float(row["flops"]) / 1e12:,.2f}{loops}',
+          f'{at_most}{float(row["bytes_accessed"]) / 1e9:,.1f}', f'{float(row["bound_s"]):,.3f}', hours, f'{row["day"]}, {row["commit"]}')
 
 
 def page(rows):
@@ -85,10 +86,10 @@ Programs that are the same but for their number of steps are compiled once.
 
 - Times are what a step takes at least, by the arithmetic and the memory bandwidth of a core. Sums
   over cores are not in them. [tpu.md](../tpu.md) explains.
-- The body of a loop counts as often as it runs. Where only the data tell where a loop begins, it
-  counts from its first step: the sampling of the Video Transformer skips pixels that are given, so
-  its figures are upper bounds. Loops of a length that only the data tell count once; "+ 2 loops"
-  says how many a program has.
+- The body of a loop counts as often as it runs. Where only the data tell at which turn a loop
+  begins, it counts from its first turn on, and figures with "≤" are upper bounds: the Video
+  Transformer's sampling skips the pixels that are given. Where only the data tell how often a loop
+  runs, it counts once: "+ 2 loops" says how many such loops a program has.
 - The last column says on which day, and at which commit, a program was compiled. A row stays true
   as long as the program's operations, shapes and types do. "(stale)" marks a program that has
   changed since then, and paper_scale.csv says how far its operations and bytes moved.

@@ -80,17 +80,23 @@ def test_nested_loops_multiply():
   assert costs.once('main')['flops'] == 1011
   total = costs.total()
   assert total['flops'] == 1 + 6 * (10 + 3 * 1000) and total['bytes accessed'] == 2 * total['flops']
-  assert not costs.unknown
+  assert not costs.unknown and not costs.at_most
 
 
 @pytest.mark.parametrize('old, new', [
     ('%three = s32[] constant(3)', '%three = s32[] custom-call()'),  # an end that data tells
-    ('add(%i, %one)', 'multiply(%i, %one)'),
-    ('%start = s32[] copy(%zero)', '%start = s32[] custom-call()')])
+    ('add(%i, %one)', 'multiply(%i, %one)')])
 def test_a_length_that_data_tells_counts_once(old, new):
   assert old in LOOPS
   costs = compiler_process.LoopCosts(LOOPS.replace(old, new), _analyze)
-  assert costs.total()['flops'] == 1 + 6 * (10 + 1000) and costs.unknown == ['w']
+  assert costs.total()['flops'] == 1 + 6 * (10 + 1000) and costs.unknown == ['w'] and not costs.at_most
+
+
+def test_a_beginning_that_data_tells_is_zero():
+  text = LOOPS.replace('%start = s32[] copy(%zero)', '%start = s32[] custom-call()')
+  costs = compiler_process.LoopCosts(text, _analyze)
+  assert costs.total()['flops'] == 1 + 6 * (10 + 3 * 1000)
+  assert costs.at_most == ['w'] and not costs.unknown
 
 
 def test_a_known_trip_count_is_believed():

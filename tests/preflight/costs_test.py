@@ -63,12 +63,14 @@ def test_smallest_cores(batch_size, largest, cores):
 
 
 def test_lines():
-  cost = _cost(2 * GIB, flops=61.5e12, moved=90e9, loops_of_unknown_length=2)
+  cost = _cost(2 * GIB, flops=61.5e12, moved=90e9, loops_of_unknown_length=2,
+               loops_of_unknown_start=1)
   text = '\n'.join(report.lines(cost, steps=7200, efficiency=0.5))
   assert 'fits: 2.00 of 16.00 GiB' in text
   assert '61.50 TFLOP, 90.00 GB moved, 683 FLOP/B: at least 1.00 s (arithmetic; ' in text
   assert '7,200 steps on 8 cores: 16 core-hours at the bound, 32 at 50% of its speed' in text
   assert '2 loops of a length that only the data tells are counted once' in text
+  assert '1 loops that begin where only the data tell are counted from their first turn: ' in text
 
 
 def test_a_sweep_as_table_and_plot(tmp_path):

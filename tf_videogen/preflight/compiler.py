@@ -36,6 +36,8 @@ class Compiled(typing.NamedTuple):
   flops: floating-point operations; bodies of loops as often as they run.
   bytes_accessed: bytes moved to and from memory, counted the same way.
   loops_of_unknown_length: loops that were counted once.
+  loops_of_unknown_start: loops that begin where only the data tell, and were counted from zero on,
+    so that FLOPs and bytes are upper bounds.
   """
   compiled: bool
   error: str = ''
@@ -46,6 +48,7 @@ class Compiled(typing.NamedTuple):
   flops: float = 0.0
   bytes_accessed: float = 0.0
   loops_of_unknown_length: int = 0
+  loops_of_unknown_start: int = 0
 
 
 class Unavailable(ValueError):

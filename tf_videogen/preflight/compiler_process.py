@@ -64,6 +64,7 @@ class LoopCosts:
         self.entry = match.group(2)
     self._once, self._totals = {}, {}
     self.unknown = []  # loops whose trip count cannot be told; they count once
+    self.at_most = []  # loops that begin where only the data tell; they count from zero on
 
   def once(self, computation):
     """XLA's analysis of a computation as a module's entry: {'flops', 'bytes accessed'}."""
@@ -163,15 +164,23 @@ class LoopCosts:
     return int(found.group(1)) if found else None
 
   def _trips(self, outer, line, condition, body):
-    """How often a loop's body runs, 1 where it cannot be told."""
+    """How often a loop's body runs at most, 1 where it cannot be told."""
+    name = re.match(r'\s*(?:ROOT )?%(\S+)', line).group(1)
     trips = self._known_trips(outer, line, condition, body)
-    if trips is None:
-      self.unknown.append(re.match(r'\s*(?:ROOT )?%(\S+)', line).group(1))
-      return 1
-    return trips
+    if trips is not None:
+      return trips
+    trips = self._known_trips(outer, line, condition, body, otherwise=0)
+    if trips is not None:
+      self.at_most.append(name)
+      return trips
+    self.unknown.append(name)
+    return 1
 
-  def _known_trips(self, outer, line, condition, body):
-    """How often a loop's body runs: `for (i = start; i < end; i += step)`; or None."""
+  def _known_trips(self, outer, line, condition, body, otherwise=None):
+    """How often a loop's body runs: `for (i = start; i < end; i += step)`; or None.
+
+    `otherwise` is the start where that is no constant.
+    """
     known = re.search(r'"known_trip_count":\{"n":"(\d+)"', line)
     if known:
       return int(known.group(1))
@@ -187,7 +196,7 @@ class LoopCosts:
       unchanged = len(carried) > index and self._index(body, carried[index]) == index
       return self._constant(outer, initial[index]) if unchanged else None
 
-    counts = [self._trips_of(value, outer, initial, condition, line_of, body)
+    counts = [self._trips_of(value, outer, initial, condition, line_of, body, otherwise)
               for line_of in self._comparisons(condition, self._root(condition))]
     return None if None in counts else min(counts)
 
@@ -212,7 +221,7 @@ class LoopCosts:
     return [comparison for name in joined
             for comparison in self._comparisons(condition, self._instruction(condition, name))]
 
-  def _trips_of(self, value, outer, initial, condition, comparison, body):
+  def _trips_of(self, value, outer, initial, condition, comparison, body, otherwise):
     """Trips of a loop with one comparison `counter < end`, None where it cannot be told."""
     compared = self._operands(comparison, 'compare')
     counter, offset = self._counter(value, condition, compared[0]) if compared else (None, 0)
@@ -220,6 +229,7 @@ class LoopCosts:
     if counter is None or counter >= len(initial) or direction.group(1) not in ('LT', 'LE', 'NE'):
       return None
     end, start = value(condition, compared[1]), self._constant(outer, initial[counter])
+    start = otherwise if start is None else start
     carried = self._operands(self._root(body), 'tuple')
     added = self._operands(self._instruction(body, carried[counter]), 'add') if carried else []
     steps = [value(body, name) for name in added if self._index(body, name) != counter]
@@ -253,6 +263,7 @@ def describe(executable):
       'flops': own.get('flops', 0.0) * loops['flops'],
       'bytes_accessed': own.get('bytes accessed', 0.0) * loops['bytes accessed'],
       'loops_of_unknown_length': len(costs.unknown),
+      'loops_of_unknown_start': len(costs.at_most),
   }
 
 

@@ -34,6 +34,7 @@ class Cost(typing.NamedTuple):
   flops: float
   bytes_accessed: float
   loops_of_unknown_length: int
+  loops_of_unknown_start: int
   intensity: float
   compute_s: float
   memory_s: float

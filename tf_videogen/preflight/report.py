@@ -34,6 +34,9 @@ def lines(cost, steps=None, efficiency=None):
   if cost.loops_of_unknown_length:
     out.append(f'  {cost.loops_of_unknown_length} loops of a length that only the data tells are '
                'counted once')
+  if cost.loops_of_unknown_start:
+    out.append(f'  {cost.loops_of_unknown_start} loops that begin where only the data tell are '
+               'counted from their first turn: figures are upper bounds')
   if steps:
     at_bound = costs.core_hours(cost.bound_s, steps, cost.cores)
     hoped = costs.core_hours(cost.bound_s, steps, cost.cores, efficiency)
