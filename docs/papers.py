@@ -37,7 +37,8 @@ the configs by name alone.
 - "fits 64 cores, 1,960 core-hours": the TPU's own compiler takes the training step at the paper's
   batch, over that many cores of TPU v3 with 16 GiB each, and the training takes at least so long;
   what several configs take stands in their order, with + between them.
-  [preflight/paper_scale.md](preflight/paper_scale.md) has the details.
+  [preflight/paper_scale.md](preflight/paper_scale.md) has the details, and says when a program was
+  compiled; "stale" names those that have changed since then.
 - A row names all configs that it takes, in the order of their trainings; each one's header has its
   command in full. Evaluations are at the [end](#evaluation).
 - "quoted": the paper has the number from elsewhere, and trained nothing for it. What is said of a
@@ -129,6 +130,8 @@ def state(names, costs):
   cores = dict.fromkeys(str(hardware.topology(row['topology']).cores) for row in rows.values())
   hours = ' + '.join(_hours(float(row['core_hours'])) for row in rows.values())
   found = f'fits {" and ".join(cores)} cores, {hours} core-hours'
+  stale = [stem for stem, row in rows.items() if row['stale']]
+  found += f' (stale: {", ".join(stale)})' * bool(stale)
   if not missing:
     return found
   return f'{", ".join(rows)} {found}; not compiled yet: {", ".join(missing)}'

@@ -11,8 +11,6 @@ import subprocess
 import sys
 import time
 
-from tf_videogen import checkpoints
-
 ROOT = pathlib.Path(__file__).resolve().parents[1]
 # Reads "+ GROUP" and "- GROUP", and kills what is left when nobody can write any more: a test's
 # process that is killed itself ends nothing.
@@ -23,7 +21,7 @@ while read -r sign group; do
     -) groups="${groups%% $group *}${groups#* $group }" ;;
   esac
 done
-for group in $groups; do kill -KILL -- "-$group"; done 2> /dev/null
+for group in $groups; do kill -s KILL -- "-$group"; done 2> /dev/null
 '''
 
 
@@ -155,6 +153,7 @@ def until_saved(model_dir, after, log):
 
   Fails after two minutes, with the end of the file `log`, in which the training's words are.
   """
+  from tf_videogen import checkpoints  # pylint: disable=g-import-not-at-top  (TensorFlow's seconds)
   deadline = time.time() + 120
   while True:
     paths = checkpoints.paths(str(model_dir))

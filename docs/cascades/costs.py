@@ -19,6 +19,7 @@ DRAWING = PAGE.with_name('frames.svg')
 # What a program gets of a core's 16 GiB, as the compiler says where it refuses one: 15.48 GiB.
 PROGRAM_MEGABYTES = 15.48 * 2**30 / 1e6
 NOT_YET = 'not compiled yet'
+_STALE = ' (stale)'
 # Part: (name, color) in the drawing.
 _DRAWN = {'level1': ('level 1: half of the frames, 64 x 64', '#2f6fb3'),
           'level2': ('level 2: windows of 12 frames, 128 x 128', '#2c9a6b'),
@@ -67,7 +68,8 @@ def _cell(rows, part, frames):
     return NOT_YET
   if not int(row['peak_bytes']):
     return 'does not compile'
-  return f'{int(row["peak_bytes"]) / 1e6:,.0f}' + ', does not fit' * (row['fits'] != 'yes')
+  return (f'{int(row["peak_bytes"]) / 1e6:,.0f}' + ', does not fit' * (row['fits'] != 'yes')
+          + _STALE * bool(row['stale']))
 
 
 def _memory_lines(rows):
@@ -166,6 +168,7 @@ def _stage_lines(found):
                for field in ('peak_bytes', 'argument_bytes', 'temporary_bytes')]
       cells += [f'{float(row["bound_s"]) * 1e3:,.0f}', f'{int(row["train_steps"]):,}',
                 f'{_core_hours(row, clips):,.0f}']
+      name += _STALE * bool(row['stale'])
     text += f'| {name} | {clips} | {_cores(clips)} | {" | ".join(cells)} |\n'
   return text
 
@@ -208,7 +211,8 @@ Made by `python -m docs.pages` of what the TPU's compiler says of training steps
 on a core of TPU v3: [frames.csv](frames.csv), one clip a core, and
 [paper_scale.md](../preflight/paper_scale.md). MB are 10^6 bytes. The compiler doesn't tell times:
 what a step and a training take is what they take at least, by the arithmetic and the memory
-bandwidth of a core, without sums over cores.
+bandwidth of a core, without sums over cores. "(stale)" marks a program that has changed since it was
+compiled.
 
 ## CVG, figure 3: memory by the number of output frames
 

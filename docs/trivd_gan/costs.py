@@ -44,6 +44,7 @@ def found():
     if row:
       costs[name] = {field: float(row[field]) for field in
                      ('peak_bytes', 'flops', 'bytes_accessed', 'bound_s')}
+      costs[name]['label'] = name + ' (stale)' * bool(row['stale'])
   return costs
 
 
@@ -72,7 +73,7 @@ def page(costs):
   for row, (_, views, ms, gigabytes) in TABLE_1.items():
     cost = costs[row]
     peak = cost['peak_bytes'] / 1e9
-    lines.append(f'| {row} | {views} | {discriminators(row)} | {ms} | {gigabytes:.2f} | '
+    lines.append(f'| {cost["label"]} | {views} | {discriminators(row)} | {ms} | {gigabytes:.2f} | '
                  f'{peak:.2f} | {peak / gigabytes:.2f} | {cost["flops"] / 1e12:.2f} | '
                  f'{cost["bytes_accessed"] / 1e9:.1f} | {cost["bound_s"] * 1e3:.0f} |\n')
   lines.append(_FITS)
@@ -86,7 +87,7 @@ def page(costs):
   for unit, (_, ms) in UNITS.items():
     cost = costs[unit]
     ratio = lambda field, cost=cost: f'{cost[field] / base[field]:.2f}'
-    lines.append(f'| {unit} | {ms} | {ms / base_ms:.2f} | {ratio("flops")} | '
+    lines.append(f'| {cost["label"]} | {ms} | {ms / base_ms:.2f} | {ratio("flops")} | '
                  f'{ratio("bytes_accessed")} | {ratio("bound_s")} | {cost["flops"] / 1e12:.2f} | '
                  f'{cost["bytes_accessed"] / 1e9:.1f} | {cost["peak_bytes"] / 1e9:.2f} |\n')
   return ''.join(lines)
@@ -98,7 +99,8 @@ Made by `python -m docs.pages` of
 [what the TPU's compiler says](../preflight/paper_scale.md). A step is two updates of the
 discriminators and one of the generator, with 8 clips a core: three passes of G with 8, two of D
 with 16 and one with 8 (appendix E.3). The compiler doesn't tell times: "ms at least" is by the
-arithmetic and the memory bandwidth of a core, without sums over cores.
+arithmetic and the memory bandwidth of a core, without sums over cores. "(stale)" marks a program
+that has changed since it was compiled.
 
 ## Table 1: decompositions of the discriminator, ch = 48
 

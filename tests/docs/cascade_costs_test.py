@@ -81,6 +81,8 @@ def test_lines_and_frames_in_the_same_memory():
   text = cascade_costs.page(rows, {})
   assert '| 48 | 1,960 | – | 20,200, does not fit | 2,440 |' in text
   assert '| compiled, and fits | 144 | 36, but not 48 | more than 3.0 | 96 |' in text
+  rows['flat', 12]['stale'] = '+5.0% FLOPs, +0.0% bytes'
+  assert '| 12 | 1,240 | 1,000 | 5,800 (stale) | 1,360 |' in cascade_costs.page(rows, {})
 
 
 def test_page_of_a_whole_table():

@@ -143,10 +143,15 @@ def test_trainings():
     ('no', True, 'does not fit: bair_vqvae')])
 def test_state(fits, second, expected):
   one, other = 'videogpt/bair_vqvae.gin', 'videogpt/bair_prior.gin'
-  costs = {one: {'config': one, 'topology': 'v3:2x2', 'core_hours': '2.46', 'fits': fits}}
+  costs = {one: {'config': one, 'topology': 'v3:2x2', 'core_hours': '2.46', 'fits': fits,
+                 'stale': ''}}
   if second:
-    costs[other] = {'config': other, 'topology': 'v3:4x8', 'core_hours': '1234.4', 'fits': 'yes'}
+    costs[other] = {'config': other, 'topology': 'v3:4x8', 'core_hours': '1234.4', 'fits': 'yes',
+                    'stale': ''}
   assert papers.state([other], costs) == expected
+  if fits == 'yes':
+    costs[one]['stale'] = '+5.0% FLOPs, +0.0% bytes'
+    assert ' core-hours (stale: bair_vqvae)' in papers.state([other], costs)
   assert papers.state([other], {}) == 'not compiled yet'
   assert papers.state([], costs) == papers.NONE
 
