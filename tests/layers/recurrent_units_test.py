@@ -254,7 +254,7 @@ def test_xla_agrees(kind):
       loss = tf.reduce_sum(outputs ** 2)
     return [outputs, *tape.gradient(loss, unit.trainable_variables)]
 
-  found = tf.function(run, jit_compile=True)(x, state)
+  found = tf.function(run, jit_compile=True, autograph=False)(x, state)
   for a, b in zip(found, run(x, state), strict=True):
     np.testing.assert_allclose(a, b, atol=1e-4, rtol=1e-3)
 
@@ -267,7 +267,7 @@ def _gradients_and_program(unit, x, state):
       loss = tf.reduce_sum(unit(x, state)[0] ** 2)
     return tape.gradient(loss, [x, *unit.trainable_variables])
 
-  compiled = tf.function(run, jit_compile=True)
+  compiled = tf.function(run, jit_compile=True, autograph=False)
   return run(x, state), compiled.experimental_get_compiler_ir(x, state)(stage='hlo')
 
 

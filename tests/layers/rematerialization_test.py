@@ -37,7 +37,7 @@ def test_rematerialized_block_has_the_same_gradients(policy, compiled):
     return tf.nest.map_structure(
         tf.convert_to_tensor, [loss] + tape.gradient(loss, [x, scale] + variables))
 
-  run = tf.function(run, jit_compile=compiled)
+  run = tf.function(run, jit_compile=compiled, autograph=False)
   expected, tolerance = run(block, x, scale), 1e-5 if policy == 'float32' else 0.02
   got = run(rematerialization.rematerialize(block), x, scale)
   for a, b in zip(got, expected, strict=True):
@@ -48,7 +48,7 @@ def _kept(function, x):
   """Number of floats of the largest tensor that goes from the forward to the backward pass."""
   forward = []
 
-  @tf.function
+  @tf.function(autograph=False)
   def run(x):
     graph = tf.compat.v1.get_default_graph()
     with tf.GradientTape() as tape:
@@ -74,7 +74,7 @@ def test_only_the_input_is_kept():
 def test_xla_does_not_undo_it():
   function = rematerialization.rematerialize(lambda x: tf.tanh(tf.sin(x)))
 
-  @tf.function(jit_compile=True)
+  @tf.function(autograph=False, jit_compile=True)
   def run(x):
     with tf.GradientTape() as tape:
       tape.watch(x)
@@ -92,7 +92,7 @@ def test_rematerialized_block_on_two_replicas(two_replicas):
     layer = attention.MultiHeadAttention(2, CausalAttention((8,)))
     layer(_normal(1, 8, 4))
 
-  @tf.function
+  @tf.function(autograph=False)
   def gradients(function, x):
     def replica(x):
       with tf.GradientTape() as tape:

@@ -173,7 +173,9 @@ GENERATORS = [  # arguments, units that double the resolution, where residuals a
 
 
 @pytest.mark.parametrize('how, stages, residuals, standing', [
-    *[(*how, True) for how in GENERATORS], (*GENERATORS[0], False), (*GENERATORS[3], False)])
+    *[(*GENERATORS[i], True) for i in (0, 2, 3, 5, 7, 8)], (*GENERATORS[0], False),
+    *[pytest.param(*GENERATORS[i], standing, marks=pytest.mark.slow)
+      for i, standing in ((1, True), (3, False), (4, True), (6, True))]])
 def test_the_whole_generator(how, stages, residuals, standing):
   """Its parameters, its videos by standing statistics, and those of training."""
   generator = _upscaling(3, standing=standing, **how)
@@ -348,15 +350,23 @@ def test_the_first_level_in_pieces():
   generator, inputs = _first(), _first_inputs()
   expected = generator(*inputs, FRAMES)[0].numpy()
   assert (expected[:, 1:] != expected[:, :-1]).any(axis=(2, 3, 4)).all()  # frames differ
-  _assert_pieces_are_the_whole(generator, inputs, (20, 7, 4, 3, 1), expected, FRAMES)
+  _assert_pieces_are_the_whole(generator, inputs, (20, 3), expected, FRAMES)
+
+
+@pytest.mark.slow
+def test_the_first_level_in_pieces_of_other_sizes():
+  generator, inputs = _first(), _first_inputs()
+  expected = generator(*inputs, FRAMES)[0].numpy()
+  _assert_pieces_are_the_whole(generator, inputs, (7, 4, 1), expected, FRAMES)
 
 
 # --- what frames depend on ---
 
 
 @pytest.mark.parametrize('repeats, each_block, multipliers', [
-    (3, True, (1,)), (1, True, (2, 1)), (2, True, (1, 1, 1)), (2, False, (1,)),
-    (3, False, (2, 1)), (1, False, (1, 1, 1))])
+    (3, True, (1,)), (1, True, (2, 1)), (2, False, (1,)),
+    *[pytest.param(*others, marks=pytest.mark.slow) for others in (
+        (2, True, (1, 1, 1)), (3, False, (2, 1)), (1, False, (1, 1, 1)))]])
 def test_which_frames_an_input_frame_reaches(repeats, each_block, multipliers):
   """The input enters after the first unit's block over time, whose reach of two it lacks."""
   frames, at = 14, 6
@@ -374,7 +384,7 @@ def test_which_frames_an_input_frame_reaches(repeats, each_block, multipliers):
 
 
 def test_z_and_class_reach_all_frames_of_their_clip():
-  generator = _upscaling(3, (2, 2))
+  generator = _upscaling(3, (2,))
   z, labels, video = _inputs(generator, 3)
   before = generator(z, labels, video).numpy()
   differs = lambda *inputs: np.any(generator(*inputs) != before, axis=(2, 3, 4))
@@ -386,7 +396,8 @@ def test_z_and_class_reach_all_frames_of_their_clip():
   np.testing.assert_array_equal(differs(z, np.array([2, 0]), video), expected)
 
 
-@pytest.mark.parametrize('repeats, multipliers', [(1, (2, 2)), (2, (2,)), (2, (2, 2))])
+@pytest.mark.parametrize('repeats, multipliers', [
+    (1, (2, 2)), (2, (2,)), pytest.param(2, (2, 2), marks=pytest.mark.slow)])
 def test_how_far_the_padding_of_borders_reaches(repeats, multipliers):
   """Of a video that stands still, the frames within the radius of a border differ, and no more."""
   frames = 14
@@ -406,8 +417,10 @@ def test_how_far_the_padding_of_borders_reaches(repeats, multipliers):
 
 # Frames of the input, and of pieces: those that divide the length, and don't.
 @pytest.mark.parametrize('repeats, multipliers, frames, sizes', [
-    (1, (2,), 10, (10, 5, 4, 1)), (2, (2,), 11, (11, 5)), (3, (2,), 8, (8, 5)),
-    (1, (2, 1), 17, (5,)), (2, (2, 1), 12, (8, 5)), (3, (2, 1), 9, (9, 4))])
+    (1, (2, 1), 17, (5,)), (2, (2,), 11, (8,)), (3, (2,), 8, (7,)),
+    *[pytest.param(*others, marks=pytest.mark.slow) for others in (
+        (1, (2,), 10, (10, 5, 4, 1)), (2, (2, 1), 12, (8, 5)), (3, (2, 1), 9, (9, 4)),
+        (2, (2,), 11, (11, 5)), (3, (2,), 8, (8, 5)))]])
 def test_a_video_in_windows_is_the_whole(repeats, multipliers, frames, sizes):
   """Statistics differ at all time steps; windows are shorter than the video."""
   generator = _upscaling(frames, multipliers, repeats=repeats)
@@ -423,7 +436,9 @@ def test_a_video_in_windows_is_the_whole(repeats, multipliers, frames, sizes):
   assert np.abs(generator(*inputs) - expected).max() > 0.1
 
 
-@pytest.mark.parametrize('frames, repeats', [(1, 1), (1, 3), (2, 2), (3, 1)])
+@pytest.mark.parametrize('frames, repeats', [
+    (1, 3),
+    *[pytest.param(*others, marks=pytest.mark.slow) for others in ((1, 1), (2, 2), (3, 1))]])
 def test_videos_shorter_than_a_window(frames, repeats):
   generator = _upscaling(frames, (1,), repeats=repeats)
   inputs = [tf.constant(x) for x in _inputs(generator, frames)]
@@ -447,27 +462,31 @@ def test_a_window_has_all_that_its_frames_depend_on(repeats):
     assert generator.window(size, 3) == 3
 
 
-def test_a_conv_gru_takes_the_whole_video():
+@pytest.mark.parametrize('sizes', [(4,), pytest.param((10, 5), marks=pytest.mark.slow)])
+def test_a_conv_gru_takes_the_whole_video(sizes):
   generator = _upscaling(5, temporal=cascade.ConvGRULayer, factor=4)
   assert generator.radius is None and generator.window(1, 5) == 5
   inputs = [tf.constant(x) for x in _inputs(generator, 5)]
   expected = generator(*inputs).numpy()
-  _assert_pieces_are_the_whole(generator, inputs, (10, 5, 4), expected, 10)
+  _assert_pieces_are_the_whole(generator, inputs, sizes, expected, 10)
   other = inputs[2].numpy()
   other[:, 0] *= -1
   changed = np.any(generator(*inputs[:2], other) != expected, axis=(0, 2, 3, 4))
   np.testing.assert_array_equal(changed, [True] * 10)
 
 
-@pytest.mark.parametrize('policy, compiled', [('float32', True), ('mixed_bfloat16', False)])
-def test_windows_in_a_graph(policy, compiled):
-  """As the sampler's program: a loop."""
+@pytest.mark.parametrize('policy, how', [
+    ('float32', 'compiled'), ('mixed_bfloat16', 'eager'),
+    pytest.param('mixed_bfloat16', 'graph', marks=pytest.mark.slow)])
+def test_windows_in_a_loop(policy, how):
+  """As the sampler's program, where it is a graph."""
   tf.keras.mixed_precision.set_global_policy(policy)
   generator = _upscaling(11, (2,))
   inputs = [tf.constant(x) for x in _inputs(generator, 11)]
   expected = generator(*inputs).numpy()
-  unroll = tf.function(lambda *args: pieces.unroll(generator, *args, 22, 5),
-                       jit_compile=compiled, autograph=False)
+  unroll = lambda *args: pieces.unroll(generator, *args, 22, 5)
+  if how != 'eager':
+    unroll = tf.function(unroll, jit_compile=how == 'compiled', autograph=False)
   found = unroll(*inputs)
   assert found.dtype == tf.float32
   np.testing.assert_allclose(found, expected, atol=1e-4 if policy == 'float32' else 0.1)
@@ -497,25 +516,25 @@ def _record(generator, frames, most, passes=2):
 
 
 @pytest.mark.parametrize('repeats, frames, most, temporal', [
-    (1, 13, 7, cascade.SeparableBlock), (2, 9, 9, cascade.SeparableBlock),
-    (2, 9, 5, cascade.SeparableBlock), (3, 7, 6, cascade.SeparableBlock),
-    (2, 3, 4, cascade.ConvGRULayer)])
+    (2, 9, 5, cascade.SeparableBlock), (2, 3, 4, cascade.ConvGRULayer),
+    *[pytest.param(*sizes, cascade.SeparableBlock, marks=pytest.mark.slow)
+      for sizes in ((1, 13, 7), (2, 9, 9), (3, 7, 6))]])
 def test_statistics_recorded_in_windows_are_those_of_the_whole(repeats, frames, most, temporal):
   """Every time step enters them once a pass, though windows overlap."""
-  generators = []
+  generator = _upscaling(
+      frames, (2,), standing=False, repeats=repeats, temporal=temporal, factor=1)
+  standing = []
   for pieces_of in (most, repeats * frames):
-    generator = _upscaling(frames, (2,), repeats=repeats, temporal=temporal, factor=1)
     generator.keep_statistics(repeats * frames, pieces_of)
     _record(generator, frames, pieces_of)
-    generators.append(generator)
-  norms = [conditional_batch_norm.norms(generator) for generator in generators]
-  assert len(norms[0]) == (7 if temporal is cascade.SeparableBlock else 5)
-  for norm, whole in zip(*norms, strict=True):
-    np.testing.assert_array_equal(norm.standing.passes, [2] * repeats * frames)
+    standing.append([norm.standing for norm in conditional_batch_norm.norms(generator)])
+  assert len(standing[0]) == (7 if temporal is cascade.SeparableBlock else 5)
+  for in_windows, whole in zip(*standing, strict=True):
+    np.testing.assert_array_equal(in_windows.passes, [2] * repeats * frames)
     for name in ('mean', 'variance'):
-      found, expected = (getattr(one.standing, name).numpy() for one in (norm, whole))
+      found, expected = (getattr(one, name).numpy() for one in (in_windows, whole))
       np.testing.assert_allclose(found, expected, rtol=1e-4, atol=1e-5)
-  assert np.ptp(norms[1][-1].standing.mean, axis=0).min() > 1e-3  # of time steps
+  assert np.ptp(standing[1][-1].mean, axis=0).min() > 1e-3  # of time steps
 
 
 def test_a_recorded_window_is_normalized_by_its_batch():
@@ -604,17 +623,23 @@ def test_without_a_matching_discriminator_there_are_no_pairs():
 # --- models: levels ---
 
 
-def _three_levels(**kwargs):
-  """4 x 4, 8 x 8, 16 x 16 pixels; frames become three times as many, then twice."""
-  return ssw_gan.SSWGAN(
-      _callable(multipliers=(1, 1), factor=2, **kwargs), _discriminators(),
+@pytest.fixture(scope='module', name='three_levels')
+def _three_levels():
+  """4 x 4, 8 x 8, 16 x 16 pixels; frames become three times as many, then twice.
+
+  Tests may keep its statistics anew, and change nothing else.
+  """
+  tf.keras.utils.set_random_seed(0)
+  model = ssw_gan.SSWGAN(
+      _callable(multipliers=(1, 1), factor=2), _discriminators(),
       [_first_callable(latent=5), _callable(multipliers=(1,), factor=2, repeats=3, latent=4)],
       piece_frames=4)
-
-
-def test_levels_of_a_model():
-  model = _three_levels()
   model.build((4, 16, 16, COLORS), 5)
+  return model
+
+
+def test_levels_of_a_model(three_levels):
+  model = three_levels
   assert model.levels == [*model.lower, model.averaged_generator]
   assert model.frames_of_levels(5) == [5, 15, 30]
   parts = [model.generator, model.averaged_generator, model.discriminators, *model.lower]
@@ -622,30 +647,28 @@ def test_levels_of_a_model():
   assert len({v.ref() for v in model.variables}) == len(model.variables)
 
 
-def test_whole_videos_of_all_levels():
+def test_whole_videos_of_all_levels(three_levels):
   """Each level is made of all frames of the one below, with a z of its own."""
-  model = _three_levels()
-  model.build((4, 16, 16, COLORS), 5)
-  model.keep_statistics(5)
+  model = three_levels
+  model.keep_statistics(3)
   labels = tf.constant([2, 1])
   latents = [tf.constant(_draw(B, size, seed=size)) for size in (5, 4, 3)]
-  videos = model.videos(latents, labels, 5, 3)
-  first = model.lower[0](latents[0], labels, None, 5)[0]
+  videos = model.videos(latents, labels, 3, 3)
+  first = model.lower[0](latents[0], labels, None, 3)[0]
   second = model.lower[1](latents[1], labels, first)
   third = model.averaged_generator(latents[2], labels, second)
-  assert [video.shape[1:3] for video in videos] == [(5, 4), (15, 8), (30, 16)]
+  assert [video.shape[1:3] for video in videos] == [(3, 4), (9, 8), (18, 16)]
   for found, expected in zip(videos, (first, second, third), strict=True):
     np.testing.assert_allclose(found, expected, atol=1e-5)
   for count in (1, 2):
-    for found, expected in zip(model.videos(latents, labels, 5, count), videos[:count],
+    for found, expected in zip(model.videos(latents, labels, 3, count), videos[:count],
                                strict=True):
       np.testing.assert_array_equal(found, expected)
 
 
-def test_statistics_of_levels():
+def test_statistics_of_levels(three_levels):
   """Kept of whole videos, or of windows of the last level; those of the first in whole pieces."""
-  model = _three_levels()
-  model.build((4, 16, 16, COLORS), 5)
+  model = three_levels
   steps = lambda: [{norm.standing.passes.shape[0] for norm in conditional_batch_norm.norms(level)}
                    for level in model.levels]
   model.keep_statistics(5)

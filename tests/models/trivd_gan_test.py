@@ -18,6 +18,9 @@ pytestmark = pytest.mark.usefixtures('same_initial_values')
 B, GIVEN, FRAMES, LATENT = 2, 2, 3, 4
 ENCODER = functools.partial(trivd_gan.Encoder, multipliers=(1, 2, 3))
 
+EACH_UNIT = pytest.mark.parametrize('unit', [
+    pytest.param(recurrent_units.ConvGRU, marks=pytest.mark.slow), recurrent_units.TSRUp])
+
 
 def _generator(unit=recurrent_units.ConvGRU, channels=2, multipliers=(2,), encoder=ENCODER, start=4,
                **kwargs):
@@ -81,7 +84,7 @@ def _encoder_parameters(widths, blocks):
   return total
 
 
-@pytest.mark.parametrize('unit', [recurrent_units.ConvGRU, recurrent_units.TSRUp])
+@EACH_UNIT
 def test_parameters(unit):
   generator = _generator(unit, multipliers=(3, 2), classes=5)
   generator(*_inputs(generator), FRAMES)
@@ -101,7 +104,8 @@ def test_parameters_without_an_encoder():
   assert _count(generator.trainable_variables) == expected
 
 
-@pytest.mark.parametrize('multipliers', [(1,), (2, 1), (3, 2, 1)])
+@pytest.mark.parametrize('multipliers', [
+    (1,), pytest.param((2, 1), marks=pytest.mark.slow), (3, 2, 1)])
 def test_shapes(multipliers):
   generator = _generator(recurrent_units.TSRUp, 2, multipliers)
   assert generator.resolution == 4 * 2**len(multipliers)
@@ -180,7 +184,7 @@ def _changes(generator, before, *inputs):
   return np.any(video.numpy() != before, axis=(2, 3, 4))
 
 
-@pytest.mark.parametrize('unit', [recurrent_units.ConvGRU, recurrent_units.TSRUp])
+@EACH_UNIT
 def test_what_frames_depend_on(unit):
   """All given frames, z and the class of the clip, and nothing of other clips."""
   generator = _generator(unit, channels=4, classes=3)
@@ -199,7 +203,7 @@ def test_what_frames_depend_on(unit):
   np.testing.assert_array_equal(_changes(generator, before, z, [labels[0], 2], given), expected)
 
 
-@pytest.mark.parametrize('unit', [recurrent_units.ConvGRU, recurrent_units.TSRUp])
+@EACH_UNIT
 def test_a_shorter_clip_is_the_beginning_of_a_longer_one(unit):
   """Also in training, where statistics are those of a frame's batch."""
   generator = _generator(unit)
@@ -222,11 +226,17 @@ def test_a_shorter_clip_is_the_beginning_of_a_longer_one(unit):
     generator(*inputs, FRAMES + 1)
 
 
-@pytest.mark.parametrize('frames, most, steps', [(3, 3, 3), (3, 99, 3), (7, 3, 9), (4, 3, 4)])
-def test_statistics_are_kept_of_whole_pieces(frames, most, steps):
+@pytest.fixture(scope='module', name='built')
+def _built():
+  """A generator whose statistics tests may keep anew."""
   generator = _generator()
-  with tf.__internal__.FuncGraph('build').as_default():
-    generator(*_inputs(generator), FRAMES)
+  generator(*_inputs(generator), 1)
+  return generator
+
+
+@pytest.mark.parametrize('frames, most, steps', [(3, 3, 3), (3, 99, 3), (7, 3, 9), (4, 3, 4)])
+def test_statistics_are_kept_of_whole_pieces(built, frames, most, steps):
+  generator = built
   generator.keep_statistics(frames, most)
   norms = conditional_batch_norm.norms(generator)
   assert len(norms) == 5
@@ -235,7 +245,7 @@ def test_statistics_are_kept_of_whole_pieces(frames, most, steps):
     assert norm.standing.mean.shape == norm.standing.variance.shape == (steps, norm.channels)
 
 
-@pytest.mark.parametrize('unit', [recurrent_units.ConvGRU, recurrent_units.TSRUp])
+@EACH_UNIT
 def test_states_are_those_after_the_last_frame(unit):
   """A piece begins where another ended; its states are of every stage."""
   generator = _generator(unit, multipliers=(2, 1), encoder=functools.partial(

@@ -50,7 +50,7 @@ def test_parameter_counts_of_the_paper(width, heads, millions):
   model = video_transformer.VideoTransformer(
       (4, 2, 2), video_transformer.SliceDecoder(stack), video_transformer.SliceEncoder(stack))
   with tf.__internal__.FuncGraph('build').as_default():
-    model.build((None, 16, 64, 64, 3))
+    tf.autograph.experimental.do_not_convert(model.build)((None, 16, 64, 64, 3))
   count = sum(variable.shape.num_elements() for variable in model.trainable_variables)
   assert count == {46: 46_037_760, 373: 373_271_424}[millions]
   assert abs(count / 1e6 - millions) < 0.005 * millions
@@ -64,7 +64,7 @@ def _model():
 
 
 def test_a_slice_is_conditioned_on_earlier_slices_alone(model):
-  video, slices, encode = _video(), model.subscaling, tf.function(model.encoder)
+  video, slices, encode = _video(), model.subscaling, tf.function(model.encoder, autograph=False)
   for index in range(8):
     indices = tf.constant([index] * 2)
     z = encode(tf.constant(video), indices).numpy()
@@ -76,7 +76,7 @@ def test_a_slice_is_conditioned_on_earlier_slices_alone(model):
 
 
 def test_a_pixel_is_conditioned_on_earlier_pixels_alone(model):
-  video, nll = _video(), tf.function(model)
+  video, nll = _video(), tf.function(model, autograph=False)
   for slice_index in range(8):
     index = tf.constant([slice_index] * 2)
     before = np.reshape(nll(tf.constant(video), index), [2, -1])
@@ -154,10 +154,8 @@ def _check_steps(model, starts, compiled=True):
   """
   video, predictor = tf.constant(_video()), model.decoder.predictor
 
-  @functools.partial(tf.function, jit_compile=compiled)
-  def run(index, first):
-    given = model.subscaling.slice(video, tf.fill([2], index))
-    z = model.encoder(video, tf.fill([2], index))
+  @functools.partial(tf.function, autograph=False, jit_compile=compiled)
+  def steps(given, z, first):
     rows = tf.reshape(given, [2, 32, -1])
     known = tf.reshape(tf.range(32) < first, [1, *SLICE, 1])
     fixed, state = model.decoder.begin(tf.where(known, given, 0), z)
@@ -167,33 +165,34 @@ def _check_steps(model, starts, compiled=True):
       state = model.decoder.write(position, state, tf.gather(rows, position, axis=1))
       return position + 1, state, xla_context.update_slice(ys, y[:, None], [0, position, 0])
 
-    ys = tf.while_loop(lambda position, *_: position < 32, pixel,
-                       (first, state, tf.zeros([2, 32, 16])))[2]
-    def logits(y):
-      of_channels = predictor._from_y(tf.reshape(y, [64, 16]))
-      return tf.reshape(tf.stack([
-          predictor._logits(of_channel, tf.reshape(rows, [64, -1])[:, :k])
-          for k, of_channel in enumerate(of_channels)], 1), [2, 32, 6, 16])
+    return tf.while_loop(lambda position, *_: position < 32, pixel,
+                         (first, state, tf.zeros([2, 32, 16])))[2]
 
-    return logits(ys), logits(model.decoder(given, z))
+  def logits(y, given):
+    of_channels = predictor._from_y(tf.reshape(y, [64, 16]))
+    return tf.reshape(tf.stack([
+        predictor._logits(of_channel, tf.reshape(given, [64, -1])[:, :k])
+        for k, of_channel in enumerate(of_channels)], 1), [2, 32, 6, 16])
 
   for index, first in starts:
-    got, expected = run(tf.constant(index), tf.constant(first))
+    given = model.subscaling.slice(video, tf.fill([2], index))
+    z = model.encoder(video, tf.fill([2], index))
+    got = logits(steps(given, z, tf.constant(first)), given)
+    expected = logits(model.decoder(given, z), given)
     np.testing.assert_allclose(got[:, first:], expected[:, first:], atol=1e-4)
 
 
-@pytest.mark.parametrize('compiled', [False, True])
+@pytest.mark.parametrize('compiled', [pytest.param(False, marks=pytest.mark.slow), True])
 def test_steps_equal_the_full_pass(model, compiled):
   _check_steps(model, [(0, 0), (3, 0), (7, 16), (5, 7)], compiled)
 
 
-@pytest.mark.parametrize('option', ['dilated', 'sentinel'])
-def test_steps_of_the_variants(option):
-  if option == 'dilated':
-    stack = functools.partial(SMALL, dilated=(0, 2))
-  else:
-    stack = functools.partial(SMALL, attention=functools.partial(
-        block_attention.BlockLocalAttention, head_width=8, sentinel=True))
+@pytest.mark.parametrize('dilated, sentinel', [
+    ((0, 2), True), *[pytest.param(*one, marks=pytest.mark.slow)
+                      for one in (((0, 2), False), ((), True))]])
+def test_steps_of_the_variants(dilated, sentinel):
+  stack = functools.partial(SMALL, dilated=dilated, attention=functools.partial(
+      block_attention.BlockLocalAttention, head_width=8, sentinel=sentinel))
   _check_steps(_tiny(stack=stack), [(3, 0)], compiled=False)
 
 
@@ -217,7 +216,7 @@ def test_samples_follow_the_distribution():
   videos = np.array(list(itertools.product([0, 1], repeat=4)), np.int32).reshape(-1, *shape)
   expected = np.exp(-tf.reduce_sum(model(videos, tf.zeros([16], tf.int32)), [1, 2, 3]))
   count = 16_384
-  drawn = tf.function(model.sample_slice, jit_compile=True)(
+  drawn = tf.function(model.sample_slice, jit_compile=True, autograph=False)(
       tf.zeros([count, *shape], tf.int32), tf.constant(0), tf.constant(0), tf.constant([1, 2]))
   frequencies = np.bincount(drawn.numpy().reshape(-1, 4) @ [8, 4, 2, 1], minlength=16) / count
   bound = 4 * np.sqrt(expected * (1 - expected) / count)
@@ -285,12 +284,13 @@ def test_rematerialization_changes_nothing(monkeypatch):
     stack = SMALL(causal=True, layers=2, rematerialize=wanted)
     stack(z)
 
-    @functools.partial(tf.function, jit_compile=True)
     def gradients(stack=stack):
       with tf.GradientTape() as tape:
         loss = tf.reduce_sum(stack(z)**2)
       return tape.gradient(loss, stack.trainable_variables)
 
+    if wanted:  # XLA, which could take the second pass for the first
+      gradients = tf.function(gradients, jit_compile=True, autograph=False)
     found.append(gradients())
   assert rematerialized == stack.layers
   for one, other in zip(*found, strict=True):

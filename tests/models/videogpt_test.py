@@ -18,8 +18,9 @@ PATTERNS = {
     'sparse': functools.partial(attention.SparseCausalAttention, block=8, local_blocks=1),
 }
 CONDITIONS = {'frames': {'conditioning_frames': 2}, 'vector': {'classes': 3, 'actions': 8}}
-BOTH_PATTERNS = pytest.mark.parametrize('pattern', PATTERNS)
-ONE_AND_TWO_CODEBOOKS = pytest.mark.parametrize('codebooks', [1, 2])
+PATTERNS_AND_CODEBOOKS = pytest.mark.parametrize('pattern, codebooks', [
+    ('full', 1), ('sparse', 2),
+    *[pytest.param(*both, marks=pytest.mark.slow) for both in (('full', 2), ('sparse', 1))]])
 
 
 pytestmark = pytest.mark.usefixtures('same_initial_values')
@@ -61,12 +62,11 @@ def _conditions(model, clips=2, seed=0):
 # --- causality and steps ---
 
 
-@BOTH_PATTERNS
-@ONE_AND_TWO_CODEBOOKS
+@PATTERNS_AND_CODEBOOKS
 def test_later_codes_do_not_change_a_bit(pattern, codebooks):
   model = _model(pattern, codebooks)
   codes, conditions = _codes(model), _conditions(model)
-  logits = tf.function(lambda codes: model(codes, conditions))
+  logits = tf.function(lambda codes: model(codes, conditions), autograph=False)
   before, tokens = logits(codes).numpy(), model.prior.tokens
   assert tokens == 32 * codebooks
   for t in (0, 1, 7, 8, 9, tokens // 2, tokens - 2, tokens - 1):
@@ -78,9 +78,11 @@ def test_later_codes_do_not_change_a_bit(pattern, codebooks):
     assert (np.abs(after - before)[:, reached].max(-1) > 0).all()
 
 
-@BOTH_PATTERNS
-@ONE_AND_TWO_CODEBOOKS
-@pytest.mark.parametrize('condition', CONDITIONS)
+@pytest.mark.parametrize('pattern, codebooks, condition', [
+    ('full', 1, 'frames'), ('full', 2, 'vector'), ('sparse', 1, 'vector'), ('sparse', 2, 'frames'),
+    *[pytest.param(*others, marks=pytest.mark.slow) for others in (
+        ('full', 1, 'vector'), ('full', 2, 'frames'), ('sparse', 1, 'frames'),
+        ('sparse', 2, 'vector'))]])
 def test_steps_are_rows_of_the_full_pass(pattern, codebooks, condition):
   model = _model(pattern, codebooks, **CONDITIONS[condition])
   codes, conditions = _codes(model), _conditions(model)
@@ -88,7 +90,7 @@ def test_steps_are_rows_of_the_full_pass(pattern, codebooks, condition):
   flat, prior, quantizer = codes.reshape([2, -1]), model.prior, model.vqvae.quantizer
   frames_kv = prior.frames_kv(conditions)
 
-  @tf.function
+  @tf.function(autograph=False)
   def step(previous, t, caches):
     return prior.step(previous, t, caches, conditions, frames_kv)
 
@@ -164,30 +166,33 @@ def test_transformer_block():
 # --- sampling ---
 
 
-def _sampler(model, conditions=videogpt.Conditions(), clips=2, **kwargs):
-  """Codes as a function of an integer seed, compiled."""
+def _sampler(model, conditions=videogpt.Conditions(), clips=2, compiled=True, **kwargs):
+  """Codes as a function of an integer seed."""
   sample = tf.function(lambda seed: model.sample_codes(clips, conditions, seed, **kwargs),
-                       jit_compile=True)
+                       jit_compile=compiled, autograph=False)
   return lambda seed: sample(randomness.seed_of(seed)).numpy()
 
 
-@pytest.mark.parametrize('pattern, codebooks', [('full', 2), ('sparse', 1)])
-def test_samples(pattern, codebooks):
+@pytest.mark.parametrize('pattern, codebooks, compiled', [
+    ('sparse', 1, False),
+    *[pytest.param(*both, True, marks=pytest.mark.slow) for both in (('full', 2), ('sparse', 1))]])
+def test_samples(pattern, codebooks, compiled):
   model = _model(pattern, codebooks, layers=1)
-  sample = _sampler(model)
+  sample = _sampler(model, compiled=compiled)
   codes = sample(1)
   assert codes.shape == (2, 2, 4, 4, codebooks) and codes.dtype == np.int32
   assert codes.min() >= 0 and codes.max() < 6
   np.testing.assert_array_equal(sample(1), codes)
   assert np.any(sample(2) != codes) and np.any(codes[0] != codes[1])
-  np.testing.assert_array_equal(_sampler(model, segments=1)(1), codes)
+  np.testing.assert_array_equal(_sampler(model, compiled=compiled, segments=1)(1), codes)
 
 
-@pytest.mark.parametrize('pattern, codebooks', [('full', 1), ('sparse', 2)])
-def test_top_1_is_the_most_likely_code_of_the_full_pass(pattern, codebooks):
+@pytest.mark.parametrize('pattern, codebooks, compiled', [
+    ('full', 1, False), ('sparse', 2, True), pytest.param('full', 1, True, marks=pytest.mark.slow)])
+def test_top_1_is_the_most_likely_code_of_the_full_pass(pattern, codebooks, compiled):
   model = _model(pattern, codebooks, conditioning_frames=2, classes=3, actions=8)
   conditions = _conditions(model)
-  codes = _sampler(model, conditions, top_k=1, segments=2)(1)
+  codes = _sampler(model, conditions, compiled=compiled, top_k=1, segments=2)(1)
   greedy = np.argmax(model(codes, conditions), axis=-1)
   np.testing.assert_array_equal(codes.reshape([2, -1]), greedy)
   assert len(np.unique(codes)) > 1
@@ -264,7 +269,6 @@ def test_rematerialized_blocks_train_the_same(conditions):
   codes = _codes(model)
   blocks = []
 
-  @tf.function
   def gradients(variables):
     with tf.GradientTape() as tape:
       loss = tf.reduce_mean(model(codes, _conditions(model), randomness.seed_of(3))**2)
@@ -276,7 +280,7 @@ def test_rematerialized_blocks_train_the_same(conditions):
     patch.setattr(type(model.prior.blocks[0]), 'call',
                   lambda self, *args: blocks.append(self) or call(self, *args))
     model.prior.rematerialize = True
-    again, rematerialized = gradients.python_function(model.trainable_variables)
+    again, rematerialized = gradients(model.trainable_variables)
   assert len(blocks) == 4  # two blocks, forward and backward
   np.testing.assert_allclose(loss, again, rtol=1e-6)
   for ours, theirs in zip(rematerialized, plain, strict=True):
@@ -349,8 +353,8 @@ def _trained(model):
   return sum(v.shape.num_elements() for v in model.trainable_variables)
 
 
-@BOTH_PATTERNS
-@ONE_AND_TWO_CODEBOOKS
+@pytest.mark.parametrize('pattern', PATTERNS)
+@pytest.mark.parametrize('codebooks', [1, 2])
 def test_parameters_without_conditions(pattern, codebooks):
   assert _trained(_model(pattern, codebooks)) == _prior_parameters(
       (2, 4, 4), layers=2, width=12, feedforward=20, codes=6, dim=4, codebooks=codebooks)
@@ -365,21 +369,35 @@ def test_parameters_with_all_conditions():
       _position_parameters((2, 2, 2), 16))
 
 
-@pytest.mark.parametrize('actions, parameters', [
-    (0, 131_341_107), pytest.param(64, 134_552_371, marks=pytest.mark.slow)])
+def _parameters_for_bair(actions):
+  transformer = _prior_parameters((8, 32, 32), layers=16, width=512, feedforward=2048, codes=1024,
+                                  dim=256, condition=actions, frames_width=512)
+  return transformer + (_resnet_parameters(3, width=64, units=512, blocks=(3, 4, 6, 3)) +
+                        _position_parameters((1, 16, 16), 512))
+
+
+BAIR = pytest.mark.parametrize('actions, parameters', [(0, 131_341_107), (64, 134_552_371)])
+
+
+@BAIR
+def test_parameters_for_bair_by_formula(actions, parameters):
+  """And that the formula's numbers are what there is by default."""
+  assert _parameters_for_bair(actions) == parameters
+  prior, quantizer = videogpt.LatentTransformer(), vector_quantizer.VectorQuantizer()
+  assert (prior.layers, prior.width, prior.feedforward) == (16, 512, 2048)
+  assert (quantizer.codes, quantizer.dim, quantizer.codebooks) == (1024, 256, 1)
+
+
+@pytest.mark.slow
+@BAIR
 def test_parameters_for_bair(actions, parameters):
   pattern = functools.partial(attention.CausalAttention, query_chunk=8192)  # the smallest graph
   with tf.Graph().as_default():  # variables of their shapes, no values
     first_stage = vqvae.VQVAE(vector_quantizer.VectorQuantizer(), (2, 2, 2), residual_layers=0)
     model = videogpt.VideoGPT(first_stage, videogpt.LatentTransformer(attention=pattern),
                               resnet3d.ResNet3D(34), conditioning_frames=1, actions=actions)
-    model.build((None, 16, 64, 64, 3))
-  transformer = _prior_parameters((8, 32, 32), layers=16, width=512, feedforward=2048, codes=1024,
-                                  dim=256, condition=actions, frames_width=512)
-  assert _trained(model) == transformer + (
-      _resnet_parameters(3, width=64, units=512, blocks=(3, 4, 6, 3)) +
-      _position_parameters((1, 16, 16), 512))
-  assert _trained(model) == parameters
+    tf.autograph.experimental.do_not_convert(model.build)((None, 16, 64, 64, 3))
+  assert _trained(model) == _parameters_for_bair(actions) == parameters
 
 
 # --- errors ---

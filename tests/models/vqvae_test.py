@@ -39,10 +39,15 @@ def _size(variables):
 # --- shapes ---
 
 
-@pytest.mark.parametrize('attention', [False, True])
-@pytest.mark.parametrize('downsampling, clip, latents', [
+SHAPES = [  # downsampling, clip, latents
     ((4, 4, 4), (8, 16, 8, 3), (2, 4, 2)), ((2, 4, 4), (4, 8, 12, 1), (2, 2, 3)),
-    ((1, 8, 8), (3, 16, 8, 1), (3, 2, 1)), ((4, 2, 1), (8, 4, 3, 3), (2, 2, 3))])
+    ((1, 8, 8), (3, 16, 8, 1), (3, 2, 1)), ((4, 2, 1), (8, 4, 3, 3), (2, 2, 3))]
+
+
+@pytest.mark.parametrize('downsampling, clip, latents, attention', [
+    *[(*shapes, i % 2 == 0) for i, shapes in enumerate(SHAPES)],
+    *[pytest.param(*shapes, i % 2 == 1, marks=pytest.mark.slow)
+      for i, shapes in enumerate(SHAPES)]])
 def test_shapes(downsampling, clip, latents, attention):
   model = _model(downsampling, attention=attention)
   model.build((None,) + clip)
@@ -127,7 +132,7 @@ def test_parameters_for_bair():
   clip = (16, 64, 64, 3)
   with tf.Graph().as_default():  # variables of their shapes, no values
     model = vqvae.VQVAE(vector_quantizer.VectorQuantizer(), (2, 2, 2))
-    model.build((None,) + clip)
+    tf.autograph.experimental.do_not_convert(model.build)((None,) + clip)
   assert _size(model.trainable_variables) == 14_180_611 == _expected_parameters(
       clip, (2, 2, 2), hidden=240, units=128, layers=4, attention=True, latents=256)
   assert _size(model.non_trainable_variables) == _state(1024, 256)
@@ -191,7 +196,7 @@ def test_attention_residual_block(attention):
   np.testing.assert_allclose(block(x), x + h, atol=1e-3)
 
 
-@pytest.mark.parametrize('codebooks', [1, 3])
+@pytest.mark.parametrize('codebooks', [pytest.param(1, marks=pytest.mark.slow), 3])
 def test_codes_and_their_videos_are_those_of_the_call(codebooks):
   video = _video((2, 4, 8, 8, 3))
   model = _trained_a_step(_model(codebooks=codebooks), video)
@@ -213,7 +218,7 @@ def test_several_codebooks_quantize_slices_of_the_channels():
     np.testing.assert_array_equal(model.codes(video)[..., c], distances.argmin(-1))
 
 
-@pytest.mark.parametrize('attention', [False, True])
+@pytest.mark.parametrize('attention', [pytest.param(False, marks=pytest.mark.slow), True])
 def test_gradients_reach_every_parameter(attention):
   video = _video((2, 4, 8, 8, 1))
   model = _trained_a_step(_model(attention=attention), video)
