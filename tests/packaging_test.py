@@ -80,7 +80,30 @@ def test_help_of_a_command_fits_a_screen(command, monkeypatch):
   assert fits(text, lines=40, columns=100)
 
 
+# Both from one process that has imported what takes long, as `python -m` and as a command do.
+HELP_TWICE = '''
+import os, runpy, sys
+from tf_videogen.launch import cli
+from tf_videogen import experiment
+if not os.fork():
+  sys.argv = ['train', '--help']
+  runpy.run_module('launch.train', run_name='__main__', alter_sys=True)
+print('status', os.waitstatus_to_exitcode(os.wait()[1]), flush=True)
+sys.exit(cli.main(['tf-videogen', 'train', '--help']))
+'''
+
+
+def test_help_is_the_same_in_a_checkout():
+  both = processes.run(sys.executable, '-c', HELP_TWICE)
+  assert (both.returncode, both.stderr) == (0, '')
+  in_checkout, installed = both.stdout.split('status 0\n')
+  assert in_checkout == installed
+  assert '  --gin_file ' in installed and '  --model_dir ' in installed
+
+
+@pytest.mark.slow
 def test_help_is_the_same_in_a_checkout_and_quiet():
+  """Each in a process of its own, from the start."""
   in_checkout = processes.run(sys.executable, '-m', 'launch.train', '--help')
   installed = processes.run(sys.executable, '-m', 'tf_videogen.launch.cli', 'train', '--help')
   assert (in_checkout.returncode, in_checkout.stderr) == (0, '')

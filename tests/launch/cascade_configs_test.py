@@ -1,6 +1,8 @@
 """Configs of CVG and SSW-GAN: levels follow each other, and are what the papers print."""
 
+import functools
 import re
+import types
 
 import gin
 import pytest
@@ -59,6 +61,7 @@ def _clean():
   gin.clear_config()
 
 
+@functools.cache
 def _levels(name):
   configs.parse([f'{name}.gin'], [])
   return configs.configured(cascades.Cascade)().levels
@@ -75,19 +78,27 @@ def _config(level):
   return configs.configured(experiment.Experiment)()
 
 
+@functools.cache
+def _made(level):
+  """Of a level: its Experiment, and the task and the optimizers that it makes."""
+  config = _config(level)
+  return types.SimpleNamespace(
+      config=config, clips=config.clips, task=config.task(), players=config.optimizer())
+
+
 def test_all_cascades():
   assert {f'{name}.gin' for name in PRINTED} == set(shipped_configs.CASCADES)
 
 
-@pytest.mark.parametrize('name', PRINTED)
+@pytest.mark.parametrize('name', PRINTED, scope='module')
 def test_levels_follow_each_other(name):
   """Sizes, frame steps, windows, discriminators; each level's frozen ones are those below it."""
   levels = _levels(name)
   window, frames, side, steps = PRINTED[name]
   found, generators, reductions = [], [], []
   for number, level in enumerate(levels, start=1):
-    config = _config(level)
-    task, shape = config.task(), shipped_configs.clip_shape(config.clips)
+    config, task = _made(level).config, _made(level).task
+    shape = shipped_configs.clip_shape(config.clips)
     found.append(_step(config.clips))
     reductions.append(config.clips.reduction())
     model = task.model
@@ -115,11 +126,11 @@ def test_levels_follow_each_other(name):
   assert model.frames_of_levels(first)[-1] == frames
 
 
-@pytest.mark.parametrize('name', PRINTED)
+@pytest.mark.parametrize('name', PRINTED, scope='module')
 def test_pieces_of_whole_videos_are_worth_their_margins(name):
   """Of every level: frames that are computed, at most half as many again as there are."""
   for level in _levels(name)[1:]:
-    task = _config(level).task()
+    task = _made(level).task
     model = task.model
     for generator, frames in zip(model.levels[1:], model.frames_of_levels(task.first_frames)[1:]):
       count, size = pieces.divided(frames, model.piece_frames)
@@ -132,12 +143,12 @@ def _sizes(generator):
           generator.resolution, generator.classes)
 
 
-@pytest.mark.parametrize('name', OF_PAPERS)
+@pytest.mark.parametrize('name', OF_PAPERS, scope='module')
 def test_training_as_printed(name):
   """Batch, steps, rates, two updates of the discriminators, no average, no penalty."""
   for level in _levels(name):
-    config = _config(level)
-    task, players = config.task(), config.optimizer()
+    made = _made(level)
+    config, task, players = made.config, made.task, made.players
     three_levels = re.match('cvg/bdd100k_level', level)
     assert config.batch_size == (256 if three_levels else 512)
     thousands = 300 if 'kinetics' in level else 35 if level.startswith('ssw_gan') else 100
@@ -150,21 +161,20 @@ def test_training_as_printed(name):
     assert (task.standing_passes, task.standing_batch) == (200, 256)
 
 
-@pytest.mark.parametrize('name', OF_PAPERS)
+@pytest.mark.parametrize('name', OF_PAPERS, scope='module')
 def test_sizes_as_printed(name):
   """Of networks, views and noise; of Adam, the decay rates."""
   for number, level in enumerate(_levels(name), start=1):
-    config = _config(level)
-    model, players = config.task().model, config.optimizer()
+    clips, model, players = _made(level).clips, _made(level).task.model, _made(level).players
     generator, judges = model.generator, model.discriminators
-    dataset = config.clips.dataset.split('_clips/')[0]
-    made, (channels, multipliers) = SIZES[dataset, generator.resolution, number == 1]
-    assert (generator.channels, generator.multipliers) == made
+    dataset = clips.dataset.split('_clips/')[0]
+    sizes, (channels, multipliers) = SIZES[dataset, generator.resolution, number == 1]
+    assert (generator.channels, generator.multipliers) == sizes
     for network in judges.networks:
       assert [block.channels for block in network.blocks] == [channels * m for m in multipliers]
       assert type(network.head).__name__ == 'Projection'
     assert tuple(judges.views) == ('F', 'dV', 'M')[:2 + (number > 1 and 'no_md' not in level)]
-    assert judges.frames == min(8, config.clips.frames) and judges.factor == 2
+    assert judges.frames == min(8, clips.frames) and judges.factor == 2
     assert generator.latent == 128
     assert generator.classes == {'kinetics600': 600, 'ucf101': 101, 'bdd100k': 1}[dataset]
     if number > 1:
@@ -180,10 +190,10 @@ def _evaluations(name):
   return re.findall(r'--gin_file=(evaluation/\w+\.gin)', header)
 
 
-@pytest.mark.parametrize('name', OF_PAPERS)
+@pytest.mark.parametrize('name', OF_PAPERS, scope='module')
 def test_evaluations_suit_the_last_level(name):
   """Its data, frame size and step; as many frames as windows or whole videos have."""
-  last = _config(_levels(name)[-1]).clips
+  last = _made(_levels(name)[-1]).clips
   window, whole = PRINTED[name][:2]
   assert _evaluations(name)
   for protocol_name in _evaluations(name):

@@ -366,6 +366,7 @@ def test_a_protocol_of_a_prior(networks, run, fails, prior_dir, tiny_files, tmp_
   assert gallery.videos['samples'].shape == (8, 4, 8, 8, 1)
   fails("VideoGPTTask has no sampling option 'frames'; it samples by: temperature, top_k, top_p",
         f'--gin_file={protocol}', f'--model_dir={model_dir}',
+        '--gin_param=protocol.Protocol.task_metrics=False',
         "--gin_param=protocol.Protocol.sampling={'frames': 30}")
   fails('the protocol videogpt_bair gives 1 frames to the model, and this model takes 0',
         f'--gin_file={protocol}', f'--model_dir={model_dir}',
@@ -413,15 +414,22 @@ optimizers.adam.learning_rate = 1e-3
 '''
 
 
-@pytest.fixture(name='transformer_dir')
-def _transformer_dir(tiny_files, tmp_path, cpu):
-  """The directory of a Video Transformer, untrained, as after 3 steps."""
-  model_dir, path = tmp_path / 'transformer', tmp_path / 'tiny_transformer.gin'
+@pytest.fixture(name='saved_transformer', scope='module')
+def _saved_transformer(tiny_files, tmp_path_factory, cpu):
+  """What `transformer_dir` is a copy of."""
+  folder = tmp_path_factory.mktemp('saved')
+  model_dir, path = folder / 'transformer', folder / 'tiny_transformer.gin'
   path.write_text(VIDEO_TRANSFORMER_GIN.format(train=tiny_files.train, test=tiny_files.test))
   configs.parse([str(path)], [])
   configs.keep(str(model_dir))
   fakes.save(configs.configured(experiments.Experiment)(), model_dir, cpu)
   return model_dir
+
+
+@pytest.fixture(name='transformer_dir')
+def _transformer_dir(saved_transformer, tmp_path):
+  """The directory of a Video Transformer, untrained, as after 3 steps."""
+  return shutil.copytree(saved_transformer, tmp_path / 'transformer')
 
 
 @pytest.mark.usefixtures('without_xla')
@@ -496,15 +504,22 @@ def test_a_model_that_is_broken(networks, fails, prior_dir, tiny_files, cpu, tmp
 # --- the best checkpoint, and every one as it comes ---
 
 
-@pytest.fixture(name='vqvae')
-def _vqvae(networks, tiny_files, tmp_path, cpu):
-  """The directory of a VQ-VAE with checkpoints of steps 2, 4 and 6, its last; and arguments."""
-  model_dir = tmp_path / 'vqvae'
+@pytest.fixture(name='saved_vqvae', scope='module')
+def _saved_vqvae(tiny_files, tmp_path_factory, cpu):
+  """What the directory of `vqvae` is a copy of."""
+  model_dir = tmp_path_factory.mktemp('saved') / 'vqvae'
   configs.parse([tiny_files.vqvae_gin], [])
   configs.keep(str(model_dir))
   for step, noise in ((2, 0.3), (4, 0.0), (6, 0.5)):
     fakes.save(configs.configured(experiments.Experiment)(), model_dir, cpu, step,
                lambda task, noise=noise: _add_noise(task, noise))
+  return model_dir
+
+
+@pytest.fixture(name='vqvae')
+def _vqvae(networks, saved_vqvae, tiny_files, tmp_path):
+  """The directory of a VQ-VAE with checkpoints of steps 2, 4 and 6, its last; and arguments."""
+  model_dir = shutil.copytree(saved_vqvae, tmp_path / 'vqvae')
   protocol = _protocol_file(tmp_path, tiny_files, 'videogpt_bair_vqvae', task_metrics=False)
   return model_dir, [f'--gin_file={protocol}', f'--model_dir={model_dir}', '--strategy=cpu']
 
@@ -520,6 +535,7 @@ def _values(model_dir, metric):
           if row.metric == metric}
 
 
+@pytest.mark.usefixtures('eagerly')
 def test_every_checkpoint_and_the_best(run, vqvae, monkeypatch):
   """Each once, the oldest first, by one model; what is kept can be evaluated and trained."""
   model_dir, arguments = vqvae
@@ -548,6 +564,7 @@ def test_every_checkpoint_and_the_best(run, vqvae, monkeypatch):
   assert [checkpoints.step_of(path) for path in checkpoints.paths(str(best))] == [5, 4]
 
 
+@pytest.mark.usefixtures('eagerly')
 def test_values_of_random_networks_are_measured_again(run, vqvae):
   model_dir, arguments = vqvae
   arguments += ['--follow', '--keep_best=r_fvd']
@@ -563,6 +580,7 @@ def test_values_of_random_networks_are_measured_again(run, vqvae):
   assert len(results.read_results(str(model_dir))) == 2 * rows
 
 
+@pytest.mark.usefixtures('eagerly')
 def test_a_crash_before_the_rows_are_written(run, vqvae, monkeypatch):
   """The step is evaluated again, and kept again."""
   model_dir, arguments = vqvae
@@ -582,6 +600,7 @@ def test_a_crash_before_the_rows_are_written(run, vqvae, monkeypatch):
   assert list(values) == [2, 4, 6] and kept() == [min(values, key=values.get)]
 
 
+@pytest.mark.usefixtures('eagerly')
 def test_what_does_not_come(run, vqvae):
   """A checkpoint that cannot be read is left out; following ends where none is new."""
   model_dir, arguments = vqvae
@@ -592,6 +611,7 @@ def test_what_does_not_come(run, vqvae):
   assert list(_values(model_dir, 'r_fvd')) == [2, 6] and not (model_dir / 'best').exists()
 
 
+@pytest.mark.usefixtures('eagerly')
 def test_sigterm_ends_following(vqvae, monkeypatch):
   """Also while it waits, and in the midst of an evaluation."""
   model_dir, arguments = vqvae
@@ -609,6 +629,7 @@ def test_sigterm_ends_following(vqvae, monkeypatch):
     assert list(_values(model_dir, 'r_fvd')) == steps
 
 
+@pytest.mark.usefixtures('eagerly')
 def test_what_cannot_be_kept_or_followed(fails, vqvae, folders, monkeypatch, capsys):
   model_dir, arguments = vqvae
   of_task = '--gin_param=protocol.Protocol.task_metrics=True'

@@ -109,9 +109,9 @@ def test_hours_are_of_the_config_only(tiny_files, compiled, capsys):
 def test_a_sweep(tiny_files, compiled, capsys, tmp_path):
   plot = tmp_path / 'sweep.png'
   assert _run(f'--gin_file={tiny_files.vqvae_gin}', '--batch_per_core=1', f'--plot={plot}',
-              f'--sweep={HIDDEN}=8,16') == 0
+              f'--sweep={HIDDEN}=8,16', '--program=evaluate') == 0
   lines = capsys.readouterr().out.splitlines()
-  assert lines[0] == 'train, v3:2x2, batch 1 a core' and compiled == [1, 1]
+  assert lines[0] == 'evaluate, v3:2x2, batch 1 a core' and compiled == [1, 1]
   assert [line.split()[0] for line in lines[1:]] == ['hidden', '8', '16']
   parameters = [int(line.split()[1].replace(',', '')) for line in lines[2:]]
   assert parameters[0] < parameters[1] and plot.read_bytes()[:4] == b'\x89PNG'
@@ -120,7 +120,7 @@ def test_a_sweep(tiny_files, compiled, capsys, tmp_path):
 def test_the_exported_program_is_the_compiled_one(tiny_files, compiled, tmp_path):
   del compiled
   path = tmp_path / 'step.hlo.pb'
-  arguments = [f'--gin_file={tiny_files.vqvae_gin}', '--batch_per_core=1']
+  arguments = [f'--gin_file={tiny_files.vqvae_gin}', '--batch_per_core=1', '--program=evaluate']
   assert _run(*arguments, f'--export_hlo={path}') == 0
   assert len(programs.digest(path.read_bytes())) == 16
 
@@ -228,6 +228,7 @@ def _tpu_compiler(monkeypatch, tmp_path):
   monkeypatch.setattr(compiler, 'compiled_dir', lambda: tmp_path)
 
 
+@pytest.mark.slow
 def test_the_tpu_compiler_takes_a_training_step(tiny_files, tpu_compiler, capsys):
   """The real compiler on a real program: the smallest of all."""
   del tpu_compiler
@@ -240,6 +241,17 @@ def test_the_tpu_compiler_takes_a_training_step(tiny_files, tpu_compiler, capsys
 def _hlo(function, *specs):
   ir = tf.function(function, jit_compile=True).experimental_get_compiler_ir(*specs)
   return programs.Program(function.__name__, 1, 0, ir(stage='hlo_serialized'))
+
+
+def test_what_the_tpu_compiler_says_is_told(tiny_files, tpu_compiler, monkeypatch, capsys):
+  """Of a program of one product, in place of the config's."""
+  del tpu_compiler
+  program = _hlo(lambda x: tf.matmul(x, x), tf.TensorSpec([64, 64]))
+  monkeypatch.setattr(tpu_programs, 'export_apart', lambda request: program)
+  assert _run(f'--gin_file={tiny_files.vqvae_gin}', '--batch_per_core=1', '--json') == 0
+  said = json.loads(capsys.readouterr().out)
+  assert said['compiled'] and said['fits'] and 2 * 64**3 <= said['flops'] < 1e6
+  assert 0 <= said['temporary_bytes'] < said['peak_bytes'] < 64 << 20
 
 
 def test_one_compilation_at_a_time(tpu_compiler):

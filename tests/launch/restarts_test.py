@@ -1,12 +1,16 @@
 """launch.restarts: what is started again, and when it gives up."""
 
+import os
+import runpy
 import signal
 import sys
 
+from absl import flags
 import pytest
 import tensorflow as tf
 
 from tests import processes
+from tests.launch import in_process
 from tf_videogen import checkpoints
 from tf_videogen.launch import cascades
 from tf_videogen.launch import restarts
@@ -57,8 +61,20 @@ def test_storage_that_gives_no_answer_is_no_end(monkeypatch, capsys):
   assert 'gs://b/run cannot be read just now (no gs://b/run)' in capsys.readouterr().err
 
 
-def test_the_training_has_the_environment_and_the_tpu():
+def test_the_training_has_the_environment_and_the_tpu(monkeypatch):
   """Its parent has no TPU library: only one process can have the TPU."""
+  monkeypatch.setenv('TPU_LOAD_LIBRARY', '1')
+  for kind in ('integer', 'float', 'bool'):  # the module's flags are defined already
+    monkeypatch.setattr(flags, f'DEFINE_{kind}', lambda *args, **kwargs: None)
+  imported = runpy.run_path(restarts.__file__)
+  assert os.environ['TPU_LOAD_LIBRARY'] == '0'
+  child = 'import os, sys; sys.exit(os.environ["TPU_LOAD_LIBRARY"] != "1")'
+  assert imported['run']([sys.executable, '-c', child], 'nowhere', 1, 0.0) == 0
+
+
+@pytest.mark.slow
+def test_a_process_of_its_own_has_no_tpu_library():
+  """As above, from the start."""
   code = ('import os, sys\nfrom tf_videogen.launch import restarts\n'
           'assert os.environ["TPU_LOAD_LIBRARY"] == "0"\n'
           'child = "import os, sys; sys.exit(os.environ[\'TPU_LOAD_LIBRARY\'] != \'1\')"\n'
@@ -84,9 +100,9 @@ def test_a_killed_training_is_trained_to_its_end(tiny_files, tmp_path):
           in (tmp_path / 'log').read_text())
 
 
-def test_no_model_dir():
-  run = processes.run(*processes.program('restarts', '--', '--gin_file=x'))
-  assert run.returncode == 1 and 'name the model directory after --' in run.stderr
+def test_no_model_dir(capsys):
+  assert in_process.run(restarts.main, '--', '--gin_file=x') == 1
+  assert 'name the model directory after --' in capsys.readouterr().err
 
 
 def test_progress_of_a_cascade_is_that_of_all_levels(tmp_path):

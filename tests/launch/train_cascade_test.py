@@ -145,12 +145,11 @@ def test_a_cascade_whose_last_level_is_not_begun(tmp_path, capsys, module):
   assert f'the last level of the cascade in {tmp_path} is not begun' in capsys.readouterr().err
 
 
-def test_the_last_level_is_what_is_trained_and_evaluated(tmp_path, capsys):
-  """By launch.train, of a cascade's directory."""
-  cascades.save(str(tmp_path), cascades.Cascade(['a.gin', 'ssw_gan/smoke_stage1.gin']))
+def test_the_last_level_is_what_is_trained_and_evaluated(tiny_files, tmp_path, capsys):
+  """By launch.train, of a cascade's directory, whatever model the level is."""
+  cascades.save(str(tmp_path), cascades.Cascade(['a.gin', 'b.gin']))
   folder = cascades.directory(str(tmp_path), 2)
-  configs.parse(['ssw_gan/smoke_stage1.gin'], [binding.partition('=')[2] for binding in TINY
-                                               if binding.startswith('--gin_param')])
+  configs.parse([tiny_files.vqvae_gin], [])
   configs.keep(folder, True, (), ())
   assert _run(f'--model_dir={tmp_path}', '--mode=evaluate', '--strategy=cpu', program=train) == 1
   assert f'no checkpoint in {folder}: train first' in capsys.readouterr().err

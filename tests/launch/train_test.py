@@ -83,6 +83,7 @@ def test_what_does_not_fit(fails, tiny_files, message, arguments):
   fails(message, f'--gin_file={tiny_files.vqvae_gin}', *arguments)
 
 
+@pytest.mark.usefixtures('eagerly')
 def test_a_loss_that_is_not_finite(tiny_files, tmp_path, capsys):
   """The bar stands above the line."""
   assert _run(f'--gin_file={tiny_files.vqvae_gin}', f'--model_dir={tmp_path}',
@@ -112,6 +113,7 @@ def _last_step(model_dir, since=0.0):
   return log[-1]['step'] if log else 0
 
 
+@pytest.mark.usefixtures('eagerly')
 def test_sigterm_saves_and_the_same_command_goes_on(tiny_files, tmp_path, capsys):
   arguments = [f'--gin_file={tiny_files.vqvae_gin}', f'--model_dir={tmp_path}']
   often = '--gin_param=experiment.train.checkpoint_interval = 1000000'

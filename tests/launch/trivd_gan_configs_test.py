@@ -1,5 +1,6 @@
 """Configs of TrIVD-GAN: tables compare like with like, models have the sizes that equations say."""
 
+import functools
 import re
 
 import gin
@@ -40,6 +41,7 @@ def _clean():
   gin.clear_config()
 
 
+@functools.cache
 def _bindings(name):
   """What a config binds: name -> value, as text."""
   shipped_configs.parse(f'trivd_gan/{name}.gin')

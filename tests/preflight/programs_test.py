@@ -1,5 +1,7 @@
 """Programs of one core: what they hold, and what tells them apart."""
 
+import functools
+
 import pytest
 import tensorflow as tf
 from tensorflow.compiler.xla.service import hlo_pb2
@@ -20,15 +22,19 @@ def _export(tiny, name='train', batch=2, **kwargs):
   return programs.export(name, function, inputs, batch, parameters)
 
 
+_exported = functools.cache(_export)  # what several tests look at
+
+
 def test_the_same_program_has_the_same_digest(tiny):
-  first, again = _export(tiny), _export(tiny)
+  """Of a training step: tests/launch/preflight_test.py."""
+  first, again = _exported(tiny, 'evaluate'), _export(tiny, 'evaluate')
   assert first.digest == again.digest and first.hlo != again.hlo
-  assert _export(tiny, batch=4).digest != first.digest
-  assert _export(tiny, clip_norm=1.0).digest != first.digest
+  assert _export(tiny, 'evaluate', batch=4).digest != first.digest
+  assert _export(tiny, clip_norm=1.0).digest != _exported(tiny).digest
 
 
 def test_a_training_step_updates_in_place(tiny):
-  program = _export(tiny)
+  program = _exported(tiny)
   module = hlo_pb2.HloModuleProto.FromString(program.hlo)
   assert 0 < program.parameters < 5000
   assert len(module.input_output_alias.entries) > 2 * 20  # variables, and Adam's two of each
@@ -37,8 +43,8 @@ def test_a_training_step_updates_in_place(tiny):
 
 
 def test_a_tpu_computes_in_bfloat16_by_itself(tiny):
-  assert b'bf16' not in _text(_export(tiny))
-  assert b'bf16' in _text(_export(tiny, precision='auto'))
+  assert b'bf16' not in _text(_exported(tiny)) + _text(_exported(tiny, 'evaluate'))
+  assert b'bf16' in _text(_export(tiny, 'evaluate', precision='auto'))
 
 
 def _text(program):
@@ -48,7 +54,7 @@ def _text(program):
 
 
 def test_evaluation_and_sampling_have_programs(tiny):
-  assert _export(tiny, 'evaluate').batch == 2
+  assert _exported(tiny, 'evaluate').batch == 2
   prior = lambda: tiny.prior('none', classes=3)
   sampler = _export(tiny, 'sample', task=prior)
   module = hlo_pb2.HloModuleProto.FromString(sampler.hlo)

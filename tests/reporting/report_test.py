@@ -62,20 +62,16 @@ def _make(model_dir):
   checkpoint.write(str(model_dir / 'ckpt-2000'))
 
 
-def _report(*arguments):
-  return processes.run(*processes.program('report', *arguments), CUDA_VISIBLE_DEVICES='')
-
-
-def test_the_program_writes_a_page_of_two_runs(tmp_path):
+def test_the_program_writes_a_page_of_two_runs(tmp_path, capsys):
   _make(tmp_path / 'first')
   (tmp_path / 'second').mkdir()
   results.TrainingLog(str(tmp_path / 'second')).append(1, {'loss': 1.})
   output = tmp_path / 'new' / 'page.html'
-  run = _report(f'--model_dir={tmp_path / "first"}', f'--model_dir={tmp_path / "second"}',
-                f'--output={output}', '--title=My title', '--note=A note & more',
-                '--paper=test/nmse=0.125', '--command=make it', f'--curves={tmp_path / "curves"}')
-  assert run.returncode == 0, run.stderr
-  assert run.stdout == f'the report is {output}\n'
+  assert in_process.run(
+      report.main, f'--model_dir={tmp_path / "first"}', f'--model_dir={tmp_path / "second"}',
+      f'--output={output}', '--title=My title', '--note=A note & more', '--paper=test/nmse=0.125',
+      '--command=make it', f'--curves={tmp_path / "curves"}') == 0
+  assert capsys.readouterr().out == f'the report is {output}\n'
   page_test.assert_self_contained(output)
   assert {gif.n_frames for gif in page_test.pictures(output, 'gif')} == {6}
   assert len(page_test.pictures(output, 'gif')) == 4 * 4
@@ -163,11 +159,25 @@ def test_titles_tell_runs_apart(model_dirs, names):
   assert report.titles(model_dirs) == names
 
 
-def test_a_mistake_is_one_line():
-  run = _report('--model_dir=/not/there')
-  assert run.returncode == 1 and run.stdout == ''
-  assert 'there is no model directory /not/there' in run.stderr
-  assert len(run.stderr.strip().splitlines()) == 1
+def test_a_mistake_is_one_line(capsys):
+  assert in_process.run(report.main, '--model_dir=/not/there') == 1
+  said = capsys.readouterr()
+  assert said.out == '' and 'there is no model directory /not/there' in said.err
+  assert len(said.err.strip().splitlines()) == 1
+
+
+@pytest.mark.slow
+def test_a_process_of_its_own(tmp_path):
+  """As users start it: what is said is the page, or the mistake."""
+  report_on = lambda model_dir: processes.run(
+      *processes.program('report', f'--model_dir={model_dir}'), CUDA_VISIBLE_DEVICES='')
+  _make(tmp_path / 'run')
+  run = report_on(tmp_path / 'run')
+  assert (run.returncode, run.stderr) == (0, '')
+  assert run.stdout == f'the report is {tmp_path / "run" / "report.html"}\n'
+  page_test.assert_self_contained(tmp_path / 'run' / 'report.html')
+  run = report_on('/not/there')
+  assert run.returncode == 1 and run.stdout == '' and len(run.stderr.strip().splitlines()) == 1
 
 
 @pytest.mark.parametrize('flag_values,error,message', [
