@@ -1,5 +1,6 @@
 """BAIR: raw frames, actions, both evaluation splits, damaged records."""
 
+import pickle
 import tarfile
 
 import numpy as np
@@ -42,7 +43,13 @@ def test_original(tmp_path):
     np.testing.assert_array_equal(train[name]['actions'][:, 1], i + np.arange(30))
     np.testing.assert_array_equal(train[name]['positions'].shape, (30, 3))
   assert sorted(building.examples(builder, 'test')) == ['test_00000', 'test_00001']
-  building.train_ten_steps(builder, tmp_path)
+  building.assert_makes_clips(builder)
+
+
+@pytest.mark.slow
+def test_training(tmp_path):
+  _write(tmp_path / 'manual')
+  building.train_ten_steps(building.prepare(Builder, tmp_path, 'original'), tmp_path)
 
 
 def test_balanced(tmp_path):
@@ -127,6 +134,16 @@ def test_records_that_are_no_examples(tmp_path):
   assert outcome.reason in ('undecodable', 'incomplete')
 
 
+def test_the_reader_reaches_the_workers_of_beam(tmp_path):
+  path, _ = raw_data.write_bair(tmp_path, 'train', 0, 2)
+  piece = bair_clips_dataset_builder.Records(str(path), 'train', 0, 0, 2)
+  with pickle.loads(pickle.dumps(bair_clips_dataset_builder._Reader())) as reader:
+    read = list(reader.read(pickle.loads(pickle.dumps(piece))))
+  assert [outcome.name for outcome, _ in read] == ['train_00000', 'train_00001']
+  assert all(example is not None for _, example in read)
+
+
+@pytest.mark.slow
 def test_beam(tmp_path):
   """Beam writes the same examples and the same report."""
   _write(tmp_path / 'manual')

@@ -4,6 +4,7 @@ import zipfile
 
 import numpy as np
 from PIL import Image
+import pytest
 import tensorflow_datasets as tfds
 
 from tests import raw_data
@@ -44,7 +45,13 @@ def test_examples(tmp_path):
     expected = raw_data.moving_square(40, 36, 64, seed=i)[::2].astype(float)
     small = np.stack([Image.fromarray(frame).resize((64, 36)) for frame in train[name]['video']])
     assert np.abs(small - expected).mean() < 8  # any other turn or speed: above 30
-  building.train_ten_steps(builder, tmp_path)
+  building.assert_makes_clips(builder)
+
+
+@pytest.mark.slow
+def test_training(tmp_path):
+  _write(tmp_path / 'manual')
+  building.train_ten_steps(building.prepare(Builder, tmp_path, '128'), tmp_path)
 
 
 def test_archives(tmp_path):

@@ -199,6 +199,7 @@ def test_real_list(real_data):
   assert {source.features['label'] for source in everything['validation']} == set(range(600))
 
 
+@pytest.mark.slow
 @pytest.mark.real_data
 def test_real_videos(real_data, tmp_path):
   """One real clip, among 30,000 that are missing; of the list of test videos, none is there."""
@@ -214,6 +215,17 @@ def test_real_videos(real_data, tmp_path):
 
 @pytest.mark.real_data
 def test_real_videos_in_folders(real_data, tmp_path):
+  building.assert_makes_clips(_prepare_real_videos(real_data, tmp_path))
+
+
+@pytest.mark.slow
+@pytest.mark.real_data
+def test_training_on_real_videos(real_data, tmp_path):
+  building.train_ten_steps(_prepare_real_videos(real_data, tmp_path), tmp_path)
+
+
+def _prepare_real_videos(real_data, tmp_path):
+  """Prepares videos in folders of labels, and checks what is there then."""
   names = {'R6llTwEh07w.mp4': 'using segway', 'flipping_a_pancake.mkv': 'flipping pancake',
            'mmaction2_rawvideo_part_0.mp4': 'unlabelled'}
   for name, label in names.items():
@@ -226,7 +238,7 @@ def test_real_videos_in_folders(real_data, tmp_path):
       'R6llTwEh07w': (303, 64, 85, 3), 'flipping_a_pancake': (310, 64, 114, 3),
       'mmaction2_rawvideo_part_0': (32, 64, 85, 3)}
   assert _labels(builder, 'train')['flipping_a_pancake'] == 'flipping pancake'
-  building.train_ten_steps(builder, tmp_path)
+  return builder
 
 
 if __name__ == '__main__':

@@ -55,9 +55,9 @@ class MovingMnistClipsTest(building.BuilderTestCase):
   DATASET_CLASS = Builder
   SPLITS = _COUNTS
   BUILDER_CONFIG_NAMES_TO_TEST = [
-      _config('unit_optdigits'),
+      _config('unit_optdigits', frames=5),
       _config('unit_one_digit', num_digits=1, frames=5, size=32, digit_size=20),
-      _config('unit_mnist', digits='mnist'),
+      _config('unit_mnist', digits='mnist', frames=5),
       _config('unit_published', digits='mnist', published_test='mnist_test_seq.npy'),
   ]
 
@@ -160,13 +160,24 @@ def test_mnist_of_tfds_where_there_is_no_file(tmp_path, monkeypatch):
 
 @pytest.mark.real_data
 def test_real_digits(real_data, tmp_path):
+  building.assert_makes_clips(_prepare_real(real_data, tmp_path))
+
+
+@pytest.mark.slow
+@pytest.mark.real_data
+def test_training_on_real_digits(real_data, tmp_path):
+  building.train_ten_steps(_prepare_real(real_data, tmp_path), tmp_path)
+
+
+def _prepare_real(real_data, tmp_path):
+  """Prepares videos of the digits of MNIST, and checks what is there then."""
   builder = building.prepare(
       Builder, tmp_path, _config('unit_real', digits='mnist'), manual=real_data / 'moving_mnist')
   counts = {split: info.num_examples for split, info in builder.info.splits.items()}
   assert counts == _COUNTS
   example = building.examples(builder, 'train')['train_000000']
   assert example['video'].shape == (20, 64, 64, 1) and example['video'].max() > 250
-  building.train_ten_steps(builder, tmp_path)
+  return builder
 
 
 def test_no_network(tmp_path, monkeypatch):

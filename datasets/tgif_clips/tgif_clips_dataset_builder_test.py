@@ -52,7 +52,14 @@ def test_examples(tmp_path):
   example = building.examples(builder, 'train')[_NAMES['train'][0]]
   assert example['video'].shape == (16, 64, 102, 3) and example['fps'] == 25
   assert set(builder.info.splits) == {'train', 'test'}  # nothing of the validation videos is there
-  building.train_ten_steps(builder, tmp_path)
+  assert building.report(builder)['left_out_splits'] == {'validation': 1}
+  building.assert_makes_clips(builder)
+
+
+@pytest.mark.slow
+def test_training(tmp_path):
+  _write(tmp_path / 'manual')
+  building.train_ten_steps(building.prepare(Builder, tmp_path, '64'), tmp_path)
 
 
 @pytest.fixture(name='server')
@@ -168,11 +175,22 @@ def test_program(server, tmp_path, capsys, monkeypatch):
 
 
 @pytest.mark.real_data
+def test_real_gifs(real_data, tmp_path):
+  building.assert_makes_clips(_prepare_real(real_data, tmp_path, {'action_1': 33, 'frameqa_1': 20}))
+
+
+@pytest.mark.slow
+@pytest.mark.real_data
 def test_real(real_data, tmp_path):
-  """GIFs that decode, under the names that a list of them has."""
+  builder = _prepare_real(real_data, tmp_path, {
+      '1': 45, '2': 76, 'action_1': 33, 'count_1': 34, 'frameqa_1': 20})
+  building.train_ten_steps(builder, tmp_path)
+
+
+def _prepare_real(real_data, tmp_path, names):
+  """Prepares GIFs that decode, under the names that a list of them has; name -> frames."""
   folder = tmp_path / 'manual'
   folder.mkdir()
-  names = ['1', '2', 'action_1', 'count_1', 'frameqa_1']
   for name in names:
     (folder / f'{name}.gif').symlink_to(real_data / 'tgif' / f'{name}.gif')
   (folder / 'train.txt').write_text(''.join(f'{_URL}{name}.gif\n' for name in names))
@@ -182,8 +200,8 @@ def test_real(real_data, tmp_path):
   builder = building.prepare(Builder, tmp_path, '64')
   frames = {name: len(example['video'])
             for name, example in building.examples(builder, 'train').items()}
-  assert frames == {'1': 45, '2': 76, 'action_1': 33, 'count_1': 34, 'frameqa_1': 20}
-  building.train_ten_steps(builder, tmp_path)
+  assert frames == names
+  return builder
 
 
 if __name__ == '__main__':

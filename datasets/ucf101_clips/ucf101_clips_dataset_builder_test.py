@@ -72,17 +72,30 @@ def test_other_lists(tmp_path):
   assert set(building.examples(builder, 'test')) == {name.split('/')[1][:-4] for name in _TRAIN}
 
 
+def _write_damaged(root):
+  """Writes videos, of which one is cut off and one is missing."""
+  _write(root)
+  damaged = root / 'UCF-101' / _TRAIN[1]
+  damaged.write_bytes(damaged.read_bytes()[:3000])
+  (root / 'UCF-101' / _TEST[0]).unlink()
+
+
 def test_beam(tmp_path):
   """Beam writes the same examples and the same report, also where some videos are damaged."""
-  _write(tmp_path / 'manual')
-  damaged = tmp_path / 'manual' / 'UCF-101' / _TRAIN[1]
-  damaged.write_bytes(damaged.read_bytes()[:3000])
-  (tmp_path / 'manual' / 'UCF-101' / _TEST[0]).unlink()
+  _write_damaged(tmp_path / 'manual')
   plain = building.prepare(Builder, tmp_path, '64', max_failed_share=0.5)
   on_beam = building.prepare(Builder, tmp_path / 'beam', '64', tmp_path / 'manual',
                              beam_runner='DirectRunner', max_failed_share=0.5)
   assert len(building.reasons(plain)) == 2
   building.assert_same(plain, on_beam)
+  on_beam._report.max_failed_share = 0.1
+  with pytest.raises(ValueError, match='2 unusable .*more than the allowed 10%'):
+    on_beam._report.check()
+
+
+@pytest.mark.slow
+def test_too_many_failures_on_beam(tmp_path):
+  _write_damaged(tmp_path / 'manual')
   with pytest.raises(ValueError, match='2 unusable .*more than the allowed 10%'):
     building.prepare(Builder, tmp_path / 'strict', '64', tmp_path / 'manual',
                      beam_runner='DirectRunner')
@@ -109,6 +122,23 @@ def test_downloads(tmp_path, monkeypatch):
   assert builder.info.splits['train'].num_examples == 3
 
 
+@pytest.mark.real_data
+def test_real_videos(real_data, tmp_path):
+  """A real clip of a short list, whose frames the README tells."""
+  (tmp_path / 'manual').mkdir()
+  (tmp_path / 'manual' / 'UCF-101').symlink_to(real_data / 'ucf101' / 'UCF-101')
+  lists = tmp_path / 'manual' / 'ucfTrainTestlist'
+  lists.mkdir()
+  (lists / 'trainlist01.txt').write_text('BaseballPitch/v_BaseballPitch_g08_c01.avi 7\n')
+  (lists / 'testlist01.txt').write_text('BaseballPitch/v_BaseballPitch_g01_c01.avi\n')
+  builder = building.prepare(Builder, tmp_path, '64', max_failed_share=1.0)
+  assert building.report(builder)['left_out_splits'] == {'train': 1}
+  (name, example), = building.examples(builder, 'test').items()
+  assert (name, len(example['video'])) == ('v_BaseballPitch_g01_c01', 107)
+  building.assert_makes_clips(builder, split='test')
+
+
+@pytest.mark.slow
 @pytest.mark.real_data
 def test_real(real_data, tmp_path):
   """Three real clips, whose frames the README tells; the others of the lists are missing."""

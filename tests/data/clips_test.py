@@ -154,10 +154,11 @@ def test_shapes_are_static(source):
   assert (made.count('train'), made.count('test')) == (EXAMPLES, 7)
 
 
-def test_resumed_stream_equals_the_unbroken_one(source):
+@pytest.mark.parametrize('starts', [(4, 12), pytest.param((1, 5, 9), marks=pytest.mark.slow)])
+def test_resumed_stream_equals_the_unbroken_one(source, starts):
   made = source(4)
   unbroken = _numpy(made.training(5, seed=3), 14)  # three epochs
-  for start in (1, 4, 5, 9, 12):  # 23 = 4 * 5 + 3: step 4 crosses the boundary of an epoch
+  for start in starts:  # 23 = 4 * 5 + 3: step 4 crosses the boundary of an epoch
     resumed = _numpy(source(4).training(5, seed=3, start_step=start), 14 - start)
     _assert_same(unbroken[start:], resumed)
 
@@ -192,7 +193,9 @@ def test_batches_may_be_larger_than_the_split(source):
   assert sorted(_numbers(batch)[:EXAMPLES]) == sorted(_numbers(batch)[EXAMPLES:2 * EXAMPLES])
 
 
-@pytest.mark.parametrize('frames, frame_step', [(4, 1), (9, 1), (3, 3), (2, 8), (1, 1)])
+@pytest.mark.parametrize('frames, frame_step', [
+    (4, 1), (9, 1), (3, 3), *(pytest.param(*case, marks=pytest.mark.slow)
+                              for case in ((2, 8), (1, 1)))])
 def test_windows(source, frames, frame_step):
   made, starts = source(frames, frame_step), set()
   for batch in _numpy(made.training(5, seed=0), 20):
@@ -207,7 +210,8 @@ def test_windows(source, frames, frame_step):
 
 
 @pytest.mark.parametrize('batch_size, limit', [
-    (3, None), (7, None), (10, None), (3, 4), (2, 4), (3, 100)])
+    (3, None), (7, None), (10, None), (3, 4),
+    *(pytest.param(*case, marks=pytest.mark.slow) for case in ((2, 4), (3, 100)))])
 def test_evaluation_is_one_exact_pass(source, batch_size, limit):
   batches = _numpy(source(4).evaluation('test', batch_size, limit=limit))
   examples = min(limit or 7, 7)
@@ -223,7 +227,7 @@ def test_evaluation_is_one_exact_pass(source, batch_size, limit):
   assert valid[:examples].all() and not valid[examples:].any()
 
 
-@pytest.mark.parametrize('hosts', [2, 4])
+@pytest.mark.parametrize('hosts', [2, pytest.param(4, marks=pytest.mark.slow)])
 def test_hosts_share_the_batches(source, hosts):
   made = source(4)
   for make in (lambda *host: made.training(4, 0, 2, *host).take(7),

@@ -1,5 +1,7 @@
 """Clips made smaller: pixels by NumPy, the rest of the stream as the source has it."""
 
+import functools
+
 import numpy as np
 import pytest
 import tensorflow as tf
@@ -54,8 +56,24 @@ def _assert_smaller(found, whole, downsample, factors):
       np.testing.assert_array_equal(ours[name], theirs[name])
 
 
-@BOTH
-@pytest.mark.parametrize('factors', [(), (2,), (3,), (4,), (2, 3)])
+_STREAMS = (lambda clips: clips.evaluation('test', 4, limit=6),
+            lambda clips: clips.training(4, seed=1, start_step=2).take(3))
+
+
+@functools.cache
+def _whole(stream):
+  """Batches of moving shapes as they are."""
+  return _numpy(stream(_shapes()))
+
+
+def _slow(*cases):
+  return [pytest.param(*case, marks=pytest.mark.slow) for case in cases]
+
+
+@pytest.mark.parametrize('downsample, factors', [
+    (NEAREST, ()), (NEAREST, (2, 3)), (BILINEAR, (3,)), (BILINEAR, (4,)),
+    *_slow((NEAREST, (2,)), (NEAREST, (3,)), (NEAREST, (4,)), (BILINEAR, ()), (BILINEAR, (2,)),
+           (BILINEAR, (2, 3)))])
 def test_moving_shapes(downsample, factors):
   source = _shapes()
   clips = downsampled.DownsampledClips(source, downsample, factors)
@@ -64,10 +82,10 @@ def test_moving_shapes(downsample, factors):
       'video': tf.TensorSpec([3, side, side, 3], tf.uint8), 'id': tf.TensorSpec([], tf.string)}
   assert [clips.count(split) for split in ('train', 'test')] == [10, 1000]
   assert (clips.frames, clips.frame_step, clips.train_split) == (3, 1, 'train')
-  for stream in (lambda clips: clips.evaluation('test', 4, limit=6),
-                 lambda clips: clips.training(4, seed=1, start_step=2).take(3)):
-    assert stream(clips).element_spec['video'].shape == (4, 3, side, side, 3)
-    _assert_smaller(_numpy(stream(clips)), _numpy(stream(source)), downsample, factors)
+  for stream in _STREAMS:
+    dataset = stream(clips)
+    assert dataset.element_spec['video'].shape == (4, 3, side, side, 3)
+    _assert_smaller(_numpy(dataset), _whole(stream), downsample, factors)
 
 
 def test_a_number_is_one_factor():
@@ -133,8 +151,9 @@ def _prepared(tmp_path):
       label_feature='label')
 
 
-@BOTH
-@pytest.mark.parametrize('kind', ['files', 'prepared'])
+@pytest.mark.parametrize('kind, downsample', [
+    ('files', NEAREST), ('prepared', BILINEAR),
+    *_slow(('files', BILINEAR), ('prepared', NEAREST))])
 def test_what_else_an_example_has_is_kept(request, kind, downsample):
   """Labels, actions, ids; windows of time and places of crops; the order of training."""
   source = request.getfixturevalue(kind)

@@ -6,9 +6,17 @@ import numpy as np
 import pytest
 
 from tests import raw_data
+from tests.datasets import building
 from tests.launch import in_process
 from tf_videogen.data import video_folder
 from tf_videogen.launch import train
+
+
+@pytest.fixture(autouse=True)
+def _kept_processes():
+  """Tests go on with each other's decoders."""
+  with building.kept_processes():
+    yield
 
 
 def _write(root, names, frames=12):

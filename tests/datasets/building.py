@@ -1,24 +1,56 @@
 """What tests of builders share: preparing, reading back, training on what was prepared."""
 
+import functools
 import json
 import os
 import pathlib
 import shutil
 import tempfile
+from unittest import mock
 
+from apache_beam.transforms import userstate
 import numpy as np
 import tensorflow_datasets as tfds
 
 from tests.launch import in_process
+from tf_videogen.data import clips
+from tf_videogen.data import decoding
 from tf_videogen.data import preparation
 from tf_videogen.launch import train
 
 SMOKE = 'videogpt/smoke.gin'
 
 
+class _KeptDecoder(decoding.Decoder):
+  """Takes over the process that another one has left, where there is one."""
+
+  _left = []
+
+  def kill(self):
+    """Leaves the process alive."""
+
+  def close(self):
+    """Leaves the process to others."""
+    if self._process is not None:
+      self._left.append((self._process, self._connection))
+      self._process = self._connection = None
+
+  def _start(self):
+    if self._left:
+      self._process, self._connection = self._left.pop()
+    else:
+      super()._start()
+
+
+def kept_processes():
+  """A context in which decoders of the default limits go on with each other's processes."""
+  return mock.patch.object(decoding, 'Decoder', _KeptDecoder)
+
+
 class BuilderTestCase(tfds.testing.DatasetBuilderTestCase):
   """TFDS's checks, of raw data that `write(folder)`, a static method, makes."""
-  test_session = None  # of tf.test.TestCase, which is no test, and would be counted as skipped
+  # Of tf.test.TestCase: as it is, it would be counted as a test that is skipped.
+  test_session = property(lambda self: self.session)
 
   @classmethod
   def setUpClass(cls):
@@ -26,6 +58,7 @@ class BuilderTestCase(tfds.testing.DatasetBuilderTestCase):
     cls.EXAMPLE_DIR = tempfile.mkdtemp()
     cls.addClassCleanup(shutil.rmtree, cls.EXAMPLE_DIR)
     cls.write(pathlib.Path(cls.EXAMPLE_DIR))
+    cls.enterClassContext(kept_processes())
     super().setUpClass()
 
 
@@ -34,7 +67,10 @@ def prepare(builder_class, tmp_path, config, manual=True, beam_runner=None, **op
   builder = builder_class(data_dir=str(tmp_path / 'data'), config=config)
   builder.options = preparation.Options(processes=2, **options)
   folder = {True: tmp_path / 'manual', False: None}.get(manual, manual)
-  preparation.prepare(builder, folder and str(folder), beam_runner)
+  # Beam inspects the same functions hundreds of times.
+  specs = functools.cache(userstate.get_dofn_specs)
+  with kept_processes(), mock.patch.object(userstate, 'get_dofn_specs', specs):
+    preparation.prepare(builder, folder and str(folder), beam_runner)
   return builder
 
 
@@ -67,6 +103,16 @@ def assert_same(builder, other):
   assert builder.info.metadata == other.info.metadata
   without_time = lambda made: {k: v for k, v in report(made).items() if k != 'wall_time_s'}
   assert without_time(builder) == without_time(other)
+
+
+def assert_makes_clips(builder, split='train'):
+  """Asserts that a split has clips as the smallest VQ-VAE is trained on."""
+  root = pathlib.Path(builder.data_dir).parents[2]
+  source = clips.PreparedClips(
+      f'{builder.name}/{builder.builder_config.name}', 16, data_dir=str(root), size=64,
+      train_split=split, drop_short=True)
+  batch = next(source.training(4, seed=0).as_numpy_iterator())
+  assert batch['video'].shape[:4] == (4, 16, 64, 64) and batch['video'].std() > 1
 
 
 def train_ten_steps(builder, tmp_path, split='train'):

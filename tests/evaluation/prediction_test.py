@@ -3,7 +3,7 @@
 import numpy as np
 import pytest
 
-from tf_videogen import experiment as experiments
+from tests.evaluation import fakes
 from tf_videogen.data import moving_shapes
 from tf_videogen.evaluation import prediction
 from tf_videogen.launch import inspect_motion
@@ -80,7 +80,7 @@ def test_table():
 @pytest.mark.usefixtures('eagerly')
 def test_a_model(tiny, cpu, tmp_path):
   experiment = tiny.gan_experiment(train_steps=1)
-  assert experiments.train(experiment, str(tmp_path), cpu, evaluate_too=False)
+  fakes.save(experiment, tmp_path, cpu, step=1)
   found = prediction.predict(experiment, str(tmp_path), cpu, clips=5, batch_size=4)
   assert found.data.shape == found.samples.shape == (5, 5, 16, 16, 1) and found.given == GIVEN
   assert found.motion.shape == found.true_motion.shape == (5, 5, 16, 16, 2)
@@ -95,6 +95,6 @@ def test_a_model(tiny, cpu, tmp_path):
 
 def test_a_model_without_given_frames(tiny, cpu, tmp_path):
   experiment = tiny.experiment(train_steps=1)
-  assert experiments.train(experiment, str(tmp_path), cpu, evaluate_too=False)
+  fakes.save(experiment, tmp_path, cpu, step=1)
   with pytest.raises(ValueError, match='no frames are given to this model'):
     prediction.predict(experiment, str(tmp_path), cpu)

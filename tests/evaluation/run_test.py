@@ -1,5 +1,7 @@
 """Runs of protocols: the same numbers by any batches, what samples are drawn for, what is kept."""
 
+import functools
+
 import numpy as np
 import pytest
 
@@ -79,6 +81,7 @@ class Echo:
 # --- batches and replicas ---
 
 
+@functools.cache
 def _evaluate_echo(strategy, batch_size):
   real = fakes.Source(fakes.videos(22, 11))
   return run.run(_protocol(samples_per_condition=2), real, Echo(), strategy, batch_size, True)

@@ -96,14 +96,16 @@ def test_listing_is_that_of_the_checkpoint(name, real_data):
 
 
 @pytest.mark.real_data
-def test_equals_the_graph_of_tf_hub(real_data):
+@pytest.mark.parametrize('lengths', [
+    (9, 10), pytest.param((16, 30), marks=pytest.mark.slow)])
+def test_equals_the_graph_of_tf_hub(real_data, lengths):
   model = _model()
   values = _randomize(model.by_name())
   saved = saved_model_pb2.SavedModel.FromString(
       (real_data / 'i3d' / 'i3d_kinetics_400_hub_saved_model.pb').read_bytes())
   rng = np.random.default_rng(1)
   clips = [rng.uniform(-1, 1, [1, frames, 224, 224, 3]).astype(np.float32)
-           for frames in (9, 10, 16, 30)]
+           for frames in lengths]
   with tf.Graph().as_default(), tf.compat.v1.Session() as session:
     tf.compat.v1.train.import_meta_graph(saved.meta_graphs[0])
     variables = tf.compat.v1.global_variables()

@@ -130,15 +130,25 @@ def test_six_hundred_classes():
   assert outputs['logits'].shape == (1, 600)
 
 
+@pytest.mark.slow
 def test_in_a_program_of_unknown_batch_and_over_replicas(two_replicas):
+  _check_in_a_program(two_replicas, I3D, 9, 400)
+
+
+def test_a_small_one_in_a_program_of_unknown_batch_and_over_replicas(two_replicas, small_c3d):
+  del small_c3d  # not its arrays: the network is small with it
+  _check_in_a_program(two_replicas, 'c3d_ucf101', 16, 7)
+
+
+def _check_in_a_program(two_replicas, name, frames, classes):
   with two_replicas.scope():
-    network = networks.FeatureNetwork(f'random:{I3D}')
-  video = _video(1, 9, 16, 16)
-  expected = networks.FeatureNetwork(f'random:{I3D}')(tf.constant(video))['logits']
-  spec = tf.TensorSpec([None, 9, 16, 16, 3], tf.uint8)
+    network = networks.FeatureNetwork(f'random:{name}')
+  video = _video(1, frames, 16, 16)
+  expected = networks.FeatureNetwork(f'random:{name}')(tf.constant(video))['logits']
+  spec = tf.TensorSpec([None, frames, 16, 16, 3], tf.uint8)
   def outputs(clips):
     logits = network(clips)['logits']
-    assert logits.shape[1:] == (400,)
+    assert logits.shape[1:] == (classes,)
     return logits
   run = tf.function(lambda a: two_replicas.run(outputs, (a,)), input_signature=[spec])
   for logits in run(tf.constant(video)).values:
