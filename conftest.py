@@ -59,8 +59,10 @@ class _Recorder:
     slow_draw.record(self._seconds)
 
 
-def pytest_sessionstart():
+def pytest_sessionstart(session):
   """Splits the processor in two, before any test module makes TensorFlow start."""
+  if session.config.getoption('numprocesses', None):
+    return  # pytest-xdist's workers run the tests
   import tensorflow as tf  # pylint: disable=g-import-not-at-top
   tf.config.set_logical_device_configuration(
       tf.config.list_physical_devices('CPU')[0], [tf.config.LogicalDeviceConfiguration()] * 2)

@@ -1,309 +1,74 @@
-"""A tiny experiment that tests of training and of the programs share: clips, tasks, gin files."""
+"""Fixtures that tests of training and of the programs share.
 
-import functools
-import pathlib
-import types
+Nothing here imports TensorFlow before a test asks for it: pytest-xdist's own process, which runs no
+test, reads this file, too.
+"""
 
-import numpy as np
 import pytest
-import tensorflow as tf
 
-from tf_videogen import experiment
-from tf_videogen.data import clips as clips_lib
-from tf_videogen.data import downsampled
-from tf_videogen.data import moving_shapes
-from tf_videogen.layers import attention as attention_layers
-from tf_videogen.layers import block_attention
-from tf_videogen.layers import recurrent_units
-from tf_videogen.layers import resampling
-from tf_videogen.layers import vector_quantizer
-from tf_videogen.models import discriminators as discriminators_lib
-from tf_videogen.models import ssw_gan
-from tf_videogen.models import trivd_gan
-from tf_videogen.models import video_transformer
-from tf_videogen.models import videogpt
-from tf_videogen.models import vqvae
-from tf_videogen.tasks import adversarial
-from tf_videogen.tasks import likelihood
-from tf_videogen.tasks import slices
-from tf_videogen.tasks import upscaling
-from tf_videogen.training import optimizers
 
 @pytest.fixture(autouse=True)
 def _float32():
   """No test inherits the precision that another one trained in."""
+  import tensorflow as tf  # pylint: disable=g-import-not-at-top
   yield
   if tf.keras.mixed_precision.global_policy().name != 'float32':
     tf.keras.mixed_precision.set_global_policy('float32')
 
 
-FRAMES, SIZE, CLASSES, ACTIONS = 4, 8, 3, 2  # of a clip; ACTIONS are numbers a frame
-
-VQVAE_GIN = '''
-from __gin__ import dynamic_registration
-from tf_videogen import experiment
-from tf_videogen.data import clips
-from tf_videogen.layers import vector_quantizer
-from tf_videogen.models import vqvae
-from tf_videogen.tasks import likelihood
-from tf_videogen.training import optimizers
-
-TRAIN_STEPS = 6
-
-experiment.Experiment.task = @likelihood.VQVAETask
-experiment.Experiment.clips = @clips.FileClips()
-experiment.Experiment.optimizer = @optimizers.adam
-experiment.Experiment.batch_size = 4
-experiment.Experiment.train_steps = %TRAIN_STEPS
-experiment.Experiment.precision = 'float32'
-experiment.train.steps_per_loop = 1
-experiment.train.checkpoint_interval = 3
-experiment.train.evaluation_interval = 3
-experiment.train.preview_clips = 2
-
-clips.FileClips.train_path = '{train}'
-clips.FileClips.test_path = '{test}'
-clips.FileClips.frames = 4
-
-likelihood.VQVAETask.model = @vqvae.VQVAE()
-likelihood.VQVAETask.data_variance = 0.06
-
-vqvae.VQVAE.quantizer = @vector_quantizer.VectorQuantizer()
-vqvae.VQVAE.downsampling = (2, 2, 2)
-vqvae.VQVAE.hidden = 8
-vqvae.VQVAE.residual_units = 4
-vqvae.VQVAE.residual_layers = 1
-vqvae.VQVAE.attention = False
-
-vector_quantizer.VectorQuantizer.codes = 8
-vector_quantizer.VectorQuantizer.dim = 4
-
-optimizers.adam.learning_rate = 1e-3
-'''
-
-PRIOR_GIN = '''
-from __gin__ import dynamic_registration
-from tf_videogen import experiment
-from tf_videogen.layers import attention
-from tf_videogen.models import videogpt
-from tf_videogen.models import vqvae
-from tf_videogen.tasks import likelihood
-
-include '{vqvae}'
-
-VQVAE_DIR = %gin.REQUIRED  # model directory of the trained VQ-VAE
-
-experiment.Experiment.task = @likelihood.VideoGPTTask
-
-likelihood.VideoGPTTask.model = @videogpt.VideoGPT()
-likelihood.VideoGPTTask.vqvae_dir = %VQVAE_DIR
-
-videogpt.VideoGPT.vqvae = @vqvae.VQVAE()
-videogpt.VideoGPT.prior = @videogpt.LatentTransformer()
-videogpt.VideoGPT.classes = 3
-
-videogpt.LatentTransformer.layers = 1
-videogpt.LatentTransformer.width = 8
-videogpt.LatentTransformer.heads = 2
-videogpt.LatentTransformer.feedforward = 16
-videogpt.LatentTransformer.dropout = 0.1
-videogpt.LatentTransformer.attention = @attention.CausalAttention
-'''
-
-
-def _write_clips(path, examples, seed):
-  """A square of the label's gray moves over noise, pushed by the actions."""
-  rng = np.random.default_rng(seed)
-  label = rng.integers(CLASSES, size=examples)
-  actions = rng.integers(-1, 2, size=(examples, FRAMES + 1, ACTIONS))
-  video = rng.integers(60, size=(examples, FRAMES + 1, SIZE, SIZE, 1))
-  for clip, gray, moves in zip(video, label, actions):
-    place = rng.integers(SIZE, size=ACTIONS)
-    for frame, move in zip(clip, moves):
-      place = (place + move) % (SIZE - 2)
-      frame[place[0]:place[0] + 3, place[1]:place[1] + 3] = 120 + 60 * gray
-  np.savez(path, video=video.astype(np.uint8), label=label, actions=actions.astype(np.float32))
-
-
 @pytest.fixture(scope='session')
 def tiny_files(tmp_path_factory):
-  """Paths of .npz files of 24 clips to train on and 10 to test, and of gin files that use them."""
-  folder = tmp_path_factory.mktemp('tiny')
-  paths = types.SimpleNamespace(
-      train=str(folder / 'train.npz'), test=str(folder / 'test.npz'),
-      vqvae_gin=str(folder / 'tiny_vqvae.gin'), prior_gin=str(folder / 'tiny_prior.gin'))
-  _write_clips(paths.train, 24, seed=1)
-  _write_clips(paths.test, 10, seed=2)
-  pathlib.Path(paths.vqvae_gin).write_text(VQVAE_GIN.format(train=paths.train, test=paths.test))
-  pathlib.Path(paths.prior_gin).write_text(PRIOR_GIN.format(vqvae=paths.vqvae_gin))
-  return paths
-
-
-class Tiny:
-  """Makes tiny experiments; what a test gives by name replaces what is given here."""
-
-  def __init__(self, files):
-    self.files = files
-
-  def clips(self):
-    """The clips, [4, 8, 8, 1], with labels and actions."""
-    return clips_lib.FileClips(self.files.train, FRAMES, test_path=self.files.test)
-
-  def vqvae(self, codes=8, attention=False, **quantizer):
-    """A VQ-VAE of latents [2, 4, 4]."""
-    quantizer = vector_quantizer.VectorQuantizer(codes, dim=4, **quantizer)
-    return vqvae.VQVAE(quantizer, (2, 2, 2), hidden=8, residual_units=4, residual_layers=1,
-                       attention=attention)
-
-  def vqvae_task(self):
-    """A task; to compute the variance takes as long as all training."""
-    return likelihood.VQVAETask(self.vqvae(), data_variance=0.06)
-
-  def prior(self, vqvae_dir, dropout=0.0, **conditions):
-    """A task: one block of attention over 32 codes."""
-    prior = videogpt.LatentTransformer(
-        layers=1, width=8, heads=2, feedforward=16, dropout=dropout,
-        attention=attention_layers.CausalAttention)
-    return likelihood.VideoGPTTask(videogpt.VideoGPT(self.vqvae(), prior, **conditions), vqvae_dir)
-
-  def video_transformer(self, **kwargs):
-    """A task: eight slices of [2, 4, 4], a layer of attention in the encoder and in the decoder."""
-    stack = functools.partial(
-        video_transformer.LayerStack, blocks=[(2, 2, 4)], heads=2, width=8,
-        attention=functools.partial(block_attention.BlockLocalAttention, head_width=4))
-    model = video_transformer.VideoTransformer(
-        (2, 2, 2), video_transformer.SliceDecoder(stack, embedding=8),
-        video_transformer.SliceEncoder(stack, embedding=8))
-    return slices.VideoTransformerTask(model, **kwargs)
-
-  def shapes(self, frames=5, size=16, frame_step=1):
-    """Clips of moving shapes, [frames, size, size, 1], without labels."""
-    return moving_shapes.MovingShapes(
-        frames, size=size, channels=1, examples=24, frame_step=frame_step)
-
-  def video_gan(self, generator=(), discriminators=(), **kwargs):
-    """A task: one stage from 8 x 8 to 16 x 16 pixels, two networks; two frames are given.
-
-    Args:
-      generator, discriminators: what replaces the arguments of these parts that are given here.
-      **kwargs: the task's.
-    """
-    encoder = functools.partial(trivd_gan.Encoder, multipliers=(2,))
-    generator = {'unit': recurrent_units.TSRUp, 'channels': 2, 'multipliers': (2,),
-                 'encoder': encoder, 'image_channels': 1, 'latent': 4,
-                 **dict(generator)}
-    discriminators = {'views': ('dF', 'crV'), 'channels': 2, 'multipliers': (1, 2), 'frames': 2,
-                      **dict(discriminators)}
-    model = trivd_gan.VideoGAN(functools.partial(trivd_gan.Generator, **generator),
-                               functools.partial(discriminators_lib.Discriminators,
-                                                 **discriminators))
-    kwargs = {'conditioning_frames': 2, 'average_decay': 0.5, 'average_start': 1,
-              'standing_passes': 2, 'standing_batch': 4, **kwargs}
-    return adversarial.AdversarialTask(model, **kwargs)
-
-  def class_gan(self, **kwargs):
-    """A task: 8 x 8 pixels of `clips` from noise and their classes, no frames are given."""
-    return self.video_gan({'unit': recurrent_units.ConvGRU, 'start': 4, 'encoder': None,
-                           'classes': CLASSES}, {'classes': CLASSES}, conditioning_frames=0,
-                          **kwargs)
-
-  def cascade_clips(self, level):
-    """What a level of three takes for real: 6 frames of 4 x 4, 4 of 8 x 8 or 16 x 16."""
-    whole = self.shapes(6 if level == 1 else 4, 16, frame_step=2**(3 - level))
-    smaller = downsampled.DownsampledClips(whole, resampling.nearest, (2,) * (3 - level))
-    return whole if level == 3 else smaller
-
-  def first_level(self, **kwargs):
-    """A callable, of a generator from noise: a unit, to 4 x 4 pixels."""
-    return functools.partial(ssw_gan.FirstStage, **{
-        'channels': 2, 'multipliers': (1,), 'image_channels': 1, 'latent': 4, **kwargs})
-
-  def upscaling_level(self, level=2, **kwargs):
-    """A callable, of a generator of twice as many frames, twice as large: to 8 x 8, 16 x 16, ..."""
-    return functools.partial(ssw_gan.UpsamplingStage, **{
-        'channels': 2, 'multipliers': (1,) * (level - 1), 'factor': 2, 'image_channels': 1,
-        'latent': 3 + level, **kwargs})
-
-  def first_level_task(self, **kwargs):
-    """A task: 6 frames of 4 x 4 pixels, from noise."""
-    networks = functools.partial(discriminators_lib.Discriminators, ('F',), channels=2,
-                                 multipliers=(1, 2), frames=2)
-    kwargs = {'conditioning_frames': 0, 'orthogonality': 0.0, 'average_decay': 0.5,
-              'average_start': 1, 'standing_passes': 2, 'standing_batch': 4, **kwargs}
-    return adversarial.AdversarialTask(trivd_gan.VideoGAN(self.first_level(), networks), **kwargs)
-
-  def cascade_task(self, level=2, generator=(), discriminators=(), lower=None, **kwargs):
-    """A task of an upscaling level: windows of 2 frames below become 4, pieces have 6.
-
-    Args:
-      level: 2, 3, ...
-      generator, discriminators: what replaces the arguments of these parts that are given here.
-      lower: callables of the levels below, in place of those that are given here.
-      **kwargs: the task's.
-    """
-    discriminators = {'views': ('F', 'dV', 'M'), 'channels': 2, 'multipliers': (1, 2), 'frames': 2,
-                      **dict(discriminators)}
-    if lower is None:
-      lower = [self.first_level(), *[self.upscaling_level(i) for i in range(2, level)]]
-    model = ssw_gan.SSWGAN(
-        self.upscaling_level(level, **dict(generator)),
-        functools.partial(discriminators_lib.Discriminators, **discriminators), lower,
-        piece_frames=6)
-    kwargs = {'first_frames': 6, 'standing_passes': 2, 'standing_batch': 4, **kwargs}
-    return upscaling.UpscalingTask(model, **kwargs)
-
-  def cascade_experiment(self, level, task=None, **kwargs):
-    """An Experiment of a level; its task is made by `task`, where there is one."""
-    made = self.first_level_task if level == 1 else functools.partial(self.cascade_task, level)
-    return self.gan_experiment(task or made, **{'clips': self.cascade_clips(level), **kwargs})
-
-  def gan_experiment(self, task=None, **kwargs):
-    """An Experiment of a video GAN on moving shapes."""
-    kwargs = {'clips': self.shapes(), 'optimizer': self.two_players, 'evaluation_limit': 6,
-              **kwargs}
-    return self.experiment(task or self.video_gan, **kwargs)
-
-  def two_players(self, discriminator_updates=2):
-    """Optimizers whose updates are the gradients, and have a state."""
-    sgd = functools.partial(tf.keras.optimizers.SGD, momentum=0.5)
-    return optimizers.TwoPlayers(sgd(0.01), sgd(0.01), discriminator_updates)
-
-  def experiment(self, task=None, **kwargs):
-    """An Experiment, of the VQ-VAE where there is no task."""
-    kwargs = {'clips': self.clips(), 'optimizer': optimizers.adam, 'batch_size': 4,
-              'train_steps': 6, 'precision': 'float32', **kwargs}
-    return experiment.Experiment(task or self.vqvae_task, **kwargs)
+  """Paths of clips and of gin files, see `tiny.write_files`."""
+  from tests import tiny as tiny_lib  # pylint: disable=g-import-not-at-top
+  return tiny_lib.write_files(tmp_path_factory.mktemp('tiny'))
 
 
 @pytest.fixture(scope='session')
 def tiny(tiny_files):
   """Tiny experiments."""
-  return Tiny(tiny_files)
+  from tests import tiny as tiny_lib  # pylint: disable=g-import-not-at-top
+  return tiny_lib.Tiny(tiny_files)
 
 
 @pytest.fixture(scope='session')
 def cpu():
   """A strategy of one replica."""
+  import tensorflow as tf  # pylint: disable=g-import-not-at-top
   return tf.distribute.OneDeviceStrategy('/cpu:0')
 
 
 @pytest.fixture
 def without_xla(monkeypatch):
   """XLA needs ten seconds for a sampler, however small."""
+  import tensorflow as tf  # pylint: disable=g-import-not-at-top
   function = tf.function
   monkeypatch.setattr(
       tf, 'function', lambda f=None, jit_compile=None, **options: function(f, **options))
 
 
+@pytest.fixture(scope='session')
+def eager_scope():
+  """Makes the context of `eagerly`, for fixtures of modules."""
+  from tests import tiny as tiny_lib  # pylint: disable=g-import-not-at-top
+  return tiny_lib.eagerly
+
+
 @pytest.fixture(name='eagerly')
-def _eagerly():
-  """Steps of a video GAN are traced in ten seconds, and take one."""
-  tf.config.run_functions_eagerly(True)
-  yield
-  tf.config.run_functions_eagerly(False)
+def _eagerly(eager_scope):
+  """Steps of a video GAN are traced in ten seconds, and take one; it is built in half the time."""
+  with eager_scope():
+    yield
+
+
+@pytest.fixture(name='maybe_eagerly')
+def _maybe_eagerly(request, traced):
+  """Unless a test's parameter says `traced`: a graph takes longer than these few steps."""
+  if not traced:
+    request.getfixturevalue('eagerly')
 
 
 @pytest.fixture
 def same_initial_values():
   """What a test finds, it finds every time, alone or after others."""
+  import tensorflow as tf  # pylint: disable=g-import-not-at-top
   tf.keras.utils.set_random_seed(0)

@@ -65,7 +65,7 @@ def test_the_options_of_pytest(tmp_path):
   """A sample of one test, drawn and recorded by the command that CI uses."""
   (tmp_path / 'conftest.py').write_text((processes.ROOT / 'conftest.py').read_text() + (
       f'\nslow_draw.TABLE = pathlib.Path({str(tmp_path / "seconds.csv")!r})\n'
-      'def pytest_sessionstart(): pass\n'))
+      'def pytest_sessionstart(session): pass\n'))
   (tmp_path / 'a_test.py').write_text(_OF_TWO)
   (tmp_path / 'pytest.ini').write_text((processes.ROOT / 'pytest.ini').read_text())
   done = processes.run(

@@ -17,6 +17,7 @@ from tf_videogen.layers import randomness
 from tf_videogen.layers import recurrent_units
 from tf_videogen.layers import resampling
 from tf_videogen.tasks import adversarial
+from tf_videogen.tasks import upscaling
 
 SEED = randomness.seed_of(3)
 CLIPS, FIRST, WINDOW = 4, 6, 4  # of a batch; frames of the first level, and of training's windows
@@ -49,17 +50,34 @@ def _class_task(tiny):
 
 @pytest.fixture(scope='module', name='three')
 def _three(tiny):
-  """Three levels, to 16 x 16 pixels."""
+  """Three levels, to 16 x 16 pixels. Tests that change it use `changing_three`."""
   return _randomized(tiny.cascade_task(3), (WINDOW, 16, 16, 1))
+
+
+def _restored(task):
+  kept = _values(task.model)
+  yield task
+  _restore(task.model, kept)
+  task.prepare_samples()
 
 
 @pytest.fixture(name='changing')
 def _changing(task):
   """The task, whose variables are afterwards what they were, and nothing recorded."""
-  kept = _values(task.model)
-  yield task
-  _restore(task.model, kept)
-  task.prepare_samples()
+  yield from _restored(task)
+
+
+@pytest.fixture(name='changing_three')
+def _changing_three(three):
+  """As `changing`."""
+  yield from _restored(three)
+
+
+@pytest.fixture(scope='module', name='plain')
+def _plain(tiny):
+  """Without a matching discriminator; windows are all that the first level makes."""
+  return _randomized(
+      tiny.cascade_task(2, discriminators={'views': ('F',)}, first_frames=2), SHAPE)
 
 
 def _values(model):
@@ -140,10 +158,9 @@ def test_fake_windows(changing):
     np.testing.assert_allclose(found, expected, atol=1e-6)
 
 
-def test_without_a_matching_discriminator(tiny):
-  task = _randomized(tiny.cascade_task(2, discriminators={'views': ('F',)}), SHAPE)
-  assert task.real(_batch()).pair is None and task.fake(_batch(), SEED).pair is None
-  assert np.isfinite(task.discriminator_loss(_batch(), SEED)['loss'])
+def test_without_a_matching_discriminator(plain):
+  assert plain.real(_batch()).pair is None and plain.fake(_batch(), SEED).pair is None
+  assert np.isfinite(plain.discriminator_loss(_batch(), SEED)['loss'])
 
 
 def test_pairs_are_judged(changing):
@@ -199,9 +216,10 @@ def _assert_all_learn(gradients):
   assert np.mean([np.abs(tf.convert_to_tensor(g)).max() > 0 for g in gradients]) > 0.8
 
 
-def test_two_levels_trained_together(tiny):
+def test_two_levels_trained_together(changing):
   """The first one as in training, too; it learns of this level's output."""
-  task = _randomized(tiny.cascade_task(2, joint=True), SHAPE)
+  task = upscaling.UpscalingTask(changing.model, FIRST, joint=True)
+  task.build(SHAPE)
   model, batch = task.model, _batch()
   lower = model.lower[0].trainable_variables
   players = task.trainable_variables
@@ -229,12 +247,13 @@ def test_two_levels_trained_together(tiny):
   task.initialize(None)  # nothing is loaded
 
 
-def test_losses_agree_over_replicas(tiny, two_replicas):
+def test_losses_agree_over_replicas(tiny, changing, two_replicas):
   """Rows of one batch, of latents and of windows; statistics are the global batch's."""
-  make = lambda: _randomized(tiny.cascade_task(2), SHAPE)
-  alone, batch = make(), _batch()
+  alone, batch = changing, _batch()
   with two_replicas.scope():
-    shared = make()
+    shared = tiny.cascade_task(2)
+    shared.build(SHAPE)
+    _restore(shared.model, _values(alone.model))
   rows = two_replicas.experimental_distribute_values_from_function(
       lambda context: batch['video'][2 * context.replica_id_in_sync_group:][:2])
   for loss in ('discriminator_loss', 'generator_loss'):
@@ -276,11 +295,9 @@ def test_windows_are_of_the_video(task):
   assert len(counts) == 5 and counts.min() > 20  # of 200, 40 each
 
 
-def test_a_window_may_be_the_whole_video(tiny):
-  task = tiny.cascade_task(2, first_frames=2)
-  task.build(SHAPE)
+def test_a_window_may_be_the_whole_video(plain):
   video = _numbered(3, 2)
-  np.testing.assert_array_equal(task._window(video, SEED), video)
+  np.testing.assert_array_equal(plain._window(video, SEED), video)
 
 
 def test_windows_and_latents_are_those_of_the_global_batch(task, two_replicas):
@@ -345,8 +362,9 @@ def _passes(task):
 
 
 @pytest.mark.parametrize('how, pieces, frames', [
-    ({}, [1, 2], [6, 12]), ({'frames': 28}, [3, 5], [15, 28]), ({'frames': 4}, [1, 1], [2, 4]),
-    ({'window': True}, [1, 1], [6, 4])])
+    ({}, [1, 2], [6, 12]), ({'frames': 14}, [2, 3], [8, 14]), ({'window': True}, [1, 1], [6, 4]),
+    pytest.param({'frames': 4}, [1, 1], [2, 4], marks=pytest.mark.slow),
+    pytest.param({'frames': 28}, [3, 5], [15, 28], marks=pytest.mark.slow)])
 def test_passes_of_all_levels(changing, how, pieces, frames):
   """What is recorded is what is sampled of the same numbers; every time step once, nothing else."""
   task, before = changing, _values(changing.model)
@@ -370,8 +388,10 @@ def test_passes_of_all_levels(changing, how, pieces, frames):
   assert _passes(task) == [[1] * frames[0], [0] * frames[1]]
 
 
-@pytest.mark.parametrize('traced', [False, True])
-@pytest.mark.parametrize('frames', [None, 20, 4])
+@pytest.mark.parametrize('frames, traced', [
+    (None, True), (14, False),
+    *[pytest.param(frames, traced, marks=pytest.mark.slow) for frames, traced in [
+        (None, False), (20, False), (20, True), (4, False), (4, True)]]])
 def test_whole_samples(changing, frames, traced):
   """In pieces they are what the levels make at once; longer ones go on beyond training."""
   task, model, batch = changing, changing.model, _batch()
@@ -419,10 +439,12 @@ def test_numbers_of_frames_that_cannot_be(task, frames):
 
 
 @pytest.mark.parametrize('frames, pieces, of_levels', [
+    (8, [1, 1, 2], [2, 4, 8]),
+    pytest.param(16, [1, 2, 3], [4, 8, 18], marks=pytest.mark.slow),
     pytest.param(None, [1, 2, 4], [6, 12, 24], marks=pytest.mark.slow),
-    (32, [2, 3, 6], [8, 18, 36])])
+    pytest.param(32, [2, 3, 6], [8, 18, 36], marks=pytest.mark.slow)])
 def test_three_levels(three, frames, pieces, of_levels):
-  """Each is made of all that the one below has; longer ones, too."""
+  """Each is made of all that the one below has, in pieces of it; shorter and longer ones, too."""
   three.prepare_samples(frames)
   batch, count = _batch(shape=(WINDOW, 16, 16, 1)), frames or 24
   assert (three.frozen_parts, three.recorded_parts) == (2, 3)
@@ -470,7 +492,9 @@ def test_samples_of_windows_of_the_third_level(three):
   three.prepare_samples()
 
 
-def test_seeds_and_temperatures(task):
+def test_seeds_and_temperatures(changing):
+  task = changing
+  task.prepare_samples(WINDOW)
   batch, seeds = _batch(), [randomness.seed_of(number) for number in range(2)]
   draw = lambda seed, **how: task.sample(batch, seed, **how).numpy()
   differs = lambda a, b: (a != b).any(axis=(1, 2, 3, 4))
@@ -487,8 +511,10 @@ def test_seeds_and_temperatures(task):
            lambda how=how: task.sample(batch, SEED, **how))
 
 
-def test_z_of_every_level_matters(task, monkeypatch):
+def test_z_of_every_level_matters(changing, monkeypatch):
   """The same video below becomes another one with another z of this level."""
+  task = changing
+  task.prepare_samples(WINDOW)
   latents = _latents(task)
   monkeypatch.setattr(task, '_latents', lambda *args: latents)
   below, drawn = task.levels(_batch(), SEED)
@@ -503,6 +529,7 @@ def test_z_of_every_level_matters(task, monkeypatch):
 
 def test_samples_are_the_averages(changing):
   """Of this level, and of the earlier ones as they are."""
+  changing.prepare_samples(WINDOW)
   model, draw = changing.model, lambda: changing.sample(_batch(), SEED).numpy()
   before = draw()
   for variable in model.generator.variables + model.discriminators.variables:
@@ -520,6 +547,7 @@ def test_samples_are_the_averages(changing):
 
 def test_classes(class_task):
   """Samples without any noise are those of classes; both players hear of them."""
+  class_task.prepare_samples(WINDOW)
   batch = _batch()
   cold = class_task.sample(batch, SEED, temperature=0).numpy()
   same = [[np.array_equal(a, b) for a in cold] for b in cold]
@@ -528,6 +556,7 @@ def test_classes(class_task):
   other = {**batch, 'label': (batch['label'] + 1) % CLASSES}
   for videos in zip(class_task.levels(batch, SEED), class_task.levels(other, SEED)):
     assert (videos[0] != videos[1]).numpy().any(axis=(1, 2, 3, 4)).all()
+  class_task.prepare_samples()
   before, losses = _values(class_task.model), []
   for labelled in (batch, other):
     losses.append(float(class_task.discriminator_loss(labelled, SEED)['loss']))
@@ -558,7 +587,8 @@ def _psnr(a, b):
   return 10 * np.log10(255**2 / np.maximum(error, 255**2 / 1e10))
 
 
-@pytest.mark.parametrize('how', [{}, {'frames': 20}, {'window': True}])
+@pytest.mark.parametrize('how', [
+    {}, {'window': True}, pytest.param({'frames': 20}, marks=pytest.mark.slow)])
 def test_metrics(changing, how):
   """Of two batches, of which the second has one clip, filled up with three."""
   changing.prepare_samples(**how)
@@ -607,17 +637,18 @@ def test_previews(changing):
 
 
 @pytest.fixture(scope='module', name='trained')
-def _trained(tiny, tmp_path_factory):
+def _trained(tiny, task, tmp_path_factory):
   """Model directories of a first and of a second level, with random weights; and the models."""
+  first = tiny.first_level_task()
+  first.build((FIRST, 4, 4, 1))
+  spectral_weights.randomize(first.model, 1)
   made = {}
-  for level, task in ((1, tiny.first_level_task()), (2, tiny.cascade_task(2))):
+  for level, model in ((1, first.model), (2, task.model)):
     size = 2 * 2**level
-    task.build((FIRST if level == 1 else WINDOW, size, size, 1))
-    spectral_weights.randomize(task.model, level)
     model_dir = str(tmp_path_factory.mktemp(f'level{level}'))
-    tf.train.Checkpoint(model=task.model).save(os.path.join(model_dir, 'ckpt'))
+    tf.train.Checkpoint(model=model).save(os.path.join(model_dir, 'ckpt'))
     _describe(model_dir, (4, size, size, 1), level=level)
-    made[level] = (model_dir, task.model)
+    made[level] = (model_dir, model)
   return made
 
 
@@ -633,34 +664,37 @@ def _describe(model_dir, shape, finished=1, level=1, **reduction):
   model_directory.set_finished(model_dir, finished)
 
 
-def _built(task, size=8):
-  task.build((WINDOW, size, size, 1))
-  return task
-
-
 def _assert_same(level, source):
   for variable, expected in zip(level.variables, source.variables, strict=True):
     np.testing.assert_array_equal(variable, expected)
 
 
-def test_the_first_level_is_loaded(tiny, trained):
+def _differ(level, source):
+  return any(np.any(a != b) for a, b in zip(level.variables, source.variables, strict=True))
+
+
+def test_the_first_level_is_loaded(changing, trained, monkeypatch):
   """Its averaged weights; nothing else changes."""
   model_dir, first = trained[1]
-  task = _built(tiny.cascade_task(2, lower_dir=model_dir))
+  task = changing
+  monkeypatch.setattr(task, 'lower_dir', model_dir)
+  assert _differ(task.model.lower[0], first.averaged_generator)
   others = [task.model.generator, task.model.averaged_generator, task.model.discriminators]
   before = [[v.numpy() for v in part.variables] for part in others]
   task.initialize(_clips(2))
   _assert_same(task.model.lower[0], first.averaged_generator)
-  assert any(np.any(a != b) for a, b in zip(
-      first.generator.variables, first.averaged_generator.variables))
+  assert _differ(first.generator, first.averaged_generator)
   for part, values in zip(others, before):
     for variable, value in zip(part.variables, values, strict=True):
       np.testing.assert_array_equal(variable, value)
 
 
-def test_a_second_level_brings_the_first(tiny, trained):
+def test_a_second_level_brings_the_first(changing_three, trained, monkeypatch):
   model_dir, second = trained[2]
-  task = _built(tiny.cascade_task(3, lower_dir=model_dir), 16)
+  task = changing_three
+  monkeypatch.setattr(task, 'lower_dir', model_dir)
+  assert _differ(task.model.lower[0], second.lower[0])
+  assert _differ(task.model.lower[1], second.averaged_generator)
   task.initialize(_clips(3))
   _assert_same(task.model.lower[0], second.lower[0])
   _assert_same(task.model.lower[1], second.averaged_generator)
@@ -675,17 +709,17 @@ def _copied(trained, tmp_path):
 
 
 @pytest.mark.parametrize('folder', [None, '', 'empty', 'nowhere'])
-def test_no_checkpoint(tiny, tmp_path, folder):
+def test_no_checkpoint(task, tmp_path, monkeypatch, folder):
   (tmp_path / 'empty').mkdir()
-  lower_dir = folder and str(tmp_path / folder)
-  task = _built(tiny.cascade_task(2, lower_dir=lower_dir))
+  monkeypatch.setattr(task, 'lower_dir', folder and str(tmp_path / folder))
   _wrong(FileNotFoundError, 'no checkpoint of the level below in .*: train it first, and name its '
                             '--model_dir here', lambda: task.initialize(_clips(2)))
 
 
-def test_directories_that_do_not_suit(tiny, trained, copied):
+def test_directories_that_do_not_suit(changing, trained, copied, monkeypatch):
   """Of frames of another size, of training that has not ended, of another architecture."""
-  task = _built(tiny.cascade_task(2, lower_dir=copied))
+  task = changing
+  monkeypatch.setattr(task, 'lower_dir', copied)
   initialize = lambda: task.initialize(_clips(2))
   for shape, found in (((6, 8, 8, 1), '8 x 8 x 1'), ((6, 4, 4, 3), '4 x 4 x 3')):
     _describe(copied, shape)
@@ -711,20 +745,25 @@ def test_directories_that_do_not_suit(tiny, trained, copied):
 @pytest.mark.parametrize('change', [
     {'channels': 4}, {'latent': 6}, {'unit': recurrent_units.ConvLSTM},
     {'unit': recurrent_units.TSRUp}])
-def test_of_another_architecture(tiny, trained, change):
-  model_dir, _ = trained[1]
-  task = _built(tiny.cascade_task(2, lower=[tiny.first_level(**change)], lower_dir=model_dir))
+def test_of_another_architecture(tiny, task, tmp_path, monkeypatch, change):
+  model_dir, other = str(tmp_path), tiny.first_level(**change)()
+  other(tf.zeros([1, other.latent]), tf.zeros([1], tf.int32), None, 1)
+  model = tf.train.Checkpoint(averaged_generator=other)
+  tf.train.Checkpoint(model=model).save(os.path.join(model_dir, 'ckpt'))
+  _describe(model_dir, (4, 4, 4, 1))
+  monkeypatch.setattr(task, 'lower_dir', model_dir)
   _wrong(ValueError, 'ckpt-1 was made by another configuration than the level below of this config',
          lambda: task.initialize(_clips(2)))
 
 
 @pytest.mark.parametrize('level, other', [(2, 2), (3, 1)])
-def test_of_another_level(tiny, trained, tmp_path, level, other):
+def test_of_another_level(request, trained, tmp_path, monkeypatch, level, other):
   """With one more or one less below it, though frames are as large."""
   model_dir, side = str(tmp_path / 'other'), 2**level
   shutil.copytree(trained[other][0], model_dir)
   _describe(model_dir, (4, side, side, 1), level=level - 1)
-  task = _built(tiny.cascade_task(level, lower_dir=model_dir), 2 * side)
+  task = request.getfixturevalue({2: 'changing', 3: 'changing_three'}[level])
+  monkeypatch.setattr(task, 'lower_dir', model_dir)
   _wrong(ValueError, 'was made by another configuration than the level below of this config',
          lambda: task.initialize(_clips(level)))
 

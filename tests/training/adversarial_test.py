@@ -54,10 +54,16 @@ def _moved(variables, before):
 # --- steps ---
 
 
+def _smallest(tiny, **kwargs):
+  """Of a generator from noise, of 4 x 4 pixels, and one network; with the penalty."""
+  task = lambda: tiny.first_level_task(orthogonality=1e-3)
+  return tiny.cascade_experiment(1, task, **kwargs)
+
+
 @pytest.mark.usefixtures('eagerly')
 def test_updates_of_a_step(tiny, cpu):
   """Two of the discriminators, batches 2s and 2s + 1, then one of the generator, on the latter."""
-  experiment = tiny.gan_experiment(seed=5)
+  experiment = _smallest(tiny, seed=5)
   trainer, built = _trainer(experiment, cpu)
   assert isinstance(trainer, trainers.AdversarialTrainer) and trainer.batches == 2
   task, calls = built.task, []
@@ -95,8 +101,10 @@ def test_updates_of_a_step(tiny, cpu):
 def test_a_step_is_gradients_by_hand(tiny, cpu):
   """Of one update of each player by plain SGD, clipped; norms are those before."""
   sgd = lambda: tf.keras.optimizers.SGD(0.01)
-  experiment = tiny.gan_experiment(optimizer=lambda: optimizers.TwoPlayers(sgd(), sgd(), 1),
-                                   clip_norm=0.5)
+  task = lambda: tiny.video_gan({'encoder': None, 'unit': recurrent_units.ConvGRU},
+                                {'views': ('dF',)}, conditioning_frames=0)
+  experiment = tiny.gan_experiment(
+      task, optimizer=lambda: optimizers.TwoPlayers(sgd(), sgd(), 1), clip_norm=0.5)
   trainer, built = _trainer(experiment, cpu)
   task = built.task
   before = _values(task.model.variables)
@@ -147,8 +155,9 @@ def _assert_alike(ours, theirs, places=1e-5):
 
 
 @pytest.mark.usefixtures('eagerly')
-@pytest.mark.parametrize('classes', [pytest.param(False, marks=pytest.mark.slow), True])
-def test_replicas_agree(tiny, cpu, two_replicas, classes):
+@pytest.mark.parametrize('classes, steps', [
+    (True, 1), *[pytest.param(classes, 2, marks=pytest.mark.slow) for classes in (False, True)]])
+def test_replicas_agree(tiny, cpu, two_replicas, classes, steps):
   """Terms, all variables, standing statistics and samples; without classes, and from noise."""
   if classes:
     experiment = tiny.gan_experiment(tiny.class_gan, clips=tiny.clips(),
@@ -161,7 +170,7 @@ def test_replicas_agree(tiny, cpu, two_replicas, classes):
       *built.task.model.variables, *built.optimizer.generator.variables,
       *built.optimizer.discriminator.variables]
   start = _values(variables(of_one))
-  for _ in range(2):
+  for _ in range(steps):
     terms, others = one.train(1), two.train(1)
     assert set(terms) == set(others) == TERMS
     for name, term in terms.items():
@@ -193,8 +202,8 @@ def test_replicas_agree(tiny, cpu, two_replicas, classes):
 
 # --- whole runs ---
 
-STEPS = 4
-HOW = {'steps_per_loop': 1, 'checkpoint_interval': 2, 'preview_clips': 2}
+STEPS = 2
+HOW = {'steps_per_loop': 1, 'checkpoint_interval': 1, 'preview_clips': 2}
 
 
 def _adam():
@@ -207,12 +216,11 @@ def _experiment(tiny):
 
 
 @pytest.fixture(scope='module', name='unbroken')
-def _unbroken(experiment, cpu, tmp_path_factory):
+def _unbroken(experiment, cpu, eager_scope, tmp_path_factory):
   """The model directory of a run without a stop."""
   model_dir = str(tmp_path_factory.mktemp('unbroken'))
-  tf.config.run_functions_eagerly(True)
-  assert experiments.train(experiment, model_dir, cpu, **HOW)
-  tf.config.run_functions_eagerly(False)
+  with eager_scope():
+    assert experiments.train(experiment, model_dir, cpu, **HOW)
   return model_dir
 
 
@@ -233,15 +241,14 @@ def _previews(model_dir):
     return dict(previews)
 
 
-@pytest.mark.usefixtures('eagerly')
-def test_a_resumed_run_is_the_unbroken_one_to_the_bit(experiment, unbroken, cpu, tmp_path):
-  """Weights, averages, spectral vectors, both optimizers; what is logged, measured and shown."""
-  resumed = str(tmp_path)
-  for path in glob.glob(os.path.join(unbroken, 'ckpt-2.*')):
+def _assert_resumed(experiment, unbroken, cpu, resumed, metrics, previews):
+  """Of weights, averages, spectral vectors, optimizers; what is logged, measured and shown."""
+  os.mkdir(resumed)
+  for path in glob.glob(os.path.join(unbroken, 'ckpt-1.*')):
     shutil.copy(path, resumed)
   assert experiments.train(experiment, resumed, cpu, **HOW)
   ours, theirs, halfway = (
-      _checkpoint(resumed, STEPS), _checkpoint(unbroken, STEPS), _checkpoint(resumed, 2))
+      _checkpoint(resumed, STEPS), _checkpoint(unbroken, STEPS), _checkpoint(resumed, 1))
   del ours['save_counter/.ATTRIBUTES/VARIABLE_VALUE']
   del theirs['save_counter/.ATTRIBUTES/VARIABLE_VALUE']
   assert ours.keys() == theirs.keys()
@@ -257,13 +264,29 @@ def test_a_resumed_run_is_the_unbroken_one_to_the_bit(experiment, unbroken, cpu,
     assert any((ours[name] != halfway[name]).any() for name in found), (start, end)
   logs = [{row.pop('step'): {**row, results.SPEED: 0} for row in results.read_training_log(path)}
           for path in (unbroken, resumed)]
-  assert sorted(logs[0]) == [1, 2, 3, 4] and sorted(logs[1]) == [3, 4]
-  assert logs[1] == {step: logs[0][step] for step in (3, 4)}
-  assert _rows(unbroken) == _rows(resumed) and len(_rows(resumed)) == 6
+  assert sorted(logs[0]) == [1, 2] and logs[1] == {2: logs[0][2]}
+  assert _rows(unbroken) == _rows(resumed) and len(_rows(resumed)) == metrics
   mine, other = _previews(resumed), _previews(unbroken)
-  assert mine.keys() == other.keys() == {'data', 'samples', 'motion', 'conditioning_frames'}
+  assert mine.keys() == other.keys() == previews
   for name, value in mine.items():
     np.testing.assert_array_equal(value, other[name])
+
+
+@pytest.mark.usefixtures('eagerly')
+def test_a_resumed_run_is_the_unbroken_one_to_the_bit(tiny, cpu, tmp_path):
+  """From noise; with averages and the penalty."""
+  experiment = _smallest(tiny, optimizer=_adam, train_steps=STEPS)
+  unbroken = str(tmp_path / 'unbroken')
+  assert experiments.train(experiment, unbroken, cpu, **HOW)
+  _assert_resumed(experiment, unbroken, cpu, str(tmp_path / 'resumed'), 2,
+                  {'data', 'samples', 'conditioning_frames'})
+
+
+@pytest.mark.slow
+@pytest.mark.usefixtures('eagerly')
+def test_a_resumed_run_with_given_frames(experiment, unbroken, cpu, tmp_path):
+  _assert_resumed(experiment, unbroken, cpu, str(tmp_path / 'resumed'), 6,
+                  {'data', 'samples', 'motion', 'conditioning_frames'})
 
 
 @pytest.mark.slow
@@ -352,7 +375,8 @@ def test_sampled_from_noise(tiny, cpu, tmp_path):
 @pytest.mark.parametrize('name, tensors', [
     pytest.param('train', {'video': [4, 5, 16, 16, 1]}, marks=pytest.mark.slow),
     ('evaluate', {'video': [2, 5, 16, 16, 1], 'valid': [2]}),
-    ('sample', {'video': [2, 5, 16, 16, 1], 'valid': [2], 'seed': [2]})])
+    pytest.param('sample', {'video': [2, 5, 16, 16, 1], 'valid': [2], 'seed': [2]},
+                 marks=pytest.mark.slow)])
 def test_programs(tiny, name, tensors):
   """Those of a TPU's core, in its precision; batches of both updates of the discriminators."""
   task = lambda: tiny.video_gan({'unit': recurrent_units.ConvGRU}, {'views': ('dF',)})

@@ -7,6 +7,9 @@ import tensorflow as tf
 from tf_videogen.training import evaluator as evaluators
 
 
+_BATCHES = [(2, None), (4, None), (16, None), (4, 7), (4, 99)]  # their size, and a limit
+
+
 class _Means:
   """A task that sums what it can see of the clips."""
 
@@ -31,8 +34,9 @@ def _expected(path, limit=None):
   return {'examples': len(video), 'mean': video.mean() / 255, 'zeros': np.mean(label == 0)}
 
 
-@pytest.mark.parametrize('replicas', ['cpu', 'two_replicas'])
-@pytest.mark.parametrize('batch_size, limit', [(2, None), (4, None), (16, None), (4, 7), (4, 99)])
+@pytest.mark.parametrize('batch_size, limit, replicas', [
+    *[(*of, 'two_replicas') for of in _BATCHES], (4, 7, 'cpu'),
+    *[pytest.param(*of, 'cpu', marks=pytest.mark.slow) for of in _BATCHES if of != (4, 7)]])
 def test_exact(tiny, request, replicas, batch_size, limit):
   batches = []
   with request.getfixturevalue(replicas).scope():

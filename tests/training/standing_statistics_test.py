@@ -77,8 +77,8 @@ def _training(clips, batch, count):
   return [b['video'].astype(np.float64) / 255 for b in itertools.islice(batches, count)]
 
 
-@pytest.mark.parametrize('of_pass', [1, 5])
-@pytest.mark.parametrize('replicas', [1, 2])
+@pytest.mark.parametrize('replicas, of_pass', [
+    (1, 1), (2, 5), *[pytest.param(*of, marks=pytest.mark.slow) for of in [(1, 5), (2, 1)]]])
 def test_means_over_passes(tiny, cpu, two_replicas, replicas, of_pass):
   """Of clips of the training split; the same on two replicas, and piece by piece; made anew."""
   clips, calls = tiny.shapes(), []
@@ -180,7 +180,8 @@ def test_models_without_statistics(cpu, tiny):
 
 @pytest.mark.usefixtures('eagerly')
 @pytest.mark.filterwarnings('ignore:Even though the `tf.config')
-@pytest.mark.parametrize('frames, pieces', [(None, 1), (7, 3)])
+@pytest.mark.parametrize('frames, pieces', [
+    (6, 2), *[pytest.param(*of, marks=pytest.mark.slow) for of in [(None, 1), (7, 3)]]])
 def test_those_of_a_video_gan(tiny, cpu, monkeypatch, frames, pieces):
   """Every norm of the averaged generator, from what comes into it; of more frames, in pieces."""
   clips, asked = tiny.shapes(), []

@@ -8,6 +8,8 @@ from tf_videogen import building
 from tf_videogen.tasks import likelihood
 from tf_videogen.training import trainer as trainers
 
+pytestmark = pytest.mark.filterwarnings('ignore:Even though the `tf.config')
+
 STEPS = 3
 
 
@@ -50,7 +52,10 @@ def _sgd():
   return tf.keras.optimizers.SGD(0.1)
 
 
-@pytest.mark.parametrize('codes, threshold, clip_norm', [(6, 10.0, None), (150, 1.0, 0.05)])
+@pytest.mark.usefixtures('maybe_eagerly')
+@pytest.mark.parametrize('codes, threshold, clip_norm, traced', [
+    (6, 10.0, None, True), (150, 1.0, 0.05, False),
+    pytest.param(150, 1.0, 0.05, True, marks=pytest.mark.slow)])
 def test_replicas_agree_on_a_vqvae(tiny, cpu, two_replicas, codes, threshold, clip_norm):
   """With 128 vectors a step: 6 codes of which some restart, and 150, which need repeated rows."""
   vqvae = lambda: tiny.vqvae(codes, decay=0.5, restart_threshold=threshold)
@@ -71,6 +76,8 @@ def test_replicas_agree_on_a_vqvae(tiny, cpu, two_replicas, codes, threshold, cl
   assert all(m[r].min() > 0 for m, r in zip(moved, restarted))
 
 
+@pytest.mark.usefixtures('maybe_eagerly')
+@pytest.mark.parametrize('traced', [False, pytest.param(True, marks=pytest.mark.slow)])
 def test_replicas_agree_on_a_prior(tiny, cpu, two_replicas):
   task = lambda: tiny.prior('', classes=3)
   experiment = tiny.experiment(task, optimizer=_sgd)
@@ -80,6 +87,8 @@ def test_replicas_agree_on_a_prior(tiny, cpu, two_replicas):
   assert one[-1][0]['loss'] < one[1][0]['loss']
 
 
+@pytest.mark.usefixtures('maybe_eagerly')
+@pytest.mark.parametrize('traced', [False, pytest.param(True, marks=pytest.mark.slow)])
 def test_replicas_agree_on_a_video_transformer(tiny, cpu, two_replicas):
   """They draw the slices that one replica would."""
   experiment = tiny.experiment(tiny.video_transformer, optimizer=_sgd)
