@@ -3,6 +3,7 @@
 #
 #   launch/test.sh                         the default suite
 #   launch/test.sh -m slow                 the tests that take minutes
+#   launch/test.sh -m slow --draw=WORD     a sample of those, of at most 20 minutes
 #   launch/test.sh tests/layers -k causal  some of them
 #   launch/test.sh -n 0 --pdb              one at a time, in this process
 #

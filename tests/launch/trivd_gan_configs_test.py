@@ -244,7 +244,7 @@ def _check_parameters(name):
   bindings = _bindings(name.removeprefix('trivd_gan/').removesuffix('.gin'))
   with tf.Graph().as_default():  # variables without values, layers without computing
     _, task, shape = _experiment(name)
-    task.build(shape)
+    tf.autograph.experimental.do_not_convert(task.build)(shape)
   found = [sum(variable.shape.num_elements() for variable in variables)
            for variables in task.trainable_variables]
   print(f'{name}: {found} trainable parameters of G with its encoder, of D')

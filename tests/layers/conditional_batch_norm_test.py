@@ -111,7 +111,7 @@ def test_windows_are_recorded_as_the_whole(windows, traced):
   number = tf.constant if traced else int
   def record(x, first, recorded):
     return norm(x, condition, steps=conditional_batch_norm.Steps(first, tf.cast(recorded, tf.bool)))
-  record = tf.function(record) if traced else record
+  record = tf.function(record, autograph=False) if traced else record
   for seed in range(2):
     video = _videos(seed, frames=7)
     expected = whole(video, condition, steps=conditional_batch_norm.Steps(
@@ -127,7 +127,7 @@ def test_windows_are_recorded_as_the_whole(windows, traced):
   # What is evaluated are windows of the whole, too.
   video = _videos(5, frames=7)
   evaluate = lambda x, first: norm(x, condition, steps=conditional_batch_norm.Steps(first))
-  evaluate = tf.function(evaluate) if traced else evaluate
+  evaluate = tf.function(evaluate, autograph=False) if traced else evaluate
   expected = norm(video, condition).numpy()
   for first, frames in ((0, 7), (0, 2), (4, 3), (6, 1)):
     span = slice(first, first + frames)
@@ -271,7 +271,8 @@ def test_replicas_agree(two_replicas, conditional):
   alone = _norm(conditional)
   condition = tf.constant(_draw(B, D, seed=1))
   weight = tf.constant(_draw(B, T, H, W, C, seed=3))
-  run = tf.function(lambda x: two_replicas.run(_step, args=(norm, x, condition, weight)))
+  run = tf.function(lambda x: two_replicas.run(_step, args=(norm, x, condition, weight)),
+                    autograph=False)
   for seed in range(2):
     x = tf.constant(_videos(seed))
     y, of_x, of_variables = tf.nest.map_structure(

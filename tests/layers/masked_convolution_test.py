@@ -34,7 +34,7 @@ def test_reference(extent):
 @pytest.mark.parametrize('extent', [(3, 3, 3), (1, 3, 5)], ids=str)
 def test_step_is_a_position_of_a_call(extent, compiled):
   layer, x, y = _layer_and_input(extent)
-  step = tf.function(layer.step, jit_compile=compiled)
+  step = tf.function(layer.step, jit_compile=compiled, autograph=False)
   rest = np.indices(SHAPE).reshape(3, -1).T
   for place in rest:
     later = (rest.reshape(*SHAPE, 3) @ [100, 10, 1]) >= place @ [100, 10, 1]

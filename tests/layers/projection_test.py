@@ -123,7 +123,7 @@ def _run(strategy, head, features, labels, parts):
   if strategy is None:
     return step(tf.constant(features), tf.constant(labels))
 
-  @tf.function
+  @tf.function(autograph=False)
   def both(features, labels):
     def replica():
       rows = tf.range(2) + 2 * replicas.index()
@@ -164,7 +164,7 @@ def test_replicas_that_keep_to_themselves(two_replicas):
 def test_gathered_rows_are_in_the_order_of_the_replicas(two_replicas):
   x = tf.random.stateless_normal([4, 3, 2], [1, 2])
 
-  @tf.function
+  @tf.function(autograph=False)
   def both():
     return two_replicas.run(
         lambda: replicas.gathered(tf.gather(x, tf.range(2) + 2 * replicas.index())))

@@ -174,7 +174,8 @@ def test_replicas_agree(two_replicas):
       [(B, T, H, W, 3), (B, D), (B, T, 2 * H, 2 * W, 4)]))
   y, gradients = tf.nest.map_structure(
       two_replicas.experimental_local_results,
-      tf.function(lambda: two_replicas.run(_step, args=(block, x, condition, weight)))())
+      tf.function(lambda: two_replicas.run(_step, args=(block, x, condition, weight)),
+                  autograph=False)())
   expected_y, expected_gradients = _step(alone, x, condition, weight)
   for found, expected in zip(y, expected_y, strict=True):
     np.testing.assert_allclose(tf.concat(found, 0), expected, atol=1e-5)

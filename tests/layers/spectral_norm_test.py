@@ -98,7 +98,7 @@ def test_replicas_agree(two_replicas):
   with two_replicas.scope():
     kernel = _kernel((7, 5))
   alone = _kernel((7, 5))
-  found = tf.function(lambda: two_replicas.run(lambda: kernel.value(True)))()
+  found = tf.function(lambda: two_replicas.run(lambda: kernel.value(True)), autograph=False)()
   expected = alone.value(True)
   for value in two_replicas.experimental_local_results(found):
     np.testing.assert_allclose(value, expected, rtol=1e-5)

@@ -84,7 +84,7 @@ def test_extremes_reach_i3d_as_minus_one_and_one(random_i3d, monkeypatch):
 def test_what_reaches_i3d_is_the_same_under_xla(random_i3d, monkeypatch):
   monkeypatch.setattr(random_i3d._network, 'model', lambda x: x)
   video = tf.constant(_video(2, 6, 48, 64))
-  compiled = tf.function(random_i3d, jit_compile=True)(video)
+  compiled = tf.function(random_i3d, jit_compile=True, autograph=False)(video)
   assert compiled.shape == (2, 9, 224, 224, 3)
   np.testing.assert_allclose(compiled, random_i3d(video), atol=1e-6)
 
@@ -150,7 +150,8 @@ def _check_in_a_program(two_replicas, name, frames, classes):
     logits = network(clips)['logits']
     assert logits.shape[1:] == (classes,)
     return logits
-  run = tf.function(lambda a: two_replicas.run(outputs, (a,)), input_signature=[spec])
+  run = tf.function(lambda a: two_replicas.run(outputs, (a,)), input_signature=[spec],
+                    autograph=False)
   for logits in run(tf.constant(video)).values:
     np.testing.assert_allclose(logits, expected, atol=1e-4)
 
