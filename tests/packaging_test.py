@@ -244,5 +244,6 @@ def test_installed_wheel_works_outside_the_checkout(built, tmp_path):
       f'import tf_videogen.{name} as module; print(module.Builder.get_metadata())'
       for name in builders)
   run_python('-c', code, cwd=tmp_path, **environment)
-  done = processes.run(sys.executable, site / 'bin' / 'tf-videogen', '--help', cwd=tmp_path, **environment)
+  done = processes.run(
+      sys.executable, site / 'bin' / 'tf-videogen', '--help', cwd=tmp_path, **environment)
   assert done.returncode == 0 and 'prepare' in done.stdout, done.stderr

@@ -136,6 +136,15 @@ def free_ports(count):
     return [one.getsockname()[1] for one in sockets]
 
 
+def runs(pid):
+  """Whether a process is there and has not ended, by its number."""
+  try:
+    with open(f'/proc/{pid}/stat', encoding='utf-8') as f:
+      return f.read().rpartition(')')[2].split()[0] != 'Z'
+  except FileNotFoundError:
+    return False
+
+
 def until(condition, seconds=120, process=None):
   """Returns when a condition, a function, holds.
 

@@ -20,34 +20,26 @@ with processes.started('sleep', '600') as process:
 '''
 
 
-def _runs(pid):
-  try:
-    with open(f'/proc/{pid}/stat', encoding='utf-8') as f:
-      return f.read().rpartition(')')[2].split()[0] != 'Z'
-  except FileNotFoundError:
-    return False
-
-
 def test_a_failing_test_ends_its_process_and_what_that_started():
   with pytest.raises(ZeroDivisionError):
     with processes.started(sys.executable, '-c', _WITH_CHILD, output=subprocess.PIPE) as process:
       child = int(process.stdout.readline())
-      assert _runs(process.pid) and _runs(child)
+      assert processes.runs(process.pid) and processes.runs(child)
       raise ZeroDivisionError
-  processes.until(lambda: not _runs(process.pid) and not _runs(child), 10)
+  processes.until(lambda: not processes.runs(process.pid) and not processes.runs(child), 10)
 
 
 def test_a_killed_test_leaves_no_process():
   done = processes.run(sys.executable, '-c', _KILLED, PYTHONPATH=str(processes.ROOT))
   assert done.returncode == -9, done.stderr
-  processes.until(lambda: not _runs(int(done.stdout)), 10)
+  processes.until(lambda: not processes.runs(int(done.stdout)), 10)
 
 
 def test_what_ended_is_not_killed_again():
   """Its number may be another process's."""
   with processes.started('true') as first, processes.started('sleep', '600') as second:
     first.wait()
-    assert _runs(second.pid)
+    assert processes.runs(second.pid)
   assert first.returncode == 0 and second.returncode == -9
 
 

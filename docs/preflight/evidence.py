@@ -22,12 +22,13 @@ from tf_videogen.preflight import fingerprint
 from tf_videogen.preflight import hardware
 
 TOLERANCE = 0.02  # FLOPs and bytes of a stale row that moved by no more still tell the cost
+_FINGERPRINT_FIELDS = ('operations', 'exported_flops', 'exported_bytes')
 # What every row has, all values text: the program, what the compiler said of it, what follows, the
 # fingerprint, at which commit and on which day it was compiled, and how it has changed since then.
 _FIELDS = ('topology', 'batch', 'parameters', 'digest', 'fits', 'peak_bytes', 'argument_bytes',
            'temporary_bytes', 'code_bytes', 'flops', 'bytes_accessed', 'loops_of_unknown_length',
-           'loops_of_unknown_start', 'bound_s', 'train_steps', 'core_hours', 'error', 'operations', 'exported_flops',
-           'exported_bytes', 'commit', 'day', 'stale')
+           'loops_of_unknown_start', 'bound_s', 'train_steps', 'core_hours', 'error',
+           *_FINGERPRINT_FIELDS, 'commit', 'day', 'stale')
 
 
 class Wanted(typing.NamedTuple):
@@ -136,10 +137,9 @@ def staleness(row, now):
   Returns:
     '' if the fingerprint is the row's, else a phrase with how far FLOPs and bytes moved.
   """
-  before = of_row(row)
-  if before == _rounded(now):
+  if fingerprint_fields(now).items() <= row.items():
     return ''
-  flops, moved_bytes = fingerprint.moved(before, now)
+  flops, moved_bytes = fingerprint.moved(of_row(row), now)
   return f'{flops:+.1%} FLOPs, {moved_bytes:+.1%} bytes'
 
 
@@ -149,16 +149,10 @@ def of_row(row):
       row['operations'], float(row['exported_flops']), float(row['exported_bytes']))
 
 
-def _rounded(found):
-  """A Fingerprint as a row has it: FLOPs and bytes by six digits."""
-  return fingerprint.Fingerprint(
-      found.operations, float(f'{found.flops:.6g}'), float(f'{found.bytes:.6g}'))
-
-
 def fingerprint_fields(found):
-  """A Fingerprint as fields of a row."""
-  return {'operations': found.operations, 'exported_flops': f'{found.flops:.6g}',
-          'exported_bytes': f'{found.bytes:.6g}'}
+  """A Fingerprint as fields of a row, FLOPs and bytes by six digits."""
+  values = found.operations, f'{found.flops:.6g}', f'{found.bytes:.6g}'
+  return dict(zip(_FINGERPRINT_FIELDS, values))
 
 
 def _same(rows, wanted, exported):
@@ -168,10 +162,10 @@ def _same(rows, wanted, exported):
                and (row['program'], row['digest'], row['topology']) == key), None)
 
 
-def compiled(wanted, exported, say):
+def compiled(wanted, exported, say=print):
   """Compiles a program; its row, without what the config adds."""
-  compiled = compiler.compile_program(exported, wanted.topology, say=say)
-  cost = costs.cost(exported, compiled, wanted.topology)
+  answer = compiler.compile_program(exported, wanted.topology, say=say)
+  cost = costs.cost(exported, answer, wanted.topology)
   values = {**cost._asdict(), 'digest': exported.digest, 'fits': 'yes' if cost.fits else 'no',
             'peak_bytes': cost.peak_bytes or required_bytes(cost.error),
             'flops': f'{cost.flops:.6g}', 'bytes_accessed': f'{cost.bytes_accessed:.6g}',

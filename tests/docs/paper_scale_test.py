@@ -108,6 +108,8 @@ def test_a_row_is_true(table, wanted):
       again = evidence.compiled(wanted, exported)
     except compiler.Unavailable as error:
       pytest.skip(str(error))
-    unlike = {'commit': '', 'day': '', 'train_steps': '', 'core_hours': '', 'stale': ''}
-    assert again | unlike == {field: row[field] for field in again} | unlike
+    # The config adds hours; a row of before there were fingerprints has fields that are empty.
+    said = {field: text for field, text in row.items() if text and field in again
+            and field not in ('commit', 'day', 'train_steps', 'core_hours', 'stale')}
+    assert said == {field: again[field] for field in said}
     assert config.train_steps == int(row['train_steps'] or config.train_steps)

@@ -9,7 +9,6 @@ import pytest
 
 from tests import processes
 
-
 PARENT = """
 import concurrent.futures, multiprocessing, os, sys, time
 from tf_videogen.launch import tpu_programs
@@ -31,12 +30,4 @@ def test_the_process_apart_ends_with_its_parent(tmp_path):
     apart = int(parent.stdout.readline())
     os.kill(apart, 0)  # is there
     parent.send_signal(signal.SIGKILL)
-    processes.until(lambda: not _runs(apart), 30)
-
-
-def _runs(process):
-  try:
-    with open(f'/proc/{process}/stat', encoding='utf-8') as f:
-      return f.read().rpartition(')')[2].split()[0] != 'Z'
-  except FileNotFoundError:
-    return False
+    processes.until(lambda: not processes.runs(apart), 30)
