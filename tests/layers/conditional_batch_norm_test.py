@@ -103,8 +103,10 @@ WINDOWS = {
 }
 
 
-@pytest.mark.parametrize('traced', [False, True])
-@pytest.mark.parametrize('windows', WINDOWS.values(), ids=WINDOWS)
+@pytest.mark.parametrize('windows, traced', [
+    pytest.param(windows, traced, id=f'{name}-{traced}', marks=marks)
+    for traced in (False, True) for name, windows in WINDOWS.items()
+    for marks in [pytest.mark.slow if traced and not name.startswith('overlapping') else ()]])
 def test_windows_are_recorded_as_the_whole(windows, traced):
   """Frames that are not recorded are normalized by their batch, too; starts are ints or tensors."""
   norm, whole, condition = _norm(steps=7), _norm(steps=7), _draw(B, D, seed=1)
@@ -264,7 +266,7 @@ def _step(norm, x, condition, weight):
   return (y, norm(x, condition, steps=ALL)), of_x, replicas.total(of_variables)
 
 
-@pytest.mark.parametrize('conditional', [True, False])
+@pytest.mark.parametrize('conditional', [True, pytest.param(False, marks=pytest.mark.slow)])
 def test_replicas_agree(two_replicas, conditional):
   with two_replicas.scope():
     norm = _norm(conditional)

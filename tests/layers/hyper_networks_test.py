@@ -27,7 +27,7 @@ def submodules(layer, kind):
 
 
 def value(kernel):
-  return kernel.w.numpy().astype(np.float64) / kernel.sigma().numpy()
+  return kernel.value().numpy().astype(np.float64)
 
 
 def convolve(x, kernel, bias=0.0):

@@ -30,8 +30,10 @@ def test_reference(extent):
   np.testing.assert_allclose(y, expected, atol=1e-5)
 
 
-@pytest.mark.parametrize('compiled', [False, True])
-@pytest.mark.parametrize('extent', [(3, 3, 3), (1, 3, 5)], ids=str)
+@pytest.mark.parametrize('extent, compiled', [
+    ((3, 3, 3), True), ((1, 3, 5), False),
+    *[pytest.param(*others, marks=pytest.mark.slow)
+      for others in (((3, 3, 3), False), ((1, 3, 5), True))]], ids=str)
 def test_step_is_a_position_of_a_call(extent, compiled):
   layer, x, y = _layer_and_input(extent)
   step = tf.function(layer.step, jit_compile=compiled, autograph=False)

@@ -1,10 +1,13 @@
 """Recurrent units against their equations in NumPy; causality, gradients, kinds of numbers."""
 
+import functools
+
 import numpy as np
 import pytest
 import tensorflow as tf
 
 from tests.layers import hyper_networks_test as references
+from tests.layers import spectral_weights
 from tf_videogen.layers import hyper_networks
 from tf_videogen.layers import recurrent_units
 from tf_videogen.layers import rematerialization
@@ -114,10 +117,18 @@ REFERENCES = dict(zip(UNITS, [_conv_gru, _conv_lstm, _k_traj_gru, _tsru_c, _tsru
                               _ptsru_s, _dynamic_conv_lstm]))
 
 
-def _unit(kind, *args, channels=4, x_channels=4, **kwargs):
+def _unit(*args, **kwargs):
+  """The same numbers every time, in a unit that is made once."""
+  return references.randomize(
+      _built(tf.keras.mixed_precision.global_policy().name, *args, **kwargs))
+
+
+@functools.cache
+def _built(policy, kind, *args, channels=4, x_channels=4, **kwargs):
+  assert policy == tf.keras.mixed_precision.global_policy().name
   unit = kind(channels, *args, **kwargs)
   unit.build([None, None, None, None, x_channels])
-  return references.randomize(unit)
+  return unit
 
 
 def _expected(reference, unit, x, state):
@@ -133,6 +144,7 @@ def _expected(reference, unit, x, state):
   return np.stack(outputs, 1), None if of_warp is None else np.stack(weights, 1)
 
 
+@spectral_weights.computed_once()
 @pytest.mark.parametrize('initial', [False, True])
 @pytest.mark.parametrize('kind', UNITS)
 def test_equals_its_equations(kind, initial):
@@ -165,6 +177,7 @@ def test_tsru_s_with_pixelwise_kernels_is_ptsru_s():
   np.testing.assert_array_equal(unit(x)[0], other(x)[0])
 
 
+@spectral_weights.computed_once()
 @pytest.mark.parametrize('kind', UNITS)
 def test_later_inputs_change_nothing_before(kind):
   unit = _unit(kind)
@@ -243,7 +256,8 @@ def test_bfloat16(kind):
   np.testing.assert_allclose(tf.cast(outputs, tf.float32), expected, atol=0.1, rtol=0.05)
 
 
-@pytest.mark.parametrize('kind', [recurrent_units.TSRUp, recurrent_units.DynamicConvLSTM])
+@pytest.mark.parametrize('kind', [
+    recurrent_units.TSRUp, pytest.param(recurrent_units.DynamicConvLSTM, marks=pytest.mark.slow)])
 def test_xla_agrees(kind):
   unit = _unit(kind)
   x, state = tf.constant(normal(1, 2, 4, 4, 4)), tf.constant(normal(1, 4, 4, 4, seed=1))

@@ -14,8 +14,10 @@ def _normal(*shape):
   return tf.constant(np.random.default_rng(0).normal(size=shape), tf.float32)
 
 
-@pytest.mark.parametrize('policy', ['float32', 'mixed_bfloat16'])
-@pytest.mark.parametrize('compiled', [False, True])
+@pytest.mark.parametrize('compiled, policy', [
+    (True, 'float32'), (False, 'mixed_bfloat16'),
+    *[pytest.param(*others, marks=pytest.mark.slow)
+      for others in ((True, 'mixed_bfloat16'), (False, 'float32'))]])
 def test_rematerialized_block_has_the_same_gradients(policy, compiled):
   dense = tf.keras.layers.Dense(4, activation='tanh', dtype=policy)
   layer = attention.MultiHeadAttention(2, CausalAttention((8,)))

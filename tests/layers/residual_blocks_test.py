@@ -166,6 +166,7 @@ def _step(block, x, condition, weight):
   return (y, block(own(x), own(condition), steps=RECORDED)), gradients
 
 
+@pytest.mark.slow
 def test_replicas_agree(two_replicas):
   with two_replicas.scope():
     block = _generator_block(4, True)

@@ -16,14 +16,15 @@ def test_depth_counts_convolutions_and_space_is_divided_by_four(depth):
 
 def test_parameters_of_resnet18_with_512_units():
   layer = resnet3d.ResNet3D(18, units=512)
-  layer(tf.zeros([1, 1, 8, 8, 1]))
+  with tf.Graph().as_default():  # variables of their shapes, no values
+    layer(tf.zeros([1, 1, 8, 8, 1]))
   count, channels = 27 * 1 * 64, 64
   for group, (filters, blocks) in enumerate([(64, 2), (128, 2), (256, 2), (512, 2)]):
     for i in range(blocks):
       count += 27 * channels * filters + 27 * filters**2 + 4 * filters
       count += channels * filters if i == 0 and group > 0 else 0
       channels = filters
-  assert sum(int(tf.size(v)) for v in layer.trainable_variables) == count
+  assert sum(v.shape.num_elements() for v in layer.trainable_variables) == count
 
 
 def test_unknown_depth_is_refused():

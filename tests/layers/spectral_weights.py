@@ -1,8 +1,11 @@
 """Random weights whose largest singular values are known, and NumPy's use of them."""
 
+import contextlib
 import itertools
+from unittest import mock
 
 import numpy as np
+import tensorflow as tf
 
 from tf_videogen.layers import spectral_norm
 
@@ -14,6 +17,31 @@ def randomize(layer, seed=0):
     variable.assign(rng.normal(size=variable.shape))
   for kernel in spectral_norm.kernels(layer):
     kernel.u.assign(np.linalg.svd(_matrix(kernel.w.numpy()))[2][0])
+
+
+_values = {}  # of kernels, by the numbers that they are made of
+
+
+@contextlib.contextmanager
+def computed_once():
+  """In this context a kernel's value is computed once for the same numbers, where it is eager.
+
+  That is, outside of training: there a kernel is a function of its variables, which are compared.
+  Nothing has a gradient with respect to variables through a value that was computed before.
+  """
+  compute = spectral_norm.SpectralKernel.value
+
+  def value(kernel, training=False):
+    if training or not kernel.normalized or not tf.executing_eagerly():
+      return compute(kernel, training)
+    numbers = (kernel.epsilon, *kernel.w.shape, kernel.w.numpy().tobytes(),
+               kernel.u.numpy().tobytes())
+    if numbers not in _values:
+      _values[numbers] = compute(kernel)
+    return _values[numbers]
+
+  with mock.patch.object(spectral_norm.SpectralKernel, 'value', value):
+    yield
 
 
 def dense(layer, x):

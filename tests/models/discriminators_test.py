@@ -6,6 +6,7 @@ import numpy as np
 import pytest
 import tensorflow as tf
 
+from tests.layers import spectral_weights
 from tf_videogen.layers import projection
 from tf_videogen.layers import randomness
 from tf_videogen.layers import replicas
@@ -213,14 +214,24 @@ def test_pooling_over_time():
 # Discriminators.
 
 
-def _discriminators(views=ALL, head=projection.MixedProjection, **kwargs):
+def _discriminators(views=ALL, head=projection.MixedProjection, multipliers=(1, 2), **kwargs):
   """Built for clips of 7 frames 4 x 8, with initial values that are the same every time."""
   tf.keras.utils.set_random_seed(1)
   model = discriminators.Discriminators(
-      views, channels=2, multipliers=(1, 2), frames=FRAMES, factor=FACTOR, head=head, **kwargs)
+      views, channels=2, multipliers=multipliers, frames=FRAMES, factor=FACTOR, head=head,
+      **kwargs)
   model.check((7, 4, 8, 2), GIVEN)
   model([_video(1, 7, 4, 8)], tf.zeros([1], tf.int32), GIVEN, SEED)
   return model
+
+
+@pytest.fixture(scope='module', name='all_views')
+def _all_views():
+  """Of all views and three classes; tests change nothing of it."""
+  return _discriminators(classes=3)
+
+
+TIMES = [FRAMES, FRAMES, 7, 7, 7]  # of every view's clips
 
 
 def _clips(batch=2, seed=0):
@@ -233,31 +244,33 @@ def _slices(sizes):
   return [slice(end - size, end) for size, end in zip(sizes, ends)]
 
 
-def test_outputs_are_those_of_all_networks():
-  model = _discriminators(classes=3)
+@spectral_weights.computed_once()
+def test_outputs_are_those_of_all_networks(all_views):
+  model = all_views
   videos, labels = [_clips(), _clips(seed=1)], tf.constant([2, 0])
   outputs = model(videos, labels, GIVEN, SEED)
-  times = [FRAMES, FRAMES, 7, 7, 7]
   for part, found in enumerate(outputs):
     assert found.dtype == tf.float32
-    assert found.shape == (4 * sum(times),)
-    for place, rows in enumerate(_slices([4 * t for t in times])):
+    assert found.shape == (4 * sum(TIMES),)
+    for place, rows in enumerate(_slices([4 * t for t in TIMES])):
       seed = randomness.fold_in(randomness.fold_in(SEED, part), place)
       seen = _view(videos[part], ALL[place], seed)
       expected, = model.networks[place](seen, labels)
-      assert expected.shape == (2, 2, times[place])
+      assert expected.shape == (2, 2, TIMES[place])
       np.testing.assert_allclose(found[rows], np.reshape(expected, [-1]), atol=1e-5)
 
 
-def test_fakes_alone_are_judged_as_first_part():
-  model, fake = _discriminators(), _clips()
+@spectral_weights.computed_once()
+def test_fakes_alone_are_judged_as_first_part(all_views):
+  model, fake = all_views, _clips()
   alone, = model([fake], tf.zeros([2], tf.int32), GIVEN, SEED)
   first, _ = model([fake, _clips(seed=1)], tf.zeros([2], tf.int32), GIVEN, SEED)
   np.testing.assert_allclose(alone, first, atol=1e-5)
 
 
-def test_parts_do_not_meet():
-  model, labels = _discriminators(), tf.zeros([2], tf.int32)
+@spectral_weights.computed_once()
+def test_parts_do_not_meet(all_views):
+  model, labels = all_views, tf.zeros([2], tf.int32)
   real, fake, other = _clips(), _clips(seed=1), _clips(seed=2)
   before = model([real, fake], labels, GIVEN, SEED)
   for part, videos in enumerate(([other, fake], [real, other])):
@@ -280,20 +293,20 @@ def test_who_is_mixed_with_whom():
       assert not np.any(change[0])
 
 
-def test_conditioning_frames_are_seen_by_clips_alone():
+@spectral_weights.computed_once()
+def test_conditioning_frames_are_seen_by_clips_alone(all_views):
   clips = _clips()
   perturbed = tf.concat([-clips[:, :GIVEN], clips[:, GIVEN:]], 1)
-  for name in ALL:
-    model = _discriminators((name,))
-    before, after = (
-        model([x], tf.zeros([2], tf.int32), GIVEN, SEED)[0] for x in (clips, perturbed))
-    assert np.any(before != after) == (name in ('clV', 'dV', 'crV'))
+  before, after = (all_views([x], tf.zeros([2], tf.int32), GIVEN, SEED)[0].numpy()
+                   for x in (clips, perturbed))
+  for name, rows in zip(ALL, _slices([4 * t for t in TIMES]), strict=True):
+    assert np.any(before[rows] != after[rows]) == (name in ('clV', 'dV', 'crV'))
 
 
-def test_parameters_of_all_networks():
-  count = sum(v.shape.num_elements() for v in _discriminators(classes=2).trainable_variables)
+def test_parameters_of_all_networks(all_views):
+  count = sum(v.shape.num_elements() for v in all_views.trainable_variables)
   assert count == sum(
-      _expected_parameters(2, (1, 2), name in ('clV', 'dV', 'crV'), 2, 2) for name in ALL)
+      _expected_parameters(2, (1, 2), name in ('clV', 'dV', 'crV'), 2, 3) for name in ALL)
 
 
 def test_gradients_reach_all_variables_and_the_videos():
@@ -307,14 +320,17 @@ def test_gradients_reach_all_variables_and_the_videos():
     assert np.abs(gradient).max() > 1e-6
 
 
-def test_spectral_normalization_moves_in_training_alone():
-  model, clips, labels = _discriminators(), _clips(), tf.zeros([2], tf.int32)
-  state = lambda: [v.numpy() for v in model.non_trainable_variables if v.shape[0] > 1]
+def test_spectral_normalization_moves_in_training_alone(all_views):
+  model, clips, labels = all_views, _clips(), tf.zeros([2], tf.int32)
+  variables = [v for v in model.non_trainable_variables if v.shape[0] > 1]
+  state = lambda: [v.numpy() for v in variables]
   before = state()
   model([clips], labels, GIVEN, SEED)
   assert all(np.array_equal(a, b) for a, b in zip(before, state()))
   model([clips], labels, GIVEN, SEED, training=True)
   assert not any(np.array_equal(a, b) for a, b in zip(before, state()))
+  for variable, value in zip(variables, before, strict=True):
+    variable.assign(value)
 
 
 def test_mixed_precision():
@@ -330,7 +346,7 @@ def test_mixed_precision():
 
 def test_a_compiled_step_is_one_of_kernels():
   """Of a view that draws nothing: XLA makes other numbers of a seed."""
-  model, labels = _discriminators(('dV',)), tf.constant([0, 0])
+  model, labels = _discriminators(('dV',), multipliers=(1,)), tf.constant([0, 0])
 
   def step(real, fake):
     with tf.GradientTape() as tape:
@@ -357,7 +373,7 @@ def test_two_replicas_are_one(two_replicas):
   views = ('crV',)
   real, fake, labels = _clips(4), _clips(4, seed=1), tf.constant([2, 0, 1, 2])
   with two_replicas.scope():
-    model = _discriminators(views, classes=3)
+    model = _discriminators(views, classes=3, multipliers=(1,))
 
   @tf.function(autograph=False)
   def both():
@@ -366,7 +382,7 @@ def test_two_replicas_are_one(two_replicas):
       return _losses_and_gradients(model, *(tf.gather(x, rows) for x in (real, fake, labels)))
     return two_replicas.run(replica)
 
-  alone = _discriminators(views, classes=3)
+  alone = _discriminators(views, classes=3, multipliers=(1,))
   for mine, its in zip(alone.variables, model.variables):
     mine.assign(its.read_value())
   found = [two_replicas.experimental_local_results(x) for x in both()]
@@ -386,8 +402,8 @@ def _pairs(batch=2, seed=7):
 def _matching(views, **kwargs):
   """As `_discriminators`, of clips [7, 4, 8, 2] and pairs [3, 2, 4, 4]."""
   tf.keras.utils.set_random_seed(1)
-  model = discriminators.Discriminators(
-      views, channels=2, multipliers=(1, 2), frames=FRAMES, factor=FACTOR, **kwargs)
+  kwargs = {'channels': 2, 'multipliers': (1, 2), 'frames': FRAMES, 'factor': FACTOR, **kwargs}
+  model = discriminators.Discriminators(views, **kwargs)
   model.check((7, 4, 8, 2), GIVEN, (3, 2, 4, 4))
   model([_clips(1)], tf.zeros([1], tf.int32), GIVEN, SEED, pairs=[_pairs(1)])
   return model
@@ -400,7 +416,10 @@ def test_the_view_of_pairs_is_them():
     assert discriminators.pixels('M', (3, 2, 4, 4), *how) == 24
 
 
-@pytest.mark.parametrize('views', [('M',), ('F', 'M'), ('M', 'dV'), ('F', 'dV', 'M')])
+@spectral_weights.computed_once()
+@pytest.mark.parametrize('views', [
+    ('M', 'dV'), *[pytest.param(views, marks=pytest.mark.slow)
+                   for views in (('M',), ('F', 'M'), ('F', 'dV', 'M'))]])
 def test_pairs_are_judged_whole_beside_other_views(views):
   """By a network of clips; other networks say what they say without it."""
   model, labels = _matching(views, classes=3), tf.constant([2, 0])
@@ -418,12 +437,15 @@ def test_pairs_are_judged_whole_beside_other_views(views):
 
 def test_parameters_of_matching():
   """Of 3-D blocks, and twice the channels."""
-  count = lambda *views: sum(
-      v.shape.num_elements() for v in _matching(views, classes=2).trainable_variables)
-  assert count('M') == _expected_parameters(2, (1, 2), True, 4, 2)
-  assert count('F', 'M') == count('M') + _expected_parameters(2, (1, 2), False, 2, 2)
+  model = _matching(('F', 'M'), classes=2)
+  count = lambda layer: sum(v.shape.num_elements() for v in layer.trainable_variables)
+  of_pairs, of_frames = (
+      _expected_parameters(2, (1, 2), *how, 2) for how in ((True, 4), (False, 2)))
+  assert [count(network) for network in model.networks] == [of_frames, of_pairs]
+  assert count(model) == of_frames + of_pairs
 
 
+@spectral_weights.computed_once()
 def test_matching_sees_all_of_the_pairs_and_nothing_of_the_videos():
   """Both videos of a pair, and conditioning frames do not count."""
   model, labels = _matching(('M',), head=projection.Projection), tf.zeros([2], tf.int32)
@@ -449,6 +471,7 @@ def test_gradients_reach_pairs():
     assert np.abs(gradient).max() > 1e-6
 
 
+@pytest.mark.slow
 def test_two_replicas_judge_pairs_as_one(two_replicas):
   videos, pairs, labels = _clips(4), _pairs(4), tf.constant([2, 0, 1, 2])
   with two_replicas.scope():
