@@ -80,6 +80,7 @@ class ClipSource:
     """
     raise NotImplementedError
 
+  @tf.autograph.experimental.do_not_convert  # it would double the time in which reading is traced
   def training(self, batch_size, seed, start_step=0, host=0, hosts=1):
     """Returns an endless tf.data.Dataset of training batches, from step `start_step` on.
 
@@ -119,6 +120,7 @@ class ClipSource:
     records = tf.data.Dataset.counter(first_epoch).flat_map(records_of_epoch)
     return _batched(records.enumerate(first), read, batch_size, host, hosts)
 
+  @tf.autograph.experimental.do_not_convert
   def evaluation(self, split, batch_size, limit=None, host=0, hosts=1):
     """Returns one exact pass over a split in stored order: the first window, the middle of frames.
 
