@@ -211,8 +211,8 @@ Made by `python -m docs.pages` of what the TPU's compiler says of training steps
 on a core of TPU v3: [frames.csv](frames.csv), one clip a core, and
 [paper_scale.md](../preflight/paper_scale.md). MB are 10^6 bytes. The compiler doesn't tell times:
 what a step and a training take is what they take at least, by the arithmetic and the memory
-bandwidth of a core, without sums over cores. "(stale)" marks a program that has changed since it was
-compiled.
+bandwidth of a core, without sums over cores. "(stale)" marks a program that has changed since it
+was compiled.
 
 ## CVG, figure 3: memory by the number of output frames
 

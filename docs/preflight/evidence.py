@@ -115,7 +115,7 @@ class Table:
     return row['stale']
 
   def compile(self, wanted, config, exported, say=print):
-    """Makes a program's row anew, of the compiler's answer or of another row of the same program."""
+    """Makes a program's row anew, of the compiler's answer or of another row of its program."""
     rows = self.read()
     row = _same(rows, wanted, exported)
     if row is None:

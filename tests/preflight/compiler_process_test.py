@@ -89,7 +89,8 @@ def test_nested_loops_multiply():
 def test_a_length_that_data_tells_counts_once(old, new):
   assert old in LOOPS
   costs = compiler_process.LoopCosts(LOOPS.replace(old, new), _analyze)
-  assert costs.total()['flops'] == 1 + 6 * (10 + 1000) and costs.unknown == ['w'] and not costs.at_most
+  assert costs.total()['flops'] == 1 + 6 * (10 + 1000)
+  assert costs.unknown == ['w'] and not costs.at_most
 
 
 def test_a_beginning_that_data_tells_is_zero():

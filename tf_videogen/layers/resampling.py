@@ -81,7 +81,7 @@ def bilinear(x, factor):
 
 
 def shortened(steps):
-  """[operator's name, factor] of several in a row, as few as do the same: those of `nearest` join."""
+  """[operator's name, factor] of several in a row, as few as do the same: `nearest` ones join."""
   joined = []
   for name, factor in steps:
     if joined and name == joined[-1][0] == nearest.__name__:

@@ -1,7 +1,7 @@
 """What a program computes, in a few figures that need neither a TPU's compiler nor initial values.
 
-A compiled program's cost stays true as long as the program's arithmetic does. Its fingerprint tells:
-another epsilon, seed or learning rate leaves it as it is, another width changes it.
+A compiled program's cost stays true as long as the program's arithmetic does. Its fingerprint tells
+when: another epsilon, seed or learning rate leaves it as it is, another width changes it.
 """
 
 import collections
@@ -128,7 +128,7 @@ class _Counter:
     return results if one.opcode in _ELEMENTWISE else 0.0
 
   def _trips(self, loop, condition, others):
-    """How often a loop `while (i < end)` runs: from a constant, or from 0; 1 if `end` isn't known."""
+    """How often a loop `while (i < end)` runs: from a constant or 0; 1 if `end` isn't known."""
     starts = others[loop.operand_ids[0]].operand_ids
     counts = []
     for counter, end in self._comparisons(condition):

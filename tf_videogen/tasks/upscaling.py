@@ -164,7 +164,7 @@ class UpscalingTask(adversarial.AdversarialTask):
     model.keep_statistics(self._sampled_first, self._frames if window else None)
 
   def _below(self, batch, seed, latents):
-    """Videos of the levels below, whole or the same window of all, the last of which is upscaled."""
+    """Videos of the levels below, whole or one window of all; the last of them is upscaled."""
     below = self.model.videos(latents, self._labels(batch), self._sampled_first,
                               len(self.model.lower))
     if not self._sample_window:
