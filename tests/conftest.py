@@ -46,6 +46,14 @@ def without_xla(monkeypatch):
       tf, 'function', lambda f=None, jit_compile=None, **options: function(f, **options))
 
 
+@pytest.fixture
+def built_eagerly():
+  """Models are built eagerly; what is computed is traced as ever."""
+  from tests import tiny as tiny_lib  # pylint: disable=g-import-not-at-top
+  with tiny_lib.built_eagerly():
+    yield
+
+
 @pytest.fixture(scope='session')
 def eager_scope():
   """Makes the context of `eagerly`, for fixtures of modules."""

@@ -7,6 +7,7 @@ import signal
 import pytest
 import tensorflow as tf
 
+from tests import tiny as tiny_lib
 from tf_videogen import checkpoints
 from tf_videogen import experiment as experiments
 from tf_videogen import model_directory
@@ -67,7 +68,7 @@ def test_a_run_says_that_it_ended(tiny, cpu, tmp_path):
 
   def train(steps):
     del meanwhile[:]
-    experiment = tiny.experiment(train_steps=steps)
+    experiment = tiny.experiment(tiny_lib.OneNumberTask, train_steps=steps)
     return experiments.train(experiment, model_dir, cpu, actions=[action], **HOW)
 
   stops.append(signal.SIGTERM)
@@ -91,8 +92,8 @@ def test_an_end_that_cannot_be_read_anymore(tiny, cpu, tmp_path):
   """The last checkpoint is damaged: the steps before it are not the end."""
   model_dir, meanwhile = str(tmp_path), []
   action = lambda _: meanwhile.append(model_directory.finished(model_dir))
-  train = lambda: experiments.train(
-      tiny.experiment(train_steps=3), model_dir, cpu, actions=[action], **HOW)
+  experiment = tiny.experiment(tiny_lib.OneNumberTask, train_steps=3)
+  train = lambda: experiments.train(experiment, model_dir, cpu, actions=[action], **HOW)
   assert train()
   assert [checkpoints.step_of(path) for path in checkpoints.paths(model_dir)] == [3, 2]
   os.truncate(os.path.join(model_dir, 'ckpt-3.index'), 9)

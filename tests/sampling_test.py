@@ -16,12 +16,16 @@ pytestmark = [pytest.mark.filterwarnings('ignore:Even though the `tf.config'),
               pytest.mark.usefixtures('without_xla')]
 
 
+EIGHT_CODES = {'downsampling': (2, 4, 4)}
+
+
 @pytest.fixture(scope='module', name='vqvae')
 def _vqvae(tiny, cpu, eager_scope, tmp_path_factory):
   """The model directory of a VQ-VAE."""
   model_dir = str(tmp_path_factory.mktemp('vqvae'))
   with eager_scope():
-    experiments.train(tiny.experiment(train_steps=1), model_dir, cpu, evaluate_too=False)
+    experiments.train(tiny.experiment(lambda: tiny.vqvae_task(**EIGHT_CODES), train_steps=1),
+                      model_dir, cpu, evaluate_too=False)
   return model_dir
 
 
@@ -30,7 +34,8 @@ def _vqvae(tiny, cpu, eager_scope, tmp_path_factory):
 def test_a_prior_samples_without_its_vqvae(tiny, vqvae, cpu, tmp_path):
   vqvae_dir, model_dir = str(tmp_path / 'vqvae'), str(tmp_path / 'prior')
   shutil.copytree(vqvae, vqvae_dir)
-  experiment = tiny.experiment(lambda: tiny.prior(vqvae_dir, dropout=0.1), train_steps=2)
+  experiment = tiny.experiment(
+      lambda: tiny.prior(vqvae_dir, dropout=0.1, **EIGHT_CODES), train_steps=2)
   assert experiments.train(experiment, model_dir, cpu, steps_per_loop=2, preview_clips=0)
   shutil.rmtree(vqvae_dir)
 
@@ -50,7 +55,8 @@ def test_a_prior_samples_without_its_vqvae(tiny, vqvae, cpu, tmp_path):
 def test_a_conditional_prior(tiny, vqvae, cpu, two_replicas, tmp_path, monkeypatch):
   """Trained and sampled by the programs of a TPU, on two processors, and sampled on one."""
   model_dir = str(tmp_path)
-  experiment = tiny.experiment(lambda: tiny.prior(vqvae, classes=3, actions=8), train_steps=2)
+  experiment = tiny.experiment(
+      lambda: tiny.prior(vqvae, **EIGHT_CODES, classes=3, actions=8), train_steps=2)
   monkeypatch.setattr(strategies, 'needs_programs', lambda strategy: strategy is two_replicas)
   assert experiments.train(experiment, model_dir, two_replicas, steps_per_loop=2, preview_clips=2)
   with np.load(os.path.join(model_dir, 'previews', 'test.npz')) as previews:
@@ -68,7 +74,7 @@ def test_a_conditional_prior(tiny, vqvae, cpu, two_replicas, tmp_path, monkeypat
 def test_a_prior_continues_frames(tiny, vqvae, cpu, tmp_path):
   model_dir = str(tmp_path)
   encoder = lambda: tf.keras.layers.Conv3D(6, (1, 4, 4), (1, 4, 4))  # stands for the 3-D ResNet
-  task = lambda: tiny.prior(vqvae, frame_encoder=encoder(), conditioning_frames=1)
+  task = lambda: tiny.prior(vqvae, **EIGHT_CODES, frame_encoder=encoder(), conditioning_frames=1)
   experiment = tiny.experiment(task, train_steps=1)
   assert experiments.train(experiment, model_dir, cpu, evaluate_too=False)
   videos = sampling.sample(experiment, model_dir, cpu, num_samples=3, batch_size=2,
@@ -79,7 +85,7 @@ def test_a_prior_continues_frames(tiny, vqvae, cpu, tmp_path):
 
 
 def test_errors(tiny, vqvae, cpu, tmp_path):
-  prior = tiny.experiment(lambda: tiny.prior(vqvae))
+  prior = tiny.experiment(lambda: tiny.prior(vqvae, **EIGHT_CODES))
   with pytest.raises(FileNotFoundError, match='is not a model directory'):
     sampling.sample(prior, str(tmp_path / 'nowhere'), cpu)
   with pytest.raises(ValueError, match='VQVAETask has nothing to sample from'):

@@ -4,7 +4,9 @@
 """
 
 import contextlib
+import copy
 import functools
+import inspect
 import pathlib
 import types
 from unittest import mock
@@ -12,6 +14,7 @@ from unittest import mock
 import numpy as np
 import tensorflow as tf
 
+from tf_videogen import building
 from tf_videogen import experiment
 from tf_videogen.data import clips as clips_lib
 from tf_videogen.data import downsampled
@@ -137,32 +140,51 @@ def write_files(folder):
   return paths
 
 
+def _keeping_datasets(make):
+  """A function that makes clips: copies of the same ones, which make each Dataset once."""
+  @functools.cache
+  def made_once(*args):
+    clips = make(*args)
+    clips.training, clips.evaluation = map(functools.cache, (clips.training, clips.evaluation))
+    return clips
+
+  @functools.wraps(make)
+  def copied(*args, **kwargs):
+    bound = inspect.signature(make).bind(*args, **kwargs)
+    bound.apply_defaults()
+    return copy.copy(made_once(*bound.args))
+
+  return copied
+
+
 class Tiny:
   """Makes tiny experiments; what a test gives by name replaces what is given here."""
 
   def __init__(self, files):
     self.files = files
 
+  @_keeping_datasets
   def clips(self):
     """The clips, [4, 8, 8, 1], with labels and actions."""
     return clips_lib.FileClips(self.files.train, FRAMES, test_path=self.files.test)
 
-  def vqvae(self, codes=8, attention=False, **quantizer):
-    """A VQ-VAE of latents [2, 4, 4]."""
+  def vqvae(self, codes=8, attention=False, downsampling=(2, 2, 2), **quantizer):
+    """A VQ-VAE; its latents are [2, 4, 4] unless it is said otherwise."""
     quantizer = vector_quantizer.VectorQuantizer(codes, dim=4, **quantizer)
-    return vqvae.VQVAE(quantizer, (2, 2, 2), hidden=8, residual_units=4, residual_layers=1,
+    return vqvae.VQVAE(quantizer, downsampling, hidden=8, residual_units=4, residual_layers=1,
                        attention=attention)
 
-  def vqvae_task(self):
+  def vqvae_task(self, **kwargs):
     """A task; to compute the variance takes as long as all training."""
-    return likelihood.VQVAETask(self.vqvae(), data_variance=0.06)
+    return likelihood.VQVAETask(self.vqvae(**kwargs), data_variance=0.06)
 
-  def prior(self, vqvae_dir, dropout=0.0, **conditions):
-    """A task: one block of attention over 32 codes."""
+  def prior(self, vqvae_dir, dropout=0.0, downsampling=(2, 2, 2), **conditions):
+    """A task: one block of attention over 32 codes, unless `downsampling` says otherwise."""
     prior = videogpt.LatentTransformer(
         layers=1, width=8, heads=2, feedforward=16, dropout=dropout,
         attention=attention_layers.CausalAttention)
-    return likelihood.VideoGPTTask(videogpt.VideoGPT(self.vqvae(), prior, **conditions), vqvae_dir)
+    model = videogpt.VideoGPT(self.vqvae(downsampling=downsampling), prior, **conditions)
+    return likelihood.VideoGPTTask(model, vqvae_dir)
 
   def video_transformer(self, **kwargs):
     """A task: eight slices of [2, 4, 4], a layer of attention in the encoder and in the decoder."""
@@ -174,6 +196,7 @@ class Tiny:
         video_transformer.SliceEncoder(stack, embedding=8))
     return slices.VideoTransformerTask(model, **kwargs)
 
+  @_keeping_datasets
   def shapes(self, frames=5, size=16, frame_step=1):
     """Clips of moving shapes, [frames, size, size, 1], without labels."""
     return moving_shapes.MovingShapes(
@@ -199,12 +222,13 @@ class Tiny:
               'standing_passes': 2, 'standing_batch': 4, **kwargs}
     return adversarial.AdversarialTask(model, **kwargs)
 
-  def class_gan(self, **kwargs):
+  def class_gan(self, discriminators=(), **kwargs):
     """A task: 8 x 8 pixels of `clips` from noise and their classes, no frames are given."""
     return self.video_gan({'unit': recurrent_units.ConvGRU, 'start': 4, 'encoder': None,
-                           'classes': CLASSES}, {'classes': CLASSES}, conditioning_frames=0,
-                          **kwargs)
+                           'classes': CLASSES}, {'classes': CLASSES, **dict(discriminators)},
+                          conditioning_frames=0, **kwargs)
 
+  @_keeping_datasets
   def cascade_clips(self, level):
     """What a level of three takes for real: 6 frames of 4 x 4, 4 of 8 x 8 or 16 x 16."""
     whole = self.shapes(6 if level == 1 else 4, 16, frame_step=2**(3 - level))
@@ -222,10 +246,11 @@ class Tiny:
         'channels': 2, 'multipliers': (1,) * (level - 1), 'factor': 2, 'image_channels': 1,
         'latent': 3 + level, **kwargs})
 
-  def first_level_task(self, **kwargs):
+  def first_level_task(self, discriminators=(), **kwargs):
     """A task: 6 frames of 4 x 4 pixels, from noise."""
-    networks = functools.partial(discriminators_lib.Discriminators, ('F',), channels=2,
-                                 multipliers=(1, 2), frames=2)
+    discriminators = {'views': ('F',), 'channels': 2, 'multipliers': (1, 2), 'frames': 2,
+                      **dict(discriminators)}
+    networks = functools.partial(discriminators_lib.Discriminators, **discriminators)
     kwargs = {'conditioning_frames': 0, 'orthogonality': 0.0, 'average_decay': 0.5,
               'average_start': 1, 'standing_passes': 2, 'standing_batch': 4, **kwargs}
     return adversarial.AdversarialTask(trivd_gan.VideoGAN(self.first_level(), networks), **kwargs)
@@ -273,22 +298,37 @@ class Tiny:
     return experiment.Experiment(task or self.vqvae_task, **kwargs)
 
 
-class _NoGraph:
-  """In the place of a graph in which models are built."""
+class OneNumberTask:
+  """A task of one variable; its loss takes part of the batch and of the seed."""
 
-  def __init__(self, name):
-    del name
+  def build(self, clip_shape):
+    """Creates the variable."""
+    del clip_shape
+    self.model = tf.keras.Sequential()
+    self.model.w = tf.Variable(0.5)
+    self.trainable_variables = [self.model.w]
 
-  def as_default(self):
-    """A context that changes nothing."""
-    return contextlib.nullcontext()
+  def initialize(self, clips):
+    """Nothing is loaded."""
+
+  def loss(self, batch, seed):
+    """A square, whose gradient differs from step to step."""
+    mean = tf.reduce_mean(tf.cast(batch['video'], tf.float32)) / 255
+    # Integers, which XLA draws alike; its floats are others.
+    noise = tf.cast(seed[1] % 5, tf.float32) / 5
+    return {'loss': (self.model.w - mean - noise)**2}
+
+
+def built_eagerly():
+  """A context in which models are built eagerly: tiny ones in half the time."""
+  return mock.patch.object(building, '_in_a_graph', contextlib.nullcontext)
 
 
 @contextlib.contextmanager
 def eagerly():
-  """Functions run eagerly in this context, and models are built eagerly, without their graph."""
+  """A context in which functions run eagerly, and models are built eagerly."""
   before = tf.config.functions_run_eagerly()
-  with mock.patch.object(tf.__internal__, 'FuncGraph', _NoGraph):
+  with built_eagerly():
     tf.config.run_functions_eagerly(True)
     try:
       yield

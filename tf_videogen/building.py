@@ -56,9 +56,7 @@ def build(experiment, strategy, spec, precision=None):
   with strategy.scope():
     policy = precisions.use(precision or experiment.precision, strategy)
     task = experiment.task()
-    # Models find their shapes by a call; in a graph that is not run, variables get their values
-    # and nothing else is computed. AutoGraph, which no model needs, would double the time.
-    with tf.__internal__.FuncGraph('build').as_default():
+    with _in_a_graph():  # without AutoGraph, which no model needs and which would double the time
       tf.autograph.experimental.do_not_convert(task.build)(tuple(spec['video'].shape))
     optimizer = experiment.optimizer()
     two_players = hasattr(task, 'discriminator_loss')
@@ -74,6 +72,11 @@ def build(experiment, strategy, spec, precision=None):
                policy)
   checkpoint = tf.train.Checkpoint(model=task.model, optimizer=optimizer, step=step)
   return Built(task, optimizer, step, checkpoint, standing)
+
+
+def _in_a_graph():
+  """Where models find their shapes by a call: variables get values, nothing is computed."""
+  return tf.__internal__.FuncGraph('build').as_default()
 
 
 def make_trainer(experiment, built, before_call=lambda step: None):

@@ -79,7 +79,9 @@ def test_table():
 
 @pytest.mark.usefixtures('eagerly')
 def test_a_model(tiny, cpu, tmp_path):
-  experiment = tiny.gan_experiment(train_steps=1)
+  task = lambda: tiny.video_gan(discriminators={'views': ('dF',), 'multipliers': (1,)},
+                                standing_passes=1)
+  experiment = tiny.gan_experiment(task, train_steps=1)
   fakes.save(experiment, tmp_path, cpu, step=1)
   found = prediction.predict(experiment, str(tmp_path), cpu, clips=5, batch_size=4)
   assert found.data.shape == found.samples.shape == (5, 5, 16, 16, 1) and found.given == GIVEN

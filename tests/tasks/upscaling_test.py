@@ -23,6 +23,7 @@ SEED = randomness.seed_of(3)
 CLIPS, FIRST, WINDOW = 4, 6, 4  # of a batch; frames of the first level, and of training's windows
 SHAPE = (WINDOW, 8, 8, 1)
 CLASSES = 3
+BLOCK = {'multipliers': (1,)}  # discriminators of one block
 
 
 def _randomized(task, shape):
@@ -37,7 +38,7 @@ def _randomized(task, shape):
 @pytest.fixture(scope='module', name='task')
 def _task(tiny):
   """Two levels, 4 x 4 and 8 x 8 pixels. Tests that change it use `changing`."""
-  return _randomized(tiny.cascade_task(2), SHAPE)
+  return _randomized(tiny.cascade_task(2, discriminators=BLOCK), SHAPE)
 
 
 @pytest.fixture(scope='module', name='class_task')
@@ -45,13 +46,14 @@ def _class_task(tiny):
   """Of three classes."""
   classes = {'classes': CLASSES}
   return _randomized(tiny.cascade_task(
-      2, classes, classes, [tiny.first_level(**classes)]), SHAPE)
+      2, classes, {'views': ('F',), **BLOCK, **classes}, [tiny.first_level(**classes)]), SHAPE)
 
 
 @pytest.fixture(scope='module', name='three')
 def _three(tiny):
   """Three levels, to 16 x 16 pixels. Tests that change it use `changing_three`."""
-  return _randomized(tiny.cascade_task(3), (WINDOW, 16, 16, 1))
+  return _randomized(
+      tiny.cascade_task(3, discriminators={'views': ('M',), **BLOCK}), (WINDOW, 16, 16, 1))
 
 
 def _restored(task):
@@ -77,7 +79,7 @@ def _changing_three(three):
 def _plain(tiny):
   """Without a matching discriminator; windows are all that the first level makes."""
   return _randomized(
-      tiny.cascade_task(2, discriminators={'views': ('F',)}, first_frames=2), SHAPE)
+      tiny.cascade_task(2, discriminators={'views': ('F',), **BLOCK}, first_frames=2), SHAPE)
 
 
 def _values(model):
@@ -102,6 +104,16 @@ def _latents(task, seed=SEED):
 
 
 LABELS = tf.zeros([CLIPS], tf.int32)
+
+
+@pytest.fixture(name='once')
+def _kernels_are_computed_once():
+  """For tests without gradients."""
+  with spectral_weights.computed_once():
+    yield
+
+
+once = pytest.mark.usefixtures('once')
 
 
 def _wrong(error, message, call):
@@ -136,6 +148,7 @@ def _window_by_hand(task, below, frames, seed=SEED):
                    for video, start in zip(below, starts, strict=True)]), starts
 
 
+@once
 def test_fake_windows(changing):
   """Windows of whole videos of the level below, as it is evaluated; upscaled as in training."""
   task, model = changing, changing.model
@@ -247,21 +260,23 @@ def test_two_levels_trained_together(changing):
   task.initialize(None)  # nothing is loaded
 
 
-def test_losses_agree_over_replicas(tiny, changing, two_replicas):
+@once
+@pytest.mark.parametrize('loss', [
+    'generator_loss', pytest.param('discriminator_loss', marks=pytest.mark.slow)])
+def test_losses_agree_over_replicas(tiny, changing, two_replicas, loss):
   """Rows of one batch, of latents and of windows; statistics are the global batch's."""
   alone, batch = changing, _batch()
   with two_replicas.scope():
-    shared = tiny.cascade_task(2)
+    shared = tiny.cascade_task(2, discriminators=BLOCK)
     shared.build(SHAPE)
     _restore(shared.model, _values(alone.model))
   rows = two_replicas.experimental_distribute_values_from_function(
       lambda context: batch['video'][2 * context.replica_id_in_sync_group:][:2])
-  for loss in ('discriminator_loss', 'generator_loss'):
-    found = two_replicas.run(
-        lambda rows, loss=loss: getattr(shared, loss)({'video': rows}, SEED), args=(rows,))
-    for name, expected in getattr(alone, loss)(batch, SEED).items():
-      values = np.stack(two_replicas.experimental_local_results(found[name]))
-      np.testing.assert_allclose(values.mean(), expected, rtol=1e-5, atol=1e-5)
+  found = two_replicas.run(
+      lambda rows: getattr(shared, loss)({'video': rows}, SEED), args=(rows,))
+  for name, expected in getattr(alone, loss)(batch, SEED).items():
+    values = np.stack(two_replicas.experimental_local_results(found[name]))
+    np.testing.assert_allclose(values.mean(), expected, rtol=1e-5, atol=1e-5)
   for found, expected in zip(shared.model.variables, alone.model.variables, strict=True):
     for value in two_replicas.experimental_local_results(found):
       np.testing.assert_allclose(value, expected, atol=1e-5)
@@ -361,8 +376,10 @@ def _passes(task):
   return found
 
 
+@once
 @pytest.mark.parametrize('how, pieces, frames', [
-    ({}, [1, 2], [6, 12]), ({'frames': 14}, [2, 3], [8, 14]), ({'window': True}, [1, 1], [6, 4]),
+    ({'frames': 14}, [2, 3], [8, 14]), ({'window': True}, [1, 1], [6, 4]),
+    pytest.param({}, [1, 2], [6, 12], marks=pytest.mark.slow),
     pytest.param({'frames': 4}, [1, 1], [2, 4], marks=pytest.mark.slow),
     pytest.param({'frames': 28}, [3, 5], [15, 28], marks=pytest.mark.slow)])
 def test_passes_of_all_levels(changing, how, pieces, frames):
@@ -388,10 +405,11 @@ def test_passes_of_all_levels(changing, how, pieces, frames):
   assert _passes(task) == [[1] * frames[0], [0] * frames[1]]
 
 
+@once
 @pytest.mark.parametrize('frames, traced', [
-    (None, True), (14, False),
+    (14, False),
     *[pytest.param(frames, traced, marks=pytest.mark.slow) for frames, traced in [
-        (None, False), (20, False), (20, True), (4, False), (4, True)]]])
+        (None, False), (None, True), (20, False), (20, True), (4, False), (4, True)]]])
 def test_whole_samples(changing, frames, traced):
   """In pieces they are what the levels make at once; longer ones go on beyond training."""
   task, model, batch = changing, changing.model, _batch()
@@ -415,6 +433,7 @@ def test_whole_samples(changing, frames, traced):
   assert task.sampled_frames == 2 * FIRST
 
 
+@once
 def test_samples_of_windows(changing):
   """As in training: of windows alone, with statistics of theirs."""
   task, model = changing, changing.model
@@ -438,8 +457,9 @@ def test_numbers_of_frames_that_cannot_be(task, frames):
   assert task.sampled_frames == 2 * FIRST
 
 
+@once
 @pytest.mark.parametrize('frames, pieces, of_levels', [
-    (8, [1, 1, 2], [2, 4, 8]),
+    pytest.param(8, [1, 1, 2], [2, 4, 8], marks=pytest.mark.slow),
     pytest.param(16, [1, 2, 3], [4, 8, 18], marks=pytest.mark.slow),
     pytest.param(None, [1, 2, 4], [6, 12, 24], marks=pytest.mark.slow),
     pytest.param(32, [2, 3, 6], [8, 18, 36], marks=pytest.mark.slow)])
@@ -463,6 +483,7 @@ def test_three_levels(three, frames, pieces, of_levels):
   three.prepare_samples()
 
 
+@once
 def test_windows_of_the_third_level(three):
   """Of the second level's whole videos."""
   batch = _batch(shape=(WINDOW, 16, 16, 1))
@@ -476,6 +497,7 @@ def test_windows_of_the_third_level(three):
          lambda: three.prepare_samples(6))
 
 
+@once
 def test_samples_of_windows_of_the_third_level(three):
   """All levels below show the same window."""
   batch = _batch(shape=(WINDOW, 16, 16, 1))
@@ -492,6 +514,7 @@ def test_samples_of_windows_of_the_third_level(three):
   three.prepare_samples()
 
 
+@once
 def test_seeds_and_temperatures(changing):
   task = changing
   task.prepare_samples(WINDOW)
@@ -511,6 +534,7 @@ def test_seeds_and_temperatures(changing):
            lambda how=how: task.sample(batch, SEED, **how))
 
 
+@once
 def test_z_of_every_level_matters(changing, monkeypatch):
   """The same video below becomes another one with another z of this level."""
   task = changing
@@ -527,6 +551,7 @@ def test_z_of_every_level_matters(changing, monkeypatch):
   assert (another != below).numpy().any(axis=(2, 3, 4)).all()
 
 
+@once
 def test_samples_are_the_averages(changing):
   """Of this level, and of the earlier ones as they are."""
   changing.prepare_samples(WINDOW)
@@ -545,6 +570,7 @@ def test_samples_are_the_averages(changing):
 # --- classes ---
 
 
+@once
 def test_classes(class_task):
   """Samples without any noise are those of classes; both players hear of them."""
   class_task.prepare_samples(WINDOW)
@@ -587,6 +613,7 @@ def _psnr(a, b):
   return 10 * np.log10(255**2 / np.maximum(error, 255**2 / 1e10))
 
 
+@once
 @pytest.mark.parametrize('how', [
     {}, {'window': True}, pytest.param({'frames': 20}, marks=pytest.mark.slow)])
 def test_metrics(changing, how):
@@ -624,6 +651,7 @@ def test_psnr_of_the_input(task, monkeypatch):
   assert measure() > 60  # halves may be rounded either way
 
 
+@once
 def test_previews(changing):
   batch = _batch()
   previews = changing.previews(batch, SEED)

@@ -13,6 +13,7 @@ import pytest
 import tensorflow as tf
 
 from tests.evaluation import fakes
+from tests.layers import spectral_weights
 from tf_videogen import building
 from tf_videogen import checkpoints
 from tf_videogen import experiment as experiments
@@ -55,22 +56,27 @@ def _moved(variables, before):
 
 
 def _smallest(tiny, **kwargs):
-  """Of a generator from noise, of 4 x 4 pixels, and one network; with the penalty."""
-  task = lambda: tiny.first_level_task(orthogonality=1e-3)
+  """Of a generator from noise, of 4 x 4 pixels, and a network of one block; with the penalty."""
+  task = lambda: tiny.first_level_task({'multipliers': (2,)}, orthogonality=1e-3)
   return tiny.cascade_experiment(1, task, **kwargs)
 
 
 @pytest.mark.usefixtures('eagerly')
 def test_updates_of_a_step(tiny, cpu):
-  """Two of the discriminators, batches 2s and 2s + 1, then one of the generator, on the latter."""
+  """Two of the discriminators, batches 2s and 2s + 1, then one of the generator, on the latter.
+
+  In the second step losses are sums of squares.
+  """
   experiment = _smallest(tiny, seed=5)
   trainer, built = _trainer(experiment, cpu)
   assert isinstance(trainer, trainers.AdversarialTrainer) and trainer.batches == 2
   task, calls = built.task, []
 
-  def recording(player):
-    loss = getattr(task, f'{player}_loss')
+  def squares(player):
+    variables = getattr(task.trainable_variables, player)
+    return lambda batch, seed: {'loss': tf.add_n([tf.nn.l2_loss(v) for v in variables])}
 
+  def recording(player, loss):
     def record(batch, seed):
       state = [_values(variables) for variables in task.trainable_variables]
       calls.append((player, batch['video'].numpy(), tuple(seed.numpy()), state))
@@ -78,11 +84,15 @@ def test_updates_of_a_step(tiny, cpu):
 
     setattr(task, f'{player}_loss', record)
 
-  recording('discriminator')
-  recording('generator')
+  players = ('discriminator', 'generator')
+  for player in players:
+    recording(player, getattr(task, f'{player}_loss'))
   built.step.assign(3)
-  terms = trainer.train(2)
+  terms = trainer.train(1)
   assert set(terms) == TERMS and all(np.isfinite(float(term)) for term in terms.values())
+  for player in players:
+    recording(player, squares(player))
+  trainer.train(1)
   assert [player for player, *_ in calls] == 2 * (2 * ['discriminator'] + ['generator'])
   batches = [b['video'] for b in itertools.islice(
       experiment.clips.training(4, 5, 0).as_numpy_iterator(), 10)]
@@ -101,10 +111,8 @@ def test_updates_of_a_step(tiny, cpu):
 def test_a_step_is_gradients_by_hand(tiny, cpu):
   """Of one update of each player by plain SGD, clipped; norms are those before."""
   sgd = lambda: tf.keras.optimizers.SGD(0.01)
-  task = lambda: tiny.video_gan({'encoder': None, 'unit': recurrent_units.ConvGRU},
-                                {'views': ('dF',)}, conditioning_frames=0)
-  experiment = tiny.gan_experiment(
-      task, optimizer=lambda: optimizers.TwoPlayers(sgd(), sgd(), 1), clip_norm=0.5)
+  experiment = _smallest(
+      tiny, optimizer=lambda: optimizers.TwoPlayers(sgd(), sgd(), 1), clip_norm=0.5)
   trainer, built = _trainer(experiment, cpu)
   task = built.task
   before = _values(task.model.variables)
@@ -155,12 +163,14 @@ def _assert_alike(ours, theirs, places=1e-5):
 
 
 @pytest.mark.usefixtures('eagerly')
-@pytest.mark.parametrize('classes, steps', [
-    (True, 1), *[pytest.param(classes, 2, marks=pytest.mark.slow) for classes in (False, True)]])
-def test_replicas_agree(tiny, cpu, two_replicas, classes, steps):
+@pytest.mark.parametrize('classes, steps, sampled', [
+    (True, 1, False),
+    *[pytest.param(classes, 2, True, marks=pytest.mark.slow) for classes in (False, True)]])
+def test_replicas_agree(tiny, cpu, two_replicas, classes, steps, sampled):
   """Terms, all variables, standing statistics and samples; without classes, and from noise."""
   if classes:
-    experiment = tiny.gan_experiment(tiny.class_gan, clips=tiny.clips(),
+    task = lambda: tiny.class_gan({'views': ('dF',), 'multipliers': (1,)}, standing_passes=1)
+    experiment = tiny.gan_experiment(task, clips=tiny.clips(),
                                      optimizer=lambda: tiny.two_players(1))
   else:
     experiment = tiny.gan_experiment()
@@ -178,10 +188,12 @@ def test_replicas_agree(tiny, cpu, two_replicas, classes, steps):
     _assert_alike(_copies(cpu, variables(of_one)), _copies(two_replicas, variables(of_two)))
   moved = _moved(variables(of_one), start)
   assert np.mean(moved) > 0.7  # but for vectors of one number
-  with cpu.scope():
-    of_one.standing.renew()
-  with two_replicas.scope():
-    of_two.standing.renew()
+  if not sampled:
+    return
+  with spectral_weights.computed_once():
+    for strategy, built in ((cpu, of_one), (two_replicas, of_two)):
+      with strategy.scope():
+        built.standing.renew()
   statistics = [_copies(strategy, built.standing.variables)
                 for strategy, built in ((cpu, of_one), (two_replicas, of_two))]
   assert len(statistics[0]) == 15 and all(np.any(value) for value, in statistics[0])
@@ -272,6 +284,7 @@ def _assert_resumed(experiment, unbroken, cpu, resumed, metrics, previews):
     np.testing.assert_array_equal(value, other[name])
 
 
+@pytest.mark.slow
 @pytest.mark.usefixtures('eagerly')
 def test_a_resumed_run_is_the_unbroken_one_to_the_bit(tiny, cpu, tmp_path):
   """From noise; with averages and the penalty."""
@@ -372,6 +385,7 @@ def test_sampled_from_noise(tiny, cpu, tmp_path):
   assert (videos['samples'][0] != videos['samples'][1]).any()
 
 
+@pytest.mark.usefixtures('built_eagerly')
 @pytest.mark.parametrize('name, tensors', [
     pytest.param('train', {'video': [4, 5, 16, 16, 1]}, marks=pytest.mark.slow),
     ('evaluate', {'video': [2, 5, 16, 16, 1], 'valid': [2]}),
@@ -379,7 +393,8 @@ def test_sampled_from_noise(tiny, cpu, tmp_path):
                  marks=pytest.mark.slow)])
 def test_programs(tiny, name, tensors):
   """Those of a TPU's core, in its precision; batches of both updates of the discriminators."""
-  task = lambda: tiny.video_gan({'unit': recurrent_units.ConvGRU}, {'views': ('dF',)})
+  task = lambda: tiny.video_gan({'unit': recurrent_units.ConvGRU},
+                                {'views': ('dF',), 'multipliers': (1,)})
   experiment = tiny.gan_experiment(task, precision='auto')
   function, inputs, parameters = building.program(
       experiment, experiment.clips.example_spec(), name, batch=2)

@@ -14,6 +14,7 @@ import numpy as np
 import pytest
 import tensorflow as tf
 
+from tests.layers import spectral_weights
 from tf_videogen import building
 from tf_videogen import checkpoints
 from tf_videogen import experiment as experiments
@@ -38,12 +39,17 @@ def _adam():
   return optimizers.TwoPlayers(optimizers.adam(1e-3, beta_1=0.5), optimizers.adam(2e-3), 1)
 
 
+BLOCK = {'multipliers': (2,)}  # discriminators of one block
+
+
 def _experiment(tiny, level, steps, **kwargs):
   """Of a level; `kwargs` are its task's. Samples have 4 frames, 8, 16."""
   task = tiny.first_level_task if level == 1 else functools.partial(
-      tiny.cascade_task, level, discriminators={'views': ('F', 'M')}, first_frames=4)
-  return tiny.cascade_experiment(level, functools.partial(task, **kwargs), optimizer=_adam,
-                                 train_steps=steps, evaluation_limit=4)
+      tiny.cascade_task, level, first_frames=4)
+  networks = BLOCK if level == 1 else {'views': ('F', 'M'), **BLOCK}
+  task = functools.partial(task, discriminators=networks, standing_passes=1, **kwargs)
+  return tiny.cascade_experiment(level, task, optimizer=_adam, train_steps=steps,
+                                 evaluation_limit=4)
 
 
 def _hashes(folder):
@@ -74,7 +80,7 @@ class _Cascade:
 
 @pytest.fixture(scope='module', name='cascade')
 def _cascade(tiny, cpu, eager_scope, tmp_path_factory):
-  with eager_scope():
+  with eager_scope(), spectral_weights.computed_once():
     return _Cascade(tiny, cpu, tmp_path_factory.mktemp('cascade'))
 
 
@@ -134,11 +140,21 @@ def test_a_resumed_run_is_the_unbroken_one_to_the_bit(tiny, cpu, cascade, tmp_pa
   for path in glob.glob(os.path.join(cascade.second, 'ckpt-1.*')):
     shutil.copy(path, resumed)
   experiment = _experiment(tiny, 2, STEPS, lower_dir=str(tmp_path / 'nowhere'))
-  assert experiments.train(experiment, resumed, cpu, **HOW)
-  ours, theirs = _checkpoint(resumed, STEPS), _checkpoint(cascade.second, STEPS)
+  with spectral_weights.computed_once():
+    assert experiments.train(experiment, resumed, cpu, **HOW)
+  ours, theirs, halfway = (
+      _checkpoint(resumed, STEPS), _checkpoint(cascade.second, STEPS), _checkpoint(resumed, 1))
   del ours['save_counter/.ATTRIBUTES/VARIABLE_VALUE']
   del theirs['save_counter/.ATTRIBUTES/VARIABLE_VALUE']
   _assert_same(ours, theirs)
+  for start, end in (('model/generator/', '/w'), ('model/generator/', '/u'),
+                     ('model/averaged_generator/', '/w'), ('model/averaged_generator/', '/u'),
+                     ('model/discriminators/', '/w'), ('model/discriminators/', '/u'),
+                     ('optimizer/generator/_variables/', ''),
+                     ('optimizer/discriminator/_variables/', ''), ('step', '')):
+    found = [name for name in ours if name.startswith(start)
+             and name.split('/.ATTRIBUTES')[0].endswith(end)]
+    assert any((ours[name] != halfway[name]).any() for name in found), (start, end)
   logs = [{row.pop('step'): {**row, results.SPEED: 0} for row in results.read_training_log(path)}
           for path in (cascade.second, resumed)]
   assert sorted(logs[0]) == [1, 2] and logs[1] == {2: logs[0][2]}
@@ -305,14 +321,15 @@ def test_a_round_trip(tiny, cpu, cascade, tmp_path):
 def test_programs(tiny, name):
   """Those of a TPU's core, in its precision."""
   tf.config.run_functions_eagerly(False)
-  experiment = tiny.cascade_experiment(2, optimizer=_adam, precision='auto')
+  experiment = _experiment(tiny, 2, STEPS)
+  experiment.precision = 'auto'
   function, inputs, parameters = building.program(
       experiment, experiment.clips.example_spec(), name, batch=2)
   assert inputs['video'].shape == [2, 4, 8, 8, 1]
   graph = tf.function(function, autograph=False).get_concrete_function(inputs)
   found = graph.structured_outputs
   if name == 'sample':
-    assert found.shape == (2, 12, 8, 8, 1) and found.dtype == tf.uint8
+    assert found.shape == (2, 8, 8, 8, 1) and found.dtype == tf.uint8
   else:
     assert set(found) == (TERMS if name == 'train' else METRICS | {'examples'})
     assert {term.dtype for term in found.values()} == {tf.float32}
