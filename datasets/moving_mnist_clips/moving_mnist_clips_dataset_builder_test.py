@@ -56,8 +56,6 @@ class MovingMnistClipsTest(building.BuilderTestCase):
   SPLITS = _COUNTS
   BUILDER_CONFIG_NAMES_TO_TEST = [
       _config('unit_optdigits', frames=5),
-      _config('unit_one_digit', num_digits=1, frames=5, size=32, digit_size=20),
-      _config('unit_mnist', digits='mnist', frames=5),
       _config('unit_published', digits='mnist', published_test='mnist_test_seq.npy'),
   ]
 
@@ -65,6 +63,16 @@ class MovingMnistClipsTest(building.BuilderTestCase):
   def write(folder):
     """Writes digits and as many published videos as there are for testing."""
     _write_manual_dir(folder, published=_COUNTS['test'])
+
+
+@pytest.mark.slow
+class OtherConfigsTest(MovingMnistClipsTest):
+  """The same of digits alone, and of MNIST's with videos of our own to test."""
+
+  BUILDER_CONFIG_NAMES_TO_TEST = [
+      _config('unit_one_digit', num_digits=1, frames=5, size=32, digit_size=20),
+      _config('unit_mnist', digits='mnist', frames=5),
+  ]
 
 
 def test_registered_configs():

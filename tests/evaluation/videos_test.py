@@ -314,7 +314,7 @@ def _batch(count, frames=4, size=8):
           'id': np.full(count, b'x'), 'index': np.arange(count)}
 
 
-@pytest.mark.usefixtures('without_xla')
+@pytest.mark.usefixtures('without_xla', 'built_eagerly')
 def test_samples_and_reconstructions_of_a_prior(prior_dir, cpu):
   make = videos.ModelSamples(*prior_dir, cpu, 4, {'temperature': 0.5})
   assert make.step == 3 and make.conditioning_frames == 0

@@ -345,7 +345,7 @@ def _protocol_file(folder, tiny_files, name, frames=4, **kwargs):
   return path
 
 
-@pytest.mark.usefixtures('without_xla')
+@pytest.mark.usefixtures('without_xla', 'built_eagerly')
 def test_a_protocol_of_a_prior(networks, run, fails, prior_dir, tiny_files, tmp_path):
   """The directory's own config, beside that of the protocol alone."""
   model_dir = tmp_path / 'prior'
@@ -432,7 +432,8 @@ def _transformer_dir(saved_transformer, tmp_path):
   return shutil.copytree(saved_transformer, tmp_path / 'transformer')
 
 
-@pytest.mark.usefixtures('without_xla')
+@pytest.mark.slow
+@pytest.mark.usefixtures('without_xla', 'built_eagerly')
 def test_a_protocol_of_a_video_transformer(networks, run, transformer_dir, tiny_files, tmp_path):
   """Longer samples and more given frames than the model has of itself, as on Kinetics."""
   protocol = _protocol_file(
@@ -455,8 +456,9 @@ def test_a_protocol_of_a_video_transformer(networks, run, transformer_dir, tiny_
   assert {row.examples for row in rows if row.metric == 'bits_per_dim'} == {10}
 
 
-@pytest.mark.usefixtures('without_xla')
-@pytest.mark.parametrize('name', ['video_transformer_moving_mnist', 'videogpt_likelihood'])
+@pytest.mark.usefixtures('without_xla', 'built_eagerly')
+@pytest.mark.parametrize('name', [
+    'video_transformer_moving_mnist', pytest.param('videogpt_likelihood', marks=pytest.mark.slow)])
 def test_a_protocol_of_what_the_task_measures(
     run, prior_dir, transformer_dir, tmp_path, name):
   model_dir = transformer_dir

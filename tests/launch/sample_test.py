@@ -45,7 +45,7 @@ def test_write(tmp_path, conditioning_frames):
       np.testing.assert_array_equal(found[name], value)
 
 
-@pytest.mark.usefixtures('without_xla')
+@pytest.mark.usefixtures('without_xla', 'built_eagerly')
 def test_samples_of_a_prior(prior_dir, tmp_path, capsys):
   assert in_process.run(
       sample.main, f'--model_dir={prior_dir}', '--num_samples=3', '--batch_size=2', '--top_k=4',

@@ -240,7 +240,9 @@ def _discriminator_parameters(bindings):
   return count
 
 
-def _check_parameters(name):
+@pytest.mark.slow
+@pytest.mark.parametrize('name', NAMES)
+def test_parameters(name):
   bindings = _bindings(name.removeprefix('trivd_gan/').removesuffix('.gin'))
   with tf.Graph().as_default():  # variables without values, layers without computing
     _, task, shape = _experiment(name)
@@ -249,13 +251,3 @@ def _check_parameters(name):
            for variables in task.trainable_variables]
   print(f'{name}: {found} trainable parameters of G with its encoder, of D')
   assert found == [_generator_parameters(bindings), _discriminator_parameters(bindings)]
-
-
-def test_parameters():
-  _check_parameters('trivd_gan/smoke.gin')
-
-
-@pytest.mark.slow
-@pytest.mark.parametrize('name', NAMES)
-def test_parameters_of_every_config(name):
-  _check_parameters(name)
