@@ -114,6 +114,7 @@ def test_an_epsilon_a_seed_and_a_learning_rate_leave_a_fingerprint(tiny):
   """A width moves it."""
   program = _training(tiny)
   first = fingerprint.of_hlo(program.hlo)
+  assert _training(tiny).digest == program.digest
   rate = functools.partial(optimizers.adam, learning_rate=0.5)
   changed = _training(tiny, epsilon=1e-5, optimizer=rate, seed=5)
   assert fingerprint.of_hlo(changed.hlo) == first and changed.digest != program.digest

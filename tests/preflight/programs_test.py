@@ -26,7 +26,7 @@ _exported = functools.cache(_export)  # what several tests look at
 
 
 def test_the_same_program_has_the_same_digest(tiny):
-  """Of a training step: tests/launch/preflight_test.py, and of others fingerprint_test.py."""
+  """Of training steps: fingerprint_test.py."""
   first, again = _exported(tiny, 'evaluate'), _export(tiny, 'evaluate')
   assert first.digest == again.digest and first.hlo != again.hlo
   assert _export(tiny, 'evaluate', batch=4).digest != first.digest
