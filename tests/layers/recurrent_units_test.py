@@ -256,8 +256,8 @@ def test_bfloat16(kind):
   np.testing.assert_allclose(tf.cast(outputs, tf.float32), expected, atol=0.1, rtol=0.05)
 
 
-@pytest.mark.parametrize('kind', [
-    recurrent_units.TSRUp, pytest.param(recurrent_units.DynamicConvLSTM, marks=pytest.mark.slow)])
+@pytest.mark.slow
+@pytest.mark.parametrize('kind', [recurrent_units.TSRUp, recurrent_units.DynamicConvLSTM])
 def test_xla_agrees(kind):
   unit = _unit(kind)
   x, state = tf.constant(normal(1, 2, 4, 4, 4)), tf.constant(normal(1, 4, 4, 4, seed=1))

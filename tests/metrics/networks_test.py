@@ -125,6 +125,7 @@ def test_label_of_random_weights(random_i3d):
   assert random_i3d.name == f'random:{I3D}' and not random_i3d.comparable
 
 
+@pytest.mark.slow
 def test_six_hundred_classes():
   outputs = networks.FeatureNetwork('random:i3d_kinetics600')(tf.constant(_video(1, 9, 8, 8)))
   assert outputs['logits'].shape == (1, 600)

@@ -386,11 +386,11 @@ def test_sampled_from_noise(tiny, cpu, tmp_path):
 
 
 @pytest.mark.usefixtures('built_eagerly')
+@pytest.mark.slow
 @pytest.mark.parametrize('name, tensors', [
-    pytest.param('train', {'video': [4, 5, 16, 16, 1]}, marks=pytest.mark.slow),
+    ('train', {'video': [4, 5, 16, 16, 1]}),
     ('evaluate', {'video': [2, 5, 16, 16, 1], 'valid': [2]}),
-    pytest.param('sample', {'video': [2, 5, 16, 16, 1], 'valid': [2], 'seed': [2]},
-                 marks=pytest.mark.slow)])
+    ('sample', {'video': [2, 5, 16, 16, 1], 'valid': [2], 'seed': [2]})])
 def test_programs(tiny, name, tensors):
   """Those of a TPU's core, in its precision; batches of both updates of the discriminators."""
   task = lambda: tiny.video_gan({'unit': recurrent_units.ConvGRU},

@@ -55,9 +55,9 @@ def _sgd():
 
 @pytest.mark.usefixtures('maybe_eagerly')
 @pytest.mark.parametrize('codes, threshold, clip_norm, traced', [
-    (6, 10.0, None, False), (150, 1.0, 0.05, False),
-    *[pytest.param(*how, True, marks=pytest.mark.slow)
-      for how in ((6, 10.0, None), (150, 1.0, 0.05))]])
+    (150, 1.0, 0.05, False),
+    *[pytest.param(*how, marks=pytest.mark.slow) for how in (
+        (6, 10.0, None, False), (6, 10.0, None, True), (150, 1.0, 0.05, True))]])
 def test_replicas_agree_on_a_vqvae(tiny, cpu, two_replicas, codes, threshold, clip_norm):
   """With 128 vectors a step: 6 codes of which some restart, and 150, which need repeated rows."""
   vqvae = lambda: tiny.vqvae(codes, decay=0.5, restart_threshold=threshold)
