@@ -3,9 +3,7 @@
 Steps run eagerly here, but for the programs: the graph of one takes longer than ten steps.
 """
 
-import glob
 import itertools
-import os
 import shutil
 
 import numpy as np
@@ -14,13 +12,12 @@ import tensorflow as tf
 
 from tests.evaluation import fakes
 from tests.layers import spectral_weights
+from tests.training import runs
 from tf_videogen import building
-from tf_videogen import checkpoints
 from tf_videogen import experiment as experiments
 from tf_videogen import sampling
 from tf_videogen.layers import randomness
 from tf_videogen.layers import recurrent_units
-from tf_videogen.reporting import results
 from tf_videogen.training import optimizers
 from tf_videogen.training import trainer as trainers
 
@@ -214,9 +211,6 @@ def test_replicas_agree(tiny, cpu, two_replicas, classes, steps, sampled):
 
 # --- whole runs ---
 
-STEPS = 2
-HOW = {'steps_per_loop': 1, 'checkpoint_interval': 1, 'preview_clips': 2}
-
 
 def _adam():
   return optimizers.TwoPlayers(optimizers.adam(1e-3, beta_1=0.5), optimizers.adam(2e-3))
@@ -224,7 +218,7 @@ def _adam():
 
 @pytest.fixture(scope='module', name='experiment')
 def _experiment(tiny):
-  return tiny.gan_experiment(optimizer=_adam, train_steps=STEPS)
+  return tiny.gan_experiment(optimizer=_adam, train_steps=runs.STEPS)
 
 
 @pytest.fixture(scope='module', name='unbroken')
@@ -232,73 +226,25 @@ def _unbroken(experiment, cpu, eager_scope, tmp_path_factory):
   """The model directory of a run without a stop."""
   model_dir = str(tmp_path_factory.mktemp('unbroken'))
   with eager_scope():
-    assert experiments.train(experiment, model_dir, cpu, **HOW)
+    assert experiments.train(experiment, model_dir, cpu, **runs.HOW)
   return model_dir
-
-
-def _checkpoint(model_dir, step):
-  """All arrays of a checkpoint, by name."""
-  path, = [path for path in checkpoints.paths(model_dir) if checkpoints.step_of(path) == step]
-  reader = tf.train.load_checkpoint(path)
-  return {name: reader.get_tensor(name) for name in reader.get_variable_to_shape_map()
-          if name != '_CHECKPOINTABLE_OBJECT_GRAPH'}
-
-
-def _rows(model_dir):
-  return [(row.step, row.split, row.metric, row.value) for row in results.read_results(model_dir)]
-
-
-def _previews(model_dir):
-  with np.load(os.path.join(model_dir, 'previews', 'test.npz')) as previews:
-    return dict(previews)
-
-
-def _assert_resumed(experiment, unbroken, cpu, resumed, metrics, previews):
-  """Of weights, averages, spectral vectors, optimizers; what is logged, measured and shown."""
-  os.mkdir(resumed)
-  for path in glob.glob(os.path.join(unbroken, 'ckpt-1.*')):
-    shutil.copy(path, resumed)
-  assert experiments.train(experiment, resumed, cpu, **HOW)
-  ours, theirs, halfway = (
-      _checkpoint(resumed, STEPS), _checkpoint(unbroken, STEPS), _checkpoint(resumed, 1))
-  del ours['save_counter/.ATTRIBUTES/VARIABLE_VALUE']
-  del theirs['save_counter/.ATTRIBUTES/VARIABLE_VALUE']
-  assert ours.keys() == theirs.keys()
-  for name, value in theirs.items():
-    np.testing.assert_array_equal(ours[name], value, err_msg=name)
-  for start, end in (('model/generator/', '/w'), ('model/generator/', '/u'),
-                     ('model/averaged_generator/', '/w'), ('model/averaged_generator/', '/u'),
-                     ('model/discriminators/', '/w'), ('model/discriminators/', '/u'),
-                     ('optimizer/generator/_variables/', ''),
-                     ('optimizer/discriminator/_variables/', ''), ('step', '')):
-    found = [name for name in ours if name.startswith(start)
-             and name.split('/.ATTRIBUTES')[0].endswith(end)]
-    assert any((ours[name] != halfway[name]).any() for name in found), (start, end)
-  logs = [{row.pop('step'): {**row, results.SPEED: 0} for row in results.read_training_log(path)}
-          for path in (unbroken, resumed)]
-  assert sorted(logs[0]) == [1, 2] and logs[1] == {2: logs[0][2]}
-  assert _rows(unbroken) == _rows(resumed) and len(_rows(resumed)) == metrics
-  mine, other = _previews(resumed), _previews(unbroken)
-  assert mine.keys() == other.keys() == previews
-  for name, value in mine.items():
-    np.testing.assert_array_equal(value, other[name])
 
 
 @pytest.mark.slow
 @pytest.mark.usefixtures('eagerly')
 def test_a_resumed_run_is_the_unbroken_one_to_the_bit(tiny, cpu, tmp_path):
   """From noise; with averages and the penalty."""
-  experiment = _smallest(tiny, optimizer=_adam, train_steps=STEPS)
+  experiment = _smallest(tiny, optimizer=_adam, train_steps=runs.STEPS)
   unbroken = str(tmp_path / 'unbroken')
-  assert experiments.train(experiment, unbroken, cpu, **HOW)
-  _assert_resumed(experiment, unbroken, cpu, str(tmp_path / 'resumed'), 2,
+  assert experiments.train(experiment, unbroken, cpu, **runs.HOW)
+  runs.assert_resumed(experiment, unbroken, cpu, str(tmp_path / 'resumed'), 2,
                   {'data', 'samples', 'conditioning_frames'})
 
 
 @pytest.mark.slow
 @pytest.mark.usefixtures('eagerly')
 def test_a_resumed_run_with_given_frames(experiment, unbroken, cpu, tmp_path):
-  _assert_resumed(experiment, unbroken, cpu, str(tmp_path / 'resumed'), 6,
+  runs.assert_resumed(experiment, unbroken, cpu, str(tmp_path / 'resumed'), 6,
                   {'data', 'samples', 'motion', 'conditioning_frames'})
 
 
@@ -306,8 +252,8 @@ def test_a_resumed_run_with_given_frames(experiment, unbroken, cpu, tmp_path):
 @pytest.mark.usefixtures('eagerly')
 def test_a_round_trip(experiment, unbroken, cpu, tmp_path):
   """Trained and evaluated, evaluated again, sampled, exported."""
-  rows = {f'{split}/{metric}': value for _, split, metric, value in _rows(unbroken)}
-  previews = _previews(unbroken)
+  rows = {f'{split}/{metric}': value for _, split, metric, value in runs.rows(unbroken)}
+  previews = runs.previews(unbroken)
   assert previews['motion'].shape == (2, 5, 8, 8, 3) and previews['motion'].dtype == np.uint8
   assert np.ptp(previews['motion'][:, :2]) == 0  # frames are given
   assert previews['conditioning_frames'] == 2
@@ -376,8 +322,8 @@ def test_sampled_from_noise(tiny, cpu, tmp_path):
   """
   task = lambda: tiny.video_gan({'encoder': None}, conditioning_frames=0, sampled_frames=7)
   experiment = tiny.gan_experiment(task, train_steps=1)
-  assert experiments.train(experiment, str(tmp_path), cpu, **HOW)
-  assert {row[2] for row in _rows(str(tmp_path))} == {
+  assert experiments.train(experiment, str(tmp_path), cpu, **runs.HOW)
+  assert {row[2] for row in runs.rows(str(tmp_path))} == {
       'frame_difference', 'frame_difference_of_data'}
   experiment.clips = None
   videos = sampling.sample(experiment, str(tmp_path), cpu, num_samples=3, batch_size=2)

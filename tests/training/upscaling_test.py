@@ -4,9 +4,7 @@ Steps run eagerly here, but for the programs: the graph of one takes longer than
 """
 
 import functools
-import glob
 import hashlib
-import os
 import pathlib
 import shutil
 
@@ -15,6 +13,7 @@ import pytest
 import tensorflow as tf
 
 from tests.layers import spectral_weights
+from tests.training import runs
 from tf_videogen import building
 from tf_videogen import checkpoints
 from tf_videogen import experiment as experiments
@@ -31,8 +30,6 @@ pytestmark = [pytest.mark.filterwarnings('ignore:Even though the `tf.config'),
 TERMS = {'discriminator_loss', 'real_score', 'fake_score', 'discriminator_gradient_norm',
          'generator_loss', 'generator_gradient_norm'}
 METRICS = {'psnr_of_input', 'frame_difference', 'frame_difference_of_data'}
-STEPS = 2
-HOW = {'steps_per_loop': 1, 'checkpoint_interval': 1, 'preview_clips': 2}
 
 
 def _adam():
@@ -70,10 +67,11 @@ class _Cascade:
     self.first, self.second = str(folder / 'first'), str(folder / 'second')
     taken = str(folder / 'taken')
     assert experiments.train(
-        _experiment(tiny, 1, 1, average_start=0), taken, cpu, evaluate_too=False, **HOW)
+        _experiment(tiny, 1, 1, average_start=0), taken, cpu, evaluate_too=False, **runs.HOW)
     shutil.copytree(taken, self.first)
     self.before = _hashes(taken)
-    assert experiments.train(_experiment(tiny, 2, STEPS, lower_dir=taken), self.second, cpu, **HOW)
+    second = _experiment(tiny, 2, runs.STEPS, lower_dir=taken)
+    assert experiments.train(second, self.second, cpu, **runs.HOW)
     self.after = _hashes(taken)
     shutil.rmtree(taken)
 
@@ -82,14 +80,6 @@ class _Cascade:
 def _cascade(tiny, cpu, eager_scope, tmp_path_factory):
   with eager_scope(), spectral_weights.computed_once():
     return _Cascade(tiny, cpu, tmp_path_factory.mktemp('cascade'))
-
-
-def _checkpoint(model_dir, step):
-  """All arrays of a checkpoint, by name."""
-  path, = [path for path in checkpoints.paths(model_dir) if checkpoints.step_of(path) == step]
-  reader = tf.train.load_checkpoint(path)
-  return {name: reader.get_tensor(name) for name in reader.get_variable_to_shape_map()
-          if name != '_CHECKPOINTABLE_OBJECT_GRAPH'}
 
 
 def _of(arrays, part):
@@ -103,79 +93,47 @@ def _assert_same(ours, theirs):
     np.testing.assert_array_equal(ours[name], value, err_msg=name)
 
 
-def _rows(model_dir):
-  return [(row.step, row.split, row.metric, row.value) for row in results.read_results(model_dir)]
-
-
-def _previews(model_dir):
-  with np.load(os.path.join(model_dir, 'previews', 'test.npz')) as previews:
-    return dict(previews)
-
-
 def test_the_level_below_is_left_as_it_is(cascade):
   """Its files, to the byte; its averaged weights are in all of this level's checkpoints."""
   assert cascade.before == cascade.after and 'clips.json' in cascade.before
-  assert model_directory.finished(cascade.second) == STEPS
-  first = _checkpoint(cascade.first, 1)
+  assert model_directory.finished(cascade.second) == runs.STEPS
+  first = runs.checkpoint(cascade.first, 1)
   averaged = _of(first, 'model/averaged_generator/')
   trained = _of(first, 'model/generator/')
   assert any((trained[name] != value).any() for name, value in averaged.items())
-  second = [_checkpoint(cascade.second, step) for step in (1, STEPS)]
+  second = [runs.checkpoint(cascade.second, step) for step in (1, runs.STEPS)]
   for arrays in second:
     _assert_same(_of(arrays, 'model/lower/0/'), averaged)
   for part in ('generator', 'averaged_generator', 'discriminators'):
     early, late = (_of(arrays, f'model/{part}/') for arrays in second)
     assert np.mean([(early[name] != late[name]).any() for name in late]) > 0.7
-  assert {name for _, _, name, _ in _rows(cascade.second)} == METRICS
+  assert {name for _, _, name, _ in runs.rows(cascade.second)} == METRICS
   log = results.read_training_log(cascade.second)
   assert [row['step'] for row in log] == [1, 2]
-  previews = _previews(cascade.second)
+  previews = runs.previews(cascade.second)
   assert previews['data'].shape == (2, 4, 8, 8, 1) and previews['samples'].shape == (2, 8, 8, 8, 1)
   assert previews['input'].shape == (2, 4, 4, 4, 1)
 
 
 def test_a_resumed_run_is_the_unbroken_one_to_the_bit(tiny, cpu, cascade, tmp_path):
   """The level below is in the checkpoint: its directory is gone."""
-  resumed = str(tmp_path)
-  for path in glob.glob(os.path.join(cascade.second, 'ckpt-1.*')):
-    shutil.copy(path, resumed)
-  experiment = _experiment(tiny, 2, STEPS, lower_dir=str(tmp_path / 'nowhere'))
+  experiment = _experiment(tiny, 2, runs.STEPS, lower_dir=str(tmp_path / 'nowhere'))
   with spectral_weights.computed_once():
-    assert experiments.train(experiment, resumed, cpu, **HOW)
-  ours, theirs, halfway = (
-      _checkpoint(resumed, STEPS), _checkpoint(cascade.second, STEPS), _checkpoint(resumed, 1))
-  del ours['save_counter/.ATTRIBUTES/VARIABLE_VALUE']
-  del theirs['save_counter/.ATTRIBUTES/VARIABLE_VALUE']
-  _assert_same(ours, theirs)
-  for start, end in (('model/generator/', '/w'), ('model/generator/', '/u'),
-                     ('model/averaged_generator/', '/w'), ('model/averaged_generator/', '/u'),
-                     ('model/discriminators/', '/w'), ('model/discriminators/', '/u'),
-                     ('optimizer/generator/_variables/', ''),
-                     ('optimizer/discriminator/_variables/', ''), ('step', '')):
-    found = [name for name in ours if name.startswith(start)
-             and name.split('/.ATTRIBUTES')[0].endswith(end)]
-    assert any((ours[name] != halfway[name]).any() for name in found), (start, end)
-  logs = [{row.pop('step'): {**row, results.SPEED: 0} for row in results.read_training_log(path)}
-          for path in (cascade.second, resumed)]
-  assert sorted(logs[0]) == [1, 2] and logs[1] == {2: logs[0][2]}
-  assert _rows(cascade.second) == _rows(resumed) and len(_rows(resumed)) == 3
-  mine, other = _previews(resumed), _previews(cascade.second)
-  assert mine.keys() == other.keys()
-  for name, value in mine.items():
-    np.testing.assert_array_equal(value, other[name])
+    runs.assert_resumed(experiment, cascade.second, cpu, str(tmp_path / 'resumed'), 3,
+                        {'data', 'samples', 'input', 'conditioning_frames'})
 
 
 @pytest.mark.slow
 def test_a_third_level_needs_the_second_ones_directory_alone(tiny, cpu, cascade, tmp_path):
   before = _hashes(cascade.second)
   experiment = _experiment(tiny, 3, 1, lower_dir=cascade.second)
-  assert experiments.train(experiment, str(tmp_path), cpu, **HOW)
+  assert experiments.train(experiment, str(tmp_path), cpu, **runs.HOW)
   assert _hashes(cascade.second) == before
-  third, second = _checkpoint(str(tmp_path), 1), _checkpoint(cascade.second, STEPS)
+  third, second = runs.checkpoint(str(tmp_path), 1), runs.checkpoint(cascade.second, runs.STEPS)
   _assert_same(_of(third, 'model/lower/0/'), _of(second, 'model/lower/0/'))
   _assert_same(_of(third, 'model/lower/1/'), _of(second, 'model/averaged_generator/'))
-  assert {name for _, _, name, _ in _rows(str(tmp_path))} == METRICS
-  assert _previews(str(tmp_path))['samples'].shape == (2, 16, 16, 16, 1)
+  assert {name for _, _, name, _ in runs.rows(str(tmp_path))} == METRICS
+  assert runs.previews(str(tmp_path))['samples'].shape == (2, 16, 16, 16, 1)
 
 
 @pytest.mark.slow
@@ -183,8 +141,8 @@ def test_two_levels_trained_together(tiny, cpu, tmp_path):
   """No directory of the first one is asked for; its weights move, and have optimizers' numbers."""
   model_dir = str(tmp_path)
   assert experiments.train(
-      _experiment(tiny, 2, 2, joint=True), model_dir, cpu, evaluate_too=False, **HOW)
-  early, late = (_checkpoint(model_dir, step) for step in (1, 2))
+      _experiment(tiny, 2, 2, joint=True), model_dir, cpu, evaluate_too=False, **runs.HOW)
+  early, late = (runs.checkpoint(model_dir, step) for step in (1, 2))
   moved = {}
   for part in ('lower/0', 'generator'):
     before, after = (_of(arrays, f'model/{part}/') for arrays in (early, late))
@@ -202,7 +160,7 @@ def test_a_level_that_is_not_trained_to_its_end(tiny, cpu, cascade, tmp_path):
   model_directory.set_finished(lower, None)
   model_dir = str(tmp_path / 'second')
   with pytest.raises(ValueError, match='is not trained to its end'):
-    experiments.train(_experiment(tiny, 2, 1, lower_dir=lower), model_dir, cpu, **HOW)
+    experiments.train(_experiment(tiny, 2, 1, lower_dir=lower), model_dir, cpu, **runs.HOW)
   assert not checkpoints.paths(model_dir) and model_directory.finished(model_dir) is None
 
 
@@ -269,7 +227,7 @@ def test_replicas_agree(tiny, cpu, two_replicas):
 
 
 def _assert_sampled(tiny, cpu, cascade, options, frames):
-  experiment = _experiment(tiny, 2, STEPS)
+  experiment = _experiment(tiny, 2, runs.STEPS)
   experiment.clips = None
   videos = sampling.sample(experiment, cascade.second, cpu, num_samples=3, batch_size=2,
                            options=options)
@@ -293,10 +251,10 @@ def test_samples_from_noise(tiny, cpu, cascade, options, frames):
 @pytest.mark.slow
 def test_a_round_trip(tiny, cpu, cascade, tmp_path):
   """Evaluated again, sampled, exported."""
-  experiment = _experiment(tiny, 2, STEPS)
+  experiment = _experiment(tiny, 2, runs.STEPS)
   model_dir = str(tmp_path / 'model')
   shutil.copytree(cascade.second, model_dir)
-  rows = {f'{split}/{metric}': value for _, split, metric, value in _rows(cascade.second)}
+  rows = {f'{split}/{metric}': value for _, split, metric, value in runs.rows(cascade.second)}
   again = experiments.evaluate(experiment, model_dir, cpu, preview_clips=0)
   assert again.pop('test/examples') == 4 and again.keys() == rows.keys()
   for name, value in rows.items():
@@ -321,7 +279,7 @@ def test_a_round_trip(tiny, cpu, cascade, tmp_path):
 def test_programs(tiny, name):
   """Those of a TPU's core, in its precision."""
   tf.config.run_functions_eagerly(False)
-  experiment = _experiment(tiny, 2, STEPS)
+  experiment = _experiment(tiny, 2, runs.STEPS)
   experiment.precision = 'auto'
   function, inputs, parameters = building.program(
       experiment, experiment.clips.example_spec(), name, batch=2)
