@@ -8,6 +8,7 @@ SSIM: Wang, Bovik, Sheikh and Simoncelli, "Image quality assessment: from error 
 structural similarity", IEEE Transactions on Image Processing 13(4), 2004.
 """
 
+import numpy as np
 import tensorflow as tf
 
 MAX_VALUE = 255.
@@ -58,7 +59,14 @@ def ssim(a, b):
   batch_and_time = tf.shape(a)[:2]
   # [B, T, H, W, C] -> [B*T, H, W, C]
   a, b = (tf.reshape(tf.cast(x, tf.float32), [-1, height, width, channels]) for x in (a, b))
-  values = tf.image.ssim(a, b, MAX_VALUE, filter_size=_window(height, width))
+  weights = _gaussian(_window(height, width))
+  mean_a, mean_b, product, squares = (
+      _blurred(x, weights) for x in (a, b, a * b, tf.square(a) + tf.square(b)))
+  means, mean_squares = mean_a * mean_b, tf.square(mean_a) + tf.square(mean_b)
+  c1, c2 = (0.01 * MAX_VALUE)**2, (0.03 * MAX_VALUE)**2
+  luminance = (2. * means + c1) / (mean_squares + c1)
+  structure = (2. * (product - means) + c2) / (squares - mean_squares + c2)
+  values = tf.reduce_mean(luminance * structure, axis=[1, 2, 3])
   return tf.reshape(values, batch_and_time)  # [B*T] -> [B, T]
 
 
@@ -66,6 +74,24 @@ def _window(height, width):
   """The side of the SSIM window: 11, or the largest odd number that fits into the frame."""
   size = min(SSIM_WINDOW, height, width)
   return size if size % 2 else size - 1
+
+
+def _gaussian(size):
+  """Weights of a window's side, float32 [size], that sum to 1."""
+  weights = np.exp(-0.5 * ((np.arange(size) - (size - 1) / 2) / 1.5)**2)
+  return (weights / weights.sum()).astype(np.float32)
+
+
+def _blurred(x, weights):
+  """Means over windows, where they fit: [N, H, W, C] -> [N, H - size + 1, W - size + 1, C].
+
+  Sums of shifted images, not a convolution, whose products a TPU would round to bfloat16.
+  """
+  for axis in (1, 2):
+    fits = x.shape[axis] - len(weights) + 1
+    shifted = (x[:, i:i + fits] if axis == 1 else x[:, :, i:i + fits] for i in range(len(weights)))
+    x = tf.add_n([weight * part for weight, part in zip(weights, shifted)])
+  return x
 
 
 def _checked(a, b):
