@@ -2,6 +2,7 @@
 
 import io
 import os
+import time
 import uuid
 
 import numpy as np
@@ -33,6 +34,37 @@ def write_arrays(path, arrays, compressed=False):
   buffer = io.BytesIO()
   (np.savez_compressed if compressed else np.savez)(buffer, **arrays)
   write(path, buffer.getvalue())
+
+
+def is_remote(path):
+  """Whether a path is of a storage that other machines reach, too, such as gs://."""
+  return '://' in path
+
+
+class ByTime:
+  """Writes what changes often, at once where that is cheap, and every half minute elsewhere.
+
+  Args:
+    path: of the file, or of a folder of it.
+  """
+
+  _SECONDS = 30.0
+
+  def __init__(self, path):
+    self._seconds = self._SECONDS if is_remote(path) else 0.0
+    self._waiting, self._last = None, -self._SECONDS
+
+  def __call__(self, write):
+    """Calls a function that writes, now or later; then the last one alone."""
+    self._waiting = write
+    if time.monotonic() - self._last >= self._seconds:
+      self.flush()
+
+  def flush(self):
+    """Calls the function that waits, if one does."""
+    if self._waiting:
+      self._waiting()
+      self._waiting, self._last = None, time.monotonic()
 
 
 def size_and_time(path):

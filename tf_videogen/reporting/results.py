@@ -131,13 +131,15 @@ class TrainingLog:
   """Writes `training.csv`: a row a loop.
 
   A run that goes on from a checkpoint first calls `truncate(step)`, so that what a killed run
-  logged after that checkpoint is not there twice.
+  logged after that checkpoint is not there twice. On storage such as gs://, where every write takes
+  a while, rows are kept for up to half a minute, or until `flush`: call it before a checkpoint.
   """
 
   def __init__(self, model_dir):
     """Reads what is there. `model_dir` is local or gs://; created with the first row."""
     self._path = os.path.join(model_dir, TRAINING_FILE)
     self._rows = read_training_log(model_dir)
+    self._by_time = files.ByTime(self._path)
 
   def truncate(self, step):
     """Drops the rows of later steps than `step`, and a torn last line."""
@@ -158,7 +160,11 @@ class TrainingLog:
       raise ValueError(f'{self._path}: step must be beyond {self._rows[-1]["step"]}, got {step}; '
                        'call truncate(step) when a run goes on from a checkpoint.')
     self._rows.append({'step': step, **{name: float(value) for name, value in terms.items()}})
-    self._write()
+    self._by_time(self._write)
+
+  def flush(self):
+    """Writes the rows that are not written yet."""
+    self._by_time.flush()
 
   def _write(self):
     names = dict.fromkeys(name for row in self._rows for name in row)  # In order of appearance.

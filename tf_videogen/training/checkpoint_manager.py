@@ -13,14 +13,16 @@ class CheckpointManager(tf.train.CheckpointManager):
 
   Args:
     writes: whether this process saves; of several workers, the chief alone does.
+    before_save: called before every save: what belongs to a checkpoint must not be later than it.
     *args, **kwargs: those of tf.train.CheckpointManager.
   """
 
   _last = None
 
-  def __init__(self, *args, writes=True, **kwargs):
+  def __init__(self, *args, writes=True, before_save=lambda: None, **kwargs):
     super().__init__(*args, **kwargs)
     self.writes = writes
+    self.before_save = before_save
     _ = self.checkpoint.save_counter  # is made here: all workers make a variable, or none does
 
   def restore_or_initialize(self):
@@ -39,6 +41,7 @@ class CheckpointManager(tf.train.CheckpointManager):
     early = self._last is not None and number // interval == self._last // interval
     if not self.writes or number == self._last or (check_interval and early):
       return None
+    self.before_save()
     path = super().save(checkpoint_number, check_interval=False, options=options)
     self._last = number
     return path

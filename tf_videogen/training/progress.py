@@ -1,12 +1,15 @@
-"""Progress of training: a bar with rate and time left, and the rows of training.csv."""
+"""Progress of training: a bar with rate and time left, rows of training.csv, and summaries."""
 
 import contextlib
 import sys
 import time
 
+import orbit
+import tensorflow as tf
 import tqdm
 
 from tf_videogen import bars
+from tf_videogen import files
 
 
 class Progress:
@@ -71,3 +74,45 @@ class _AboveBars:
   def flush(self):
     """Writes what is held back."""
     self._stream.flush()
+
+
+class Summaries(orbit.utils.SummaryManager):
+  """Writes the terms of the loss for TensorBoard, see `files.ByTime`.
+
+  Args:
+    folder: where; None: nowhere.
+    step: the global step, a variable.
+  """
+
+  def __init__(self, folder, step):
+    super().__init__(folder, tf.summary.scalar, global_step=step)
+    self._step = step
+    self._rows = []  # that are not written yet
+    if folder:  # TensorFlow's own queue would write after every ten values
+      self._writer = tf.summary.create_file_writer(folder, max_queue=10**6, flush_millis=10**8)
+    else:
+      self._writer = tf.summary.create_noop_writer()
+    self._by_time = files.ByTime(folder or '')
+
+  def summary_writer(self, relative_path=''):
+    """The one writer; terms of a loss are not nested."""
+    return self._writer
+
+  def write_summaries(self, summary_dict):
+    """Keeps terms of the loss, {name: scalar}, for `flush`."""
+    self._rows.append((int(self._step.numpy()), dict(summary_dict)))
+
+  def flush(self):
+    """Writes what is kept, now or later."""
+    self._by_time(self._write)
+
+  def flush_now(self):
+    """Writes what `flush` left for later."""
+    self._by_time.flush()
+
+  def _write(self):
+    with self._writer.as_default():  # whose end is a write to storage
+      for step, terms in self._rows:
+        for name, value in terms.items():
+          tf.summary.scalar(name, value, step=step)
+    self._rows = []
