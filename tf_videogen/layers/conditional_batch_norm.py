@@ -66,12 +66,12 @@ class StandingStatistics:
     counted = tf.cast(steps.recorded, tf.float32)
     passes = tf.gather_nd(tf.convert_to_tensor(self.passes), rows) + counted
     share = (counted / tf.maximum(passes, 1.0))[:, tf.newaxis]
-    for variable, new in ((self.mean, mean), (self.variance, variance)):
-      old = tf.gather_nd(tf.convert_to_tensor(variable), rows)
-      variable.assign(tf.tensor_scatter_nd_update(
-          tf.convert_to_tensor(variable), rows, old + share * (new - old)))
-    self.passes.assign(tf.tensor_scatter_nd_update(
-        tf.convert_to_tensor(self.passes), rows, passes))
+    kept = [tf.convert_to_tensor(variable) for variable in self.variables]
+    old_mean, old_variance, _ = (tf.gather_nd(variable, rows) for variable in kept)
+    new = [old_mean + share * (mean - old_mean),
+           old_variance + share * (variance - old_variance), passes]
+    replicas.assign(self.variables, [
+        tf.tensor_scatter_nd_update(old, rows, value) for old, value in zip(kept, new)])
 
 
 class ConditionalBatchNorm(tf.keras.layers.Layer):

@@ -3,6 +3,8 @@
 Inside `strategy.run` these speak to the other replicas; anywhere else there is one replica and they
 return their input.
 """
+import contextlib
+
 import tensorflow as tf
 
 
@@ -18,8 +20,28 @@ def index():
   return tf.constant(0) if context is None else tf.cast(context.replica_id_in_sync_group, tf.int32)
 
 
+_recorded = []  # lists of sizes, see `recorded_sums`
+
+
+@contextlib.contextmanager
+def recorded_sums():
+  """A context that yields a list: the bytes of what replicas add up, tensor by tensor."""
+  sizes = []
+  _recorded.append(sizes)
+  try:
+    yield sizes
+  finally:
+    _recorded.remove(sizes)
+
+
+def _record(x):
+  for sizes in _recorded:
+    sizes += [part.shape.num_elements() * part.dtype.size for part in tf.nest.flatten(x)]
+
+
 def total(x):
   """Sum of a tensor (or structure of tensors) over the replicas; every replica gets it."""
+  _record(x)
   if count() == 1:
     return x
   return tf.distribute.get_replica_context().all_reduce(tf.distribute.ReduceOp.SUM, x)
@@ -36,7 +58,9 @@ def global_rows(x, indices):
     [K, D]: each replica puts in the rows that it owns, and the sum over the replicas has them all.
   """
   if count() == 1:
-    return tf.gather(x, indices)
+    rows = tf.gather(x, indices)
+    _record(rows)
+    return rows
   local = indices - index() * x.shape[0]
   owned = (local >= 0) & (local < x.shape[0])
   rows = tf.gather(x, tf.clip_by_value(local, 0, x.shape[0] - 1))
@@ -46,9 +70,12 @@ def global_rows(x, indices):
 def assign(variables, values, combine=lambda old, new: new):
   """Assigns `combine(variable, value)` to every variable, on each replica its own copy.
 
+  A variable's own `assign` takes the first replica's value, for which a TPU has all replicas send
+  theirs to each other.
+
   Args:
     variables: a list, of any kind of aggregation.
-    values: a list of variables that all replicas agree on.
+    values: a list of tensors or variables that all replicas agree on.
     combine: elementwise.
   """
   def update(strategy, variables, values):
@@ -70,6 +97,7 @@ def gathered(x):
   shape, where the one of TensorFlow's own all_gather asks the replicas for their numbers of rows.
   """
   if count() == 1:
+    _record(x)
     return x
   place = tf.reshape(tf.one_hot(index(), count(), dtype=x.dtype), [-1] + [1] * len(x.shape))
   rows = total(place * x)  # [replicas, N, ...]

@@ -7,6 +7,8 @@ W / sigma(W) is a reparametrization: gradients flow through sigma. All weights b
 
 import tensorflow as tf
 
+from tf_videogen.layers import replicas
+
 
 class SpectralKernel(tf.keras.layers.Layer):
   """A kernel, and the power iteration that normalizes it. Always computes in float32.
@@ -45,7 +47,7 @@ class SpectralKernel(tf.keras.layers.Layer):
     v = self._unit(tf.linalg.matvec(fixed, u))
     if training:
       u = self._unit(tf.linalg.matvec(fixed, v, transpose_a=True))
-      self.u.assign(u)
+      replicas.assign([self.u], [u])
     return tf.tensordot(v, tf.linalg.matvec(matrix, u), 1)
 
   def _unit(self, x):

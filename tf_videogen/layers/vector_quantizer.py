@@ -126,7 +126,6 @@ class VectorQuantizer(tf.keras.layers.Layer):
     total = tf.reduce_sum(counts, axis=-1, keepdims=True)
     smoothed = (counts + self.epsilon) / (total + self.codes * self.epsilon) * total
     used = counts >= self.restart_threshold
-    self.codebook.assign(tf.where(used[..., None], sums / smoothed[..., None], candidates))
-    self.counts.assign(counts)
-    self.sums.assign(sums)
-    self.initialized.assign(1.0)
+    codebook = tf.where(used[..., None], sums / smoothed[..., None], candidates)
+    replicas.assign([self.codebook, self.counts, self.sums, self.initialized],
+                    [codebook, counts, sums, tf.constant(1.0)])
