@@ -70,6 +70,9 @@ def test_lines():
   assert '61.50 TFLOP, 90.00 GB moved, 683 FLOP/B: at least 1.00 s (arithmetic; ' in text
   assert '7,200 steps on 8 cores: 16 core-hours at the bound, 32 at 50% of its speed' in text
   assert '2 loops of a length that only the data tells are counted once' in text
+  assert 'added up' not in text
+  summing = cost._replace(summed_bytes=3_000_000)
+  assert '  3.00 MB added up over the 8 cores, not in the bound' in report.lines(summing)
   assert '1 loops that begin where only the data tell are counted from their first turn: ' in text
 
 

@@ -41,6 +41,13 @@ def test_a_training_step_updates_in_place(tiny):
   assert (2, 4, 8, 8, 1) in shapes
 
 
+def test_what_cores_add_up(tiny):
+  """Gradients; counts, sums and candidates of 8 codes of 4 numbers; three terms of the loss."""
+  program = _exported(tiny)
+  assert program.summed_bytes == 4 * (program.parameters + 8 + 8 * 4 + 8 * 4 + 3)
+  assert _exported(tiny, 'evaluate').summed_bytes == 0
+
+
 def test_a_tpu_computes_in_bfloat16_by_itself(tiny):
   assert b'bf16' not in _text(_exported(tiny)) + _text(_exported(tiny, 'evaluate'))
   assert b'bf16' in _text(_export(tiny, 'evaluate', precision='auto'))

@@ -11,7 +11,7 @@ import typing
 class Cost(typing.NamedTuple):
   """A program's cost on a topology.
 
-  program, batch, parameters: see programs.Program; batch is a core's.
+  program, batch, parameters, summed_bytes: see programs.Program; batch is a core's.
   topology: its name. cores: of the slice.
   compiled, error, ...: see compiler.Compiled.
   hbm_bytes: memory of a core. fits: whether the program compiled and fits into it.
@@ -39,6 +39,7 @@ class Cost(typing.NamedTuple):
   compute_s: float
   memory_s: float
   bound_s: float
+  summed_bytes: int
 
   @property
   def too_large(self):
@@ -55,7 +56,8 @@ def cost(program, compiled, topology):
       topology=topology.name, cores=topology.cores, hbm_bytes=core.hbm_bytes,
       fits=compiled.compiled and compiled.peak_bytes <= core.hbm_bytes,
       intensity=compiled.flops / max(compiled.bytes_accessed, 1.0),
-      compute_s=compute, memory_s=memory, bound_s=max(compute, memory), **compiled._asdict())
+      compute_s=compute, memory_s=memory, bound_s=max(compute, memory),
+      summed_bytes=program.summed_bytes, **compiled._asdict())
 
 
 def core_hours(bound_s, steps, cores, efficiency=1.0):

@@ -10,6 +10,8 @@ import typing
 import tensorflow as tf
 from tensorflow.compiler.xla.service import hlo_pb2
 
+from tf_videogen.layers import replicas
+
 
 class Program(typing.NamedTuple):
   """A program of one core.
@@ -18,11 +20,13 @@ class Program(typing.NamedTuple):
   batch: clips that it takes at once.
   parameters: trainable ones of the network.
   hlo: serialized HloModuleProto.
+  summed_bytes: of what all cores of a slice add up, such as gradients; it is not in `hlo`.
   """
   name: str
   batch: int
   parameters: int
   hlo: bytes
+  summed_bytes: int = 0
 
   @property
   def digest(self):
@@ -45,7 +49,9 @@ def export(name, function, inputs, batch, parameters):
   Raises:
     ValueError: if the program's constants are too large.
   """
-  return Program(name, batch, parameters, _hlo(function, inputs))
+  with replicas.recorded_sums() as sizes:
+    hlo = _hlo(function, inputs)
+  return Program(name, batch, parameters, hlo, sum(sizes))
 
 
 def _hlo(function, inputs):

@@ -31,6 +31,8 @@ def lines(cost, steps=None, efficiency=None):
       f'{gib(cost.code_bytes)} GiB',
       f'  {si(cost.flops)}FLOP, {si(cost.bytes_accessed)}B moved, {cost.intensity:.0f} FLOP/B: at '
       f'least {seconds(cost.bound_s)} ({bound_by}; arithmetic alone {seconds(cost.compute_s)})']
+  if cost.summed_bytes and cost.cores > 1:
+    out.append(f'  {si(cost.summed_bytes)}B added up over the {cost.cores} cores, not in the bound')
   if cost.loops_of_unknown_length:
     out.append(f'  {cost.loops_of_unknown_length} loops of a length that only the data tells are '
                'counted once')
