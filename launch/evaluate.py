@@ -110,7 +110,7 @@ def evaluate_protocol(strategy):
     return
   _refuse(('follow_timeout',), '--follow')
   make = videos.ModelSamples(
-      config, values.model_dir, strategy, values.batch_size, protocol.sampling)
+      config, values.model_dir, strategy, shared_flags.batch_size(strategy), protocol.sampling)
   evaluate_checkpoint(protocol, config, real, make, strategy)
 
 
@@ -123,8 +123,8 @@ def evaluate_checkpoint(protocol, config, real, make, strategy, after_batch=lamb
   of_task = []
   if protocol.task_metrics:
     of_task = task_values(config, protocol, strategy, make.checkpoint)
-  found = run.run(protocol, real, make, strategy, values.batch_size, _random(), kept=kept,
-                  after_batch=after_batch)
+  found = run.run(protocol, real, make, strategy, shared_flags.batch_size(strategy), _random(),
+                  kept=kept, after_batch=after_batch)
   found.values += of_task
   ranked = [value for value in found.values if value.metric == values.keep_best]
   if ranked and strategies.is_chief(strategy):
@@ -150,7 +150,7 @@ def follow(protocol, config, real, strategy):
     nonlocal make
     if make is None:
       make = videos.ModelSamples(
-          config, values.model_dir, strategy, values.batch_size, protocol.sampling,
+          config, values.model_dir, strategy, shared_flags.batch_size(strategy), protocol.sampling,
           restored=False, after_batch=stop.check)
     if not make.restore(path):
       return False
@@ -187,7 +187,8 @@ def evaluate_baseline(protocol, real, strategy, split):
     protocol.measures = [measure for measure in protocol.measures if not measure.paired]
   else:
     make = videos.CopyLastFrame(_given_frames(protocol))
-  found = run.run(protocol, real, make, strategy, values.batch_size, _random(), generated)
+  found = run.run(protocol, real, make, strategy, shared_flags.batch_size(strategy), _random(),
+                  generated)
   finish(f'{protocol.name}_{values.baseline}', split, 0, found, strategy)
 
 
@@ -213,8 +214,8 @@ def evaluate_folders(strategy):
   if values.baseline:
     evaluate_baseline(protocol, sides[0], strategy, split)
     return
-  found = run.run(protocol, sides[0], None, strategy, values.batch_size, _random(), sides[1],
-                  _given_frames(protocol))
+  found = run.run(protocol, sides[0], None, strategy, shared_flags.batch_size(strategy), _random(),
+                  sides[1], _given_frames(protocol))
   finish(protocol.name, split, 0, found, strategy)
 
 

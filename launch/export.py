@@ -33,7 +33,7 @@ def main(argv):
   configs.parse_flags()
   config = configs.configured(experiment.Experiment)()
   inputs = sampling.export(
-      config, values.model_dir, values.export_dir, values.batch_size,
+      config, values.model_dir, values.export_dir, shared_flags.batch_size(),
       shared_flags.sampling_options())
   print(f'exported to {values.export_dir}; its signature "sample" takes')
   for name, spec in inputs.items():

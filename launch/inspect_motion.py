@@ -63,9 +63,9 @@ def main(argv):
   values = flags.FLAGS
   configs.parse_flags()
   config = configs.configured(experiment.Experiment)()
-  found = prediction.predict(
-      config, values.model_dir, strategies.get(values.strategy, values.tpu), values.clips,
-      values.motion_split, values.batch_size)
+  strategy = strategies.get(values.strategy, values.tpu)
+  found = prediction.predict(config, values.model_dir, strategy, values.clips,
+                             values.motion_split, shared_flags.batch_size(strategy))
   print(table(prediction.by_frame(found)))
   for name, value in prediction.agreement(found).items():
     print(f'{name}: {value:.3f}')

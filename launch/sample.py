@@ -87,7 +87,8 @@ def main(argv):
   config = configs.configured(experiment.Experiment)()
   videos = sampling.sample(
       config, values.model_dir, strategy, values.num_samples, values.seed, values.conditions,
-      values.batch_size, values.samples_per_condition, shared_flags.sampling_options())
+      shared_flags.batch_size(strategy), values.samples_per_condition,
+      shared_flags.sampling_options())
   directory = values.output or os.path.join(values.model_dir, 'samples')
   write(videos, directory, values.fps)
   print(f'{len(videos["samples"])} samples in {directory}')

@@ -5,6 +5,8 @@ absl refuses a second definition when two programs are imported into one process
 
 from absl import flags
 
+from tf_videogen.training import strategies
+
 UNPREPARED = ('clip_shape', 'actions')
 # Flags that are options of sampling, and what those are called.
 SAMPLING = {'temperature': 'temperature', 'truncation': 'truncation', 'top_k': 'top_k',
@@ -25,7 +27,8 @@ flags.DEFINE_string('clip_shape', None, 'TxHxWxC of the clips, where the data is
 flags.DEFINE_integer('actions', 0, 'Numbers of actions a frame, together with --clip_shape.')
 flags.DEFINE_string('strategy', 'auto', 'auto, cpu, mirrored, multi_worker or tpu.')
 flags.DEFINE_string('tpu', 'local', "local on a TPU VM, or a TPU's name.")
-flags.DEFINE_integer('batch_size', 8, 'Clips that are sampled at once.', lower_bound=1)
+flags.DEFINE_integer('batch_size', None, 'Clips at once; by default 8, and at least 4 for each '
+                     'TPU core or GPU.', lower_bound=1)
 flags.DEFINE_float('temperature', None, 'Divides the logits; of GANs, the standard deviation of z; '
                    'below 1 is more conservative.')
 flags.DEFINE_float('truncation', None, 'Of GANs: z is drawn anew where it exceeds this.')
@@ -41,6 +44,14 @@ def declare(*names):
   """Makes shared flags show in the --help of the module that calls this."""
   for name in names:
     flags.declare_key_flag(name)
+
+
+def batch_size(strategy=None):
+  """Clips at once, as --batch_size says or a strategy wants."""
+  if flags.FLAGS.batch_size:
+    return flags.FLAGS.batch_size
+  on_accelerators = strategy is not None and strategies.on_accelerators(strategy)
+  return max(8, 4 * strategy.num_replicas_in_sync) if on_accelerators else 8
 
 
 def sampling_options():
