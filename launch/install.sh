@@ -8,7 +8,8 @@
 # Environment:
 #   PYTHON            the interpreter that makes the environment; default: python3.11 or python3.10
 #   TF_VIDEOGEN_VENV  where the environment is; default: .venv in the root of the checkout
-#   TF_VIDEOGEN_TPU_WHEELS  folder with a TPU VM's own TensorFlow 2.15; default: /usr/share/tpu
+#   TF_VIDEOGEN_TPU_WHEELS  folder with a TPU VM's own TensorFlow 2.15; default: /usr/share/tpu.
+#                     none: stay with the package index's, which knows no TPU
 #
 # An index or certificates that pip has been told of (environment or pip.conf) are told to uv, too.
 set -euo pipefail
@@ -98,11 +99,29 @@ if ! { "$python" -m pip install --quiet -c constraints.txt pip uv &&
 fi
 
 # Images of TPU VMs bring the TensorFlow that knows the TPU; the index's does not.
+has_tpu() {
+  local device
+  for device in ${TF_VIDEOGEN_TPU_DEVICES:-/dev/accel0 /dev/vfio/0}; do  # tests name others
+    [[ ! -e "$device" ]] || return 0
+  done
+  return 1
+}
+
 tag="$("$python" -c 'import sys; print("cp%d%d" % sys.version_info[:2])')"
-for wheel in "${TF_VIDEOGEN_TPU_WHEELS:-/usr/share/tpu}"/tensorflow-2.15*-"$tag"-*.whl; do
+wheels="${TF_VIDEOGEN_TPU_WHEELS:-/usr/share/tpu}" knows_tpu=''
+for wheel in "$wheels"/tensorflow-2.15*-"$tag"-*.whl; do
   [[ -e "$wheel" ]] || continue
   say "installing $wheel, which knows the TPU"
   "$python" -m pip install --quiet --no-deps --force-reinstall -- "$wheel"
+  if ! problem="$("$python" -c 'import tensorflow' 2>&1)"; then
+    say "$wheel does not go with the packages of constraints.txt: ${problem##*$'\n'}"
+    exit 1
+  fi
+  knows_tpu=yes
 done
+if [[ -z "$knows_tpu" && "$wheels" != none ]] && has_tpu; then
+  say "this machine has a TPU, and $wheels has no TensorFlow 2.15 for $tag that knows it: name its folder with TF_VIDEOGEN_TPU_WHEELS, take a runtime of TensorFlow 2.15 for the TPU VM, or install for the processor alone with TF_VIDEOGEN_TPU_WHEELS=none"
+  exit 1
+fi
 wanted > "$stamp"
 say "done in $SECONDS seconds"

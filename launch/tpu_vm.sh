@@ -12,7 +12,7 @@
 #
 #   --run=R       a run's name; default: --name  --spot      cheaper, may be taken away at any time
 #   --project=P   instead of gcloud's own        --dry_run   print every command, run none
-#   --runtime=R   instead of TensorFlow 2.15's
+#   --runtime=R   instead of TensorFlow 2.15.1's
 set -euo pipefail
 
 root="$(cd -P -- "$(dirname -- "${BASH_SOURCE[0]}")/.." && pwd -P)"
@@ -54,22 +54,25 @@ place=(--zone="$zone" ${project:+--project="$project"})
 # Hosts of more than one: more than 8 cores of v2, v3, v4 and v5p, or more than 8 chips of others.
 is_pod() { (("${type##*-}" > 8)); }
 
-# Those that TensorFlow reaches by the PJRT runtime.
-is_pjrt() { [[ "$type" == v5* || "$type" == v6* ]]; }
-
 default_runtime() {
-  local found=tpu-vm-tf-2.15.0
+  local found=tpu-vm-tf-2.15.1
   is_pod && found+=-pod
-  is_pjrt && found+=-pjrt
-  echo "$found"
+  case "$type" in
+    v2-* | v3-* | v4-*) found+=-se ;;
+    *) found+=-pjrt ;;
+  esac
+  echo "${runtime:-$found}"
 }
 
-# What TensorFlow wants to be told, assignments for a shell.
+# What TensorFlow wants to be told, assignments for a shell. On a pod the hosts run the TPU: a process
+# that loaded its library would fight them for the chips.
 environment() {
   echo -n "TFDS_DATA_DIR=$bucket/data"
-  is_pod && echo -n ' TPU_LOAD_LIBRARY=0'  # the hosts run the TPU, not this process
-  is_pjrt && echo -n ' NEXT_PLUGGABLE_DEVICE_USE_C_API=true TF_PLUGGABLE_DEVICE_LIBRARY_PATH=/lib/libtpu.so'
-  return 0
+  if is_pod; then
+    echo -n ' TPU_LOAD_LIBRARY=0'
+  elif [[ "$(default_runtime)" == *-pjrt ]]; then
+    echo -n ' NEXT_PLUGGABLE_DEVICE_USE_C_API=true TF_PLUGGABLE_DEVICE_LIBRARY_PATH=/lib/libtpu.so'
+  fi
 }
 
 # Prints a word as a shell and a reader understand it.
@@ -95,12 +98,23 @@ state() {
 
 request() {
   tpus queued-resources create "$name" --node-id="$name" --accelerator-type="$type" \
-      --runtime-version="${runtime:-$(default_runtime)}" ${spot[@]+"${spot[@]}"}
+      --runtime-version="$(default_runtime)" ${spot[@]+"${spot[@]}"}
+}
+
+# Google's list of runtimes changes; what is not in it would be refused only after the queue.
+known_runtime() {
+  local wanted found
+  wanted="$(default_runtime)"
+  found="$(tpus tpu-vm versions list --format='value(name.basename())')" || fail 'gcloud lists no runtimes'
+  [[ -n "$dry_run" ]] && echo "$found" && return
+  grep -qxF -- "$wanted" <<< "$found" || fail "$zone has no runtime $wanted; name one of these with --runtime: $(
+    grep -F tf- <<< "$found" | paste -sd ' ')"
 }
 
 drop() { tpus queued-resources delete "$name" --force --quiet; }
 
 create() {
+  known_runtime
   if [[ -n "$dry_run" ]]; then
     request
     echo "# wait until 'queued-resources describe $name' says ACTIVE; after SUSPENDED:"
@@ -122,8 +136,9 @@ create() {
   done
 }
 
-# Training holds this lock; installing would pull the ground from under it.
-idle='{ flock -n ~/train.lock true || { echo "tpu_vm: training runs there: see the step follow" >&2; exit 1; }; }'
+# Installing, and sampling, would pull the ground from under a training.
+service=tf_videogen/launch/training_service.sh
+idle="{ [ ! -e $service ] || $service idle; }"
 
 install() {
   local folder venv
@@ -147,19 +162,19 @@ prepare() {
 train() {
   local tpu=local command
   if is_pod; then tpu="$name"; fi
-  command="$(printf '%q ' .venv/bin/python -m launch.restarts -- --model_dir="$bucket/runs/$run" \
-      --data_dir="$bucket/data" --strategy=tpu --tpu="$tpu" "${training[@]}")"
-  # In braces: ssh waits for whatever holds its output, the shell of a list in the background, too.
-  on 0 "$(in_checkout "$idle && { nohup flock -n ~/train.lock $command> ~/train.log 2>&1 < /dev/null & }")"
+  command="$(printf '%q ' launch/training_service.sh start .venv/bin/python -m launch.restarts -- \
+      --model_dir="$bucket/runs/$run" --data_dir="$bucket/data" --strategy=tpu --tpu="$tpu" \
+      "${training[@]}")"
+  on 0 "$(in_checkout "$command")"
 }
 
-# Ends with the training.
-follow() { on 0 'tail -n 100 -F train.log & flock train.lock true; sleep 2; kill $!'; }
+# Ends with the training, and with its status.
+follow() { on 0 "$service follow"; }
 
 sample() {
   local arguments=()
   ((${#steps[@]} > 1)) || arguments=(${training[@]+"${training[@]}"})
-  on 0 "$(in_checkout "$idle && $(printf '%q ' .venv/bin/python -m launch.sample \
+  on 0 "$idle && $(in_checkout "$(printf '%q ' .venv/bin/python -m launch.sample \
       --model_dir="$bucket/runs/$run" --strategy=tpu ${arguments[@]+"${arguments[@]}"})")"
   call gcloud storage cp --recursive "$bucket/runs/$run/samples" .
 }
@@ -167,8 +182,11 @@ sample() {
 # Before the first step: nothing is rented for a mistake.
 for step in "${steps[@]}"; do
   case "$step" in
-    create) wants type create ;;
-    prepare) wants bucket prepare; wants dataset prepare ;;
+    create)
+      wants type create
+      [[ "$type" != v6e-* || -n "$runtime" ]] ||
+        fail "nobody has tried TensorFlow 2.15 on $type: take an earlier generation, or name a runtime with --runtime" ;;
+    prepare) wants bucket prepare; wants dataset prepare; wants type prepare ;;
     run | sample) wants bucket "$step"; wants type "$step" ;;
   esac
   [[ "$step" != run ]] || ((${#training[@]})) ||

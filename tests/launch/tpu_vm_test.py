@@ -3,8 +3,10 @@
 import contextlib
 import os
 import pathlib
+import re
 import shlex
 import subprocess
+import sys
 import time
 
 import pytest
@@ -12,6 +14,8 @@ import pytest
 from tests import processes
 
 LAUNCH = pathlib.Path(__file__).resolve().parents[2] / 'launch'
+GUIDE = LAUNCH.parent / 'docs' / 'tpu.md'
+TYPED = 'v2-alpha-tpuv6e'
 NAMED = ['--name=bair', '--zone=europe-west4-a', '--dry_run']
 
 
@@ -19,29 +23,56 @@ def _run(*arguments):
   return processes.run(LAUNCH / 'tpu_vm.sh', *NAMED, *arguments)
 
 
+# What gcloud's commands take, of what is used here.
+PLACE = {'--zone', '--project'}
+GCLOUD = {
+    'compute tpus queued-resources create': {
+        '--node-id', '--accelerator-type', '--runtime-version', '--spot', *PLACE},
+    'compute tpus queued-resources describe': {'--format', *PLACE},
+    'compute tpus queued-resources delete': {'--force', '--quiet', *PLACE},
+    'compute tpus tpu-vm versions list': {'--format', *PLACE},
+    'compute tpus tpu-vm scp': {'--worker', *PLACE},
+    'compute tpus tpu-vm ssh': {'--worker', '--command', *PLACE},
+    'storage cp': {'--recursive'},
+}
+RUNTIMES = [f'tpu-vm-tf-2.15.1{pod}-{kind}' for pod in ('', '-pod') for kind in ('se', 'pjrt')]
+# It writes down what it is asked, and what of it is no command or flag of gcloud's.
+STUB = '''#!{python}
+import pathlib, sys
+here, known = pathlib.Path(__file__).parent, {known!r}
+words = sys.argv[1:]
+flags = set(word.partition('=')[0] for word in words if word.startswith('--'))
+command = next((name for name in known if words[:len(name.split())] == name.split()), None)
+with open(here / 'asked', 'a') as f:
+  f.write(' '.join(words) + '\\n')
+if command is None or flags - known[command]:
+  sys.exit(f'gcloud: unknown: {{words}}')
+if 'versions' in words:
+  print((here / 'runtimes').read_text())
+elif 'describe' in words:
+  state, *rest = (here / 'states').read_text().splitlines()
+  (here / 'states').write_text('\\n'.join(rest) + '\\n')
+  if state == 'none':
+    sys.exit(1)
+  print(state)
+'''
+
+
 @pytest.fixture(name='gcloud')
 def _gcloud(tmp_path):
   """A gcloud that writes down what it is asked; returns a function of the states that it tells."""
   script = tmp_path / 'gcloud'
-  script.write_text('''#!/usr/bin/env bash
-echo "$*" >> "$(dirname "$0")/asked"
-if [[ "$*" == *describe* ]]; then
-  states="$(dirname "$0")/states"
-  state="$(head -n 1 "$states")"
-  sed -i 1d "$states"
-  [[ "$state" != none ]] || exit 1
-  echo "$state"
-fi
-''')
+  script.write_text(STUB.format(python=sys.executable, known=GCLOUD))
   script.chmod(0o755)
 
-  def run(*states):
+  def run(*states, arguments=('create',), kind='v3-8', runtimes=RUNTIMES):
     (tmp_path / 'states').write_text('\n'.join(states) + '\n')
+    (tmp_path / 'runtimes').write_text('\n'.join(runtimes))
     done = processes.run(
-        LAUNCH / 'tpu_vm.sh', *NAMED[:2], '--type=v3-8', 'create', seconds=20,
+        LAUNCH / 'tpu_vm.sh', *NAMED[:2], f'--type={kind}', *arguments, seconds=20, cwd=tmp_path,
         PATH=f'{tmp_path}:{os.environ["PATH"]}', TF_VIDEOGEN_POLL_SECONDS='0')
     asked = [line.split()[3] for line in (tmp_path / 'asked').read_text().splitlines()]
-    return done.returncode, asked, done.stderr
+    return done.returncode, [verb for verb in asked if verb != 'versions'], done.stderr
 
   return run
 
@@ -49,6 +80,22 @@ fi
 def test_a_tpu_is_requested_and_waited_for(gcloud):
   status, asked, _ = gcloud('none', 'WAITING_FOR_RESOURCES', 'PROVISIONING', 'ACTIVE')
   assert status == 0 and asked == ['describe', 'create', 'describe', 'describe', 'describe']
+
+
+def test_every_step_asks_what_gcloud_knows(gcloud, tmp_path):
+  steps = ['create', 'install', 'prepare', 'run', 'follow', 'sample', 'delete']
+  status, asked, error = gcloud('ACTIVE', 'ACTIVE', arguments=[
+      '--bucket=gs://b', '--dataset=x', '--project=p', '--spot', *steps, '--', '--gin_file=x'])
+  assert (status, asked[:2]) == (0, ['describe', 'describe']), error
+  verbs = [line.split()[:5] for line in (tmp_path / 'asked').read_text().splitlines()]
+  assert len(verbs) == 11 and verbs[-2][:2] == ['storage', 'cp']
+
+
+def test_a_runtime_that_google_does_not_list(gcloud):
+  status, asked, error = gcloud('none', runtimes=['tpu-vm-tf-2.16.1-se', 'v2-alpha'])
+  assert (status, asked) == (2, [])
+  assert error.strip().endswith('europe-west4-a has no runtime tpu-vm-tf-2.15.1-se; name one of '
+                                'these with --runtime: tpu-vm-tf-2.16.1-se')
 
 
 def test_a_tpu_that_is_there_is_taken(gcloud):
@@ -68,39 +115,75 @@ def test_what_waiting_does_not_mend(gcloud, states, message):
   assert status == 2 and message in error and 'create' not in asked
 
 
+# What a service manager does with the unit that it is given.
+SYSTEMCTL = '''#!/usr/bin/env bash
+of_unit() { sed -n "s/^$1=//p" "$TF_VIDEOGEN_UNITS/tf_videogen.service"; }
+cd "$TF_VIDEOGEN_UNITS"
+case "$*" in
+  enable*) touch enabled ;;
+  is-enabled*) [[ -e enabled ]] && echo enabled ;;
+  start*)
+    log="$(of_unit StandardOutput)"
+    touch running
+    { $(of_unit ExecStart); echo $? > status; rm enabled running; } >> "${log#append:}" 2>&1 \\
+        < /dev/null & ;;
+  *ActiveState*) [[ -e running ]] && echo active || echo inactive ;;
+  *ExecMainStatus*) cat status ;;
+esac
+'''
+
+
 @pytest.fixture(name='machine')
 def _machine(tmp_path):
-  """A home with a checkout whose training ends with a file `end`; returns what runs commands."""
-  python = tmp_path / 'tf_videogen' / '.venv' / 'bin' / 'python'
-  python.parent.mkdir(parents=True)
-  python.write_text('#!/usr/bin/env bash\necho "$@"\n'
-                    'until [ -e ~/end ]; do sleep 0.1; done\necho trained\n')
-  python.chmod(0o755)
+  """A home with a checkout whose training ends with a file `end`, by the status that is in it.
+
+  Returns what runs commands there.
+  """
+  files = {
+      'tf_videogen/.venv/bin/python': '#!/usr/bin/env bash\necho "$TPU_LOAD_LIBRARY" "$@"\n'
+                                      'until [ -e ~/end ]; do sleep 0.1; done\n'
+                                      'echo trained\nexit "$(cat ~/end)"\n',
+      'tf_videogen/launch/training_service.sh': (LAUNCH / 'training_service.sh').read_text(),
+      'bin/systemctl': SYSTEMCTL, 'bin/sudo': '#!/usr/bin/env bash\nexec "$@"\n'}
+  for name, text in files.items():
+    path = tmp_path / name
+    path.parent.mkdir(parents=True, exist_ok=True)
+    path.write_text(text)
+    path.chmod(0o755)
+  environment = {'HOME': str(tmp_path), 'TF_VIDEOGEN_UNITS': str(tmp_path),
+                 'PATH': f'{tmp_path}/bin:{os.environ["PATH"]}'}
 
   with contextlib.ExitStack() as stack:  # what a shell leaves behind runs until the test's end
 
     def ssh(words):
       command, = (word.partition('=')[2] for word in words if word.startswith('--command='))
       shell = stack.enter_context(processes.started(
-          'bash', '-c', command, cwd=tmp_path, output=subprocess.PIPE, HOME=str(tmp_path)))
+          'bash', '-c', command, cwd=tmp_path, output=subprocess.PIPE, **environment))
       stdout, stderr = shell.communicate(timeout=20)
       return subprocess.CompletedProcess(command, shell.returncode, stdout, stderr)
 
     yield ssh
 
 
-def test_training_goes_on_without_its_shell(machine, tmp_path):
-  step = lambda *words: _commands('--type=v3-8', '--bucket=gs://b', *words)[-1]
+@pytest.mark.parametrize('status', [0, 1, 75])
+def test_training_goes_on_without_its_shell(machine, tmp_path, status):
+  step = lambda *words: _commands('--type=v3-32', '--bucket=gs://b', *words)[-1]
+  nothing = machine(step('follow'))
+  assert nothing.returncode == 1 and 'nothing was trained there' in nothing.stderr
   run = step('run', '--', '--gin_file=x.gin', "--gin_param=A='a b'")
-  assert machine(run).returncode == 0
-  while not (tmp_path / 'train.log').read_text():
-    time.sleep(0.1)  # until the program has started, and holds the lock
+  started = machine(run)
+  assert started.returncode == 0, started.stderr
   again = machine(run)
   assert again.returncode == 1 and 'training runs there: see the step follow' in again.stderr
   assert machine(step('install')).returncode == 1 and (tmp_path / 'tf_videogen').exists()
-  (tmp_path / 'end').touch()
+  (tmp_path / 'end').write_text(str(status))
   followed = machine(step('follow'))
-  assert "--gin_file=x.gin --gin_param=A='a b'\ntrained\n" in followed.stdout
+  assert followed.returncode == status
+  assert ('training ended with status' in followed.stderr) == (status != 0)
+  log, = [line for line in followed.stdout.splitlines() if 'gin_file' in line]
+  assert log.startswith('0 -m launch.restarts ')
+  assert log.endswith("--tpu=bair --gin_file=x.gin --gin_param=A='a b'")
+  assert followed.stdout.endswith('\ntrained\n')
 
 
 def _commands(*arguments):
@@ -114,41 +197,50 @@ def test_every_step():
       '--type=v3-8', '--bucket=gs://b/', '--dataset=bair_clips/original', '--project=p',
       '--', '--gin_file=videogpt/bair_prior.gin', "--gin_param=VQVAE_DIR='gs://b/a b'")
   verbs = [' '.join(words[3:5]) for words in commands if words[0] == 'gcloud']
-  assert verbs == ['queued-resources create', 'queued-resources delete', 'queued-resources create',
+  assert verbs == ['tpu-vm versions', 'queued-resources create', 'queued-resources delete',
+                   'queued-resources create',
                    'tpu-vm scp', 'tpu-vm ssh', 'tpu-vm ssh', 'tpu-vm ssh', 'tpu-vm ssh']
   assert all('--zone=europe-west4-a' in words and '--project=p' in words
              for words in commands if words[0] == 'gcloud')
   prepare, train, follow = (
       next(word for word in words if word.startswith('--command=')) for words in commands[-3:])
   assert 'launch.prepare --dataset=bair_clips/original --data_dir=gs://b/data' in prepare
-  start = train.partition('nohup flock -n ~/train.lock ')[2].partition('> ~')[0]
+  start = train.partition('launch/training_service.sh start ')[2]
   assert shlex.split(start) == [
       '.venv/bin/python', '-m', 'launch.restarts', '--', '--model_dir=gs://b/runs/bair',
       '--data_dir=gs://b/data', '--strategy=tpu', '--tpu=local',
       '--gin_file=videogpt/bair_prior.gin', "--gin_param=VQVAE_DIR='gs://b/a b'"]
-  assert follow.startswith('--command=tail -n 100 -F train.log')
+  assert follow == '--command=tf_videogen/launch/training_service.sh follow'
 
 
-@pytest.mark.parametrize('kind, runtime', [
-    ('v3-8', 'tpu-vm-tf-2.15.0'), ('v3-32', 'tpu-vm-tf-2.15.0-pod'),
-    ('v5litepod-8', 'tpu-vm-tf-2.15.0-pjrt'), ('v6e-16', 'tpu-vm-tf-2.15.0-pod-pjrt')])
-def test_runtime_of_a_type(kind, runtime):
-  create = _commands(f'--type={kind}', '--spot', 'create')[0]
-  assert f'--accelerator-type={kind}' in create and f'--runtime-version={runtime}' in create
-  assert '--spot' in create and '--spot' not in _commands(f'--type={kind}', 'create')[0]
+def _documented():
+  """The rows of the page's table: (type, hosts, runtime, environment)."""
+  rows = re.findall(r'^\| `(v\w+-\d+)` \| (.*) \| (.*) \| (.*) \|$', GUIDE.read_text(), re.M)
+  return [tuple(cell.replace('`', '') for cell in row) for row in rows]
 
 
-@pytest.mark.parametrize('kind, tpu, environment', [
-    ('v3-8', 'local', ''),
-    ('v3-32', 'bair', ' TPU_LOAD_LIBRARY=0'),
-    ('v5litepod-4', 'local', ' NEXT_PLUGGABLE_DEVICE_USE_C_API=true '
-     'TF_PLUGGABLE_DEVICE_LIBRARY_PATH=/lib/libtpu.so')])
-def test_training_on_a_type(kind, tpu, environment):
+@pytest.mark.parametrize('kind, hosts, runtime, environment', _documented())
+def test_runtime_and_environment_of_a_type(kind, hosts, runtime, environment):
   """A pod is trained by its name, from one host; later generations need the PJRT runtime."""
-  train, = _commands(f'--type={kind}', '--bucket=gs://b', 'run', '--', '--gin_file=x.gin')
-  train = ' '.join(train)
+  words = f'--type={kind}', '--bucket=gs://b', '--spot', 'create', 'run', '--', '--gin_file=x.gin'
+  if runtime.startswith('refused: '):
+    done = _run(*words)
+    assert done.returncode == 2 and not done.stdout
+    assert f'nobody has tried TensorFlow 2.15 on {kind}' in done.stderr
+    assert f'--runtime-version={TYPED}' in _commands(f'--runtime={TYPED}', *words)[1]
+    return
+  _, create, *_, train = _commands(*words)
+  assert f'--accelerator-type={kind}' in create and f'--runtime-version={runtime}' in create
+  assert '--spot' in create and '--spot' not in _commands(f'--type={kind}', 'create')[1]
+  train, tpu = ' '.join(train), 'local' if hosts == '1' else 'bair'
   assert f'--tpu={tpu} --gin_file=x.gin' in train
-  assert f'export TFDS_DATA_DIR=gs://b/data{environment} && {{ flock' in train
+  told = f'TFDS_DATA_DIR=gs://b/data {environment}'.strip()
+  assert f'export {told} && launch/training_service.sh start' in train
+
+
+def test_the_page_has_every_generation():
+  assert [row[0] for row in _documented()] == [
+      'v2-8', 'v3-8', 'v3-32', 'v4-8', 'v5litepod-8', 'v5litepod-16', 'v5p-8', 'v6e-8']
 
 
 def test_samples_of_another_run():
