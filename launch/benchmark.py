@@ -76,7 +76,7 @@ def main(argv):
                       **metrics.i3d_clips(values.batch, values.repeats, strategy)}))
     return
   figures = {}
-  with strategy.scope():
+  with strategies.scope(strategy):
     sampling = precisions.for_sampling('auto', strategy)
     for precision in dict.fromkeys([precisions.resolve('auto', strategy), 'float32']):
       precisions.use(precision, strategy)

@@ -16,6 +16,7 @@ from tf_videogen import checkpoints
 from tf_videogen.training import optimizers
 from tf_videogen.training import precision as precisions
 from tf_videogen.training import standing_statistics
+from tf_videogen.training import strategies
 from tf_videogen.training import trainer as trainers
 
 PROGRAMS = ('train', 'evaluate', 'sample')
@@ -52,11 +53,14 @@ def build(experiment, strategy, spec, precision=None):
   if experiment.batch_size % strategy.num_replicas_in_sync:
     raise ValueError(f'Experiment.batch_size = {experiment.batch_size} is not divisible by the '
                      f'{strategy.num_replicas_in_sync} replicas of the strategy; choose a multiple')
+  if checkpoints.has_other_hosts(strategy) and (why := experiment.clips.unreachable()):
+    raise ValueError(f'the hosts of the TPU read the clips themselves, and {why}')
   tf.keras.utils.set_random_seed(experiment.seed)
-  with strategy.scope():
+  with strategies.scope(strategy):
     policy = precisions.use(precision or experiment.precision, strategy)
     task = experiment.task()
-    with _in_a_graph():  # without AutoGraph, which no model needs and which would double the time
+    # Without AutoGraph, which no model needs and which would double the time.
+    with _in_a_graph(), tf.variable_creator_scope(_initialized_by_the_host):
       tf.autograph.experimental.do_not_convert(task.build)(tuple(spec['video'].shape))
     optimizer = experiment.optimizer()
     two_players = hasattr(task, 'discriminator_loss')
@@ -77,6 +81,20 @@ def build(experiment, strategy, spec, precision=None):
 def _in_a_graph():
   """Where models find their shapes by a call: variables get values, nothing is computed."""
   return tf.__internal__.FuncGraph('build').as_default()
+
+
+def _initialized_by_the_host(next_creator, initial_value=None, **kwargs):
+  """Makes a variable outside of the graph that is open, its initial value on the host's processor.
+
+  A TPUStrategy would leave the value in that graph, and compute others op by op on its first core.
+  """
+  def on_the_host():
+    with tf.device('/cpu:0'):
+      return initial_value()
+
+  with tf.init_scope():
+    return next_creator(
+        initial_value=on_the_host if callable(initial_value) else initial_value, **kwargs)
 
 
 def make_trainer(experiment, built, before_call=lambda step: None):
@@ -156,8 +174,9 @@ def restore(built, model_dir, checkpoint=None):
 
   Raises:
     FileNotFoundError: if there is none in the directory.
-    ValueError: if it is another configuration's.
+    ValueError: if it is another configuration's, or out of reach of a TPU's hosts.
   """
+  checkpoints.check_reachable(model_dir)
   if checkpoint is None:
     checkpoint = checkpoints.restore_latest(built.checkpoint, model_dir)
     if checkpoint is None:
@@ -168,6 +187,14 @@ def restore(built, model_dir, checkpoint=None):
   built.standing.renew_frozen()
   built.standing.renew()
   return checkpoint
+
+
+def refuse_nan(built, checkpoint):
+  """Raises ValueError if weights are not finite, which samplers would turn into black videos."""
+  for variable in built.task.model.variables:
+    if variable.dtype.is_floating and not np.isfinite(variable.numpy()).all():
+      raise ValueError(f'{variable.name} in {checkpoint} has values that are not finite (NaN): '
+                       'training has failed, there is nothing to evaluate or to sample')
 
 
 def check_sampler(task):

@@ -9,7 +9,22 @@ import os
 from absl import logging
 import tensorflow as tf
 
+from tf_videogen import files
+
 UNREADABLE = (IndexError, ValueError, tf.errors.OpError)
+
+
+def has_other_hosts(strategy):
+  """Whether other machines read data and checkpoints, and write them: those of a TPU with a name."""
+  return isinstance(strategy, tf.distribute.TPUStrategy) and not all(
+      device.startswith('/job:localhost/') for device in strategy.extended.worker_devices)
+
+
+def check_reachable(directory):
+  """Raises ValueError if the machines of the current strategy cannot reach a model directory."""
+  if has_other_hosts(tf.distribute.get_strategy()) and not files.is_remote(directory):
+    raise ValueError(f'the hosts of the TPU cannot reach {directory} on this machine: name a '
+                     'model directory on gs://')
 
 
 def paths(directory):
@@ -95,7 +110,8 @@ def load_part(directory, what, **objects):
 
   Raises:
     FileNotFoundError: if there is no checkpoint.
-    ValueError: if it doesn't fit.
+    ValueError: if it doesn't fit, or a TPU's hosts cannot reach it.
   """
   require(directory, what)
+  check_reachable(directory)
   restore_latest(tf.train.Checkpoint(**objects), directory, what + ' of this config')

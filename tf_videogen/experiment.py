@@ -4,6 +4,7 @@ These are the class and the functions that gin files bind. None of them knows a 
 tasks (docs/design.md). What draws samples from a trained model is in `sampling`.
 """
 
+import functools
 import os
 import time
 
@@ -79,8 +80,11 @@ def train(experiment, model_dir, strategy, evaluate_too=True, steps_per_loop=100
 
   Raises:
     FloatingPointError: if a term of the loss is not finite.
-    ValueError: if a checkpoint is another configuration's, or the batch doesn't divide.
+    ValueError: if a checkpoint is another configuration's, or the batch doesn't divide, or data or
+      directory are out of reach of a TPU's hosts.
   """
+  with strategy.scope():
+    checkpoints.check_reachable(model_dir)
   spec = experiment.clips.example_spec()
   chief = strategies.is_chief(strategy)
   with preemption.StopRequest(strategies.any_worker(strategy)) as stop:
@@ -88,7 +92,7 @@ def train(experiment, model_dir, strategy, evaluate_too=True, steps_per_loop=100
     built.standing.after_batch = stop.check
     if chief:
       model_directory.save_spec(spec, model_dir, experiment.clips.reduction())
-    with strategy.scope():
+    with strategies.scope(strategy):
       manager = checkpoint_manager.CheckpointManager(
           built.checkpoint, model_dir, keep_checkpoints, step_counter=built.step,
           checkpoint_interval=checkpoint_interval, writes=chief)
@@ -100,9 +104,14 @@ def train(experiment, model_dir, strategy, evaluate_too=True, steps_per_loop=100
           run.to_the_end(evaluation_interval if evaluate_too else 0, preview_clips)
       except preemption.Stopped:
         run.controller.save_checkpoint()
+        run.flush()
         logging.warning('stopped by SIGTERM, saved at step %d; the same command goes on from there',
                         built.step.numpy())
         return False
+      except Exception:
+        run.flush_if_possible()
+        raise
+      run.flush()
     if chief:
       model_directory.set_finished(model_dir, int(built.step.numpy()))
   return True
@@ -121,28 +130,46 @@ class _Run:
     self.stop = stop
     self.chief = strategies.is_chief(tf.distribute.get_strategy())
     summaries = lambda name: os.path.join(model_dir, 'summaries', name) if self.chief else None
+    self.summaries = progress.Summaries(summaries('train'), built.step)
+    self.log = results.TrainingLog(model_dir)
+    manager.before_save = self.flush
     trainer = building.make_trainer(experiment, built, self._before_call)
     self.controller = orbit.Controller(
         trainer=trainer, evaluator=_evaluator(experiment, built, stop.check),
         strategy=tf.distribute.get_strategy(), global_step=built.step,
         # Loops end at multiples, wherever the run goes on from.
         steps_per_loop=lambda step: steps_per_loop - int(step) % steps_per_loop,
-        checkpoint_manager=manager, summary_dir=summaries('train'),
+        checkpoint_manager=manager, summary_manager=self.summaries,
         eval_summary_dir=summaries('evaluation'),
         train_actions=[self._after_loop, *(actions if self.chief else ())],
         eval_actions=[self._after_evaluation])
     self._has_frozen = False  # standing statistics of frozen levels
-    self.log = results.TrainingLog(model_dir)
     if self.chief:
       self.log.truncate(self.step)
       if self.step < experiment.train_steps:
         model_directory.set_finished(model_dir, None)
     self.bar = progress.Progress(self.step, experiment.train_steps)
 
+  @functools.cached_property
+  def _previews(self):
+    return _previews(self.built)
+
   @property
   def step(self):
     """The global step, an int."""
     return int(self.built.step.numpy())
+
+  def flush(self):
+    """Writes what is logged and not written yet."""
+    self.log.flush()
+    self.summaries.flush_now()
+
+  def flush_if_possible(self):
+    """The same where something has failed already, which is what shall be told."""
+    try:
+      self.flush()
+    except (tf.errors.OpError, OSError) as error:
+      logging.error('what was logged last could not be written: %s', error)
 
   def _before_call(self, step):
     self.bar.move(step)
@@ -175,7 +202,8 @@ class _Run:
         self.built.standing.renew()
         if self.chief:
           with self.controller.eval_summary_manager.summary_writer().as_default():
-            _write_previews(self.experiment, self.built, self.model_dir, preview_clips)
+            _write_previews(
+                self.experiment, self.built, self.model_dir, preview_clips, self._previews)
         self.controller.evaluate()  # its rows come last: what they record is all done
         evaluated.add(self.step)
         self.bar.skip_time()
@@ -198,7 +226,7 @@ def measure(experiment, model_dir, strategy, checkpoint=None):
     {'<split>/<metric>': value}.
   """
   built = building.build(experiment, strategy, experiment.clips.example_spec())
-  with strategy.scope():
+  with strategies.scope(strategy):
     if building.restore(built, model_dir, checkpoint) is None:
       raise FileNotFoundError(f'{checkpoint} cannot be read any more: keep more checkpoints with '
                               '--gin_param=experiment.train.keep_checkpoints=...')
@@ -218,14 +246,14 @@ def evaluate(experiment, model_dir, strategy, preview_clips=8):
     {'<split>/<metric>': value}.
   """
   built = building.build(experiment, strategy, experiment.clips.example_spec())
-  with strategy.scope():
+  with strategies.scope(strategy):
     building.restore(built, model_dir)
     output = _evaluator(experiment, built).evaluate(None)
     if strategies.is_chief(strategy):
       _append_results(model_dir, int(built.step.numpy()), output)
       summaries = os.path.join(model_dir, 'summaries', 'evaluation')
       with tf.summary.create_file_writer(summaries).as_default():
-        _write_previews(experiment, built, model_dir, preview_clips)
+        _write_previews(experiment, built, model_dir, preview_clips, _previews(built))
   return output
 
 
@@ -250,7 +278,7 @@ def evaluate_continuously(experiment, model_dir, strategy, timeout=3600, poll_se
     raise ValueError('evaluate_continuously is for one process: use another --strategy')
   built = building.build(experiment, strategy, experiment.clips.example_spec())
   output = None
-  with strategy.scope(), preemption.StopRequest() as stop:
+  with strategies.scope(strategy), preemption.StopRequest() as stop:
     built.standing.after_batch = stop.check
     evaluator = _evaluator(experiment, built, stop.check)
 
@@ -315,15 +343,18 @@ def _append_results(model_dir, step, output):
       split: (metrics, int(metrics.pop('examples'))) for split, metrics in by_split.items()})
 
 
-def _write_previews(experiment, built, model_dir, count):
+def _previews(built):
+  """What makes a task's previews: one program for all evaluations, where there are programs."""
+  return strategies.on_replicas(tf.distribute.get_strategy(), built.task.previews)
+
+
+def _write_previews(experiment, built, model_dir, count, previews):
   """The task's previews of the first clips of the first split: previews/*.npz, TensorBoard."""
   if not count:
     return
   split = experiment.splits[0]
   batch = next(iter(experiment.clips.evaluation(split, count, limit=count)))
-  previews = strategies.on_first_replica(tf.distribute.get_strategy(), built.task.previews)
-  videos = {name: np.asarray(video) for name, video in
-            previews(batch, randomness.seed_of(experiment.seed)).items()}
+  videos = previews(batch, randomness.seed_of(experiment.seed))
   if 'motion' in videos:
     videos['motion'] = color_wheel.picture(videos['motion'])
   directory = os.path.join(model_dir, 'previews')

@@ -21,7 +21,7 @@ def sample(experiment, model_dir, strategy, num_samples=16, seed=0, split=None, 
     model_dir: a trained model's directory.
     strategy: a tf.distribute.Strategy.
     num_samples: how many clips.
-    seed: the same seed gives the same clips.
+    seed: the same seed gives the same clips, for the same batch size and number of replicas.
     split: where conditions are taken from (first frames, classes, actions); the experiment's first
       one by default.
     batch_size: clips that are sampled at once.
@@ -36,7 +36,7 @@ def sample(experiment, model_dir, strategy, num_samples=16, seed=0, split=None, 
   spec, batch_size = model_directory.saved_spec(model_dir), min(batch_size, num_samples)
   built = building.build(
       experiment, strategy, spec, precisions.for_sampling(experiment.precision, strategy))
-  with strategy.scope():
+  with strategies.scope(strategy):
     options = building.prepare_sampler(built.task, options or {})
   if built.task.conditional:
     split = split or experiment.splits[0]
@@ -51,16 +51,16 @@ def sample(experiment, model_dir, strategy, num_samples=16, seed=0, split=None, 
     batches = [{'video': tf.zeros((batch_size,) + tuple(spec['video'].shape), tf.uint8)}]
     batches *= -(-num_samples // batch_size)
   levels, data = [], []
-  with strategy.scope():
-    building.restore(built, model_dir)
+  with strategies.scope(strategy):
+    building.refuse_nan(built, building.restore(built, model_dir))
     make = getattr(
         built.task, 'levels', lambda *args, **kwargs: [built.task.sample(*args, **kwargs)])
-    draw = strategies.on_first_replica(
+    draw = strategies.on_replicas(
         strategy, lambda batch, seed: make(batch, seed, **options))
     bar = tqdm.tqdm(batches, 'sample', -(-count // batch_size), unit='batch')
     for i, batch in enumerate(bar):
       batch_seed = randomness.fold_in(randomness.seed_of(seed), i)
-      levels.append([video.numpy() for video in draw(batch, batch_seed)])
+      levels.append(draw(batch, batch_seed))
       data.append(batch['video'].numpy())
   *below, samples = [np.concatenate(videos)[:count] for videos in zip(*levels)]
   videos = {'samples': samples, **{f'level{i}': video for i, video in enumerate(below, start=1)}}

@@ -6,6 +6,8 @@ import tensorflow as tf
 
 from tests import tiny as tiny_lib
 from tf_videogen import building
+from tf_videogen import checkpoints
+from tf_videogen import experiment as experiments
 from tf_videogen.tasks import likelihood
 from tf_videogen.training import trainer as trainers
 
@@ -169,7 +171,17 @@ def test_a_loss_that_is_not_finite_stops(tiny, cpu, monkeypatch, loop):
     trainer.train(10)
   message = str(info.value)
   assert message.startswith('loss, gradient_norm not finite at step 4. ')
-  assert '\n' not in message and built.step.numpy() == 4
+  assert '\n' not in message and built.step.numpy() == (10 if loop else 4)
+
+
+def test_what_is_not_finite_is_not_saved(tiny, cpu, monkeypatch, tmp_path):
+  """Not by a loop either, which goes on for some steps."""
+  monkeypatch.setattr(trainers.strategies, 'on_accelerators', lambda strategy: True)
+  experiment = tiny.experiment(_Hopeless, optimizer=lambda: tf.keras.optimizers.SGD(1.0))
+  with pytest.raises(FloatingPointError, match='not finite at step 4'):
+    experiments.train(experiment, str(tmp_path), cpu, evaluate_too=False, steps_per_loop=3,
+                      checkpoint_interval=1)
+  assert [checkpoints.step_of(path) for path in checkpoints.paths(str(tmp_path))] == [3]
 
 
 @pytest.mark.parametrize('clip_norm', [None, 0.5, 100.0])

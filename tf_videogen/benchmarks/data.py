@@ -23,14 +23,14 @@ def input_pipeline(config, strategy, repeats):
   """Times the batches of an Experiment's data, and its step without them."""
   size = config.batch_size
   built = building.build(config, strategy, config.clips.example_spec())
-  with strategy.scope():
+  with strategies.scope(strategy):
     loop = building.make_trainer(config, built)
     make_dataset = loop.make_dataset
     batches = iter(strategies.distribute(strategy, functools.partial(make_dataset, 0)))
     # Several batches a measurement: some were ready before it.
     input_s = timing.seconds(lambda: [next(batches) for _ in range(16)], repeats) / 16
     loop.make_dataset = lambda *where: make_dataset(*where).take(1).cache().repeat()
-    step_s = timing.seconds(lambda: loop.train(1)['loss'].numpy(), repeats)
+    step_s = timing.seconds(lambda: loop.train(1), repeats)
   figures = {'batch': size,
              'input_s': round(input_s, 5), 'input_clips_per_s': round(size / input_s, 1),
              'step_s': step_s, 'step_clips_per_s': round(size / step_s, 1),

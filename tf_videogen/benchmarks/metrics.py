@@ -17,7 +17,7 @@ _FVD_CLIPS = 2_048  # on each side
 def i3d_clips(batch, repeats, strategy):
   """Times I3D alone, and all that FVD does with a clip; one after the other, as speed wanders."""
   rng = np.random.default_rng(0)
-  with strategy.scope():
+  with strategies.scope(strategy):
     network = i3d.I3D()
     network.build()
   video = tf.constant(rng.uniform(-1, 1, (batch, 16, i3d.SIZE, i3d.SIZE, 3)), tf.float32)

@@ -65,7 +65,7 @@ def train_step(task, clips, batch, optimizer=None, of=trainer.LikelihoodTrainer)
   step = tf.Variable(0, dtype=tf.int64, trainable=False,
                      aggregation=tf.VariableAggregation.ONLY_FIRST_REPLICA)
   loop = of(task, optimizer, step, 0, None, lambda start, *_: clips.training(batch, 0, start))
-  return lambda: [term.numpy() for term in loop.train(1).values()]
+  return lambda: loop.train(1)
 
 
 def sampler(model, batch):

@@ -57,6 +57,10 @@ class ClipSource:
     """
     return {'frame_step': self.frame_step, 'downsampled': []}
 
+  def unreachable(self):
+    """Says why other hosts, as those of a TPU pod, cannot read this source; '' if they can."""
+    return ''
+
   def identity(self, split):
     """Returns what a split's clips depend on, a list of plain values: statistics are kept by it."""
     raise NotImplementedError

@@ -84,6 +84,13 @@ class PreparedClips(clip_source.ClipSource):
     """Returns the specs of one example, see `ClipSource.example_spec`."""
     return dict(self._spec)
 
+  def unreachable(self):
+    """See `ClipSource.unreachable`."""
+    folder = os.fspath(self._builder.data_dir)
+    return '' if files.is_remote(folder) else (
+        f'{folder} is on this machine alone: prepare the data set on gs://, and name its folder '
+        'with --data_dir')
+
   def identity(self, split):
     """Returns what the clips of a split depend on, see `ClipSource.identity`."""
     info = self._builder.info
@@ -264,6 +271,11 @@ class FileClips(clip_source.ClipSource):
     if 'actions' in arrays:
       spec['actions'] = tf.TensorSpec([self.frames, arrays['actions'].shape[2]], tf.float32)
     return spec
+
+  def unreachable(self):
+    """See `ClipSource.unreachable`."""
+    return (f'{self.paths["train"]} is read by this process: make a data set of it on gs:// '
+            '(docs/data.md), and bind PreparedClips')
 
   def identity(self, split):
     """Returns what the clips of a split depend on, see `ClipSource.identity`."""

@@ -49,6 +49,10 @@ class DownsampledClips(clip_source.ClipSource):
     again = [[self.downsample.__name__, factor] for factor in self.factors]
     return {**found, 'downsampled': resampling.shortened(found['downsampled'] + again)}
 
+  def unreachable(self):
+    """See `ClipSource.unreachable`."""
+    return self.clips.unreachable()
+
   def identity(self, split):
     """Returns what the clips of a split depend on, see `ClipSource.identity`."""
     return [*self.clips.identity(split), self.downsample.__name__, list(self.factors)]

@@ -1,7 +1,6 @@
 """Runs the metrics' networks over the replicas of a strategy: videos in, outputs out, in NumPy."""
 
 import numpy as np
-import tensorflow as tf
 
 from tf_videogen.metrics import networks
 from tf_videogen.metrics import pretrained
@@ -30,7 +29,7 @@ class Extractor:
     for name in dict.fromkeys(names):
       network = error = None
       try:
-        with strategy.scope():
+        with strategies.scope(strategy):
           network = networks.FeatureNetwork(networks.RANDOM + name if random else name)
       except pretrained.Missing as missing:
         error = str(missing)
@@ -40,15 +39,11 @@ class Extractor:
         continue
       self._networks[name] = network
       self.labels[name] = network.label
-      self._programs[name] = self._program(network)
+      self._programs[name] = strategies.program(strategy, network)
 
   def min_frames(self, name):
     """Frames of a clip at least, below which it is repeated from its start."""
     return self._networks[name].min_frames
-
-  def _program(self, network):
-    return tf.function(
-        lambda video: self._strategy.run(network, (video,)), autograph=False)
 
   def __call__(self, name, video):
     """The outputs of a network: dict of float32 [N, ...] arrays.
@@ -59,7 +54,9 @@ class Extractor:
     """
     found = {}
     replicas = len(self._strategy.extended.worker_devices)  # of this process
-    rows = min(self._batch_size, -(-len(video) // replicas))
+    rows = self._batch_size
+    if not strategies.on_accelerators(self._strategy):  # where another size is no other program
+      rows = min(rows, -(-len(video) // replicas))
     for start in range(0, len(video), rows * replicas):
       part = video[start:start + rows * replicas]
       # The last ones are filled up with repetitions, whose outputs are dropped.

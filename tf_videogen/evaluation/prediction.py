@@ -60,13 +60,13 @@ def predict(experiment, model_dir, strategy, clips=64, split=None, batch_size=8,
                      'given to this model')
   clips = min(clips, source.count(split))
   parts = {}
-  with strategy.scope():
+  with strategies.scope(strategy):
     building.restore(built, model_dir)
-    draw = strategies.on_first_replica(strategy, tf.function(built.task.previews, autograph=False))
+    draw = strategies.on_replicas(strategy, tf.function(built.task.previews, autograph=False))
     for i, batch in enumerate(source.evaluation(split, min(batch_size, clips), clips)):
       previews = draw(batch, randomness.fold_in(randomness.seed_of(seed), i))
       for name, video in previews.items():
-        parts.setdefault(name, []).append(np.asarray(video))
+        parts.setdefault(name, []).append(video)
   found = {name: np.concatenate(of_batches)[:clips] for name, of_batches in parts.items()}
   motion, size = found.get('motion'), found['data'].shape[2]
   if motion is not None:  # of the last unit's resolution -> of the clips'

@@ -39,8 +39,9 @@ def run(protocol, real, make, strategy, batch_size=8, random_networks=False, gen
   Returns:
     Evaluation.
   """
-  return _Run(protocol, real, make, strategy, batch_size, random_networks, generated,
-              conditioning_frames, after_batch).evaluation(kept)
+  with strategies.scope(strategy):
+    return _Run(protocol, real, make, strategy, batch_size, random_networks, generated,
+                conditioning_frames, after_batch).evaluation(kept)
 
 
 class _Run:

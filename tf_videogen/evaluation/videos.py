@@ -169,7 +169,7 @@ class ModelSamples:
     self.labelled = 'label' in self._spec
     self._task = self._built.task
     if self._sampling:
-      with strategy.scope():
+      with strategies.scope(strategy):
         self._sampling = building.prepare_sampler(self._task, self._sampling)
     self.conditioning_frames = self._sampling.get(
         'conditioning_frames', getattr(self._task, 'conditioning_frames', 0))
@@ -190,11 +190,11 @@ class ModelSamples:
       FileNotFoundError: if there is none in the directory.
       ValueError: if it is another configuration's, or has values that are not finite.
     """
-    with self.strategy.scope():
+    with strategies.scope(self.strategy):
       found = building.restore(self._built, self._model_dir, checkpoint)
       if found is None:
         return False
-      self._refuse_nan(found)
+      building.refuse_nan(self._built, found)
     self.checkpoint, self.step = found, int(self._built.step.numpy())
     self.identity = [found, self.step, files.size_and_time(f'{found}.index')]
     return True
@@ -202,12 +202,6 @@ class ModelSamples:
   def save(self, path):
     """Writes its checkpoint, with all that training needs, whatever became of the files."""
     self._built.checkpoint.write(path)
-
-  def _refuse_nan(self, checkpoint):
-    for variable in self._built.task.model.variables:
-      if variable.dtype.is_floating and not np.isfinite(variable.numpy()).all():
-        raise ValueError(f'{variable.name} in {checkpoint} has values that are not finite (NaN): '
-                         'training has failed, there is nothing to evaluate')
 
   def __call__(self, batch, seed):
     """Samples for the conditions of a batch: uint8 [n, T, H, W, C]."""

@@ -10,6 +10,12 @@ def compiled_by_xla():
   return control_flow_util.GraphOrParentsInXlaContext(tf.compat.v1.get_default_graph())
 
 
+def compiled(function):
+  """A function as a program of XLA's, or a part of the caller's where that is one itself."""
+  program = tf.function(function, autograph=False, jit_compile=True)
+  return lambda *args: (function if compiled_by_xla() else program)(*args)
+
+
 def optimization_barrier(tensors):
   """The same list of tensors; XLA merges and folds nothing across. The identity outside XLA."""
   return list(xla.optimization_barrier(*tensors)) if compiled_by_xla() else list(tensors)

@@ -11,6 +11,7 @@ import tensorflow as tf
 
 from tf_videogen import checkpoints
 from tf_videogen import objectives
+from tf_videogen.layers import xla_context
 from tf_videogen.metrics import image_quality
 
 
@@ -248,8 +249,7 @@ class VideoGPTTask:
       raise ValueError(f'temperature must be above 0, got {temperature}')
     key = (int(batch['video'].shape[0]), temperature, top_k, top_p)
     if key not in self._samplers:
-      self._samplers[key] = tf.function(
-          lambda conditions, seed: self.model.sample_codes(key[0], conditions, seed, *key[1:]),
-          autograph=False, jit_compile=True)
+      self._samplers[key] = xla_context.compiled(
+          lambda conditions, seed: self.model.sample_codes(key[0], conditions, seed, *key[1:]))
     codes = self._samplers[key](self._conditions(batch), seed)
     return to_uint8(self.model.vqvae.decode_codes(codes))

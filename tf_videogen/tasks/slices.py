@@ -309,10 +309,9 @@ class VideoTransformerTask:
     """`sample_slice` as one XLA program; every slice and every start is the same program."""
     key = (owner is self.model, temperature)
     if key not in self._samplers:
-      self._samplers[key] = tf.function(
+      self._samplers[key] = xla_context.compiled(
           lambda channels, actions, index, first, seed: owner.sample_slice(
-              channels, index, first, seed, temperature, actions),
-          autograph=False, jit_compile=True)
+              channels, index, first, seed, temperature, actions))
     return self._samplers[key]
 
 

@@ -3,6 +3,8 @@
 BigGAN, and TrIVD-GAN, appendix E.2: before every evaluation, over 100 batches of 256 clips.
 """
 
+import functools
+
 import tensorflow as tf
 import tqdm
 
@@ -62,10 +64,13 @@ class StandingStatistics:
     now = self.variables
     if [id(v) for v in now] == [id(v) for v in self._traced]:
       return
-    on_replicas = lambda function: tf.function(
-        lambda part, *args: self.strategy.run(function, args=(*args, part)), autograph=False)
-    self._begin, self._record = on_replicas(self.task.begin_pass), on_replicas(self.task.record)
+    self._begin, self._record = (
+        functools.cache(functools.partial(self._of_part, function))
+        for function in (self.task.begin_pass, self.task.record))
     self._traced = now
+
+  def _of_part(self, function, part):
+    return strategies.program(self.strategy, functools.partial(function, part=part))
 
   def _renew(self, parts):
     self._trace()
@@ -76,9 +81,9 @@ class StandingStatistics:
       for i in tqdm.trange(self.task.standing_passes, desc=name, leave=False, unit='batch',
                            mininterval=bars.interval()):
         batch, seed = next(batches), randomness.fold_in(randomness.seed_of(0), i)
-        carry = self._begin(part, batch, seed)
+        carry = self._begin(part)(batch, seed)
         for number in range(self.task.pieces(part)):
-          carry = self._record(part, tf.constant(number), batch, seed, carry)
+          carry = self._record(part)(tf.constant(number), batch, seed, carry)
           self.after_batch()
 
   @property

@@ -131,6 +131,8 @@ def get(name='auto', tpu='local', worker_timeout=WORKER_TIMEOUT):
 
 def on_accelerators(strategy):
   """Whether replicas are TPU cores or GPUs."""
+  if needs_programs(strategy):
+    return True
   if strategy is tf.distribute.get_strategy() and not tf.distribute.has_strategy():
     return bool(tf.config.list_logical_devices('GPU'))  # TensorFlow's default: no strategy at all
   return not any('CPU' in device.upper() for device in strategy.extended.worker_devices)
@@ -156,26 +158,30 @@ def needs_programs(strategy):
   return isinstance(strategy, tf.distribute.TPUStrategy)
 
 
-def on_first_replica(strategy, function):
-  """A function of a batch (dict of tensors) and a seed, computed where the variables are.
+@contextlib.contextmanager
+def scope(strategy):
+  """The context in which variables are made, and all is computed that is in no program.
 
-  Args:
-    strategy: a tf.distribute.Strategy.
-    function: of a batch without strings and a seed; returns tensors.
-
-  Returns:
-    The function, or on a TPU a program of it, of which the first replica's results are returned.
+  The latter by the host's processor: the runtimes of later TPUs would take single operations to
+  the device, compile each, and round their products.
   """
-  if not needs_programs(strategy):
-    return function
-  program = tf.function(lambda *args: strategy.run(function, args), autograph=False)
+  on_host = tf.device('/cpu:0') if needs_programs(strategy) else contextlib.nullcontext()
+  with strategy.scope(), on_host:
+    yield
 
-  def call(batch, seed):
-    numbers = {name: value for name, value in batch.items() if value.dtype != tf.string}
-    of_first = lambda value: strategy.experimental_local_results(value)[0]
-    return tf.nest.map_structure(of_first, program(numbers, seed))
 
-  return call
+def program(strategy, function):
+  """What computes a function on every replica: takes and returns what `strategy.run` does.
+
+  Tensors alone may go in: a TPU turns numbers into tensors.
+  """
+  def of_replica(*args):  # a TPU wants a name, which not every function has
+    return function(*args)
+
+  def of_all(*args):
+    return strategy.run(of_replica, args)
+
+  return tf.function(of_all, autograph=False)
 
 
 def rows_of_replicas(strategy, array):
@@ -196,39 +202,51 @@ def joined_rows(strategy, values):
       [np.asarray(value) for value in strategy.experimental_local_results(values)])
 
 
+def _repeated(batch, divisor):
+  """A batch with as many of its rows once more as make their number divisible."""
+  count = len(next(iter(batch.values())))
+  rows = np.arange(-(-count // divisor) * divisor) % count
+  return {name: array[rows] for name, array in batch.items()}
+
+
 def on_replicas(strategy, function):
   """A function of a batch and a seed, whose rows the replicas of this process compute side by side.
 
   Args:
     strategy: a tf.distribute.Strategy.
-    function: of a dict of tensors and a seed, int32 [2]; returns a tensor, a row a row of the
-      batch.
+    function: of a dict of tensors and a seed, int32 [2]; returns tensors, a row a row of the batch.
 
   Returns:
-    A function of a dict of arrays, whose rows the replicas divide, and a seed; it returns an array.
+    A function of a dict of arrays or tensors, of which strings are left out, and a seed; it returns
+    arrays. The replicas divide the rows; where these are not divisible, some are computed twice.
     Replicas after the first have the seed folded with their number.
   """
   devices = len(strategy.extended.worker_devices)
-  if devices == 1 and not needs_programs(strategy):
-    def alone(batch, seed):
-      with strategy.scope():
-        return np.asarray(function({name: tf.constant(x) for name, x in batch.items()}, seed))
-    return alone
-  program = tf.function(lambda *args: strategy.run(function, args), autograph=False)
+  side_by_side = devices > 1 or needs_programs(strategy)
+  on_all = program(strategy, function) if side_by_side else None
+
+  def alone(batch, seed):
+    with scope(strategy):
+      return function({name: tf.constant(array) for name, array in batch.items()}, seed)
 
   def together(batch, seed):
     def seed_of_replica(context):
       number = context.replica_id_in_sync_group
       return randomness.fold_in(seed, number) if number else seed
 
-    if len(next(iter(batch.values()))) % devices:
-      raise ValueError(f'a batch of {len(next(iter(batch.values())))} is not divisible by the '
-                       f'{devices} replicas')
+    batch = _repeated(batch, devices)
     seeds = strategy.experimental_distribute_values_from_function(seed_of_replica)
     rows = {name: rows_of_replicas(strategy, array) for name, array in batch.items()}
-    return joined_rows(strategy, program(rows, seeds))
+    return on_all(rows, seeds)
 
-  return together
+  def call(batch, seed):
+    arrays = {name: np.asarray(value) for name, value in batch.items()}
+    arrays = {name: array for name, array in arrays.items() if array.dtype.kind not in 'OSU'}
+    count = len(next(iter(arrays.values())))
+    found = (together if side_by_side else alone)(arrays, seed)
+    return tf.nest.map_structure(lambda x: joined_rows(strategy, x)[:count], found)
+
+  return call
 
 
 def worker(strategy):

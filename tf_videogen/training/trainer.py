@@ -7,6 +7,7 @@ import tensorflow as tf
 
 from tf_videogen.layers import randomness
 from tf_videogen.layers import replicas
+from tf_videogen.training import step_record
 from tf_videogen.training import strategies
 
 _SECONDS_A_CALL = 5.0  # on accelerators; a stop is heard between two calls
@@ -53,9 +54,10 @@ class Trainer(orbit.AbstractTrainer):
     self.before_call = before_call
     self.strategy = tf.distribute.get_strategy()
     self._loops = strategies.on_accelerators(self.strategy)
-    # A loop holds the step twice: on a processor, one step is a graph of half the size.
-    self._call_function = tf.function(
-        self._loop if self._loops else lambda iterator, num_steps: self._one_step(iterator))
+    self._record = step_record.StepRecord()
+    # Nothing in a model needs AutoGraph, whose conversion takes half the time of tracing.
+    self._take_steps = tf.function(
+        self._steps_in_a_loop if self._loops else self._single_step, autograph=False)
     self._steps_a_call = 1
     self._iterator = None
 
@@ -87,30 +89,33 @@ class Trainer(orbit.AbstractTrainer):
     return dict(replicas.total(
         {name: term / replicas.count() for name, term in terms.items()})), norm
 
-  def _one_step(self, iterator):
-    """The terms of the loss after one more step, and whether they are finite."""
-    # Nothing in a model needs AutoGraph, whose conversion takes half the time of tracing.
-    step = tf.autograph.experimental.do_not_convert(self.replica_step)
-    terms = self.strategy.run(step, args=tuple(next(iterator) for _ in range(self.batches)))
-    terms = {name: self.strategy.experimental_local_results(term)[0]
-             for name, term in terms.items()}
-    self.step.assign_add(1)
-    return terms, tf.reduce_all([tf.math.is_finite(term) for term in terms.values()])
+  def _replica(self, *batches):
+    """One more step on a replica, counted and recorded where it runs."""
+    step = tf.convert_to_tensor(self.step)
+    terms = self.replica_step(*batches)
+    self._record.write(step + 1, terms)
+    replicas.assign([self.step], [step + 1])
 
-  def _loop(self, iterator, num_steps):
-    """Up to `num_steps` steps; ends after one whose terms are not finite."""
-    terms, finite = self._one_step(iterator)
-    done = tf.constant(1)
-    while done < num_steps and finite:
-      terms, finite = self._one_step(iterator)
-      done += 1
-    return terms, finite
+  def _one_step(self, iterator):
+    self.strategy.run(self._replica, args=tuple(next(iterator) for _ in range(self.batches)))
+
+  def _single_step(self, iterator, num_steps):
+    del num_steps
+    self._one_step(iterator)
+
+  def _steps_in_a_loop(self, iterator, num_steps):
+    """So many steps; the host counts them, and waits for none."""
+    def one_more(done):
+      self._one_step(iterator)
+      return done + 1
+
+    tf.while_loop(lambda done: done < num_steps, one_more, [tf.constant(0)])
 
   def train(self, num_steps):
     """Trains `num_steps` steps and returns the terms of the last one.
 
     Raises:
-      FloatingPointError: at the first step with a term that is not finite.
+      FloatingPointError: after a call in which a term was not finite.
     """
     if self._iterator is None:
       start = int(self.step.numpy())
@@ -121,18 +126,18 @@ class Trainer(orbit.AbstractTrainer):
       self.before_call(step)
       start = time.time()
       steps = min(self._steps_a_call, end - step)
-      terms, finite = self._call_function(self._iterator, tf.constant(steps))
-      if not finite:
-        self._fail(terms)
+      self._take_steps(self._iterator, tf.constant(steps))
+      failure = self._record.failure()  # waits for the steps
+      if failure:
+        self._fail(*failure)
       if self._loops:
         rate = steps / (time.time() - start)
         self._steps_a_call = max(1, int(rate * _SECONDS_A_CALL))
-    return terms
+    return self._record.read()
 
-  def _fail(self, terms):
-    bad = [name for name, term in terms.items() if not tf.math.is_finite(term)]
+  def _fail(self, step, names):
     raise FloatingPointError(
-        f'{", ".join(bad)} not finite at step {self.step.numpy()}. The last checkpoint is from '
+        f'{", ".join(names)} not finite at step {step}. The last checkpoint is from '
         'before; lower the learning rate, clip gradients (experiment.Experiment.clip_norm), or '
         'compute in float32 (experiment.Experiment.precision)')
 
