@@ -7,7 +7,6 @@ import re
 import shlex
 import subprocess
 import sys
-import time
 
 import pytest
 

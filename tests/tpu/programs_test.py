@@ -17,7 +17,6 @@ from tests.launch import in_process
 from tests.tpu import families as families_lib
 from tests.training import runs
 from tf_videogen import checkpoints
-from tf_videogen import sampling
 from tf_videogen.launch import evaluate
 from tf_videogen.launch import export
 from tf_videogen.launch import sample

@@ -10,6 +10,7 @@ from tf_videogen.evaluation import extraction
 from tf_videogen.evaluation import measures
 from tf_videogen.metrics import frechet
 from tf_videogen.metrics import i3d
+from tf_videogen.training import strategies
 
 _FVD_CLIPS = 2_048  # on each side
 
