@@ -54,7 +54,7 @@ place=(--zone="$zone" ${project:+--project="$project"})
 # Hosts of more than one: more than 8 cores of v2, v3, v4 and v5p, or more than 8 chips of others.
 is_pod() { (("${type##*-}" > 8)); }
 
-default_runtime() {
+chosen_runtime() {
   local found=tpu-vm-tf-2.15.1
   is_pod && found+=-pod
   case "$type" in
@@ -70,7 +70,7 @@ environment() {
   echo -n "TFDS_DATA_DIR=$bucket/data"
   if is_pod; then
     echo -n ' TPU_LOAD_LIBRARY=0'
-  elif [[ "$(default_runtime)" == *-pjrt ]]; then
+  elif [[ "$(chosen_runtime)" == *-pjrt ]]; then
     echo -n ' NEXT_PLUGGABLE_DEVICE_USE_C_API=true TF_PLUGGABLE_DEVICE_LIBRARY_PATH=/lib/libtpu.so'
   fi
 }
@@ -98,13 +98,13 @@ state() {
 
 request() {
   tpus queued-resources create "$name" --node-id="$name" --accelerator-type="$type" \
-      --runtime-version="$(default_runtime)" ${spot[@]+"${spot[@]}"}
+      --runtime-version="$(chosen_runtime)" ${spot[@]+"${spot[@]}"}
 }
 
 # Google's list of runtimes changes; what is not in it would be refused only after the queue.
 known_runtime() {
   local wanted found
-  wanted="$(default_runtime)"
+  wanted="$(chosen_runtime)"
   found="$(tpus tpu-vm versions list --format='value(name.basename())')" || fail 'gcloud lists no runtimes'
   [[ -n "$dry_run" ]] && echo "$found" && return
   grep -qxF -- "$wanted" <<< "$found" || fail "$zone has no runtime $wanted; name one of these with --runtime: $(

@@ -5,26 +5,23 @@ import functools
 import pytest
 
 from tests import tiny as tiny_lib
+from tests.training import runs
 from tf_videogen import experiment as experiments
 from tf_videogen.layers import block_attention
 from tf_videogen.models import video_transformer
 from tf_videogen.tasks import slices
 
-STEPS = 2
-HOW = {'steps_per_loop': 1, 'checkpoint_interval': 1, 'preview_clips': 2}
-
 
 GIN = """
 from __gin__ import dynamic_registration
 from tf_videogen import experiment
-from tf_videogen.evaluation import protocol
 from tests.tpu import families
 
 experiment.Experiment.task = @families.task
 experiment.Experiment.clips = @families.clips()
 experiment.Experiment.optimizer = @families.optimizer
 experiment.Experiment.batch_size = 4
-experiment.Experiment.train_steps = %families.STEPS
+experiment.Experiment.train_steps = {steps}
 experiment.Experiment.evaluation_limit = 4
 experiment.Experiment.precision = 'float32'
 experiment.train.steps_per_loop = 1
@@ -74,7 +71,7 @@ class Families:
   def gin_file(self, name):
     """The path of a config of a family, for programs."""
     path = self._folder / f'{name}.gin'
-    path.write_text(GIN.format(name=name).replace('%families.STEPS', str(STEPS)))
+    path.write_text(GIN.format(name=name, steps=runs.STEPS))
     return str(path)
 
   def experiment(self, name):
@@ -90,7 +87,7 @@ class Families:
 
   def _likelihood(self, task, **kwargs):
     return self._tiny.experiment(
-        task, **{'train_steps': STEPS, 'evaluation_limit': 6, **kwargs})
+        task, **{'train_steps': runs.STEPS, 'evaluation_limit': 6, **kwargs})
 
   def _vqvae(self):
     return self._likelihood(self._tiny.vqvae_task)
@@ -131,7 +128,7 @@ class Families:
 
   def _gan(self, task, **kwargs):
     return self._tiny.gan_experiment(
-        task, **{'train_steps': STEPS, 'evaluation_limit': 4, **kwargs})
+        task, **{'train_steps': runs.STEPS, 'evaluation_limit': 4, **kwargs})
 
   def _video_gan(self):
     return self._gan(functools.partial(
@@ -144,14 +141,14 @@ class Families:
   def _level1(self, **kwargs):
     task = functools.partial(self._tiny.first_level_task, {'multipliers': (2,)}, standing_passes=1)
     return self._tiny.cascade_experiment(
-        1, task, **{'train_steps': STEPS, 'evaluation_limit': 4, **kwargs})
+        1, task, **{'train_steps': runs.STEPS, 'evaluation_limit': 4, **kwargs})
 
   def _level2(self, **kwargs):
     task = functools.partial(
         self._tiny.cascade_task, 2, discriminators={'views': ('F', 'M'), 'multipliers': (2,)},
         first_frames=4, standing_passes=1, **kwargs)
     return self._tiny.cascade_experiment(
-        2, task, train_steps=STEPS, evaluation_limit=4)
+        2, task, train_steps=runs.STEPS, evaluation_limit=4)
 
   def _cascade_level1(self):
     return self._level1()

@@ -238,14 +238,14 @@ def test_a_resumed_run_is_the_unbroken_one_to_the_bit(tiny, cpu, tmp_path):
   unbroken = str(tmp_path / 'unbroken')
   assert experiments.train(experiment, unbroken, cpu, **runs.HOW)
   runs.assert_resumed(experiment, unbroken, cpu, str(tmp_path / 'resumed'), 2,
-                  {'data', 'samples', 'conditioning_frames'})
+                      {'data', 'samples', 'conditioning_frames'})
 
 
 @pytest.mark.slow
 @pytest.mark.usefixtures('eagerly')
 def test_a_resumed_run_with_given_frames(experiment, unbroken, cpu, tmp_path):
   runs.assert_resumed(experiment, unbroken, cpu, str(tmp_path / 'resumed'), 6,
-                  {'data', 'samples', 'motion', 'conditioning_frames'})
+                      {'data', 'samples', 'motion', 'conditioning_frames'})
 
 
 @pytest.mark.slow
