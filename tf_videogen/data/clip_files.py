@@ -20,6 +20,7 @@ from PIL import Image
 import tqdm
 
 from tf_videogen import bars
+from tf_videogen import files
 from tf_videogen.data import raw_files
 from tf_videogen.data import raw_videos
 
@@ -48,7 +49,7 @@ class ClipFiles:
   """
 
   def __init__(self, path, value_range=None):
-    if '://' in path:
+    if files.is_remote(path):
       raise ValueError(f'clips are read from local files: copy {path} first')
     if not os.path.exists(path):
       raise FileNotFoundError(f'there is no folder {path}')

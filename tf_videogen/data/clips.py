@@ -331,7 +331,7 @@ def _load_arrays(path):
   if not tf.io.gfile.exists(path):
     raise FileNotFoundError(f'there is no file {path}')
   content, mapped = path, 'r'
-  if '://' in path:  # NumPy reads local files only
+  if files.is_remote(path):  # NumPy reads local files only
     with tf.io.gfile.GFile(path, 'rb') as file:
       content, mapped = io.BytesIO(file.read()), None
   if path.endswith('.npy'):

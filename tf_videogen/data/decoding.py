@@ -25,6 +25,7 @@ import time
 
 import tensorflow as tf
 
+from tf_videogen import files
 from tf_videogen.data import decoder_process
 from tf_videogen.data import raw_videos
 
@@ -146,7 +147,7 @@ class Pool:
 @contextlib.contextmanager
 def _local(path):
   """The path of a local copy of a remote file, which ends with the context; a local file's own."""
-  if '://' not in path:
+  if not files.is_remote(path):
     yield path
     return
   with tempfile.TemporaryDirectory() as folder:

@@ -202,7 +202,7 @@ def _pipeline_options(runner, options):
 @contextlib.contextmanager
 def _sole_process(folder, wait):
   """Holds a lock on a local folder, which ends with the process, however that ends."""
-  if '://' in os.fspath(folder):  # on cloud storage there are no locks
+  if files.is_remote(os.fspath(folder)):  # on cloud storage there are no locks
     yield
     return
   os.makedirs(folder, exist_ok=True)
@@ -219,7 +219,7 @@ def _sole_process(folder, wait):
 
 def _remove_incomplete(builder):
   """Removes what killed runs left of this version; called while no other process prepares it."""
-  if '://' in os.fspath(builder.data_path):
+  if files.is_remote(os.fspath(builder.data_path)):
     return  # without a lock, it may be another process's
   for path in builder.data_path.parent.glob(f'incomplete.*_{builder.data_path.name}'):
     shutil.rmtree(path)

@@ -38,7 +38,7 @@ def find(root, suffixes):
     suffixes: tuple of str, in lower case.
   """
   root = os.fspath(root)
-  names = _remote_names(root) if '://' in root else _local_names(root)
+  names = _remote_names(root) if files.is_remote(root) else _local_names(root)
   return sorted(name for name in names if name.lower().endswith(suffixes)
                 and not os.path.basename(name).startswith('.') and _is_text(name))
 
@@ -85,7 +85,7 @@ def opened_archives(root, pattern, extract_to, suffixes, known=()):
     {relative path: full path} of the files of interest, as if the archive's content lay where the
     archive does.
   """
-  if '://' in root:
+  if files.is_remote(root):
     return {}
   found = {}
   for archive in find(root, archives.SUFFIXES):

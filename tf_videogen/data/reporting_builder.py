@@ -14,6 +14,7 @@ import tensorflow_datasets as tfds
 import tqdm
 
 from tf_videogen import bars
+from tf_videogen import files
 from tf_videogen.data import preparation
 
 
@@ -50,7 +51,7 @@ class ReportingBuilder(tfds.core.GeneratorBasedBuilder, skip_registration=True):
   def _extract_dir(self):
     """Where archives of this data set are extracted to, whatever the config: a local folder."""
     root = os.fspath(self.data_dir_root)
-    if '://' in root:
+    if files.is_remote(root):
       root = os.path.join(tempfile.gettempdir(), 'tf_videogen')
     return os.path.join(root, 'downloads', 'extracted', self.name)
 

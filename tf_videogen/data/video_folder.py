@@ -132,7 +132,7 @@ def from_video_folder(folder, frames, size, frame_step=1, crop='random', drop_sh
 
   def make_builder():
     names = raw_files.find(folder, raw_files.VIDEO_SUFFIXES)
-    identity = repr((os.path.abspath(folder) if '://' not in folder else folder, test_share, [
+    identity = repr((folder if files.is_remote(folder) else os.path.abspath(folder), test_share, [
         (name, files.size_and_time(os.path.join(folder, name))) for name in names]))
     config = VideoFolderConfig(
         name=f'{size}_{hashlib.sha256(identity.encode()).hexdigest()[:8]}', short_side=size,
