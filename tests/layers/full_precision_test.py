@@ -26,13 +26,32 @@ def test_convolution(shape, kernel, stride):
       x, w, stride)(stage='hlo')
 
 
-def test_product():
-  x, w = _normal(3, 5), _normal(5, 4, seed=1)
+@pytest.mark.parametrize('x,w,transposed,expected', [
+    ((3, 5), (5, 4), (False, False), 'nc,cd->nd'),
+    ((5, 3), (5, 4), (True, False), 'cn,cd->nd'),
+    ((2, 3, 5), (2, 4, 5), (False, True), 'bnc,bdc->bnd'),
+    ((2, 6, 5, 3), (2, 6, 4, 5), (True, True), 'bhcn,bhdc->bhnd')])
+def test_product(x, w, transposed, expected):
+  x, w = _normal(*x), _normal(*w, seed=1)
   compiled = tf.function(full_precision.matmul, jit_compile=True)
-  np.testing.assert_allclose(compiled(x, w), full_precision.matmul(x, w), atol=1e-5)
-  np.testing.assert_allclose(full_precision.matmul(x, w), x.numpy() @ w.numpy(), atol=1e-5)
-  hlo = compiled.experimental_get_compiler_ir(x, w)(stage='hlo')
+  plain = full_precision.matmul(x, w, *transposed)
+  np.testing.assert_allclose(plain, np.einsum(expected, x, w), atol=1e-5)
+  found = compiled(x, w, *transposed)
+  assert found.shape == plain.shape
+  np.testing.assert_allclose(found, plain, atol=1e-5)
+  hlo = compiled.experimental_get_compiler_ir(x, w, *transposed)(stage='hlo')
   assert 'operand_precision={highest,highest}' in hlo
+
+
+@pytest.mark.parametrize('transpose', [False, True])
+def test_product_with_a_vector(transpose):
+  matrix, x = _normal(3, 5), _normal(3 if transpose else 5, seed=1)
+  expected = (matrix.numpy().T if transpose else matrix.numpy()) @ x.numpy()
+  compiled = tf.function(full_precision.matvec, jit_compile=True)
+  for function in (full_precision.matvec, compiled):
+    found = function(matrix, x, transpose)
+    assert found.shape == expected.shape
+    np.testing.assert_allclose(found, expected, atol=1e-5)
 
 
 def test_unknown_batch():

@@ -52,6 +52,6 @@ def bfloat16_products():
     for module, name in _PRODUCTS:
       replace(module, name, of_rounded)
     replace(gen_linalg_ops, 'einsum', of_rounded_einsum)
-    for name in ('conv3d', 'matmul'):
+    for name in ('conv3d', 'matmul'):  # and matvec, which is a matmul
       replace(full_precision, name, exactly)
     yield

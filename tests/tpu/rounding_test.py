@@ -7,6 +7,8 @@ import tensorflow as tf
 from tests.tpu import rounding
 from tf_videogen import building
 from tf_videogen.layers import randomness
+from tf_videogen.layers import spectral_norm
+from tf_videogen.layers import vector_quantizer
 from tf_videogen.metrics import image_quality
 from tf_videogen.metrics import networks
 
@@ -49,9 +51,47 @@ def test_features_of_metrics():
     np.testing.assert_array_equal(found[name], values, err_msg=name)
 
 
-def test_likelihoods(families):
+def test_codes_and_codebook():
+  """Of vectors between the codes; with a plain product, some would get another code."""
+  rng = np.random.default_rng(0)
+  codebook = rng.normal(size=(1, 1024, 64)).astype(np.float32)
+  z = tf.constant(rng.normal(size=(4096, 64)), tf.float32)
+
+  def trained():
+    quantizer = vector_quantizer.VectorQuantizer(1024, 64)
+    quantizer.build(z.shape)
+    quantizer.codebook.assign(codebook)
+    quantizer.sums.assign(codebook)
+    quantizer.initialized.assign(1.0)
+    codes = quantizer(z, training=True, seed=randomness.seed_of(0)).codes
+    return codes, quantizer.codebook.numpy(), quantizer.sums.numpy()
+
+  exact, found = _simulated(trained)
+  for values, expected in zip(found, exact):
+    np.testing.assert_array_equal(values, expected)
+  with rounding.bfloat16_products():
+    plain = tf.argmax(tf.matmul(z, codebook[0], transpose_b=True)
+                      - tf.reduce_sum(codebook[0]**2, -1) / 2, -1, tf.int32)
+  assert 0.001 < np.mean(plain != exact[0][:, 0]) < 0.05
+
+
+def test_spectral_norm():
+  kernel = spectral_norm.SpectralKernel([3, 3, 16, 32])
+  kernel.w.assign(tf.random.stateless_normal(kernel.w.shape, [0, 1]))
+  u = tf.constant(kernel.u)
+
+  def iterated():
+    kernel.u.assign(u)
+    return [float(kernel.sigma(training=True)) for _ in range(10)]
+
+  exact, found = _simulated(iterated)
+  assert found == exact
+
+
+@pytest.mark.parametrize('family', ['video_transformer', 'prior'])
+def test_likelihoods(families, family):
   """Nats move with the model's own products, by less than a percent: their sums are exact."""
-  experiment = families.experiment('video_transformer')
+  experiment = families.experiment(family)
   built = building.build(experiment, tf.distribute.get_strategy(),
                          experiment.clips.example_spec())
   built.task.initialize(experiment.clips)

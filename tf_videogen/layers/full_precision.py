@@ -1,6 +1,8 @@
 """Products that are float32 everywhere: a TPU's are of bfloat16 factors unless told otherwise.
 
-For networks that measure, not for those that train. Outside XLA they are TensorFlow's own.
+For what is measured, chosen or estimated: networks of metrics, nearest codes, spectral norms. They
+cost a TPU several times as much as others, and XLA's have no gradients. Outside XLA they are
+TensorFlow's own.
 """
 
 import tensorflow as tf
@@ -35,11 +37,29 @@ def conv3d(x, kernel, stride=1):
   return convolved
 
 
-def matmul(x, w):
-  """float32 [B, C], [C, D] -> [B, D]."""
+def matmul(x, w, transpose_x=False, transpose_w=False):
+  """float32 [..., N, C], [..., C, D] -> [..., N, D], with the same leading axes.
+
+  Args:
+    x: the left factor, [..., C, N] where `transpose_x`.
+    w: the right factor, [..., D, C] where `transpose_w`.
+    transpose_x: whether the last two axes of `x` change places.
+    transpose_w: whether those of `w` do.
+  """
   if not xla_context.compiled_by_xla():
-    return tf.matmul(x, w)
+    return tf.matmul(x, w, transpose_x, transpose_w)
+  batch = list(range(x.shape.rank - 2))
+  last, before = x.shape.rank - 1, x.shape.rank - 2
+  summed, kept = (before, last) if transpose_x else (last, before)
+  summed_w, kept_w = (last, before) if transpose_w else (before, last)
   product = xla.dot_general(x, w, xla_data_pb2.DotDimensionNumbers(
-      lhs_contracting_dimensions=[1], rhs_contracting_dimensions=[0]), precision_config=_HIGHEST)
-  product.set_shape([x.shape[0], w.shape[1]])
+      lhs_batch_dimensions=batch, rhs_batch_dimensions=batch,
+      lhs_contracting_dimensions=[summed], rhs_contracting_dimensions=[summed_w]),
+                            precision_config=_HIGHEST)
+  product.set_shape([*x.shape[:-2], x.shape[kept], w.shape[kept_w]])
   return product
+
+
+def matvec(matrix, x, transpose=False):
+  """float32 [N, C], [C] -> [N]; [C, N], [C] -> [N] where `transpose`."""
+  return matmul(matrix, x[:, None], transpose_x=transpose)[:, 0]

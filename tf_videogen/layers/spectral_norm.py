@@ -7,11 +7,14 @@ W / sigma(W) is a reparametrization: gradients flow through sigma. All weights b
 
 import tensorflow as tf
 
+from tf_videogen.layers import full_precision
 from tf_videogen.layers import replicas
 
 
 class SpectralKernel(tf.keras.layers.Layer):
-  """A kernel, and the power iteration that normalizes it. Always computes in float32.
+  """A kernel, and the power iteration that normalizes it.
+
+  Always computes in float32, products as well, on a TPU, too.
 
   `value` is the kernel divided by its largest singular value, of the matrix [inputs, outputs] that
   it is when all but its last axis are one; in training it moves the iteration on by one step. Ask
@@ -44,11 +47,11 @@ class SpectralKernel(tf.keras.layers.Layer):
     matrix = tf.reshape(self.w, [-1, self.w.shape[-1]])  # [..., O] -> [I, O]
     fixed = tf.stop_gradient(matrix)
     u = self._unit(tf.convert_to_tensor(self.u))
-    v = self._unit(tf.linalg.matvec(fixed, u))
+    v = self._unit(full_precision.matvec(fixed, u))
     if training:
-      u = self._unit(tf.linalg.matvec(fixed, v, transpose_a=True))
+      u = self._unit(full_precision.matvec(fixed, v, transpose=True))
       replicas.assign([self.u], [u])
-    return tf.tensordot(v, tf.linalg.matvec(matrix, u), 1)
+    return tf.reduce_sum(v * tf.reduce_sum(matrix * u, -1))  # v W u, a sum that has gradients
 
   def _unit(self, x):
     return x / tf.maximum(tf.norm(x), self.epsilon)

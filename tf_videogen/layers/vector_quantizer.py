@@ -12,6 +12,7 @@ import typing
 
 import tensorflow as tf
 
+from tf_videogen.layers import full_precision
 from tf_videogen.layers import randomness
 from tf_videogen.layers import replicas
 
@@ -29,7 +30,9 @@ class Quantized(typing.NamedTuple):
 
 
 class VectorQuantizer(tf.keras.layers.Layer):
-  """Nearest codes, straight-through gradients, EMA updates. Always computes in float32.
+  """Nearest codes, straight-through gradients, EMA updates.
+
+  Always computes in float32, products as well, on a TPU, too.
 
   Args:
     codes: K, number of codes of a codebook.
@@ -68,7 +71,7 @@ class VectorQuantizer(tf.keras.layers.Layer):
     """Nearest codes of z [C, N, dim] in `codebook` [C, K, dim]: int32 [C, N]."""
     # |z - e|^2 = |z|^2 - 2 z e + |e|^2, and |z|^2 is the same for every code.
     distances = (tf.reduce_sum(codebook**2, -1)[:, None]
-                 - 2 * tf.matmul(z, codebook, transpose_b=True))
+                 - 2 * full_precision.matmul(z, codebook, transpose_w=True))
     return tf.argmin(distances, axis=-1, output_type=tf.int32)
 
   def lookup(self, codes):
@@ -117,7 +120,7 @@ class VectorQuantizer(tf.keras.layers.Layer):
     """EMA of counts and sums, the codebook as their smoothed quotient, restarts of unused codes."""
     one_hot = tf.one_hot(nearest, self.codes)  # [C, N, K]
     counts, sums = replicas.total(
-        [tf.reduce_sum(one_hot, 1), tf.matmul(one_hot, flat, transpose_a=True)])
+        [tf.reduce_sum(one_hot, 1), full_precision.matmul(one_hot, flat, transpose_x=True)])
     first = self.initialized <= 0
     old_counts = tf.where(first, tf.ones_like(counts), self.counts)
     old_sums = tf.where(first, codebook, self.sums)
