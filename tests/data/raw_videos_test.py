@@ -39,6 +39,21 @@ def test_formats(tmp_path, name, codec, fps):
   assert _difference(grey.frames, video.mean(-1, keepdims=True)) < 25
 
 
+def test_a_title_in_an_encoding_of_its_own(tmp_path):
+  video = raw_data.moving_square()
+  path = tmp_path / 'a.mkv'
+  with av.open(str(path), 'w') as container:
+    container.metadata['title'] = 'Cafe in Orleans'
+    stream = container.add_stream('mpeg4', rate=25)
+    stream.height, stream.width = video.shape[1:3]
+    stream.pix_fmt = 'yuv420p'
+    for frame in video:
+      container.mux(stream.encode(av.VideoFrame.from_ndarray(frame, format='rgb24')))
+    container.mux(stream.encode())
+  path.write_bytes(path.read_bytes().replace(b'Cafe in Orleans', 'Café in Orléans'.encode('latin-1')))
+  assert len(raw_videos.read(str(path)).frames) == len(video)
+
+
 @pytest.mark.parametrize('turns', [1, 2, 3])
 def test_rotated_as_phones_do(tmp_path, turns):
   upright = raw_data.moving_square(height=64, width=48)

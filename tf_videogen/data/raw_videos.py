@@ -20,6 +20,9 @@ _FORMATS = ('mov', 'mp4', 'matroska', 'webm', 'avi', 'mpegts', 'mpeg', 'mpegvide
             'ogg', 'gif', 'm4v', 'h264', 'hevc', 'ivf', 'dv', 'mxf', 'rm', 'swf', 'vob', 'apng',
             'webp_pipe', 'yuv4mpegpipe', 'nut')
 
+# Titles and names may be in any encoding; from PyAV 19 on, they are read when they are asked for.
+_ANY_METADATA = {'metadata_errors': 'ignore'} if int(av.__version__.split('.')[0]) < 19 else {}
+
 # The reasons for which a file is not used.
 REASONS = {
     'missing': 'there is no such file',
@@ -233,7 +236,7 @@ class _FFmpeg(_Source):
 
   def _frames(self):
     # The prefix keeps FFmpeg from reading a name as an address or an option.
-    with av.open(f'file:{self.path}', metadata_errors='ignore',
+    with av.open(f'file:{self.path}', **_ANY_METADATA,
                  options={'format_whitelist': ','.join(_FORMATS)}) as container:
       stream = _video_stream(container)
       stream.codec_context.thread_count = self.threads
