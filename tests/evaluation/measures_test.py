@@ -1,12 +1,13 @@
-"""Measures: sums of batches give what TF-GAN and NumPy compute of all videos at once."""
+"""Measures: sums of batches give what NumPy computes of all videos at once."""
 
 import numpy as np
 import pytest
-from tensorflow_gan.python.eval import classifier_metrics
 
 from tests.evaluation import fakes
+from tests.metrics import references
 from tf_videogen.evaluation import extraction
 from tf_videogen.evaluation import measures
+from tf_videogen.metrics import frechet
 from tf_videogen.metrics import image_quality
 from tf_videogen.metrics import power_spectrum
 
@@ -37,14 +38,14 @@ def _outcome(measure, extract, **kwargs):
 
 
 def _distance(a, b, output='logits', network=I3D):
-  """TF-GAN's of all videos at once."""
-  a, b = (fakes.outputs(network, video)[output] for video in (a, b))
-  return classifier_metrics.frechet_classifier_distance_from_activations(a, b).numpy()
+  """Of all videos at once, whose means and covariances are NumPy's."""
+  features = [fakes.outputs(network, video)[output].astype(np.float64) for video in (a, b)]
+  return frechet.distance(*(
+      frechet.Gaussian(len(x), x.mean(0), np.cov(x, rowvar=False)) for x in features))
 
 
 def _score(video, network=I3D):
-  logits = fakes.outputs(network, video)['logits'].astype(np.float32)
-  return classifier_metrics.classifier_score_from_logits(logits).numpy()
+  return references.inception_score(fakes.outputs(network, video)['logits'])
 
 
 # --- Fréchet distances ---

@@ -7,7 +7,6 @@ They are parts of what recurs, see `recurrence`.
 """
 
 import tensorflow as tf
-import tensorflow_addons as tfa
 
 from tf_videogen.layers import kernel_warping
 from tf_videogen.layers import recurrence
@@ -21,10 +20,13 @@ def adaptive_max_pool(x):
   Raises:
     ValueError: if H or W is no multiple of 4.
   """
-  if x.shape[1] % POOLED or x.shape[2] % POOLED:
-    raise ValueError(f'x has {x.shape[1]}x{x.shape[2]} positions, but adaptive max-pooling to 4x4 '
+  height, width, channels = x.shape[1:]
+  if height % POOLED or width % POOLED:
+    raise ValueError(f'x has {height}x{width} positions, but adaptive max-pooling to 4x4 '
                      'needs multiples of 4: choose another resolution')
-  return tfa.layers.AdaptiveMaxPooling2D((POOLED, POOLED), dtype=x.dtype)(x)
+  # [B, H, W, C] -> [B, 4, H/4, 4, W/4, C]
+  rectangles = [-1, POOLED, height // POOLED, POOLED, width // POOLED, channels]
+  return tf.reduce_max(tf.reshape(x, rectangles), [2, 4])
 
 
 class FactorizedKernels(tf.keras.layers.Layer):

@@ -1,8 +1,8 @@
 """The Fréchet distance of two Gaussians that are fitted to features: FVD and FID.
 
 Features come in batches: sums of them, in float64, are added over batches, replicas and hosts, so
-that no number of videos takes more memory than a batch. The distance itself is TF-GAN's arithmetic:
-covariances over n - 1, the symmetric square root by SVD, in float64.
+that no number of videos takes more memory than a batch. Covariances are over n - 1, and square
+roots of matrices by their eigenvalues, in float64, as in TF-GAN, which takes singular values.
 
 Heusel et al., "GANs Trained by a Two Time-Scale Update Rule Converge to a Local Nash Equilibrium",
 NeurIPS 2017, Eq. 6; Unterthiner et al., "Towards Accurate Generative Models of Video: A New Metric
@@ -12,8 +12,9 @@ and Challenges", 2018.
 import typing
 
 import numpy as np
-import tensorflow as tf
-from tensorflow_gan.python.eval import classifier_metrics
+import scipy.linalg
+
+_ZERO = 1e-10  # an eigenvalue below it is 0; TF-GAN's epsilon
 
 
 class Gaussian(typing.NamedTuple):
@@ -48,7 +49,18 @@ def distance(a, b):
   """
   if a.mean.shape != b.mean.shape:
     raise ValueError(f'features of {len(a.mean)} and of {len(b.mean)} numbers have no distance')
-  root = classifier_metrics.trace_sqrt_product(
-      tf.constant(a.covariance), tf.constant(b.covariance)).numpy()
+  root = _trace_of_root_of_product(a.covariance, b.covariance)
   spread = np.trace(a.covariance) + np.trace(b.covariance) - 2 * root
   return float(np.sum((a.mean - b.mean)**2) + spread)
+
+
+def _trace_of_root_of_product(a, b):
+  """tr (a b)^(1/2) of covariances, by the symmetric matrix r^T b r that has its eigenvalues."""
+  values, vectors = scipy.linalg.eigh(a)
+  root = vectors * _roots(values)  # r r^T = a
+  return np.sum(_roots(scipy.linalg.eigvalsh(root.T @ b @ root)))
+
+
+def _roots(eigenvalues):
+  """Their square roots; of those that rounding makes of 0, 0."""
+  return np.sqrt(np.where(eigenvalues < _ZERO, 0, eigenvalues))
