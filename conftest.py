@@ -13,7 +13,7 @@ import sys
 import pytest
 
 from tests import slow_draw
-import tf_videogen.launch  # before TensorFlow: its kernels are chosen as programs choose them
+import tf_videogen.launch  # before TensorFlow: its Keras and kernels are as programs choose them
 
 # Before TensorFlow is imported, too, and for the programs that tests start.
 os.environ['CUDA_VISIBLE_DEVICES'] = '-1'

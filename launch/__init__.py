@@ -14,6 +14,8 @@ done here because these lines run before any program's imports.
 import os
 import warnings
 
+import tf_videogen  # before TensorFlow: chooses its Keras
+
 # 2 would do, but for three lines at the level of errors that TensorFlow 2.15 prints at every start
 # ('Unable to register cuDNN factory ...'). What C++ calls an error reaches Python as an exception.
 os.environ.setdefault('TF_CPP_MIN_LOG_LEVEL', '3')
@@ -21,9 +23,8 @@ os.environ.setdefault('TF_CPP_MIN_LOG_LEVEL', '3')
 os.environ.setdefault('TF_ENABLE_ONEDNN_OPTS', '1')
 
 for message in (
-    r'\s*TensorFlow Addons \(TFA\) has ended development',
     r'pkg_resources is deprecated as an API',  # TensorFlow Hub; setup.py keeps setuptools below 81
     r'You are using a (non-supported )?Python version',  # google.api_core, of 3.10 and of 3.11
 ):
   warnings.filterwarnings('ignore', message=message)
-del message
+del message, tf_videogen

@@ -1,6 +1,26 @@
 """Video generation papers in TensorFlow 2 and Keras: one suite of parts, a file for each paper.
 
-This file imports nothing, so that `tf-videogen --help` does not wait for TensorFlow.
+Importing it chooses Keras 2, which the package tf-keras is, for `tf.keras`. It does not import
+TensorFlow, so that `tf-videogen --help` does not wait for it.
 """
 
+import os
+import sys
+
 __version__ = '0.1.0'
+
+
+def _choose_keras_2():
+  """TensorFlow asks for this variable when `tf.keras` is first used, and keeps what it then took.
+
+  Raises:
+    ImportError: if that was before, and it is Keras 3.
+  """
+  os.environ['TF_USE_LEGACY_KERAS'] = '1'
+  keras = getattr(sys.modules.get('tensorflow'), 'keras', None)
+  if getattr(keras, '__version__', '2').startswith('3'):
+    raise ImportError('tf_videogen needs Keras 2, and tf.keras is Keras 3 by now: import '
+                      'tf_videogen before tf.keras is used, or set TF_USE_LEGACY_KERAS=1')
+
+
+_choose_keras_2()
