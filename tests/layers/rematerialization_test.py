@@ -1,8 +1,11 @@
 """Rematerialization: same gradients, less kept, in and out of XLA, with variables and replicas."""
+import sys
+
 import numpy as np
 import pytest
 import tensorflow as tf
 
+from tests import processes
 from tf_videogen.layers import attention
 from tf_videogen.layers import attention_patterns
 from tf_videogen.layers import rematerialization
@@ -71,6 +74,67 @@ def test_only_the_input_is_kept():
   block(x)
   assert _kept(block, x) == 100 * 64
   assert _kept(rematerialization.rematerialize(block), x) == 100 * 8
+
+
+PEAK = """
+import resource, sys
+import tensorflow as tf
+from tf_videogen.layers import rematerialization
+
+function = lambda x: tf.reduce_mean(tf.tanh(tf.sin(x[:, None] * tf.range(64.0))), -1)
+if sys.argv[1] == 'rematerialized':
+  function = rematerialization.rematerialize(function)
+
+@tf.function(autograph=False)
+def gradient(x):
+  with tf.GradientTape() as tape:
+    tape.watch(x)
+    y = x
+    for _ in range(12):
+      y = y + function(y)
+    return tape.gradient(y, x)
+
+x = tf.ones([int(sys.argv[2])])
+gradient(x)
+print(resource.getrusage(resource.RUSAGE_SELF).ru_maxrss // 1024)
+"""
+
+
+@pytest.mark.slow
+def test_less_is_kept_without_xla():
+  """The memory of a process: of 12 functions, the intermediate tensors of one are there at once."""
+  size = 1 << 18  # intermediate tensors of 64 MiB
+
+  def peak(how, numbers):
+    found = processes.run(sys.executable, '-c', PEAK, how, str(numbers))
+    assert found.returncode == 0, found.stderr
+    return int(found.stdout)
+
+  base = peak('plain', 1)
+  assert peak('plain', size) - base > 12 * 64
+  assert peak('rematerialized', size) - base < 6 * 64
+
+
+def test_recomputation_waits_for_the_gradient_without_xla():
+  """Every operation of it, or TensorFlow would start it at once, and keep what it makes."""
+  function = rematerialization.rematerialize(lambda x: tf.tanh(tf.sin(x)))
+
+  @tf.function(autograph=False)
+  def run(x, upstream):
+    with tf.GradientTape() as tape:
+      tape.watch(x)
+      y = function(x)
+    return tape.gradient(y, x, upstream)
+
+  x = _normal(100)
+  graph = run.get_concrete_function(x, x).graph
+  (upstream,) = [op for op in graph.get_operations() if op.name == 'upstream']
+
+  def after(op):
+    before = [t.op for t in op.inputs] + list(op.control_inputs)
+    return op is upstream or any(map(after, before))
+
+  assert [after(op) for op in graph.get_operations() if op.type == 'Sin'] == [False, True]
 
 
 def test_xla_does_not_undo_it():

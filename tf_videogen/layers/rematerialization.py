@@ -1,9 +1,10 @@
-"""Recomputation in the backward pass that XLA cannot undo.
+"""Recomputation in the backward pass that neither XLA nor TensorFlow undoes.
 
 Chen et al. 2016 (https://arxiv.org/abs/1604.06174): keep a function's inputs, not its intermediate
 tensors, and compute them again when the gradient is due. `tf.recompute_grad` does this too, but XLA
 merges its second computation with the first (common subexpressions), keeps everything, and saves
-nothing on a TPU. Here inputs and upstream gradient pass through an optimization barrier first.
+nothing on a TPU. Here inputs and upstream gradient pass through an optimization barrier first, so
+that recomputation begins when the gradient is there, without XLA as well.
 """
 
 import tensorflow as tf

@@ -17,8 +17,14 @@ def compiled(function):
 
 
 def optimization_barrier(tensors):
-  """The same list of tensors; XLA merges and folds nothing across. The identity outside XLA."""
-  return list(xla.optimization_barrier(*tensors)) if compiled_by_xla() else list(tensors)
+  """The same list of tensors, none of them before all are there.
+
+  Neither XLA nor TensorFlow merges what is computed of them with what was computed before.
+  """
+  if compiled_by_xla():
+    return list(xla.optimization_barrier(*tensors))
+  with tf.control_dependencies(tensors):
+    return [tf.identity(tensor) for tensor in tensors]
 
 
 @tf.custom_gradient
