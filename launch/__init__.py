@@ -7,8 +7,9 @@ checkout and `tf-videogen train` from anywhere are the same program.
 
 Importing this package quiets what TensorFlow and its libraries say when they are imported, and
 chooses oneDNN's kernels, which TensorFlow leaves off on processors without AVX-512: its 3-D
-convolutions take half the time of Eigen's, and gradients of few channels a small part of it. It is
-done here because these lines run before any program's imports.
+convolutions take half the time of Eigen's, and gradients of few channels a small part of it. On a
+GPU, TensorFlow takes memory as it needs it, and not all that there is. It is done here because
+these lines run before any program's imports.
 """
 
 import os
@@ -21,6 +22,7 @@ import tf_videogen  # before TensorFlow: chooses its Keras
 os.environ.setdefault('TF_CPP_MIN_LOG_LEVEL', '3')
 
 os.environ.setdefault('TF_ENABLE_ONEDNN_OPTS', '1')
+os.environ.setdefault('TF_FORCE_GPU_ALLOW_GROWTH', 'true')
 
 for message in (
     r'pkg_resources is deprecated as an API',  # TensorFlow Hub; setup.py keeps setuptools below 81

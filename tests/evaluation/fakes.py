@@ -15,7 +15,7 @@ FEATURES, CLASSES = 6, 5
 MIN_FRAMES = {'i3d_kinetics400': 9, 'i3d_kinetics600': 9, 'c3d_ucf101': 16}
 
 
-class _Network(tf.Module):
+class Network(tf.Module):
   """Looks at the mean frame's quarters and at how much changes from frame to frame."""
 
   def __init__(self, min_frames):
@@ -55,7 +55,7 @@ def install(monkeypatch, cache, missing=()):
                                f'{pretrained.get_command(name)}')
     return weights(name)
 
-  makers = {name: lambda frames=frames: _Network(frames) for name, frames in MIN_FRAMES.items()}
+  makers = {name: lambda frames=frames: Network(frames) for name, frames in MIN_FRAMES.items()}
   monkeypatch.setattr(networks, '_MAKERS', makers)
   monkeypatch.setattr(pretrained, 'load', load)
   monkeypatch.setenv('TF_VIDEOGEN_CACHE', str(cache))

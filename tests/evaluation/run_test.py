@@ -4,6 +4,7 @@ import functools
 
 import numpy as np
 import pytest
+import tensorflow as tf
 
 from tests.evaluation import fakes
 from tf_videogen.evaluation import extraction
@@ -119,6 +120,18 @@ def test_outputs_of_two_replicas_are_in_order(networks, cpu, two_replicas, count
     outputs = extraction.Extractor(strategy, [I3D], batch_size=2)(I3D, video)
     for name, expected in fakes.outputs(I3D, video).items():
       np.testing.assert_allclose(outputs[name], expected, rtol=1e-4, atol=1e-4)
+
+
+def test_networks_multiply_in_float32(networks, cpu, monkeypatch):
+  found, whole = [], fakes.Network.__call__
+
+  def call(self, video):
+    found.append(tf.config.experimental.tensor_float_32_execution_enabled())
+    return whole(self, video)
+
+  monkeypatch.setattr(fakes.Network, '__call__', call)
+  extraction.Extractor(cpu, [I3D])(I3D, fakes.videos(2))
+  assert found == [False] and tf.config.experimental.tensor_float_32_execution_enabled()
 
 
 def test_a_batch_that_workers_cannot_divide(networks, cpu, monkeypatch):

@@ -52,6 +52,15 @@ def test_exact(tiny, request, replicas, batch_size, limit):
   assert len(batches) == sum(-(-int(count) // batch_size) for count in counts)
 
 
+def test_measures_in_float32(tiny, cpu):
+  enabled = tf.config.experimental.tensor_float_32_execution_enabled
+  found = []
+  with cpu.scope():
+    evaluators.TaskEvaluator(_Means(), tiny.clips(), ('test',), 4,
+                             after_batch=lambda: found.append(enabled())).evaluate(-1)
+  assert found and not any(found) and enabled()
+
+
 @pytest.mark.parametrize('replicas', ['cpu', 'two_replicas'])
 def test_every_batch_draws_by_its_number(tiny, request, replicas):
   with request.getfixturevalue(replicas).scope():

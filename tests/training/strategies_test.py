@@ -48,6 +48,42 @@ def test_processor_is_the_default():
   assert isinstance(strategies.get('cpu'), tf.distribute.OneDeviceStrategy)
 
 
+@pytest.fixture(name='driver')
+def _driver(tmp_path, monkeypatch):
+  """Puts a driver of NVIDIA's on the path: a function of what it says and of its status."""
+  def install(says, status=0):
+    program = tmp_path / 'nvidia-smi'
+    program.write_text(f'#!/bin/sh\nprintf "{says}"\nexit {status}\n')
+    program.chmod(0o755)
+
+  monkeypatch.delenv('CUDA_VISIBLE_DEVICES', raising=False)
+  monkeypatch.setenv('PATH', f'{tmp_path}:{os.environ["PATH"]}')
+  return install
+
+
+@pytest.mark.parametrize('name', ['auto', 'mirrored'])
+def test_a_gpu_that_tensorflow_does_not_see(driver, name):
+  driver(r'NVIDIA T4\nNVIDIA A100\n')
+  with pytest.raises(ValueError) as info:
+    strategies.get(name)
+  message = str(info.value)
+  assert message.startswith('TensorFlow sees no GPU, but this machine has 2 (NVIDIA T4): ')
+  assert 'TF_VIDEOGEN_CUDA=yes launch/install.sh' in message and '\n' not in message
+  assert isinstance(strategies.get('cpu'), tf.distribute.OneDeviceStrategy)
+
+
+def test_a_gpu_that_is_hidden(driver, monkeypatch):
+  driver(r'NVIDIA T4\n')
+  monkeypatch.setenv('CUDA_VISIBLE_DEVICES', '-1')
+  assert isinstance(strategies.get(), tf.distribute.OneDeviceStrategy)
+
+
+@pytest.mark.parametrize('says, status', [('', 0), (r'No devices were found\n', 6)])
+def test_a_driver_without_a_gpu(driver, says, status):
+  driver(says, status)
+  assert isinstance(strategies.get(), tf.distribute.OneDeviceStrategy)
+
+
 def test_every_name_has_a_maker(monkeypatch):
   for name in strategies.STRATEGIES:
     try:

@@ -2,6 +2,7 @@
 
 import numpy as np
 
+from tf_videogen.layers import full_precision
 from tf_videogen.metrics import networks
 from tf_videogen.metrics import pretrained
 from tf_videogen.training import strategies
@@ -61,7 +62,8 @@ class Extractor:
       part = video[start:start + rows * replicas]
       # The last ones are filled up with repetitions, whose outputs are dropped.
       filled = part[np.arange(rows * replicas) % len(part)]
-      outputs = self._programs[name](strategies.rows_of_replicas(self._strategy, filled))
+      with full_precision.without_tensor_float_32():
+        outputs = self._programs[name](strategies.rows_of_replicas(self._strategy, filled))
       for output, values in outputs.items():
         values = strategies.joined_rows(self._strategy, values)
         found.setdefault(output, []).append(values[:len(part)])

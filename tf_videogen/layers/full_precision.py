@@ -2,8 +2,10 @@
 
 For what is measured, chosen or estimated: networks of metrics, nearest codes, spectral norms. They
 cost a TPU several times as much as others, and XLA's have no gradients. Outside XLA they are
-TensorFlow's own.
+TensorFlow's own. For a GPU there is a context.
 """
+
+import contextlib
 
 import tensorflow as tf
 from tensorflow.compiler.tf2xla.python import xla
@@ -13,6 +15,21 @@ from tf_videogen.layers import xla_context
 
 _HIGHEST = xla_data_pb2.PrecisionConfig(
     operand_precision=[xla_data_pb2.PrecisionConfig.HIGHEST] * 2)
+
+
+@contextlib.contextmanager
+def without_tensor_float_32():
+  """A context in which a GPU multiplies float32 as such.
+
+  Since Ampere, NVIDIA's take TensorFloat-32 of 10 bits of fraction instead, unless told otherwise.
+  """
+  config = tf.config.experimental
+  before = config.tensor_float_32_execution_enabled()
+  config.enable_tensor_float_32_execution(False)
+  try:
+    yield
+  finally:
+    config.enable_tensor_float_32_execution(before)
 
 
 def conv3d(x, kernel, stride=1):

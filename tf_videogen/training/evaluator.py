@@ -8,6 +8,7 @@ import tensorflow as tf
 import tqdm
 
 from tf_videogen import bars
+from tf_videogen.layers import full_precision
 from tf_videogen.layers import randomness
 from tf_videogen.training import strategies
 
@@ -42,6 +43,10 @@ class TaskEvaluator(orbit.AbstractEvaluator):
 
   def sums(self, split):
     """Merged statistics of a split: dict of float64 arrays."""
+    with full_precision.without_tensor_float_32():
+      return self._sums(split)
+
+  def _sums(self, split):
     batches = strategies.distribute(self.strategy, lambda host, hosts: self.clips.evaluation(
         split, self.batch_size, self.limit, host, hosts))
     examples = min(self.clips.count(split), self.limit or self.clips.count(split))

@@ -49,9 +49,35 @@ def _tpu(tpu):
     raise ValueError(f'{no_tpu} ({" ".join(str(e).split())[:200]})') from e
 
 
-def _mirrored():
+def _nvidia_gpus():
+  """The GPUs that NVIDIA's driver has for this process: names, such as 'NVIDIA A100-SXM4-40GB'."""
+  if os.environ.get('CUDA_VISIBLE_DEVICES') in ('', '-1'):
+    return []
+  try:
+    found = subprocess.run(['nvidia-smi', '--query-gpu=name', '--format=csv,noheader'],
+                           capture_output=True, text=True, timeout=60, check=True)
+  except (OSError, subprocess.SubprocessError):
+    return []
+  return found.stdout.split('\n')[:-1]
+
+
+def _gpus():
+  """TensorFlow's GPUs.
+
+  Raises:
+    ValueError: if it sees none, and the machine has some.
+  """
   gpus = tf.config.list_logical_devices('GPU')
-  devices = gpus or tf.config.list_logical_devices('CPU')
+  if not gpus and (there := _nvidia_gpus()):
+    raise ValueError(f'TensorFlow sees no GPU, but this machine has {len(there)} ({there[0]}): '
+                     'TF_VIDEOGEN_CUDA=yes launch/install.sh (or the extra tf-videogen[cuda]) '
+                     'installs what it lacks, and docs/gpu.md says what else there may be; '
+                     '--strategy=cpu takes the processor')
+  return gpus
+
+
+def _mirrored():
+  devices = _gpus() or tf.config.list_logical_devices('CPU')
   return tf.distribute.MirroredStrategy([device.name for device in devices])
 
 
@@ -101,7 +127,7 @@ def _multi_worker(timeout):
 def _auto(tpu):
   if tpu != 'local' or _has_tpu():
     return _tpu(tpu)
-  return _mirrored() if tf.config.list_logical_devices('GPU') else _cpu()
+  return _mirrored() if _gpus() else _cpu()
 
 
 def get(name='auto', tpu='local', worker_timeout=WORKER_TIMEOUT):
@@ -114,7 +140,8 @@ def get(name='auto', tpu='local', worker_timeout=WORKER_TIMEOUT):
     worker_timeout: seconds after which a worker that waits for others ends its process.
 
   Raises:
-    ValueError: for an unknown name, or where there is no such device.
+    ValueError: for an unknown name, where there is no such device, or for a GPU that TensorFlow
+      does not see.
     LOST: where a TPU does not answer just now.
   """
   makers = {
