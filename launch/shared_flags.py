@@ -27,8 +27,8 @@ flags.DEFINE_string('clip_shape', None, 'TxHxWxC of the clips, where the data is
 flags.DEFINE_integer('actions', 0, 'Numbers of actions a frame, together with --clip_shape.')
 flags.DEFINE_string('strategy', 'auto', 'auto, cpu, mirrored, multi_worker or tpu.')
 flags.DEFINE_string('tpu', 'local', "local on a TPU VM, or a TPU's name.")
-flags.DEFINE_integer('batch_size', None, 'Clips at once; by default 8, and at least 4 for each '
-                     'TPU core or GPU.', lower_bound=1)
+flags.DEFINE_integer('batch_size', None, 'Clips at once; by default 8, at least 4 per TPU or GPU.',
+                     lower_bound=1)
 flags.DEFINE_float('temperature', None, 'Divides the logits; of GANs, the standard deviation of z; '
                    'below 1 is more conservative.')
 flags.DEFINE_float('truncation', None, 'Of GANs: z is drawn anew where it exceeds this.')
