@@ -1,6 +1,8 @@
 """The package tf-videogen: what it needs and what a wheel carries.
 
-`constraints.txt` holds the exact set that the tests run with; `launch/install.sh` installs it.
+`constraints.txt` and `constraints-2.20.txt` hold the exact sets that the tests run with, one for
+each line of TensorFlow; `launch/install.sh` installs them. The bounds here are those within which
+the tests pass, for who installs a wheel.
 
 `datasets`, `gin` and `launch` are folders of the repository's root, and `tf_videogen` has a link to
 each of them. The links, not the folders, are what is packaged: `tf_videogen.datasets.<builder>`,
@@ -9,6 +11,7 @@ install, a wheel and a source distribution, and nothing called `gin`, `datasets`
 installed, where it would hide gin-config or the Hugging Face library.
 """
 
+import os
 import pathlib
 import re
 
@@ -17,40 +20,76 @@ import setuptools
 ROOT = pathlib.Path(__file__).resolve().parent
 README = ROOT / 'README.md'
 
-# TensorFlow 2.15 is the last release with Keras 2, on which TensorFlow Addons, TF-GAN and the
-# Orbit of tf-models-official all work, and the last whose TPU runtimes they have been seen on.
 REQUIREMENTS = [
-    'absl-py',
-    'av',  # reads and writes MP4
-    'gin-config==0.5.0',
-    'importlib_resources',  # `tfds build` imports it and does not ask for it
-    'isal',  # compresses PNG files in a third of zlib's time
-    'matplotlib',
-    'mlcroissant',  # likewise
-    'numpy<2',  # TensorFlow 2.15 is compiled against NumPy 1
-    'pillow',
-    'rarfile',  # UCF-101 comes as a rar archive
-    'scikit-learn',
-    'scipy',
-    'setuptools<81',  # TensorFlow Hub, which TF-GAN imports, needs pkg_resources
-    'tensorflow>=2.15,<2.16',  # the images of TPU VMs carry 2.15.0
-    'tensorflow-addons==0.23.0',  # the last release
-    'tensorflow-datasets==4.9.*',
-    'tensorflow-gan==2.1.0',
-    'tensorflow-hub',  # resolves handles of TF-Hub's modules
-    'tensorflow-metadata<1.16',  # later code is made by protobuf 5, TensorFlow 2.15 stops at 4
-    'tensorflow-probability==0.23.0',  # the release for TensorFlow 2.15
-    'tf-models-official==2.15.0',  # for Orbit
-    'tqdm',
+    'absl-py>=1.4,<3',
+    'av>=17,<20',  # reads and writes MP4; before 17, colours of some videos are wrong
+    'gin-config>=0.5,<0.6',
+    'importlib_resources>=6,<8',  # `tfds build` imports it and does not ask for it
+    'isal>=1.7,<2',  # compresses PNG files in a third of zlib's time
+    'matplotlib>=3.8,<4',
+    'mlcroissant>=1,<2',  # as importlib_resources
+    'pillow>=10.1,<13',
+    'rarfile>=4.1,<5',  # UCF-101 comes as a rar archive
+    'scikit-learn>=1.4,<2',
+    'scipy>=1.11.4,<2',
+    'setuptools>=68,<81',  # TensorFlow Hub needs pkg_resources
+    'tensorflow-datasets>=4.9.8,<4.10',
+    'tensorflow-hub>=0.16.1,<0.17',  # resolves handles of TF-Hub's modules
+    'tqdm>=4.66,<5',
 ]
 
+# By the line of TensorFlow. `tf.keras` is Keras 2 in both: the package tf-keras.
+TENSORFLOW_REQUIREMENTS = {
+    '2.15': [  # Cloud TPU's images carry it; the last one that TF-GAN and TF Addons work with
+        'numpy>=1.26,<2',  # TensorFlow 2.15 is compiled against NumPy 1
+        'protobuf>=4.21,<5',
+        'tensorflow>=2.15,<2.16',
+        'tensorflow-metadata>=1.13,<1.16',  # later code is made by protobuf 5
+        'tf-keras>=2.15,<2.16',
+        'tf-models-official>=2.15,<2.16',  # for Orbit
+    ],
+    '2.20': [
+        'numpy>=1.26,<3',
+        'tensorflow>=2.20,<2.21',
+        'tf-keras>=2.20,<2.21',
+        'tf-models-official>=2.20,<2.21',
+    ],
+}
+
+# The extra `cuda`: what an NVIDIA GPU needs beside its driver.
+CUDA_REQUIREMENTS = {
+    '2.15': ['tensorflow[and-cuda]>=2.15.1,<2.16'],  # 2.15.0's asks for what no index has
+    '2.20': ['tensorflow[and-cuda]>=2.20,<2.21'],
+}
+
+BEAM_REQUIREMENTS = ['apache-beam>=2.70,<3']  # the extra `beam`
+
 TEST_REQUIREMENTS = [
-    'apache-beam',  # the extra `beam`
-    'dill',  # tfds.testing imports it
-    'pytest>=8.1',
-    'pytest-xdist',  # two tests at once
-    'scikit-image',  # the SSIM and PSNR that ours must equal
+    'dill>=0.3.1,<1',  # tfds.testing imports it
+    'pytest>=8.1,<10',
+    'pytest-xdist>=3.5,<4',  # two tests at once
+    'scikit-image>=0.22,<1',  # the SSIM and PSNR that ours must equal
 ]
+
+# What tests compare ours with; with no later TensorFlow, they do without.
+REFERENCE_REQUIREMENTS = {
+    '2.15': [
+        'tensorflow-addons>=0.23,<0.24',
+        'tensorflow-gan>=2.1,<2.2',
+        'tensorflow-probability>=0.23,<0.24',  # of TF-GAN: the release for TensorFlow 2.15
+    ],
+    '2.20': [],
+}
+
+
+def of_line(requirements):
+  """Requirements of the line that TF_VIDEOGEN_TENSORFLOW names, else of the Python's line."""
+  asked = os.environ.get('TF_VIDEOGEN_TENSORFLOW')
+  if asked:
+    return requirements[asked]
+  pythons = {'2.15': 'python_version < "3.12"', '2.20': 'python_version >= "3.12"'}
+  return [f'{requirement}; {pythons[line]}'
+          for line, of_it in requirements.items() for requirement in of_it]
 
 
 def version():
@@ -67,9 +106,13 @@ setuptools.setup(
     long_description_content_type='text/markdown',
     license='Apache-2.0',
     license_files=['LICENSE'],
-    python_requires='>=3.10,<3.12',
-    install_requires=REQUIREMENTS,
-    extras_require={'beam': ['apache-beam'], 'test': TEST_REQUIREMENTS},
+    python_requires='>=3.10,<3.14',
+    install_requires=REQUIREMENTS + of_line(TENSORFLOW_REQUIREMENTS),
+    extras_require={
+        'beam': BEAM_REQUIREMENTS,
+        'cuda': of_line(CUDA_REQUIREMENTS),
+        'test': TEST_REQUIREMENTS + BEAM_REQUIREMENTS + of_line(REFERENCE_REQUIREMENTS),
+    },
     # Namespace packages as well: `datasets/` and `gin/` have no `__init__.py`.
     packages=setuptools.find_namespace_packages(
         include=['tf_videogen', 'tf_videogen.*'], exclude=['*.__pycache__', '*.__pycache__.*']),

@@ -1,18 +1,21 @@
 """The package: its requirements, what a wheel carries, and that a checkout works uninstalled."""
 
-import ast
 import importlib
 import importlib.metadata
+import os
 import pathlib
+import runpy
 import shutil
 import sys
 import tarfile
+from unittest import mock
 import zipfile
 
 from packaging import markers
 from packaging import requirements
 from packaging import utils
 import pytest
+import setuptools
 
 from tests import processes
 from tf_videogen.launch import cli
@@ -20,7 +23,9 @@ from tf_videogen.launch import program
 
 ROOT = pathlib.Path(__file__).resolve().parent.parent
 LINKS = ('datasets', 'gin', 'launch')
-PYTHONS = ('3.10', '3.11')
+# The lines of TensorFlow: their constraints, and the Pythons that these serve.
+CONSTRAINTS = {'2.15': 'constraints.txt', '2.20': 'constraints-2.20.txt'}
+PYTHONS = [('2.15', '3.10'), ('2.15', '3.11'), ('2.20', '3.11'), ('2.20', '3.12'), ('2.20', '3.13')]
 
 
 def run_python(*arguments, cwd=ROOT, **environment):
@@ -121,32 +126,39 @@ def fits(text, lines, columns):
 # Requirements.
 
 
-def setup_requirements():
-  """Returns the requirements in setup.py, those of the tests included."""
-  lists = {}
-  for node in ast.parse((ROOT / 'setup.py').read_text()).body:
-    if isinstance(node, ast.Assign) and node.targets[0].id.endswith('REQUIREMENTS'):
-      lists[node.targets[0].id] = ast.literal_eval(node.value)
-  assert set(lists) == {'REQUIREMENTS', 'TEST_REQUIREMENTS'}
-  return [requirements.Requirement(line) for lines in lists.values() for line in lines]
+def setup_requirements(line):
+  """The requirements in setup.py, those of all extras included; None: those of a wheel."""
+  environment = {'TF_VIDEOGEN_TENSORFLOW': line} if line else {}
+  with mock.patch.object(setuptools, 'setup') as setup, mock.patch.dict(os.environ, environment):
+    if not line:
+      os.environ.pop('TF_VIDEOGEN_TENSORFLOW', None)
+    runpy.run_path(str(ROOT / 'setup.py'))
+  asked = setup.call_args.kwargs
+  lines = sum(asked['extras_require'].values(), asked['install_requires'])
+  return list(map(requirements.Requirement, lines))
 
 
-def constraints(python_version):
-  """Returns {canonical name: version} of constraints.txt on Linux for a Python version."""
-  environment = {
+def environment_of(python_version):
+  """Linux with a Python, for markers."""
+  return {
       **markers.default_environment(),
       'python_version': python_version,
       'python_full_version': f'{python_version}.9',
       'sys_platform': 'linux',
       'platform_machine': 'x86_64',
   }
+
+
+def constraints(line, python_version):
+  """Returns {canonical name: version} of a line's constraints on Linux for a Python version."""
+  environment = environment_of(python_version)
   pins = {}
-  for line in (ROOT / 'constraints.txt').read_text().splitlines():
-    if not line or line.startswith('#'):
+  for text in (ROOT / CONSTRAINTS[line]).read_text().splitlines():
+    if not text or text.startswith('#'):
       continue
-    pin = requirements.Requirement(line)  # fails for options such as --index-url
+    pin = requirements.Requirement(text)  # fails for options such as --index-url
     (specifier,) = pin.specifier
-    assert specifier.operator == '==' and pin.url is None, line
+    assert specifier.operator == '==' and pin.url is None, text
     if pin.marker is None or pin.marker.evaluate(environment):
       name = utils.canonicalize_name(pin.name)
       assert name not in pins, f'{name} is there twice for Python {python_version}'
@@ -154,28 +166,52 @@ def constraints(python_version):
   return pins
 
 
-@pytest.mark.parametrize('python_version', PYTHONS)
-def test_constraints_satisfy_setup(python_version):
-  pins = constraints(python_version)
+@pytest.mark.parametrize('line, python_version', PYTHONS)
+def test_constraints_satisfy_setup(line, python_version):
+  pins = constraints(line, python_version)
   assert {'pip', 'uv', 'wheel', 'setuptools'} <= set(pins)
-  for requirement in setup_requirements():
+  assert pins['tensorflow'].startswith(f'{line}.') and pins['tf-keras'].startswith(f'{line}.')
+  for requirement in setup_requirements(line):
     name = utils.canonicalize_name(requirement.name)
     assert requirement.specifier.contains(pins.get(name, '0')), f'{requirement}: {pins.get(name)}'
 
 
+@pytest.mark.parametrize('line', CONSTRAINTS)
+def test_requirements_are_bounded(line):
+  """A wheel is installed without constraints."""
+  for requirement in setup_requirements(line):
+    operators = {specifier.operator for specifier in requirement.specifier}
+    assert operators == {'>=', '<'}, str(requirement)
+
+
+@pytest.mark.parametrize('python_version, line', [
+    ('3.10', '2.15'), ('3.11', '2.15'), ('3.12', '2.20'), ('3.13', '2.20')])
+def test_a_wheel_has_the_line_of_its_python(python_version, line):
+  def texts(of):
+    return sorted(f'{r.name}{sorted(r.extras)}{r.specifier}' for r in of)
+
+  environment = environment_of(python_version)
+  assert texts(r for r in setup_requirements(None)
+               if not r.marker or r.marker.evaluate(environment)) == texts(setup_requirements(line))
+
+
 def test_constraints_are_complete():
   """Each package that an installed requirement asks for, directly or not, is pinned."""
-  pins = constraints('.'.join(map(str, sys.version_info[:2])))
-  waiting = [(utils.canonicalize_name(r.name), frozenset(r.extras)) for r in setup_requirements()]
+  line = '.'.join(importlib.metadata.version('tensorflow').split('.')[:2])
+  pins = constraints(line, '.'.join(map(str, sys.version_info[:2])))
+  waiting = [(utils.canonicalize_name(r.name), frozenset(r.extras))
+             for r in setup_requirements(line)]
   seen = set()
   while waiting:
     name, extras = waiting.pop()
     if (name, extras) in seen:
       continue
     seen.add((name, extras))
-    assert name in pins, f'{name} is not in constraints.txt'
-    for line in importlib.metadata.requires(name) or []:
-      needed = requirements.Requirement(line)
+    assert name in pins, f'{name} is not in {CONSTRAINTS[line]}'
+    if name.startswith('nvidia-'):
+      continue  # is not installed
+    for text in importlib.metadata.requires(name) or []:
+      needed = requirements.Requirement(text)
       if needed.marker is None or any(
           needed.marker.evaluate({'extra': extra}) for extra in extras or {''}):
         waiting.append((utils.canonicalize_name(needed.name), frozenset(needed.extras)))
@@ -193,7 +229,7 @@ def built(tmp_path_factory):
       ROOT, checkout, symlinks=True, ignore=shutil.ignore_patterns(
           '.*', '__pycache__', '*.egg-info', 'build', 'dist', 'runs'))
   pip_wheel = ('-m', 'pip', 'wheel', '--quiet', '--no-build-isolation', '--no-deps')
-  run_python(*pip_wheel, '-w', folder / 'wheel', checkout)
+  run_python(*pip_wheel, '-w', folder / 'wheel', checkout, TF_VIDEOGEN_TENSORFLOW='')
   run_python('setup.py', '--quiet', 'sdist', '--dist-dir', folder / 'sdist', cwd=checkout)
   (sdist,) = (folder / 'sdist').iterdir()
   run_python(*pip_wheel, '-w', folder / 'wheel_of_sdist', sdist)
@@ -222,7 +258,7 @@ def test_wheel_carries_the_linked_folders(built):
   with tarfile.open(sdist) as archive:
     members = {name.partition('/')[2] for name in archive.getnames()}
     assert not [member.name for member in archive.getmembers() if member.issym()]
-  assert {'setup.py', 'constraints.txt', 'LICENSE'} <= members
+  assert {'setup.py', *CONSTRAINTS.values(), 'LICENSE'} <= members
 
 
 @pytest.mark.slow
