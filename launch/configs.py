@@ -9,6 +9,7 @@ import inspect
 import os
 import pathlib
 import re
+import tokenize
 
 from absl import flags
 from absl import logging
@@ -120,6 +121,8 @@ def parse(names, params, data_dir=None, needs_all=True):
   logging.set_verbosity(logging.FATAL)  # gin reports every place where it doesn't find an include
   try:
     gin.parse_config(text)
+  except tokenize.TokenError as e:  # of Python 3.12 and later, with a place in `text`
+    raise ValueError(f'in the config: {e.args[0]}') from e
   except (ValueError, SyntaxError, TypeError, NameError, ImportError, AttributeError,
           OSError) as e:
     raise ValueError(f'in the config: {_first_line(e)}') from e

@@ -87,7 +87,8 @@ def test_help_of_a_command_fits_a_screen(command, monkeypatch):
 
 # Both from one process that has imported what takes long, as `python -m` and as a command do.
 HELP_TWICE = '''
-import os, runpy, sys
+import os, runpy, sys, warnings
+warnings.simplefilter('ignore', DeprecationWarning)  # of a fork beside threads
 from tf_videogen.launch import cli
 from tf_videogen import experiment
 if not os.fork():

@@ -115,8 +115,9 @@ def test_what_no_core_has_is_found(strategy):
   with strategy.scope():
     variable = tf.Variable(0.0, aggregation=tf.VariableAggregation.ONLY_FIRST_REPLICA)
   trace = lambda function, x: strategies.program(strategy, function).get_concrete_function(x)
-  with pytest.raises(tf.errors.OpError, match='AsString.*found invalid op'):
-    graphs.assert_bridge_takes(trace(lengths, tf.constant(1.0)))
+  if graphs.HAS_CHECK:
+    with pytest.raises(tf.errors.OpError, match='AsString.*found invalid op'):
+      graphs.assert_bridge_takes(trace(lengths, tf.constant(1.0)))
   with pytest.raises(AssertionError):
     graphs.assert_bridge_takes(trace(in_python, tf.constant(1.0)))
   with pytest.raises(AssertionError):

@@ -180,7 +180,7 @@ class VideoGPTTask:
     del clips
     vqvae = self.model.vqvae
     checkpoints.load_part(self.vqvae_dir, 'the VQ-VAE', model=vqvae)
-    trained = tuple(vqvae.stored_downsampling.numpy())
+    trained = tuple(vqvae.stored_downsampling.numpy().tolist())
     if trained != vqvae.downsampling:
       raise ValueError(f'the VQ-VAE in {self.vqvae_dir} has downsampling {trained}, this config '
                        f'{vqvae.downsampling}; use the config that trained it, or another VQ-VAE')
