@@ -8,6 +8,7 @@ import tensorflow_datasets as tfds
 
 from tests import raw_data
 from tests.datasets import building
+from tf_videogen.data import beam_examples
 from tf_videogen.datasets.ucf101_clips import ucf101_clips_dataset_builder
 
 Builder = ucf101_clips_dataset_builder.Builder
@@ -91,6 +92,34 @@ def test_beam(tmp_path):
   on_beam._report.max_failed_share = 0.1
   with pytest.raises(ValueError, match='2 unusable .*more than the allowed 10%'):
     on_beam._report.check()
+
+
+def test_examples_that_a_runner_loses(tmp_path, monkeypatch):
+  """Nothing is prepared then; what was decoded stays."""
+  _write(tmp_path / 'manual')
+  expand, lost = beam_examples.Examples.expand, _TRAIN[0].split('/')[1][:-4]
+  monkeypatch.setattr(beam_examples.Examples, 'expand', lambda self, pipeline: (
+      expand(self, pipeline) | beam_examples.beam.Filter(lambda example: example[0] != lost)))
+  with pytest.raises(ValueError) as info:
+    building.prepare(Builder, tmp_path, '64', beam_runner='DirectRunner')
+  made = len(_TRAIN)
+  assert str(info.value).startswith(
+      f'Beam lost examples of split train: its workers made {made}, and {made - 1} were written.')
+  assert not list((tmp_path / 'data' / 'ucf101_clips' / '64').glob('1.0.0'))
+  assert len(list((tmp_path / 'data' / 'decoded').rglob('*.npz'))) == made + len(_TEST)
+
+
+def test_a_pipeline_that_fails(tmp_path, monkeypatch):
+  _write(tmp_path / 'manual')
+
+  def fail(self, pipeline):
+    raise RuntimeError('Traceback:\n  of many lines\nchannel closed')
+
+  monkeypatch.setattr(beam_examples.Examples, 'expand', fail)
+  with pytest.raises(ValueError) as info:
+    building.prepare(Builder, tmp_path, '64', beam_runner='DirectRunner')
+  assert str(info.value).startswith('the pipeline of Beam failed: channel closed. What was decoded')
+  assert '\n' not in str(info.value)
 
 
 @pytest.mark.slow

@@ -76,13 +76,25 @@ class ReportingBuilder(tfds.core.GeneratorBasedBuilder, skip_registration=True):
     try:
       super()._download_and_prepare(dl_manager, download_config)
     except Exception as error:  # runners have kinds of their own
-      if 'generated examples is 0' not in str(error):
-        raise
       # The pipeline has failed before it could tell the outcomes.
-      raise ValueError(f'no video of a split of {self.name} can be used; is it the right folder? '
-                       'Preparing without Beam tells the reasons') from error
+      if 'generated examples is 0' in str(error):
+        raise ValueError(f'no video of a split of {self.name} can be used; is it the right folder? '
+                         'Preparing without Beam tells the reasons') from error
+      words = (str(error).strip() or type(error).__name__).splitlines()[-1]
+      raise ValueError(f'the pipeline of Beam failed: {words}. What was decoded is kept: the same '
+                       'command goes on from there (TF_VIDEOGEN_TRACEBACK=1 shows more)') from error
     self._read_outcomes()
     self._report.check()
+    self._check_written()
+
+  def _check_written(self):
+    """Checks that all examples that workers made are there: a runner has lost some once."""
+    for split, counts in self._report.frame_counts.items():
+      made, written = sum(counts.values()), self.info.splits[split].num_examples
+      if made != written:
+        raise ValueError(f'Beam lost examples of split {split}: its workers made {made:,}, and '
+                         f'{written:,} were written. What was decoded is kept: run the same '
+                         'command again')
 
   def _check_any(self, split):
     if not self._report.frame_counts[split]:
