@@ -94,8 +94,6 @@ class Table:
   def check(self, wanted, exported):
     """Looks whether a program's row is still true, and keeps the answer in the row.
 
-    A row of before there were fingerprints gets its own where the program has the row's digest.
-
     Returns:
       `staleness`, or 'missing' where there is no row.
     """
@@ -103,14 +101,9 @@ class Table:
     row = rows.get(wanted.key)
     if row is None:
       return 'missing'
-    now = fingerprint.of_hlo(exported.hlo)
-    changes = {'stale': 'another digest'}
-    if row['operations']:
-      changes = {'stale': staleness(row, now)}
-    elif row['digest'] == exported.digest:
-      changes = {'stale': '', **fingerprint_fields(now)}
-    if changes.items() - row.items():
-      row.update(changes)
+    stale = staleness(row, fingerprint.of_hlo(exported.hlo))
+    if row['stale'] != stale:
+      row['stale'] = stale
       self.write(rows)
     return row['stale']
 

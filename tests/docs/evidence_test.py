@@ -70,19 +70,6 @@ def test_stale_rows_are_named_and_marked(table, capsys):
   assert not table.read()[CONFIG, 'train']['stale']
 
 
-def test_a_row_of_before_fingerprints_gets_its_own_by_its_digest(table, capsys):
-  rows = table.read()
-  rows[CONFIG, 'train'].update(operations='', exported_flops='', exported_bytes='')
-  table.write(rows)
-  assert _run(capsys, CONFIG)[0].endswith(': true')
-  row = table.read()[CONFIG, 'train']
-  assert evidence.of_row(row) == FIRST
-  row.update(operations='', digest='another')
-  table.write({(CONFIG, 'train'): row})
-  assert _run(capsys, CONFIG)[0].endswith(': another digest')
-  assert table.read()[CONFIG, 'train']['stale'] == 'another digest'
-
-
 def test_what_is_stale_or_missing_is_compiled_where_it_is_asked_for(table, capsys):
   table.now[0] = FIRST._replace(flops=1e12)
   assert _run(capsys, '--compile')[:2] == [

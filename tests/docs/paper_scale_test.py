@@ -36,9 +36,8 @@ def test_a_table_has_every_program_and_no_other(table):
 def test_rows_tell_what_was_compiled_and_when(table):
   for row in table.read().values():
     assert re.fullmatch(r'[0-9a-f]{16}', row['digest'])
-    if row['operations']:  # not of a row of before there were fingerprints, until it is checked
-      assert re.fullmatch(r'[0-9a-f]{16}', row['operations'])
-      assert evidence.of_row(row).flops > 0 and evidence.of_row(row).bytes > 0
+    assert re.fullmatch(r'[0-9a-f]{16}', row['operations'])
+    assert evidence.of_row(row).flops > 0 and evidence.of_row(row).bytes > 0
     assert re.fullmatch(r'[0-9a-f]{8,10}\+?', row['commit'])
     assert re.fullmatch(r'20\d\d-[01]\d-[0-3]\d', row['day'])
 
@@ -98,17 +97,14 @@ def test_a_row_is_true(table, wanted):
   config, exported = wanted.export()
   row = table.read()[wanted.key]
   outdated = f"bring the row up to date: python -m docs.evidence --compile '{wanted.name}'"
-  if row['operations']:
-    moved = fingerprint.moved(evidence.of_row(row), fingerprint.of_hlo(exported.hlo))
-    assert max(map(abs, moved)) <= evidence.TOLERANCE, outdated
-  else:
-    assert exported.digest == row['digest'], outdated
+  moved = fingerprint.moved(evidence.of_row(row), fingerprint.of_hlo(exported.hlo))
+  assert max(map(abs, moved)) <= evidence.TOLERANCE, outdated
   if wanted.key in _drawn() and exported.digest == row['digest']:
     try:
       again = evidence.compiled(wanted, exported)
     except compiler.Unavailable as error:
       pytest.skip(str(error))
-    # The config adds hours; a row of before there were fingerprints has fields that are empty.
+    # The config adds hours; a row may have fields that are empty.
     said = {field: text for field, text in row.items() if text and field in again
             and field not in ('commit', 'day', 'train_steps', 'core_hours', 'stale')}
     assert said == {field: again[field] for field in said}
