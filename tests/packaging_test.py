@@ -18,6 +18,7 @@ import pytest
 import setuptools
 
 from tests import processes
+from tests import raw_data
 from tf_videogen.launch import cli
 from tf_videogen.launch import program
 
@@ -284,3 +285,34 @@ def test_installed_wheel_works_outside_the_checkout(built, tmp_path):
   done = processes.run(
       sys.executable, site / 'bin' / 'tf-videogen', '--help', cwd=tmp_path, **environment)
   assert done.returncode == 0 and 'prepare' in done.stdout, done.stderr
+
+
+# Decodes a video, as `launch.prepare` does.
+DECODES = '''
+import sys
+from tf_videogen.data import raw_videos
+print(len(raw_videos.read(sys.argv[1], short_side=32).frames))
+'''
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize('resolution', ['highest', 'lowest-direct'])
+def test_wheel_without_constraints(built, tiny_files, tmp_path, resolution):
+  """What the index has within the bounds of setup.py, at both ends; needs a network."""
+  _, wheel, _, _ = built
+  run_python('-m', 'venv', tmp_path / 'venv')
+  python = tmp_path / 'venv' / 'bin' / 'python'
+  run_python('-m', 'uv', 'pip', 'install', '--quiet', '--python', python,
+             '--resolution', resolution, wheel)
+  raw_data.write_video(tmp_path / 'a.mp4', raw_data.moving_square())
+
+  def run(*command):
+    done = processes.run(*command, cwd=tmp_path)
+    assert done.returncode == 0, done.stdout + done.stderr
+    return done.stdout
+
+  assert run(python, '-c', DECODES, tmp_path / 'a.mp4') == '20\n'
+  program_path = tmp_path / 'venv' / 'bin' / 'tf-videogen'
+  run(program_path, 'train', f'--gin_file={tiny_files.vqvae_gin}', '--model_dir=run',
+      '--gin_param=TRAIN_STEPS = 1')
+  assert 'test/psnr' in run(program_path, 'evaluate', '--model_dir=run')
