@@ -8,6 +8,7 @@ import runpy
 import shutil
 import sys
 import tarfile
+import types
 from unittest import mock
 import zipfile
 
@@ -19,6 +20,7 @@ import setuptools
 
 from tests import processes
 from tests import raw_data
+import tf_videogen
 from tf_videogen.launch import cli
 from tf_videogen.launch import program
 
@@ -57,6 +59,35 @@ def test_link(name):
 
 def test_command_does_not_import_tensorflow():
   run_python('-c', 'import sys, tf_videogen.launch.cli; assert "tensorflow" not in sys.modules')
+
+
+# Keras 2 is chosen by importing the package, also after TensorFlow, until `tf.keras` is used.
+USES_KERAS = '''
+import sys
+order = sys.argv[1].split()
+for word in order:
+  if word == 'tensorflow':
+    import tensorflow as tf
+  elif word == 'keras':
+    tf.keras.layers
+  else:
+    import tf_videogen
+print(tf.keras.layers.Layer.__module__.split('.')[0])
+'''
+
+
+@pytest.mark.parametrize('order', ['tf_videogen tensorflow', 'tensorflow tf_videogen'])
+def test_keras_2_is_chosen(order):
+  assert run_python('-c', USES_KERAS, order, TF_USE_LEGACY_KERAS='0').split()[-1] == 'tf_keras'
+
+
+def test_keras_3_cannot_be_helped(monkeypatch):
+  """Where `tf.keras` was used before."""
+  keras = types.SimpleNamespace(__version__='3.15.1')
+  monkeypatch.setitem(sys.modules, 'tensorflow', types.SimpleNamespace(keras=keras))
+  with pytest.raises(ImportError, match='needs Keras 2, and tf.keras is Keras 3 by now: import '
+                     'tf_videogen before'):
+    importlib.reload(tf_videogen)
 
 
 # The command.
