@@ -50,7 +50,8 @@ def test_a_title_in_an_encoding_of_its_own(tmp_path):
     for frame in video:
       container.mux(stream.encode(av.VideoFrame.from_ndarray(frame, format='rgb24')))
     container.mux(stream.encode())
-  path.write_bytes(path.read_bytes().replace(b'Cafe in Orleans', 'Café in Orléans'.encode('latin-1')))
+  path.write_bytes(path.read_bytes().replace(
+      b'Cafe in Orleans', 'Café in Orléans'.encode('latin-1')))
   assert len(raw_videos.read(str(path)).frames) == len(video)
 
 

@@ -14,7 +14,7 @@ from tests import processes
 from tests import raw_data
 from tests.datasets import building
 from tf_videogen.datasets.kinetics600_clips import kinetics600_clips_dataset_builder
-from tf_videogen.datasets.kinetics600_clips import kinetics600_clips_dataset_builder_test as kinetics
+from tf_videogen.datasets.kinetics600_clips import kinetics600_clips_dataset_builder_test as k600
 from tf_videogen.datasets.ucf101_clips import ucf101_clips_dataset_builder
 from tf_videogen.datasets.ucf101_clips import ucf101_clips_dataset_builder_test as ucf101
 
@@ -97,7 +97,7 @@ def test_a_killed_worker_costs_no_video(engine, tmp_path):
 
 
 def test_kinetics600(engine, tmp_path):
-  kinetics.Kinetics600ClipsTest.write(tmp_path / 'manual')
+  k600.Kinetics600ClipsTest.write(tmp_path / 'manual')
   with engine('--dataset=kinetics600_clips/64', f'--data_dir={tmp_path}/beam',
               f'--manual_dir={tmp_path}/manual') as process:
     assert process.wait(timeout=300) == 0, (tmp_path / 'prepare.log').read_text()
