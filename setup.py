@@ -1,8 +1,8 @@
 """The package tf-videogen: what it needs and what a wheel carries.
 
 `constraints.txt` and `constraints-2.20.txt` hold the exact sets that the tests run with, one for
-each line of TensorFlow; `launch/install.sh` installs them. The bounds here are those within which
-the tests pass, for who installs a wheel.
+each line of TensorFlow; `launch/install.sh` installs them. The bounds here are for those who
+install a wheel: at both ends, it decodes, trains and evaluates.
 
 `datasets`, `gin` and `launch` are folders of the repository's root, and `tf_videogen` has a link to
 each of them. The links, not the folders, are what is packaged: `tf_videogen.datasets.<builder>`,
@@ -86,6 +86,8 @@ def of_line(requirements):
   """Requirements of the line that TF_VIDEOGEN_TENSORFLOW names, else of the Python's line."""
   asked = os.environ.get('TF_VIDEOGEN_TENSORFLOW')
   if asked:
+    if asked not in requirements:
+      raise ValueError(f'TF_VIDEOGEN_TENSORFLOW={asked}: there are {" and ".join(requirements)}')
     return requirements[asked]
   pythons = {'2.15': 'python_version < "3.12"', '2.20': 'python_version >= "3.12"'}
   return [f'{requirement}; {pythons[line]}'

@@ -2,16 +2,18 @@
 # Installs tf_videogen, editable, with exactly the packages of one of the two sets into .venv, a
 # virtual environment in the root of the checkout: constraints.txt with TensorFlow 2.15 on Python
 # 3.11 or 3.10, constraints-2.20.txt with TensorFlow 2.20 on Python 3.12 or 3.13. Where there is
-# none of these Pythons, it fetches one. Run again, it returns at once unless something changed.
+# none of these Pythons, it fetches one with uv, which any Python's pip brings. Run again, it
+# returns at once unless something changed; what was once chosen stays chosen.
 #
 #   launch/install.sh
 #
 # Environment:
 #   PYTHON            the interpreter that makes the environment; default: the first of python3.11,
 #                     python3.10, python3.12 and python3.13 that is there
-#   TF_VIDEOGEN_TENSORFLOW  2.15 or 2.20; default: the Python's. 2.20 goes with Python 3.11, too
+#   TF_VIDEOGEN_TENSORFLOW  2.15 or 2.20; default: what is installed, else the Python's. 2.20 goes
+#                     with Python 3.11, too
 #   TF_VIDEOGEN_CUDA  yes or no: whether CUDA's packages are installed (the extra `cuda`); default:
-#                     yes where nvidia-smi finds a GPU
+#                     yes where nvidia-smi finds a GPU, or where they are installed
 #   TF_VIDEOGEN_VENV  where the environment is; default: .venv in the root of the checkout
 #   TF_VIDEOGEN_TPU_WHEELS  folder with a TPU VM's own TensorFlow; default: /usr/share/tpu.
 #                     none: stay with the package index's, which knows no TPU
@@ -29,7 +31,12 @@ cd -- "$root"
 say() { echo "install: $*" >&2; }
 
 # The Pythons of a line of TensorFlow, the preferred ones first.
+# What is installed: the line of TensorFlow, the extras, a digest of what they were installed from.
+old_line='' old_extras='' old_digest=''
+[[ ! -f "$stamp" ]] || read -r old_line old_extras old_digest < "$stamp" || true
+
 asked="${TF_VIDEOGEN_TENSORFLOW:-}"
+[[ -n "$asked" || -n "${PYTHON:-}" || -z "$old_digest" ]] || asked="$old_line"
 case "$asked" in
   '') pythons=(3.11 3.10 3.12 3.13) ;;
   2.15) pythons=(3.11 3.10) ;;
@@ -70,9 +77,9 @@ fetch_python() {
       uv="$scratch/bin/uv"
     fi
     "$uv" --version >/dev/null 2>&1 || continue
-    if "$uv" python install --quiet "${pythons[0]}" >&2; then
-      found="$("$uv" python find --managed-python "${pythons[0]}")"
-    fi
+    [[ -z "$candidate" ]] || tell_uv SSL_CERT_FILE cert "$candidate"
+    "$uv" python install --quiet "${pythons[0]}" >&2 || continue
+    found="$("$uv" python find --managed-python "${pythons[0]}")" || continue
     break
   done
   rm -rf -- "$scratch"
@@ -95,7 +102,8 @@ wants_cuda() {
   case "${TF_VIDEOGEN_CUDA:-}" in
     yes) ;;
     no) return 1 ;;
-    *) nvidia-smi --list-gpus 2>/dev/null | grep -q '^GPU' ;;
+    '') [[ "$old_extras" == *cuda* || "$(nvidia-smi --list-gpus 2>/dev/null)" == GPU* ]] ;;
+    *) say "TF_VIDEOGEN_CUDA=$TF_VIDEOGEN_CUDA: there are yes and no"; exit 1 ;;
   esac
 }
 
@@ -107,20 +115,20 @@ line, *words = sys.argv[1:]
 digest = hashlib.sha256(' '.join([line, *words]).encode())
 for path in words[2:]:
   digest.update(open(path, 'rb').read())
-print(line, digest.hexdigest())
+print(line, words[1], digest.hexdigest())
 END
 }
 
-# The value that pip has for a setting, the environment's first, or nothing.
+# The value that the pip of $2 has for a setting, the environment's first, or nothing.
 pip_setting() {
-  "$python" -m pip config list 2>/dev/null | sed -n "s/^[a-z:]*\.$1='\(.*\)'\$/\1/p" | head -n 1
+  "$2" -m pip config list 2>/dev/null | sed -n "s/^[a-z:]*\.$1='\(.*\)'\$/\1/p" | head -n 1
 }
 
-# Exports $1 with pip's setting $2, unless $1 is set or pip has no such setting.
+# Exports $1 with the setting $2 of the pip of $3, unless $1 is set or there is no such setting.
 tell_uv() {
   local value
   [[ -z "${!1:-}" ]] || return 0
-  value="$(pip_setting "$2")"
+  value="$(pip_setting "$2" "$3")"
   [[ -z "$value" ]] || export "$1=$value"
 }
 
@@ -130,17 +138,18 @@ export PIP_DISABLE_PIP_VERSION_CHECK=1
 
 extras='test'
 if wants_cuda; then extras='test,cuda'; fi
-installed=''
-[[ ! -f "$stamp" ]] || installed="$(cat -- "$stamp")"
 base="$python"
-usable "$python" || base="$(find_python)"
+if ! usable "$python" ||
+    [[ -n "${PYTHON:-}" && "$(version_of "$PYTHON")" != "$(version_of "$python")" ]]; then
+  base="$(find_python)"
+fi
 choose_line "$base"
 
-if [[ "$base" == "$python" && -n "$installed" && "$installed" == "$(wanted)" ]]; then
+if [[ "$base" == "$python" && "$old_line $old_extras $old_digest" == "$(wanted)" ]]; then
   exit 0
 fi
 
-if [[ "$base" == "$python" && ( -z "$installed" || "$installed" == "$line "* ) ]] &&
+if [[ "$base" == "$python" && ( -z "$old_line" || "$old_line" == "$line" ) ]] &&
     "$python" -m pip --version >/dev/null 2>&1; then
   say "using the virtual environment $venv with $("$python" --version)"
 else
@@ -159,9 +168,9 @@ rm -f -- "$stamp"
 what="the packages of $constraints, with TensorFlow $line"
 [[ "$extras" == test ]] || what+=' and CUDA'
 say "installing $what; this takes 1 to 5 minutes"
-tell_uv UV_DEFAULT_INDEX index-url
-tell_uv UV_HTTP_TIMEOUT default-timeout
-tell_uv SSL_CERT_FILE cert
+tell_uv UV_DEFAULT_INDEX index-url "$python"
+tell_uv UV_HTTP_TIMEOUT default-timeout "$python"
+tell_uv SSL_CERT_FILE cert "$python"
 if ! { "$python" -m pip install --quiet -c "$constraints" pip uv &&
     "$python" -m uv pip install --python "$python" --quiet --compile-bytecode \
         --refresh-package tf-videogen \

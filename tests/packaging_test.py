@@ -68,8 +68,6 @@ order = sys.argv[1].split()
 for word in order:
   if word == 'tensorflow':
     import tensorflow as tf
-  elif word == 'keras':
-    tf.keras.layers
   else:
     import tf_videogen
 print(tf.keras.layers.Layer.__module__.split('.')[0])

@@ -179,11 +179,13 @@ def test_only_damaged_videos(tmp_path):
                      beam_runner='DirectRunner')
 
 
-def test_empty_folder(tmp_path):
+@pytest.mark.parametrize('beam_runner', [None, 'DirectRunner'])
+def test_empty_folder(tmp_path, beam_runner):
+  """On Beam told as without: no pipeline has begun."""
   (tmp_path / 'manual').mkdir()
   (tmp_path / 'manual' / 'notes.txt').write_text('nothing yet')
   with pytest.raises(FileNotFoundError, match='kinetics600_clips finds no videos. Put the videos'):
-    building.prepare(Builder, tmp_path, '64')
+    building.prepare(Builder, tmp_path, '64', beam_runner=beam_runner)
 
 
 @pytest.mark.real_data

@@ -6,7 +6,6 @@ import pathlib
 import shutil
 import signal
 import sys
-import time
 
 import pytest
 
@@ -77,9 +76,7 @@ def test_a_killed_worker_costs_no_video(engine, tmp_path):
   decoded = lambda: {path: path.stat().st_mtime_ns
                      for path in (tmp_path / 'beam' / 'decoded').rglob('*.npz')}
   with engine(*flags) as process:
-    while len(decoded()) < VIDEOS // 4:
-      assert process.poll() is None, (tmp_path / 'prepare.log').read_text()
-      time.sleep(0.05)
+    processes.until(lambda: len(decoded()) >= VIDEOS // 4, process=process)
     for worker in _workers(engine.pool):
       os.kill(worker, signal.SIGKILL)
     assert process.wait(timeout=120) == 1

@@ -13,7 +13,6 @@ INSTALL = pathlib.Path(__file__).resolve().parents[2] / 'launch' / 'install.sh'
 TOOLS = ('bash', 'cat', 'cp', 'dirname', 'env', 'grep', 'head', 'mkdir', 'mktemp', 'rm', 'sed')
 # An interpreter of a version: keeps what pip and uv are asked, makes environments with itself.
 PYTHON = '''#!/usr/bin/env bash
-here="$(dirname -- "$0")"
 case "$*" in
   *'print("%d.%d"'*) echo {version} ;;
   *'print("cp%d%d"'*) echo cp{version} | sed 's/[.]//' ;;
@@ -130,12 +129,23 @@ def test_a_line_that_is_asked_for(machine):
   asked = machine.install(TF_VIDEOGEN_TENSORFLOW='2.20')
   assert _installed(asked)[:2] == ('2.20', 'constraints-2.20.txt')
   assert asked.said[0].endswith('Python 3.11.0')
-  again = machine.install()
-  assert _installed(again)[0] == '2.15' and 'making the virtual environment' in again.said[0]
+  assert machine.install().asked == []  # what was chosen stays
+  back = machine.install(TF_VIDEOGEN_TENSORFLOW='2.15')
+  assert _installed(back)[0] == '2.15' and 'making the virtual environment' in back.said[0]
+
+
+def test_another_python_makes_another_environment(machine):
+  for version in ('3.10', '3.12'):
+    machine.python(f'python{version}', version)
+  assert _installed(machine.install())[0] == '2.15'
+  assert machine.install(PYTHON='python3.10').asked == []
+  assert _installed(machine.install(PYTHON='python3.12'))[0] == '2.20'
+  assert machine.install().asked == []
 
 
 @pytest.mark.parametrize('environment, message', [
     ({'TF_VIDEOGEN_TENSORFLOW': '2.16'}, 'TF_VIDEOGEN_TENSORFLOW=2.16: there are 2.15 and 2.20'),
+    ({'TF_VIDEOGEN_CUDA': '1'}, 'TF_VIDEOGEN_CUDA=1: there are yes and no'),
     ({'PYTHON': 'python3.10', 'TF_VIDEOGEN_TENSORFLOW': '2.20'},
      'PYTHON=python3.10 does not run, or is not Python 3.12, 3.13 or 3.11'),
     ({'PYTHON': 'python3.9'},
@@ -195,8 +205,11 @@ def test_cuda(machine, environment, says, status, extras):
 def test_a_driver_that_came_later(machine):
   machine.python('python3.12', '3.12')
   assert _installed(machine.install())[2] == '.[test]'
-  machine.gpu('GPU 0: NVIDIA T4 (UUID: GPU-1)')
+  machine.gpu('GPU 0: NVIDIA T4 (UUID: GPU-1)\nGPU 1: NVIDIA T4 (UUID: GPU-2)')
   assert _installed(machine.install())[2] == '.[test,cuda]'
+  machine.gpu('', 9)
+  assert machine.install().asked == []  # an image that is built elsewhere
+  assert _installed(machine.install(TF_VIDEOGEN_CUDA='no'))[2] == '.[test]'
 
 
 # --- TPU VMs ---

@@ -27,6 +27,8 @@ class ReportingBuilder(tfds.core.GeneratorBasedBuilder, skip_registration=True):
 
   # The share of unusable videos above which preparing stops, unless the options have one.
   MAX_FAILED_SHARE = 0.1
+  # What errors tell to do after a pipeline of Beam that failed.
+  TRY_AGAIN = 'Run the same command again'
 
   options = preparation.Options()
 
@@ -73,16 +75,19 @@ class ReportingBuilder(tfds.core.GeneratorBasedBuilder, skip_registration=True):
     self._report.write(self.data_dir)
 
   def _prepare_on_beam(self, dl_manager, download_config):
+    self._in_pipeline = False
     try:
       super()._download_and_prepare(dl_manager, download_config)
     except Exception as error:  # runners have kinds of their own
+      if not self._in_pipeline:
+        raise
       # The pipeline has failed before it could tell the outcomes.
       if 'generated examples is 0' in str(error):
         raise ValueError(f'no video of a split of {self.name} can be used; is it the right folder? '
                          'Preparing without Beam tells the reasons') from error
       words = (str(error).strip() or type(error).__name__).splitlines()[-1]
-      raise ValueError(f'the pipeline of Beam failed: {words}. What was decoded is kept: the same '
-                       'command goes on from there (TF_VIDEOGEN_TRACEBACK=1 shows more)') from error
+      raise ValueError(f'the pipeline of Beam failed: {words}. {self.TRY_AGAIN} '
+                       '(TF_VIDEOGEN_TRACEBACK=1 shows more)') from error
     self._read_outcomes()
     self._report.check()
     self._check_written()
@@ -93,8 +98,7 @@ class ReportingBuilder(tfds.core.GeneratorBasedBuilder, skip_registration=True):
       made, written = sum(counts.values()), self.info.splits[split].num_examples
       if made != written:
         raise ValueError(f'Beam lost examples of split {split}: its workers made {made:,}, and '
-                         f'{written:,} were written. What was decoded is kept: run the same '
-                         'command again')
+                         f'{written:,} were written. {self.TRY_AGAIN}')
 
   def _check_any(self, split):
     if not self._report.frame_counts[split]:
@@ -112,6 +116,7 @@ class ReportingBuilder(tfds.core.GeneratorBasedBuilder, skip_registration=True):
         {split: sum(piece.videos for piece in found) for split, found in pieces.items()},
         self.MAX_FAILED_SHARE if share is None else share)
     self._report.left_out = self._left_out
+    self._in_pipeline = True
     generate = self._beam_examples if self._on_beam else self._generate_examples
     return {split: generate(split, found) for split, found in pieces.items()}
 

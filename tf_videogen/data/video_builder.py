@@ -52,6 +52,8 @@ class Source:
 class VideoBuilder(reporting_builder.ReportingBuilder, skip_registration=True):
   """A data set of video files. A subclass defines `_sources`, and `_more_features` if any."""
 
+  TRY_AGAIN = 'What was decoded is kept: the same command goes on from there'
+
   def _sources(self, dl_manager):
     """Returns the files of every split, {split: [Source, ...]}."""
     raise NotImplementedError

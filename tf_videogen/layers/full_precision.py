@@ -1,8 +1,8 @@
-"""Products that are float32 everywhere: a TPU's are of bfloat16 factors unless told otherwise.
+"""Products that are float32 on a TPU, too: it takes bfloat16 factors unless told otherwise.
 
 For what is measured, chosen or estimated: networks of metrics, nearest codes, spectral norms. They
 cost a TPU several times as much as others, and XLA's have no gradients. Outside XLA they are
-TensorFlow's own. For a GPU there is a context.
+TensorFlow's own. For a GPU there is a context, in which evaluations run.
 """
 
 import contextlib

@@ -14,7 +14,7 @@ from tf_videogen.layers import replicas
 class SpectralKernel(tf.keras.layers.Layer):
   """A kernel, and the power iteration that normalizes it.
 
-  Always computes in float32, products as well, on a TPU, too.
+  Always computes in float32, on a TPU products as well; see `full_precision` for GPUs.
 
   `value` is the kernel divided by its largest singular value, of the matrix [inputs, outputs] that
   it is when all but its last axis are one; in training it moves the iteration on by one step. Ask

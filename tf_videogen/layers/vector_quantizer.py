@@ -32,7 +32,7 @@ class Quantized(typing.NamedTuple):
 class VectorQuantizer(tf.keras.layers.Layer):
   """Nearest codes, straight-through gradients, EMA updates.
 
-  Always computes in float32, products as well, on a TPU, too.
+  Always computes in float32, on a TPU products as well; see `full_precision` for GPUs.
 
   Args:
     codes: K, number of codes of a codebook.

@@ -50,7 +50,10 @@ def _tpu(tpu):
 
 
 def _nvidia_gpus():
-  """The GPUs that NVIDIA's driver has for this process: names, such as 'NVIDIA A100-SXM4-40GB'."""
+  """The machine's GPUs, by NVIDIA's driver: names, such as 'NVIDIA A100-SXM4-40GB'.
+
+  None where they are hidden from this process.
+  """
   if os.environ.get('CUDA_VISIBLE_DEVICES') in ('', '-1'):
     return []
   try:
@@ -62,22 +65,22 @@ def _nvidia_gpus():
 
 
 def _gpus():
-  """TensorFlow's GPUs.
+  """TensorFlow's GPUs, physical ones: collective operations must be set up before others are known.
 
   Raises:
     ValueError: if it sees none, and the machine has some.
   """
-  gpus = tf.config.list_logical_devices('GPU')
+  gpus = tf.config.list_physical_devices('GPU')
   if not gpus and (there := _nvidia_gpus()):
     raise ValueError(f'TensorFlow sees no GPU, but this machine has {len(there)} ({there[0]}): '
                      'TF_VIDEOGEN_CUDA=yes launch/install.sh (or the extra tf-videogen[cuda]) '
                      'installs what it lacks, and docs/gpu.md says what else there may be; '
-                     '--strategy=cpu takes the processor')
+                     '--strategy=cpu or CUDA_VISIBLE_DEVICES=-1 takes the processor')
   return gpus
 
 
 def _mirrored():
-  devices = _gpus() or tf.config.list_logical_devices('CPU')
+  devices = tf.config.list_logical_devices('GPU' if _gpus() else 'CPU')
   return tf.distribute.MirroredStrategy([device.name for device in devices])
 
 
@@ -119,6 +122,7 @@ def _multi_worker(timeout):
     workers = [place for places in resolver.cluster_spec().as_dict().values() for place in places]
   except (ValueError, TypeError, KeyError) as e:
     raise ValueError(f'TF_CONFIG in the environment cannot be read: {e}') from e
+  _gpus()  # it takes them by itself
   with _deadline(timeout, f'not all of the {len(workers)} workers ({", ".join(workers)}) came '
                  f'within {timeout} s (launch.train --worker_timeout); this one gives up'):
     return tf.distribute.MultiWorkerMirroredStrategy(resolver)
