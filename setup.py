@@ -38,14 +38,13 @@ REQUIREMENTS = [
     'tqdm>=4.66,<5',
 ]
 
-# By the line of TensorFlow. `tf.keras` is Keras 2 in both: the package tf-keras.
+# By the line of TensorFlow. `tf.keras` is Keras 2 in both; with 2.20 that is a package of its own.
 TENSORFLOW_REQUIREMENTS = {
     '2.15': [  # Cloud TPU's images carry it; the last one that TF-GAN and TF Addons work with
         'numpy>=1.26,<2',  # TensorFlow 2.15 is compiled against NumPy 1
         'protobuf>=4.21,<5',
         'tensorflow>=2.15,<2.16',
         'tensorflow-metadata>=1.13,<1.16',  # later code is made by protobuf 5
-        'tf-keras>=2.15,<2.16',
         'tf-models-official>=2.15,<2.16',  # for Orbit
     ],
     '2.20': [
