@@ -82,6 +82,7 @@ def test_keras_2_is_chosen(order):
 
 def test_keras_3_cannot_be_helped(monkeypatch):
   """Where `tf.keras` was used before."""
+  monkeypatch.setenv('TF_USE_LEGACY_KERAS', '')  # so that it is restored
   monkeypatch.setattr(importlib.metadata, 'version', lambda name: '3.15.1')
   keras = types.SimpleNamespace(__version__='3.15.1')
   monkeypatch.setitem(sys.modules, 'tensorflow', types.SimpleNamespace(keras=keras))

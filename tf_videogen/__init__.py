@@ -21,6 +21,7 @@ def _choose_keras_2():
     ImportError: if that was before, and it is Keras 3.
   """
   if importlib.metadata.version('keras').startswith('2.'):
+    os.environ.pop('TF_USE_LEGACY_KERAS', None)  # of a program that has started this one
     return
   os.environ['TF_USE_LEGACY_KERAS'] = '1'
   keras = getattr(sys.modules.get('tensorflow'), 'keras', None)
