@@ -12,6 +12,8 @@ ROOT = pathlib.Path(__file__).resolve().parents[2]
 DEMO = '''"""Does a thing.
 
     tf-videogen demo --thing=this
+
+does this.
 """
 
 from absl import flags
@@ -58,6 +60,8 @@ if __name__ == '__main__':
 HELP = '''Does a thing.
 
     tf-videogen demo --thing=this
+
+does this.
 
 Flags:
   --thing               The thing to do.
