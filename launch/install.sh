@@ -30,13 +30,13 @@ cd -- "$root"
 
 say() { echo "install: $*" >&2; }
 
-# The Pythons of a line of TensorFlow, the preferred ones first.
 # What is installed: the line of TensorFlow, the extras, a digest of what they were installed from.
 old_line='' old_extras='' old_digest=''
 [[ ! -f "$stamp" ]] || read -r old_line old_extras old_digest < "$stamp" || true
 
 asked="${TF_VIDEOGEN_TENSORFLOW:-}"
 [[ -n "$asked" || -n "${PYTHON:-}" || -z "$old_digest" ]] || asked="$old_line"
+# The Pythons of that line of TensorFlow, the preferred ones first.
 case "$asked" in
   '') pythons=(3.11 3.10 3.12 3.13) ;;
   2.15) pythons=(3.11 3.10) ;;

@@ -61,8 +61,11 @@ def _driver(tmp_path, monkeypatch):
   return install
 
 
-@pytest.mark.parametrize('name', ['auto', 'mirrored'])
-def test_a_gpu_that_tensorflow_does_not_see(driver, name):
+@pytest.mark.parametrize('name', ['auto', 'mirrored', 'multi_worker'])
+def test_a_gpu_that_tensorflow_does_not_see(driver, monkeypatch, name):
+  monkeypatch.setenv('TF_CONFIG', json.dumps({
+      'cluster': {'worker': ['localhost:1', 'localhost:2']},
+      'task': {'type': 'worker', 'index': 0}}))
   driver(r'NVIDIA T4\nNVIDIA A100\n')
   with pytest.raises(ValueError) as info:
     strategies.get(name)
