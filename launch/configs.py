@@ -141,7 +141,7 @@ def _describes_model(path):
   """
   text = files.read(path)
   included = re.findall(r"^include\s+['\"](.+)['\"]", text, re.MULTILINE)
-  bound = r'^(experiment\.Experiment|cascades\.Cascade)\.'
+  bound = r'^(experiment\.Experiment|cascades\.Cascade)[.:]'
   return bool(re.search(bound, text, re.MULTILINE)) or any(
       _describes_model(find(name)) for name in included)
 
