@@ -9,9 +9,9 @@ import os
 
 import tensorflow as tf
 
-from tf_videogen import checkpoints
 from tf_videogen import files
-from tf_videogen import model_directory
+from tf_videogen.model_directory import checkpoints
+from tf_videogen.model_directory import layout
 
 _FILE = 'cascade.json'
 _BELOW = 'below.json'  # in a level's directory
@@ -61,7 +61,7 @@ def keep_below(model_dir, lower_dir, writes=True):
   Raises:
     ValueError: if the level has begun, and the level below went on since.
   """
-  path, now = os.path.join(model_dir, _BELOW), model_directory.finished(lower_dir)
+  path, now = os.path.join(model_dir, _BELOW), layout.finished(lower_dir)
   if now is None:  # not trained yet; or gone: a level carries all those below it
     return
   if not checkpoints.paths(model_dir):

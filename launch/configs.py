@@ -17,11 +17,11 @@ import gin
 import tensorflow as tf
 
 import tf_videogen
-from tf_videogen import checkpoints
 from tf_videogen import files
 from tf_videogen.launch import cascades
 from tf_videogen.launch import shared_flags
-from tf_videogen.reporting import origin
+from tf_videogen.model_directory import checkpoints
+from tf_videogen.model_directory import origin
 
 FLAGS = ('gin_file', 'gin_param', 'model_dir', 'data_dir', 'strategy', 'tpu')  # what this reads
 GIN_DIR = pathlib.Path(tf_videogen.__file__).parent / 'gin'
@@ -241,7 +241,7 @@ def _origin(kept, names, params):
 def keep(model_dir, writes=True, names=None, params=None):
   """Writes the config into the model directory; with `writes` false, only compares.
 
-  Comments on top say which files and bindings it is made of, see `reporting.origin`.
+  Comments on top say which files and bindings it is made of, see `model_directory.origin`.
 
   Args:
     model_dir: the directory.

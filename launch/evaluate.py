@@ -15,17 +15,17 @@ from absl import flags
 import gin
 
 from tf_videogen import experiment
-from tf_videogen.data import clip_files
 from tf_videogen.data import clips
 from tf_videogen.evaluation import best
-from tf_videogen.evaluation import protocol as protocols
+from tf_videogen.evaluation import protocols
 from tf_videogen.evaluation import records
 from tf_videogen.evaluation import run
 from tf_videogen.evaluation import videos
+from tf_videogen.evaluation import written_clips
 from tf_videogen.launch import configs
 from tf_videogen.launch import program
 from tf_videogen.launch import shared_flags
-from tf_videogen.reporting import origin
+from tf_videogen.model_directory import origin
 from tf_videogen.training import preemption
 from tf_videogen.training import strategies
 
@@ -42,7 +42,7 @@ flags.DEFINE_integer('size', None, 'Of the clips of a data set: their middle.', 
 flags.DEFINE_integer('frame_step', None, 'Between frames of a data set.', lower_bound=1)
 flags.DEFINE_integer('videos', None, 'How many of each folder; by default all.', lower_bound=2)
 flags.DEFINE_enum('on_mismatch', 'refuse', ['refuse', 'cut'], 'If sides differ.')
-flags.DEFINE_enum('value_range', None, list(clip_files.RANGES), 'Of arrays of floats.')
+flags.DEFINE_enum('value_range', None, list(written_clips.RANGES), 'Of arrays of floats.')
 flags.DEFINE_enum('networks', 'published', ['published', 'random'], 'Weights.')
 flags.DEFINE_string('output', None, 'Folder for what is written; by default --model_dir.',
                     allow_override=True)
@@ -72,7 +72,7 @@ def main(argv):
     _refuse(('conditioning_frames',), 'folders and baselines')
   configs.parse_flags(needs_model=not values.baseline)
   try:
-    gin.query_parameter('protocol.Protocol.name')
+    gin.query_parameter('protocols.Protocol.name')
   except ValueError:
     if values.baseline:
       raise ValueError(
@@ -203,7 +203,7 @@ def evaluate_folders(strategy):
                               'evaluation/folders.gin']
   configs.parse(names, values.gin_param, values.data_dir)
   protocol = _protocol()
-  generated = clip_files.ClipFiles(values.generated, values.value_range) if (
+  generated = written_clips.WrittenClips(values.generated, values.value_range) if (
       values.generated) else None
   if values.real and os.path.exists(values.real):
     split, sides = _name(values.real), _folder_sides(protocol, generated)
@@ -225,7 +225,7 @@ def _folder_sides(protocol, generated):
   _refuse(('size', 'frame_step', 'split'), 'data sets, not for folders')
   if not (generated or values.baseline):
     raise ValueError(_TWO_SIDES)
-  real = clip_files.ClipFiles(values.real, values.value_range)
+  real = written_clips.WrittenClips(values.real, values.value_range)
   sides = videos.matched(
       real, generated or real, values.frames or protocol.frames, values.videos,
       values.on_mismatch == 'cut', _paired(protocol))

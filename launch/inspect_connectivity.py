@@ -13,13 +13,13 @@ import tensorflow as tf
 import tqdm
 
 from tf_videogen import bars
-from tf_videogen import connectivity
 from tf_videogen import experiment
 from tf_videogen import files
 from tf_videogen.launch import configs
 from tf_videogen.launch import program
 from tf_videogen.launch import shared_flags
 from tf_videogen.launch import tpu_programs
+from tf_videogen.models import connectivity
 from tf_videogen.models import video_transformer
 from tf_videogen.reporting import blind_spots
 

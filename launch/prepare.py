@@ -18,10 +18,10 @@ import tensorflow as tf
 import tensorflow_datasets as tfds
 
 import tf_videogen
-from tf_videogen.data import preparation
-from tf_videogen.data import reporting_builder
 from tf_videogen.launch import program
 from tf_videogen.launch import shared_flags
+from tf_videogen.preparation import outcomes
+from tf_videogen.preparation import reporting_builder
 
 flags.DEFINE_string('dataset', None,
                     "What to prepare: 'name', 'name/config' or 'name/config:1.0.0'.")
@@ -96,17 +96,17 @@ def main(argv):
   builder = make_builder(values.dataset, values.data_dir)
   if isinstance(builder, reporting_builder.ReportingBuilder):
     tfds.disable_progress_bar()  # theirs knows no total
-    builder.options = preparation.Options(
+    builder.options = outcomes.Options(
         values.num_processes, values.time_limit, values.max_failed_share, values.cache_dir,
         values.keep_decoded)
-  done = preparation.prepare(
+  done = outcomes.prepare(
       builder, values.manual_dir, values.beam_runner, values.beam_option)
   splits = ', '.join(f'{name} {info.num_examples:,}' for name, info in builder.info.splits.items())
   print(f'{builder.info.full_name} is {"" if done else "already "}prepared in {builder.data_dir}: '
         f'{splits} ({builder.info.dataset_size})')
-  report = os.path.join(builder.data_dir, preparation.FILE_NAME)
+  report = os.path.join(builder.data_dir, outcomes.FILE_NAME)
   if tf.io.gfile.exists(report):
-    print(f'{preparation.summary(report)}; details in {report}')
+    print(f'{outcomes.summary(report)}; details in {report}')
 
 
 if __name__ == '__main__':

@@ -18,12 +18,12 @@ import tensorflow as tf
 from tf_videogen import files
 from tf_videogen.launch import cascades
 from tf_videogen.launch import program
+from tf_videogen.model_directory import origin
+from tf_videogen.model_directory import results
 from tf_videogen.reporting import comparison
-from tf_videogen.reporting import origin
 from tf_videogen.reporting import page
 from tf_videogen.reporting import paper_numbers
 from tf_videogen.reporting import plots
-from tf_videogen.reporting import results
 from tf_videogen.reporting import runs
 from tf_videogen.reporting import summary
 

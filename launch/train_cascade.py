@@ -16,12 +16,12 @@ from absl import flags
 import tensorflow as tf
 
 from tf_videogen import experiment
-from tf_videogen import model_directory
 from tf_videogen.launch import cascades
 from tf_videogen.launch import configs
 from tf_videogen.launch import program
 from tf_videogen.launch import shared_flags
 from tf_videogen.launch import train
+from tf_videogen.model_directory import layout
 from tf_videogen.training import strategies
 
 flags.DEFINE_integer('level', None, 'Train this level alone, counted from 1.', lower_bound=1)
@@ -77,7 +77,7 @@ def _train_level(number, name, strategy):
   lower = [f'{cascades.LOWER_DIR}={below!r}'] if below else []
   configs.parse([name], params + lower, values.data_dir)
   config = configs.configured(experiment.Experiment)()
-  done = model_directory.finished(model_dir)
+  done = layout.finished(model_dir)
   trained = done is not None and done >= config.train_steps
   writes = strategies.is_chief(strategy) and not trained
   configs.keep(model_dir, writes, (name,), tuple(params))

@@ -9,9 +9,9 @@ from absl import logging
 import numpy as np
 import pytest
 
-from tf_videogen import checkpoints
 from tf_videogen import experiment as experiments
-from tf_videogen.reporting import results
+from tf_videogen.model_directory import checkpoints
+from tf_videogen.model_directory import results
 
 pytestmark = [pytest.mark.filterwarnings('ignore:Even though the `tf.config'),
               pytest.mark.usefixtures('eagerly')]

@@ -6,7 +6,7 @@ import pytest
 import tensorflow as tf
 
 from tf_videogen import files
-from tf_videogen.reporting import results
+from tf_videogen.model_directory import results
 from tf_videogen.training import progress
 
 

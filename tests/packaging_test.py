@@ -122,8 +122,8 @@ def test_help_of_a_command_fits_a_screen(command, monkeypatch):
 HELP_TWICE = '''
 import os, runpy, sys, warnings
 warnings.simplefilter('ignore', DeprecationWarning)  # of a fork beside threads
-from tf_videogen.launch import cli
 from tf_videogen import experiment
+from tf_videogen.launch import cli
 if not os.fork():
   sys.argv = ['train', '--help']
   runpy.run_module('launch.train', run_name='__main__', alter_sys=True)
@@ -322,7 +322,7 @@ def test_installed_wheel_works_outside_the_checkout(built, tmp_path):
 # Decodes a video, as `launch.prepare` does.
 DECODES = '''
 import sys
-from tf_videogen.data import raw_videos
+from tf_videogen.preparation import raw_videos
 print(len(raw_videos.read(sys.argv[1], short_side=32).frames))
 '''
 

@@ -7,13 +7,13 @@ import pytest
 import tensorflow as tf
 
 from tests.launch import in_process
-from tf_videogen import checkpoints
 from tf_videogen.launch import evaluate
 from tf_videogen.launch import export
 from tf_videogen.launch import report
 from tf_videogen.launch import sample
 from tf_videogen.launch import train
-from tf_videogen.reporting import results
+from tf_videogen.model_directory import checkpoints
+from tf_videogen.model_directory import results
 
 
 @pytest.mark.slow

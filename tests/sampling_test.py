@@ -9,7 +9,7 @@ import tensorflow as tf
 
 from tf_videogen import experiment as experiments
 from tf_videogen import sampling
-from tf_videogen.reporting import results
+from tf_videogen.model_directory import results
 from tf_videogen.training import strategies
 
 pytestmark = [pytest.mark.filterwarnings('ignore:Even though the `tf.config'),

@@ -16,6 +16,7 @@ import tensorflow as tf
 
 from tf_videogen import building
 from tf_videogen import experiment
+from tf_videogen import tasks
 from tf_videogen.data import clips as clips_lib
 from tf_videogen.data import downsampled
 from tf_videogen.data import moving_shapes
@@ -30,10 +31,6 @@ from tf_videogen.models import trivd_gan
 from tf_videogen.models import video_transformer
 from tf_videogen.models import videogpt
 from tf_videogen.models import vqvae
-from tf_videogen.tasks import adversarial
-from tf_videogen.tasks import likelihood
-from tf_videogen.tasks import slices
-from tf_videogen.tasks import upscaling
 from tf_videogen.training import optimizers
 
 FRAMES, SIZE, CLASSES, ACTIONS = 4, 8, 3, 2  # of a clip; ACTIONS are numbers a frame
@@ -41,15 +38,15 @@ FRAMES, SIZE, CLASSES, ACTIONS = 4, 8, 3, 2  # of a clip; ACTIONS are numbers a 
 VQVAE_GIN = '''
 from __gin__ import dynamic_registration
 from tf_videogen import experiment
+from tf_videogen import tasks
 from tf_videogen.data import clips
 from tf_videogen.layers import vector_quantizer
 from tf_videogen.models import vqvae
-from tf_videogen.tasks import likelihood
 from tf_videogen.training import optimizers
 
 TRAIN_STEPS = 6
 
-experiment.Experiment.task = @likelihood.VQVAETask
+experiment.Experiment.task = @tasks.VQVAETask
 experiment.Experiment.clips = @clips.FileClips()
 experiment.Experiment.optimizer = @optimizers.adam
 experiment.Experiment.batch_size = 4
@@ -64,8 +61,8 @@ clips.FileClips.train_path = '{train}'
 clips.FileClips.test_path = '{test}'
 clips.FileClips.frames = 4
 
-likelihood.VQVAETask.model = @vqvae.VQVAE()
-likelihood.VQVAETask.data_variance = 0.06
+tasks.VQVAETask.model = @vqvae.VQVAE()
+tasks.VQVAETask.data_variance = 0.06
 
 vqvae.VQVAE.quantizer = @vector_quantizer.VectorQuantizer()
 vqvae.VQVAE.downsampling = (2, 2, 2)
@@ -83,19 +80,19 @@ optimizers.adam.learning_rate = 1e-3
 PRIOR_GIN = '''
 from __gin__ import dynamic_registration
 from tf_videogen import experiment
+from tf_videogen import tasks
 from tf_videogen.layers import attention
 from tf_videogen.models import videogpt
 from tf_videogen.models import vqvae
-from tf_videogen.tasks import likelihood
 
 include '{vqvae}'
 
 VQVAE_DIR = %gin.REQUIRED  # model directory of the trained VQ-VAE
 
-experiment.Experiment.task = @likelihood.VideoGPTTask
+experiment.Experiment.task = @tasks.VideoGPTTask
 
-likelihood.VideoGPTTask.model = @videogpt.VideoGPT()
-likelihood.VideoGPTTask.vqvae_dir = %VQVAE_DIR
+tasks.VideoGPTTask.model = @videogpt.VideoGPT()
+tasks.VideoGPTTask.vqvae_dir = %VQVAE_DIR
 
 videogpt.VideoGPT.vqvae = @vqvae.VQVAE()
 videogpt.VideoGPT.prior = @videogpt.LatentTransformer()
@@ -176,7 +173,7 @@ class Tiny:
 
   def vqvae_task(self, **kwargs):
     """A task; to compute the variance takes as long as all training."""
-    return likelihood.VQVAETask(self.vqvae(**kwargs), data_variance=0.06)
+    return tasks.VQVAETask(self.vqvae(**kwargs), data_variance=0.06)
 
   def prior(self, vqvae_dir, dropout=0.0, downsampling=(2, 2, 2), **conditions):
     """A task: one block of attention over 32 codes, unless `downsampling` says otherwise."""
@@ -184,7 +181,7 @@ class Tiny:
         layers=1, width=8, heads=2, feedforward=16, dropout=dropout,
         attention=attention_layers.CausalAttention)
     model = videogpt.VideoGPT(self.vqvae(downsampling=downsampling), prior, **conditions)
-    return likelihood.VideoGPTTask(model, vqvae_dir)
+    return tasks.VideoGPTTask(model, vqvae_dir)
 
   def video_transformer(self, **kwargs):
     """A task: eight slices of [2, 4, 4], a layer of attention in the encoder and in the decoder."""
@@ -194,7 +191,7 @@ class Tiny:
     model = video_transformer.VideoTransformer(
         (2, 2, 2), video_transformer.SliceDecoder(stack, embedding=8),
         video_transformer.SliceEncoder(stack, embedding=8))
-    return slices.VideoTransformerTask(model, **kwargs)
+    return tasks.VideoTransformerTask(model, **kwargs)
 
   @_keeping_datasets
   def shapes(self, frames=5, size=16, frame_step=1):
@@ -220,7 +217,7 @@ class Tiny:
                                                  **discriminators))
     kwargs = {'conditioning_frames': 2, 'average_decay': 0.5, 'average_start': 1,
               'standing_passes': 2, 'standing_batch': 4, **kwargs}
-    return adversarial.AdversarialTask(model, **kwargs)
+    return tasks.VideoGANTask(model, **kwargs)
 
   def class_gan(self, discriminators=(), **kwargs):
     """A task: 8 x 8 pixels of `clips` from noise and their classes, no frames are given."""
@@ -253,7 +250,7 @@ class Tiny:
     networks = functools.partial(discriminators_lib.Discriminators, **discriminators)
     kwargs = {'conditioning_frames': 0, 'orthogonality': 0.0, 'average_decay': 0.5,
               'average_start': 1, 'standing_passes': 2, 'standing_batch': 4, **kwargs}
-    return adversarial.AdversarialTask(trivd_gan.VideoGAN(self.first_level(), networks), **kwargs)
+    return tasks.VideoGANTask(trivd_gan.VideoGAN(self.first_level(), networks), **kwargs)
 
   def cascade_task(self, level=2, generator=(), discriminators=(), lower=None, **kwargs):
     """A task of an upscaling level: windows of 2 frames below become 4, pieces have 6.
@@ -273,7 +270,7 @@ class Tiny:
         functools.partial(discriminators_lib.Discriminators, **discriminators), lower,
         piece_frames=6)
     kwargs = {'first_frames': 6, 'standing_passes': 2, 'standing_batch': 4, **kwargs}
-    return upscaling.UpscalingTask(model, **kwargs)
+    return tasks.UpscalingTask(model, **kwargs)
 
   def cascade_experiment(self, level, task=None, **kwargs):
     """An Experiment of a level; its task is made by `task`, where there is one."""

@@ -12,7 +12,7 @@ from absl import logging
 import numpy as np
 import tensorflow as tf
 
-from tf_videogen import checkpoints
+from tf_videogen.model_directory import checkpoints
 from tf_videogen.training import optimizers
 from tf_videogen.training import precision as precisions
 from tf_videogen.training import standing_statistics

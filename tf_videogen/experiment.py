@@ -14,12 +14,12 @@ import orbit
 import tensorflow as tf
 
 from tf_videogen import building
-from tf_videogen import checkpoints
-from tf_videogen import model_directory
 from tf_videogen.data import video_io
 from tf_videogen.layers import randomness
+from tf_videogen.model_directory import checkpoints
+from tf_videogen.model_directory import layout
+from tf_videogen.model_directory import results
 from tf_videogen.reporting import color_wheel
-from tf_videogen.reporting import results
 from tf_videogen.training import checkpoint_manager
 from tf_videogen.training import evaluator as evaluators
 from tf_videogen.training import preemption
@@ -91,7 +91,7 @@ def train(experiment, model_dir, strategy, evaluate_too=True, steps_per_loop=100
     built = building.build(experiment, strategy, spec)
     built.standing.after_batch = stop.check
     if chief:
-      model_directory.save_spec(spec, model_dir, experiment.clips.reduction())
+      layout.save_spec(spec, model_dir, experiment.clips.reduction())
     with strategies.scope(strategy):
       manager = checkpoint_manager.CheckpointManager(
           built.checkpoint, model_dir, keep_checkpoints, step_counter=built.step,
@@ -113,7 +113,7 @@ def train(experiment, model_dir, strategy, evaluate_too=True, steps_per_loop=100
         raise
       run.flush()
     if chief:
-      model_directory.set_finished(model_dir, int(built.step.numpy()))
+      layout.set_finished(model_dir, int(built.step.numpy()))
   return True
 
 
@@ -147,7 +147,7 @@ class _Run:
     if self.chief:
       self.log.truncate(self.step)
       if self.step < experiment.train_steps:
-        model_directory.set_finished(model_dir, None)
+        layout.set_finished(model_dir, None)
     self.bar = progress.Progress(self.step, experiment.train_steps)
 
   @functools.cached_property

@@ -6,8 +6,8 @@ import tensorflow as tf
 import tqdm
 
 from tf_videogen import building
-from tf_videogen import model_directory
 from tf_videogen.layers import randomness
+from tf_videogen.model_directory import layout
 from tf_videogen.training import precision as precisions
 from tf_videogen.training import strategies
 
@@ -33,7 +33,7 @@ def sample(experiment, model_dir, strategy, num_samples=16, seed=0, split=None, 
     of the levels below; and, where the model is conditional, 'data', the clips that the conditions
     of each are from, and the scalar 'conditioning_frames'.
   """
-  spec, batch_size = model_directory.saved_spec(model_dir), min(batch_size, num_samples)
+  spec, batch_size = layout.saved_spec(model_dir), min(batch_size, num_samples)
   built = building.build(
       experiment, strategy, spec, precisions.for_sampling(experiment.precision, strategy))
   with strategies.scope(strategy):
@@ -94,7 +94,7 @@ def export(experiment, model_dir, export_dir, batch_size=8, options=None):
     returns {'videos': uint8 [batch_size, T, H, W, C]}, those of `sample` for the same seed and size
     of batch.
   """
-  spec = model_directory.saved_spec(model_dir)
+  spec = layout.saved_spec(model_dir)
   strategy = tf.distribute.get_strategy()
   built = building.build(
       experiment, strategy, spec, precisions.for_sampling(experiment.precision, strategy))

@@ -9,11 +9,11 @@ import numpy as np
 import tensorflow as tf
 import tensorflow_datasets as tfds
 
-from tf_videogen.data import png
-from tf_videogen.data import preparation
-from tf_videogen.data import raw_files
-from tf_videogen.data import raw_videos
-from tf_videogen.data import reporting_builder
+from tf_videogen.preparation import outcomes
+from tf_videogen.preparation import png
+from tf_videogen.preparation import raw_files
+from tf_videogen.preparation import raw_videos
+from tf_videogen.preparation import reporting_builder
 
 _URL = 'http://rail.eecs.berkeley.edu/datasets/bair_robot_pushing_dataset_v0.tar'
 _FRAMES, _SIZE = 30, 64
@@ -125,10 +125,10 @@ class _Reader:
         unusable = damage = raw_videos.Unusable(reason, error.message.splitlines()[0])
         records = None
       if unusable:
-        yield preparation.Outcome(
+        yield outcomes.Outcome(
             name, piece.path, reason=unusable.reason, detail=unusable.detail), None
       else:
-        yield preparation.Outcome(name, piece.path, _FRAMES), example
+        yield outcomes.Outcome(name, piece.path, _FRAMES), example
 
 
 def _parsed(record):

@@ -9,7 +9,7 @@ import tensorflow as tf
 import tensorflow_datasets as tfds
 
 from tests import raw_data
-from tests.data import mutations
+from tests.preparation import mutations
 from tests.datasets import building
 from tf_videogen.datasets.bair_clips import bair_clips_dataset_builder
 

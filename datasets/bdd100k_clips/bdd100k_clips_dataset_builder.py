@@ -4,8 +4,8 @@ import os
 
 import tensorflow_datasets as tfds
 
-from tf_videogen.data import raw_files
-from tf_videogen.data import video_builder
+from tf_videogen.preparation import raw_files
+from tf_videogen.preparation import video_builder
 
 _FOLDERS = {'train': ('train',), 'validation': ('val', 'validation'), 'test': ('test',)}
 

@@ -10,8 +10,8 @@ import re
 import tensorflow as tf
 import tensorflow_datasets as tfds
 
-from tf_videogen.data import raw_files
-from tf_videogen.data import video_builder
+from tf_videogen.preparation import raw_files
+from tf_videogen.preparation import video_builder
 
 # "Scaling Autoregressive Video Models", appendix E.
 COOKING = re.compile(r'.*(baking|barbequing|breading|cooking|cutting|pancake|vegetables|meat|cake|'

@@ -7,10 +7,10 @@ import numpy as np
 import tensorflow as tf
 import tensorflow_datasets as tfds
 
-from tf_videogen.data import png
-from tf_videogen.data import raw_files
 from tf_videogen.datasets.moving_mnist_clips import digits as digit_images
 from tf_videogen.datasets.moving_mnist_clips import moving_digits
+from tf_videogen.preparation import png
+from tf_videogen.preparation import raw_files
 
 _SEED = 2015
 

@@ -4,9 +4,9 @@ import os
 
 import tensorflow_datasets as tfds
 
-from tf_videogen.data import raw_files
-from tf_videogen.data import video_builder
 from tf_videogen.datasets.tgif_clips import lists
+from tf_videogen.preparation import raw_files
+from tf_videogen.preparation import video_builder
 
 
 class Builder(video_builder.VideoBuilder):

@@ -6,8 +6,8 @@ import os
 import tensorflow as tf
 import tensorflow_datasets as tfds
 
-from tf_videogen.data import raw_files
-from tf_videogen.data import video_builder
+from tf_videogen.preparation import raw_files
+from tf_videogen.preparation import video_builder
 
 _VIDEOS_URL = 'https://www.crcv.ucf.edu/data/UCF101/UCF101.rar'
 _LISTS_URL = 'https://www.crcv.ucf.edu/data/UCF101/UCF101TrainTestSplits-RecognitionTask.zip'

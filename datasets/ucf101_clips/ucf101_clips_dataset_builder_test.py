@@ -8,8 +8,8 @@ import tensorflow_datasets as tfds
 
 from tests import raw_data
 from tests.datasets import building
-from tf_videogen.data import beam_examples
 from tf_videogen.datasets.ucf101_clips import ucf101_clips_dataset_builder
+from tf_videogen.preparation import beam_examples
 
 Builder = ucf101_clips_dataset_builder.Builder
 _TRAIN = ['ApplyEyeMakeup/v_ApplyEyeMakeup_g08_c01.avi', 'YoYo/v_YoYo_g09_c02.avi',

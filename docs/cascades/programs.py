@@ -37,7 +37,7 @@ def _level1(frames):
 def _level2(frames):
   return _program('level2', frames, 'cvg/ucf101_level2.gin', (
       f'clips.PreparedClips.frames = {_WINDOW}',
-      f'upscaling.UpscalingTask.first_frames = {frames // 2}',
+      f'tasks.UpscalingTask.first_frames = {frames // 2}',
       f'discriminators.Discriminators.frames = {JUDGED}'))
 
 
@@ -60,9 +60,9 @@ def _dvd_gan(frames):
       f'discriminators.Discriminators.classes = {CLASSES}',
       f'discriminators.Discriminators.frames = {JUDGED}',
       'discriminators.Discriminators.head = @projection.Projection',
-      'adversarial.AdversarialTask.orthogonality = 0.0',
-      'adversarial.AdversarialTask.average_decay = 0.0',
-      'adversarial.AdversarialTask.average_start = 0'))
+      'tasks.VideoGANTask.orthogonality = 0.0',
+      'tasks.VideoGANTask.average_decay = 0.0',
+      'tasks.VideoGANTask.average_start = 0'))
 
 
 def _wanted():

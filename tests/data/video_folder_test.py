@@ -99,7 +99,7 @@ def test_train_by_a_gin_file(tmp_path):
   status = in_process.run(
       train.main, f'--gin_file={tmp_path / "own.gin"}', f'--model_dir={tmp_path / "model"}',
       f'--gin_param=video_folder.from_video_folder.data_dir="{tmp_path / "data"}"',
-      '--gin_param=likelihood.VQVAETask.data_variance = 0.06',  # that of 1,000 clips takes seconds
+      '--gin_param=tasks.VQVAETask.data_variance = 0.06',  # that of 1,000 clips takes seconds
       '--strategy=cpu', name='train')
   assert status == 0 and (tmp_path / 'model' / 'ckpt-10.index').exists()
 

@@ -14,9 +14,9 @@ import tensorflow_datasets as tfds
 
 from tests.launch import in_process
 from tf_videogen.data import clips
-from tf_videogen.data import decoding
-from tf_videogen.data import preparation
 from tf_videogen.launch import train
+from tf_videogen.preparation import decoding
+from tf_videogen.preparation import outcomes
 
 SMOKE = 'videogpt/smoke.gin'
 
@@ -65,12 +65,12 @@ class BuilderTestCase(tfds.testing.DatasetBuilderTestCase):
 def prepare(builder_class, tmp_path, config, manual=True, beam_runner=None, **options):
   """Prepares a data set from tmp_path / 'manual' (or another folder) in tmp_path / 'data'."""
   builder = builder_class(data_dir=str(tmp_path / 'data'), config=config)
-  builder.options = preparation.Options(processes=2, **options)
+  builder.options = outcomes.Options(processes=2, **options)
   folder = {True: tmp_path / 'manual', False: None}.get(manual, manual)
   # Beam inspects the same functions hundreds of times.
   specs = functools.cache(userstate.get_dofn_specs)
   with kept_processes(), mock.patch.object(userstate, 'get_dofn_specs', specs):
-    preparation.prepare(builder, folder and str(folder), beam_runner)
+    outcomes.prepare(builder, folder and str(folder), beam_runner)
   return builder
 
 
@@ -82,7 +82,7 @@ def examples(builder, split):
 
 def report(builder):
   """What preparation_report.json says."""
-  return json.loads(pathlib.Path(builder.data_dir, preparation.FILE_NAME).read_text())
+  return json.loads(pathlib.Path(builder.data_dir, outcomes.FILE_NAME).read_text())
 
 
 def reasons(builder):
@@ -122,7 +122,7 @@ def train_ten_steps(builder, tmp_path, split='train'):
   status = in_process.run(
       train.main, f'--gin_file={SMOKE}', f'--model_dir={model_dir}', f'--data_dir={root}',
       '--strategy=cpu', f'--gin_param=DATASET="{builder.name}/{builder.builder_config.name}"',
-      '--gin_param=likelihood.VQVAETask.data_variance = 0.06',  # that of 1,000 clips takes seconds
+      '--gin_param=tasks.VQVAETask.data_variance = 0.06',  # that of 1,000 clips takes seconds
       f'--gin_param=TRAIN_SPLIT="{split}"', f'--gin_param=EVALUATION_SPLITS=("{split}",)',
       name='train')
   assert status == 0 and os.path.exists(model_dir / 'ckpt-10.index')

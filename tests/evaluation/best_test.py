@@ -3,13 +3,13 @@
 import pytest
 import tensorflow as tf
 
-from tf_videogen import checkpoints
 from tf_videogen.evaluation import best
 from tf_videogen.evaluation import measures
-from tf_videogen.evaluation import protocol as protocols
+from tf_videogen.evaluation import protocols
 from tf_videogen.evaluation import records
 from tf_videogen.metrics import networks
-from tf_videogen.reporting import results
+from tf_videogen.model_directory import checkpoints
+from tf_videogen.model_directory import results
 
 NETWORK = 'i3d_kinetics400@1a2b3c4d'
 NAN = float('nan')

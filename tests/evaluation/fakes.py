@@ -6,10 +6,10 @@ import numpy as np
 import tensorflow as tf
 
 from tf_videogen import building
-from tf_videogen import model_directory
 from tf_videogen.evaluation import extraction
 from tf_videogen.metrics import networks
 from tf_videogen.metrics import pretrained
+from tf_videogen.model_directory import layout
 
 FEATURES, CLASSES = 6, 5
 MIN_FRAMES = {'i3d_kinetics400': 9, 'i3d_kinetics600': 9, 'c3d_ucf101': 16}
@@ -142,7 +142,7 @@ def save(experiment, model_dir, strategy, step=3, change=lambda task: None):
   built = building.build(experiment, strategy, spec)
   built.step.assign(step)
   change(built.task)
-  model_directory.save_spec(spec, str(model_dir))
+  layout.save_spec(spec, str(model_dir))
   built.checkpoint.save_counter.assign(step - 1)
   built.checkpoint.save(os.path.join(model_dir, 'ckpt'))  # -<step>
   return built.task

@@ -13,7 +13,7 @@ import pytest
 from docs import shipped_configs
 from tests.evaluation import fakes
 from tf_videogen.data import clips as clips_lib
-from tf_videogen.evaluation import protocol as protocols
+from tf_videogen.evaluation import protocols
 from tf_videogen.evaluation import run
 from tf_videogen.evaluation import videos
 from tf_videogen.launch import configs
@@ -136,7 +136,7 @@ def _clips(protocol, folder):
 @pytest.mark.parametrize('name', [
     pytest.param(name, marks=pytest.mark.slow if name in ALIKE else ()) for name in NAMES])
 def test_every_protocol_runs(name, networks, cpu, tmp_path, capsys):
-  binding = lambda key, value: f'protocol.Protocol.{key} = {value}'
+  binding = lambda key, value: f'protocols.Protocol.{key} = {value}'
   protocol = _protocol(name, binding('videos', VIDEOS), binding('trials', 2))
   if protocol.generated:
     protocol.generated = 20

@@ -7,12 +7,12 @@ import numpy as np
 
 from tests import processes
 from tests.evaluation import fakes
-from tf_videogen.evaluation import protocol as protocols
+from tf_videogen.evaluation import protocols
 from tf_videogen.evaluation import records
+from tf_videogen.model_directory import results
 from tf_videogen.reporting import galleries
-from tf_videogen.reporting import results
 
-CONFIG = "protocol.Protocol.name = 'p'\n"
+CONFIG = "protocols.Protocol.name = 'p'\n"
 
 
 def _evaluation(value=3.25, curve=True, gallery=True):

@@ -9,7 +9,7 @@ import tensorflow as tf
 from tests.evaluation import fakes
 from tf_videogen.evaluation import extraction
 from tf_videogen.evaluation import measures
-from tf_videogen.evaluation import protocol as protocols
+from tf_videogen.evaluation import protocols
 from tf_videogen.evaluation import run
 from tf_videogen.evaluation import videos as videos_lib
 from tf_videogen.metrics import frechet

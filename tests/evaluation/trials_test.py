@@ -8,7 +8,7 @@ import pytest
 from tests.evaluation import fakes
 from tf_videogen.data import video_io
 from tf_videogen.evaluation import measures
-from tf_videogen.evaluation import protocol as protocols
+from tf_videogen.evaluation import protocols
 from tf_videogen.evaluation import records
 from tf_videogen.evaluation import run
 

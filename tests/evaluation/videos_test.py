@@ -7,9 +7,9 @@ import pytest
 import tensorflow as tf
 
 from tests.evaluation import fakes
-from tf_videogen.data import clip_files
 from tf_videogen.data import clips as clips_lib
 from tf_videogen.evaluation import videos
+from tf_videogen.evaluation import written_clips
 from tf_videogen.layers import randomness
 
 TRAIN, TEST = 24, 10  # clips of the tiny files
@@ -137,7 +137,7 @@ def _folder(path, video):
   path.mkdir(exist_ok=True)
   for i, one in enumerate(video):
     np.save(path / f'{i}.npy', one[np.newaxis])
-  return clip_files.ClipFiles(str(path))
+  return written_clips.WrittenClips(str(path))
 
 
 @pytest.fixture(name='folders')
@@ -193,7 +193,7 @@ def test_frames_and_limit_of_folders(folders):
 def test_clips_of_one_folder_that_differ(folders, tmp_path):
   found, _ = folders((3, 4, 6, 8, 3), (3, 4, 6, 8, 3))
   np.save(tmp_path / 'made' / '10.npy', np.zeros([1, 6, 6, 8, 3], np.uint8))
-  longer = clip_files.ClipFiles(found[1].path)
+  longer = written_clips.WrittenClips(found[1].path)
   with pytest.raises(ValueError, match='real has clips of 4 frames, .*made of 6'):
     videos.matched(found[0], longer, limit=3)
   with pytest.raises(ValueError, match='made has clips of 4 frames, .*made of 6'):
@@ -278,7 +278,7 @@ def test_pairs_need_every_clip(real, tmp_path, cut, limit):
   """Without the one that cannot be read, those after it would have other counterparts."""
   found = _files(tmp_path, TEST, 4, 8, 8, 1)
   (tmp_path / 'made' / '4.npy').write_bytes(b'damaged')
-  found = clip_files.ClipFiles(found.path)
+  found = written_clips.WrittenClips(found.path)
   with pytest.raises(ValueError, match=r'compared in pairs, and .*4\.npy cannot be read'):
     videos.like(found, real, limit=limit, cut=cut, paired=True)
   assert len(videos.like(found, real, limit=limit, cut=cut)) == 2

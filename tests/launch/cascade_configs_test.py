@@ -11,7 +11,7 @@ import tensorflow as tf
 from docs import shipped_configs
 from docs.preflight import paper_scale
 from tf_videogen import experiment
-from tf_videogen.evaluation import protocol as protocols
+from tf_videogen.evaluation import protocols
 from tf_videogen.launch import cascades
 from tf_videogen.launch import configs
 from tf_videogen.layers import pieces

@@ -11,10 +11,9 @@ import tensorflow as tf
 
 from docs import shipped_configs
 from tf_videogen import experiment
+from tf_videogen import tasks
 from tf_videogen.launch import configs
 from tf_videogen.models import vqvae
-from tf_videogen.tasks import likelihood
-from tf_videogen.tasks import slices
 
 VQVAE = 'videogpt/moving_mnist_vqvae.gin'
 PRIOR = 'videogpt/moving_mnist_prior.gin'
@@ -236,7 +235,7 @@ def _parameters(variables):
 
 def _check_task(name):
   task, clip_shape = _built_task(name)
-  check = _check_slices if isinstance(task, slices.VideoTransformerTask) else _check_latents
+  check = _check_slices if isinstance(task, tasks.VideoTransformerTask) else _check_latents
   check(name, task, clip_shape)
   count = _parameters(task.trainable_variables)
   print(f'{name}: {count:,} trainable parameters')
@@ -244,7 +243,7 @@ def _check_task(name):
 
 
 def _check_latents(name, task, clip_shape):
-  model = task.model if isinstance(task, likelihood.VQVAETask) else task.model.vqvae
+  model = task.model if isinstance(task, tasks.VQVAETask) else task.model.vqvae
   assert isinstance(model, vqvae.VQVAE)
   latents = model.latent_shape(clip_shape)
   named = re.search(r'latent(\d+)x(\d+)x(\d+)', name)

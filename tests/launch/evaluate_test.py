@@ -17,17 +17,17 @@ from tests import processes
 from tests.evaluation import fakes
 from tests.launch import in_process
 from tf_videogen import building
-from tf_videogen import checkpoints
 from tf_videogen import experiment as experiments
-from tf_videogen.data import clip_files
 from tf_videogen.data import video_io
+from tf_videogen.evaluation import written_clips
 from tf_videogen.launch import configs
 from tf_videogen.launch import evaluate
 from tf_videogen.launch import program
 from tf_videogen.launch import report
 from tf_videogen.launch import train
+from tf_videogen.model_directory import checkpoints
+from tf_videogen.model_directory import results
 from tf_videogen.reporting import galleries
-from tf_videogen.reporting import results
 
 NAME = 'python -m launch.evaluate'
 
@@ -227,11 +227,11 @@ def test_a_data_set_and_a_folder(networks, run, fails, data_dir, tmp_path, monke
 def test_a_protocol_of_a_data_set(networks, run, data_dir, tmp_path):
   arguments = ['--gin_file=evaluation/trivd_gan_bair_balanced.gin', f'--data_dir={data_dir}',
                "--gin_param=evaluation/clips.PreparedClips.dataset='toy'",
-               '--gin_param=protocol.Protocol.videos=30', f'--output={tmp_path / "out"}']
+               '--gin_param=protocols.Protocol.videos=30', f'--output={tmp_path / "out"}']
   lines, said = run(*arguments, '--baseline=copy_last_frame')
   assert list(lines) == ['fvd'] and '(30 videos' in lines['fvd']  # random windows of 12 clips
   lines, said = run(*arguments, '--baseline=real_vs_real',
-                    "--gin_param=protocol.Protocol.real_windows='first'")
+                    "--gin_param=protocols.Protocol.real_windows='first'")
   assert '(6 videos' in lines['fvd'] and 'is of 30 real videos; here are 6' in said
   assert [row.protocol for row in results.read_results(str(tmp_path / 'out'))] == [
       'trivd_gan_bair_balanced_copy_last_frame', 'trivd_gan_bair_balanced_real_vs_real']
@@ -256,7 +256,7 @@ def test_copy_last_frame(networks, folders, run, fails, tmp_path):
   lines, _ = run(real, '--baseline=copy_last_frame', '--conditioning_frames=4', '--paired')
   assert list(lines) == ['fvd', 'fid', 'is', 'ssim', 'psnr']
   # The copies, made by hand.
-  video = np.stack(list(clip_files.ClipFiles(str(tmp_path / 'real')).read()))
+  video = np.stack(list(written_clips.WrittenClips(str(tmp_path / 'real')).read()))
   np.savez(tmp_path / 'copies.npz', video=video[:, np.minimum(np.arange(10), 3)])
   by_hand, _ = run(real, f'--generated={tmp_path / "copies.npz"}', '--conditioning_frames=4',
                    '--paired')
@@ -330,16 +330,16 @@ def _protocol_file(folder, tiny_files, name, frames=4, **kwargs):
       from __gin__ import dynamic_registration
       from tf_videogen.data import clips
       from tf_videogen.evaluation import measures
-      from tf_videogen.evaluation import protocol
+      from tf_videogen.evaluation import protocols
       include 'evaluation/{name}.gin'
-      protocol.Protocol.clips = @evaluation/clips.FileClips()
+      protocols.Protocol.clips = @evaluation/clips.FileClips()
       evaluation/clips.FileClips.train_path = '{tiny_files.train}'
       evaluation/clips.FileClips.test_path = '{tiny_files.test}'
       evaluation/clips.FileClips.frames = {frames}
       measures.FrechetDistance.frames = 4
-      protocol.Protocol.videos = 10
+      protocols.Protocol.videos = 10
       '''
-  lines = [f'protocol.Protocol.{key} = {value!r}' for key, value in kwargs.items()]
+  lines = [f'protocols.Protocol.{key} = {value!r}' for key, value in kwargs.items()]
   path = folder / f'{name}.gin'
   path.write_text(textwrap.dedent(text) + '\n'.join(lines) + '\n')
   return path
@@ -366,20 +366,20 @@ def test_a_protocol_of_a_prior(networks, run, fails, prior_dir, tiny_files, tmp_
   assert gallery.videos['samples'].shape == (8, 4, 8, 8, 1)
   fails("VideoGPTTask has no sampling option 'frames'; it samples by: temperature, top_k, top_p",
         f'--gin_file={protocol}', f'--model_dir={model_dir}',
-        '--gin_param=protocol.Protocol.task_metrics=False',
-        "--gin_param=protocol.Protocol.sampling={'frames': 30}")
+        '--gin_param=protocols.Protocol.task_metrics=False',
+        "--gin_param=protocols.Protocol.sampling={'frames': 30}")
 
 
 VIDEO_TRANSFORMER_GIN = '''
 from __gin__ import dynamic_registration
 from tf_videogen import experiment
+from tf_videogen import tasks
 from tf_videogen.data import clips
 from tf_videogen.layers import block_attention
 from tf_videogen.models import video_transformer
-from tf_videogen.tasks import slices
 from tf_videogen.training import optimizers
 
-experiment.Experiment.task = @slices.VideoTransformerTask
+experiment.Experiment.task = @tasks.VideoTransformerTask
 experiment.Experiment.clips = @clips.FileClips()
 experiment.Experiment.optimizer = @optimizers.adam
 experiment.Experiment.batch_size = 4
@@ -391,8 +391,8 @@ clips.FileClips.train_path = '{train}'
 clips.FileClips.test_path = '{test}'
 clips.FileClips.frames = 4
 
-slices.VideoTransformerTask.model = @video_transformer.VideoTransformer()
-slices.VideoTransformerTask.primed_frames = 1
+tasks.VideoTransformerTask.model = @video_transformer.VideoTransformer()
+tasks.VideoTransformerTask.primed_frames = 1
 
 video_transformer.VideoTransformer.subscale = (2, 2, 2)
 video_transformer.VideoTransformer.encoder = @video_transformer.SliceEncoder()
@@ -464,7 +464,7 @@ def test_a_protocol_of_what_the_task_measures(
     shutil.copytree(prior_dir, model_dir)
   before = results.read_results(str(model_dir))
   arguments = [f'--gin_file=evaluation/{name}.gin', f'--model_dir={model_dir}', '--strategy=cpu']
-  lines, _ = run(*arguments, '--gin_param=protocol.Protocol.videos=7')
+  lines, _ = run(*arguments, '--gin_param=protocols.Protocol.videos=7')
   wanted = {'videogpt_likelihood': 'nats_per_code', 'video_transformer_moving_mnist':
             'nats_per_frame'}[name]
   assert '(7 videos)' in lines[wanted]
@@ -538,7 +538,7 @@ def _values(model_dir, metric):
 def test_every_checkpoint_and_the_best(run, vqvae, monkeypatch):
   """Each once, the oldest first, by one model; what is kept can be evaluated and trained."""
   model_dir, arguments = vqvae
-  arguments += ['--gin_param=protocol.Protocol.task_metrics=True']
+  arguments += ['--gin_param=protocols.Protocol.task_metrics=True']
   built, build = [], building.build
   monkeypatch.setattr(building, 'build', lambda *args: built.append(1) or build(*args))
   lines, _ = run(*arguments, '--follow', '--keep_best=nmse')
@@ -631,7 +631,7 @@ def test_sigterm_ends_following(vqvae, monkeypatch):
 @pytest.mark.usefixtures('eagerly')
 def test_what_cannot_be_kept_or_followed(fails, vqvae, folders, monkeypatch, capsys):
   model_dir, arguments = vqvae
-  of_task = '--gin_param=protocol.Protocol.task_metrics=True'
+  of_task = '--gin_param=protocols.Protocol.task_metrics=True'
   fails('--keep_best=fvd is no metric of the protocol videogpt_bair_vqvae by which one checkpoint '
         'is better than another; it has: r_fvd', *arguments, '--keep_best=fvd')
   fails('it has: r_fvd, what the task measures', *arguments, of_task,
@@ -743,7 +743,7 @@ def test_real_clips_by_networks_of_full_size(run, real_data, tmp_path, capsys):
   """Films of UCF-101, clips of BAIR; random weights; and the page of what was found."""
   ucf101 = real_data / 'ucf101' / 'UCF-101'
   lines, _ = run(f'--real={ucf101}', f'--generated={ucf101}', '--frames=16', '--networks=random',
-                 '--gin_param=protocol.Protocol.measures=[@fvd/measures.FrechetDistance()]')
+                 '--gin_param=protocols.Protocol.measures=[@fvd/measures.FrechetDistance()]')
   assert '(3 videos; random-network' in lines['fvd'] and abs(_value(lines['fvd'])) < 1e-3
   with np.load(real_data / 'bair' / 'bair_ground_truth_4x30.npz') as arrays:
     video = next(array for array in arrays.values() if array.ndim == 5)
@@ -761,7 +761,7 @@ def test_real_clips_by_networks_of_full_size(run, real_data, tmp_path, capsys):
   for metric, line in lines.items():
     assert _value(again[metric]) == pytest.approx(_value(line), rel=1e-4)
   lines, _ = run(*arguments, "--gin_param=measures.InceptionScore.network='c3d_ucf101'",
-                 '--gin_param=protocol.Protocol.measures=[@measures.InceptionScore()]')
+                 '--gin_param=protocols.Protocol.measures=[@measures.InceptionScore()]')
   assert list(lines) == ['is'] and _value(lines['is']) >= 1
   assert in_process.run(report.main, f'--model_dir={tmp_path / "out"}') == 0
   page = (tmp_path / 'out' / 'report.html').read_text()

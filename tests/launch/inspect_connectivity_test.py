@@ -5,8 +5,8 @@ import pytest
 import tensorflow as tf
 
 from tests.launch import in_process
-from tf_videogen import connectivity
 from tf_videogen.launch import inspect_connectivity
+from tf_videogen.models import connectivity
 from tf_videogen.models import video_transformer
 from tf_videogen.reporting import blind_spots
 

@@ -8,9 +8,9 @@ import pytest
 
 from tests import processes
 from tests.launch import in_process
-from tf_videogen import checkpoints
 from tf_videogen.launch import train
-from tf_videogen.reporting import results
+from tf_videogen.model_directory import checkpoints
+from tf_videogen.model_directory import results
 
 def _workers(folder, *arguments, absent=()):
   """Two workers that train in `folder / 'run'`."""

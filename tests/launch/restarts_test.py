@@ -11,9 +11,9 @@ import tensorflow as tf
 
 from tests import processes
 from tests.launch import in_process
-from tf_videogen import checkpoints
 from tf_videogen.launch import cascades
 from tf_videogen.launch import restarts
+from tf_videogen.model_directory import checkpoints
 
 
 @pytest.fixture(name='job')

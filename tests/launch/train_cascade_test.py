@@ -12,15 +12,15 @@ import tensorflow as tf
 
 from tests import processes
 from tests.launch import in_process
-from tf_videogen import checkpoints
-from tf_videogen import model_directory
 from tf_videogen.launch import cascades
 from tf_videogen.launch import configs
 from tf_videogen.launch import preflight
 from tf_videogen.launch import sample
 from tf_videogen.launch import train
 from tf_videogen.launch import train_cascade
-from tf_videogen.reporting import results
+from tf_videogen.model_directory import checkpoints
+from tf_videogen.model_directory import layout
+from tf_videogen.model_directory import results
 
 NAME = 'python -m launch.train_cascade'
 SMOKE = '--gin_file=ssw_gan/smoke.gin'
@@ -30,12 +30,12 @@ TINY = [SMOKE, '--strategy=cpu', *(f'--gin_param={binding}' for binding in (
     'experiment.Experiment.precision="float32"', 'experiment.train.steps_per_loop=2',
     'experiment.train.checkpoint_interval=2', 'TRAIN_STEPS=6',
     'moving_shapes.MovingShapes.examples=8', 'discriminators.Discriminators.channels=2',
-    'stage1/ssw_gan.FirstStage.channels=2', 'adversarial.AdversarialTask.standing_passes=2',
-    'adversarial.AdversarialTask.standing_batch=2')),
+    'stage1/ssw_gan.FirstStage.channels=2', 'tasks.VideoGANTask.standing_passes=2',
+    'tasks.VideoGANTask.standing_batch=2')),
         *(f'--level_param=2:{binding}' for binding in (
             'stage2/ssw_gan.UpsamplingStage.channels=2',
-            'upscaling.UpscalingTask.standing_passes=2',
-            'upscaling.UpscalingTask.standing_batch=2'))]
+            'tasks.UpscalingTask.standing_passes=2',
+            'tasks.UpscalingTask.standing_batch=2'))]
 
 
 def _run(*arguments, program=train_cascade, name=NAME):
@@ -96,7 +96,7 @@ def test_a_trained_level_of_another_config(tmp_path, capsys):
   configs.parse(['ssw_gan/smoke_stage1.gin'], ['moving_shapes.MovingShapes.max_speed=3.0'])
   configs.keep(folder, True, (), ())
   tf.train.Checkpoint(step=tf.Variable(7)).save(os.path.join(folder, 'ckpt'))
-  model_directory.set_finished(folder, 1500)
+  layout.set_finished(folder, 1500)
   arguments = [SMOKE, '--strategy=cpu', f'--model_dir={tmp_path}', '--level=1']
   assert _run(*arguments) == 1
   assert (f'{folder} is the directory of another config (moving_shapes.MovingShapes.max_speed was '
@@ -114,19 +114,19 @@ def test_a_level_below_that_went_on(tmp_path):
   lower, folder = (cascades.directory(str(tmp_path), level) for level in (1, 2))
   cascades.keep_below(folder, lower)  # not trained yet
   assert not os.path.exists(folder)
-  model_directory.set_finished(lower, 6)
+  layout.set_finished(lower, 6)
   cascades.keep_below(folder, lower, writes=False)
   assert not os.path.exists(folder)
   cascades.keep_below(folder, lower)
-  model_directory.set_finished(lower, 8)
+  layout.set_finished(lower, 8)
   cascades.keep_below(folder, lower)  # level 2 has not begun
   tf.train.Checkpoint(step=tf.Variable(7)).save(os.path.join(folder, 'ckpt'))
   cascades.keep_below(folder, lower)
-  model_directory.set_finished(lower, 9)
+  layout.set_finished(lower, 9)
   with pytest.raises(ValueError, match=f'{folder} is trained from step 8 of {lower}, which is at '
                      'step 9 now: move it away'):
     cascades.keep_below(folder, lower)
-  model_directory.set_finished(lower, None)  # gone, say
+  layout.set_finished(lower, None)  # gone, say
   cascades.keep_below(folder, lower)
 
 
@@ -178,7 +178,7 @@ def test_levels_killed_and_resumed_are_the_unbroken_run(tmp_path, capsys):
       processes.until(lambda folder=folder: checkpoints.paths(folder), LONG, process)
       process.send_signal(kind)
       process.wait(120)
-    assert model_directory.finished(folder) is None
+    assert layout.finished(folder) is None
   first = _digest(cascades.directory(broken, 1))
   assert first
   with _process(broken) as process:
@@ -212,9 +212,9 @@ def test_a_level_alone(tmp_path, capsys):
   assert json.loads((tmp_path / 'cascade' / 'cascade.json').read_text())['levels'] == [
       'ssw_gan/smoke_stage1.gin', 'ssw_gan/smoke_stage2.gin']
   first = cascades.directory(folder, 1)
-  model_directory.set_finished(first, None)
+  layout.set_finished(first, None)
   assert _run(*TINY, f'--model_dir={folder}', '--level=2') == 1
   assert 'is not trained to its end (its latest checkpoint is of step 6)' in capsys.readouterr().err
-  model_directory.set_finished(first, 6)
+  layout.set_finished(first, 6)
   assert not _run(*TINY, f'--model_dir={folder}', '--level=2', '--noevaluate')
-  assert model_directory.finished(cascades.directory(folder, 2)) == 6
+  assert layout.finished(cascades.directory(folder, 2)) == 6

@@ -11,9 +11,9 @@ import pytest
 
 from tests import processes
 from tests.launch import in_process
-from tf_videogen import checkpoints
 from tf_videogen.launch import train
-from tf_videogen.reporting import results
+from tf_videogen.model_directory import checkpoints
+from tf_videogen.model_directory import results
 
 NAME = 'python -m launch.train'
 MNIST = 'videogpt/moving_mnist_vqvae.gin'

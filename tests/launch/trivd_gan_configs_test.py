@@ -101,7 +101,7 @@ DATASET, SPLITS = 'clips.PreparedClips.dataset', 'experiment.Experiment.splits'
      {STEPS: '500000', **TSRU_P, 'discriminators.Discriminators.channels': '92',
       'generator/optimizers.adam.learning_rate': '2e-05',
       'discriminator/optimizers.adam.learning_rate': '3e-05',
-      'adversarial.AdversarialTask.conditioning_frames': '1', DATASET: "'bair_clips/original'",
+      'tasks.VideoGANTask.conditioning_frames': '1', DATASET: "'bair_clips/original'",
       SPLITS: "('test',)"}),
     ('bair_balanced', 'bair_original', {DATASET: "'bair_clips/balanced'"}),
     ('kinetics600_ucf101_dvd_gan_fp', 'kinetics600_table1_dvd_gan_fp', {STEPS: '1000000'}),
@@ -116,7 +116,7 @@ DATASET, SPLITS = 'clips.PreparedClips.dataset', 'experiment.Experiment.splits'
      {'clips.PreparedClips.frames': '48'}),
     ('dvd_gan_kinetics600_6_128', 'dvd_gan_kinetics600_12_128',
      {'clips.PreparedClips.frames': '6', 'clips.PreparedClips.frame_step': '4', FRAMES: '6',
-      'adversarial.AdversarialTask.sampled_frames': '50'}),
+      'tasks.VideoGANTask.sampled_frames': '50'}),
 ])
 def test_what_else_the_paper_compares(name, base, changes):
   assert _changes(name, base) == changes
@@ -214,7 +214,7 @@ def _generator_parameters(bindings):
   count += 2 * widths[-1] + _conv(9, widths[-1], value('image_channels', 3))
   if bindings['trivd_gan.Generator.encoder'] == 'None':
     return count
-  given = _value(bindings, 'adversarial.AdversarialTask.conditioning_frames', None)
+  given = _value(bindings, 'tasks.VideoGANTask.conditioning_frames', None)
   channels = [value('image_channels', 3)] + [
       m * value('channels', 48) for m in (2, 4, 8, 16, 16)[:len(widths)]]
   for x, c, state in zip(channels, channels[1:], widths[::-1]):

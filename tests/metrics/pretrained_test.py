@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 import tensorflow_hub as hub
 
-from tests.data import mutations
+from tests.preparation import mutations
 from tests.metrics import network_files
 from tf_videogen.metrics import pretrained
 

@@ -14,7 +14,7 @@ from tests import processes
 from tests.launch import in_process
 from tests.reporting import page_test
 from tf_videogen.launch import report
-from tf_videogen.reporting import results
+from tf_videogen.model_directory import results
 
 NAMES = ('chromium', 'chromium-browser', 'google-chrome')
 BROWSER = next(filter(None, map(shutil.which, NAMES)), NAMES[0])

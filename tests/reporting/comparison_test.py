@@ -4,9 +4,9 @@ import re
 
 import pytest
 
+from tf_videogen.model_directory import results
 from tf_videogen.reporting import comparison
 from tf_videogen.reporting import paper_numbers
-from tf_videogen.reporting import results
 from tf_videogen.reporting import summary
 
 NETWORK, RANDOM = 'i3d@1a2b', 'random-network, not comparable'

@@ -10,9 +10,9 @@ import numpy as np
 import PIL.Image
 import pytest
 
+from tf_videogen.model_directory import results
 from tf_videogen.reporting import galleries
 from tf_videogen.reporting import page
-from tf_videogen.reporting import results
 
 VOID = {'meta', 'img', 'br', 'input', 'wbr'}
 

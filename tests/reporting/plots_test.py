@@ -6,8 +6,8 @@ import xml.etree.ElementTree
 import numpy as np
 import pytest
 
+from tf_videogen.model_directory import results
 from tf_videogen.reporting import plots
-from tf_videogen.reporting import results
 
 
 def _log(rows=50, **terms):

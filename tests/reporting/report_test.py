@@ -17,8 +17,8 @@ from tests.launch import in_process
 from tests.reporting import page_test
 from tf_videogen.launch import cascades
 from tf_videogen.launch import report
+from tf_videogen.model_directory import results
 from tf_videogen.reporting import comparison
-from tf_videogen.reporting import results
 from tf_videogen.reporting import runs
 
 ROOT = pathlib.Path(__file__).parents[2]
@@ -33,7 +33,7 @@ BATCH_SIZE = %SIZE
 
 experiment.Experiment.batch_size = %BATCH_SIZE
 experiment.Experiment.splits = ('test', %SIZE)
-experiment.Experiment.task = @likelihood.VQVAETask
+experiment.Experiment.task = @tasks.VQVAETask
 experiment.Experiment.train_steps = 12000
 clips.PreparedClips.data_dir = '/elsewhere'
 clips.PreparedClips.dataset = 'moving_digits'

@@ -7,9 +7,9 @@ import pytest
 from tests import tiny as tiny_lib
 from tests.training import runs
 from tf_videogen import experiment as experiments
+from tf_videogen import tasks
 from tf_videogen.layers import block_attention
 from tf_videogen.models import video_transformer
-from tf_videogen.tasks import slices
 
 
 GIN = """
@@ -110,14 +110,14 @@ class Families:
     return video_transformer.VideoTransformer((2, 2, 2), self._decoder()[1])
 
   def _first_slice_task(self):
-    return slices.VideoTransformerTask(self._first_slice_model())
+    return tasks.VideoTransformerTask(self._first_slice_model())
 
   def _other_slices_task(self, first_slice_dir):
     stack, decoder = self._decoder()
     model = video_transformer.VideoTransformer(
         (2, 2, 2), decoder, video_transformer.SliceEncoder(stack, embedding=8),
         self._first_slice_model())
-    return slices.VideoTransformerTask(model, first_slice_dir=first_slice_dir)
+    return tasks.VideoTransformerTask(model, first_slice_dir=first_slice_dir)
 
   def _first_slice(self):
     return self._likelihood(self._first_slice_task)

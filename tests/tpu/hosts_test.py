@@ -6,11 +6,11 @@ import pytest
 
 from tests import fake_tpu
 from tf_videogen import building
-from tf_videogen import checkpoints
 from tf_videogen import experiment as experiments
 from tf_videogen.data import clips as clips_lib
 from tf_videogen.data import downsampled
 from tf_videogen.layers import resampling
+from tf_videogen.model_directory import checkpoints
 
 
 def test_a_tpu_vm_is_its_own_host(cpu):

@@ -16,29 +16,29 @@ from tests.evaluation import fakes
 from tests.launch import in_process
 from tests.tpu import families as families_lib
 from tests.training import runs
-from tf_videogen import checkpoints
 from tf_videogen.launch import evaluate
 from tf_videogen.launch import export
 from tf_videogen.launch import sample
 from tf_videogen.launch import train
-from tf_videogen.reporting import results
+from tf_videogen.model_directory import checkpoints
+from tf_videogen.model_directory import results
 
 CANNOT_SAMPLE = ('vqvae', 'first_slice')
 PROTOCOL = '''
 from __gin__ import dynamic_registration
 from tests.tpu import families
 from tf_videogen.evaluation import measures
-from tf_videogen.evaluation import protocol
+from tf_videogen.evaluation import protocols
 
-protocol.Protocol.name = 'tiny'
-protocol.Protocol.measures = [@measures.FrechetDistance()]
+protocols.Protocol.name = 'tiny'
+protocols.Protocol.measures = [@measures.FrechetDistance()]
 measures.FrechetDistance.between = ('real', '{stream}')
-protocol.Protocol.clips = @families.clips()
-protocol.Protocol.split = 'test'
-protocol.Protocol.videos = 4
+protocols.Protocol.clips = @families.clips()
+protocols.Protocol.split = 'test'
+protocols.Protocol.videos = 4
 families.clips.name = '{name}'
-protocol.Protocol.generated = 4
-protocol.Protocol.frames = 4
+protocols.Protocol.generated = 4
+protocols.Protocol.frames = 4
 measures.FrechetDistance.frames = 4
 '''
 

@@ -4,7 +4,7 @@ import os
 
 import tensorflow as tf
 
-from tf_videogen import checkpoints
+from tf_videogen.model_directory import checkpoints
 from tf_videogen.training import checkpoint_manager
 
 

@@ -7,9 +7,9 @@ import shutil
 import numpy as np
 import tensorflow as tf
 
-from tf_videogen import checkpoints
 from tf_videogen import experiment as experiments
-from tf_videogen.reporting import results
+from tf_videogen.model_directory import checkpoints
+from tf_videogen.model_directory import results
 
 STEPS = 2
 HOW = {'steps_per_loop': 1, 'checkpoint_interval': 1, 'preview_clips': 2}

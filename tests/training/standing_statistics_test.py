@@ -7,9 +7,9 @@ import pytest
 import tensorflow as tf
 
 from tf_videogen import building
+from tf_videogen import tasks
 from tf_videogen.layers import conditional_batch_norm
 from tf_videogen.layers import randomness
-from tf_videogen.tasks import adversarial
 from tf_videogen.training import standing_statistics
 
 CLIP = (5, 16, 16, 1)
@@ -201,7 +201,7 @@ def test_those_of_a_video_gan(tiny, cpu, monkeypatch, frames, pieces):
   monkeypatch.setattr(conditional_batch_norm.ConditionalBatchNorm, 'call', call)
   latents = []
   rows = randomness.rows
-  monkeypatch.setattr(adversarial.randomness, 'rows',
+  monkeypatch.setattr(tasks.video_gan.randomness, 'rows',
                       lambda *args: latents.append(rows(*args)) or latents[-1])
   model = built.task.model
   weights = [variable.numpy() for variable in model.variables]

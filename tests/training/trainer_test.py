@@ -6,9 +6,9 @@ import tensorflow as tf
 
 from tests import tiny as tiny_lib
 from tf_videogen import building
-from tf_videogen import checkpoints
 from tf_videogen import experiment as experiments
-from tf_videogen.tasks import likelihood
+from tf_videogen import tasks
+from tf_videogen.model_directory import checkpoints
 from tf_videogen.training import trainer as trainers
 
 pytestmark = pytest.mark.filterwarnings('ignore:Even though the `tf.config')
@@ -63,7 +63,7 @@ def _sgd():
 def test_replicas_agree_on_a_vqvae(tiny, cpu, two_replicas, codes, threshold, clip_norm):
   """With 128 vectors a step: 6 codes of which some restart, and 150, which need repeated rows."""
   vqvae = lambda: tiny.vqvae(codes, decay=0.5, restart_threshold=threshold)
-  task = lambda: likelihood.VQVAETask(vqvae(), data_variance=0.05)
+  task = lambda: tasks.VQVAETask(vqvae(), data_variance=0.05)
   experiment = tiny.experiment(task, optimizer=_sgd, clip_norm=clip_norm)
   prepare = lambda task: task.initialize(experiment.clips)
   one = _trajectory(experiment, cpu, prepare)

@@ -15,13 +15,13 @@ import tensorflow as tf
 from tests.layers import spectral_weights
 from tests.training import runs
 from tf_videogen import building
-from tf_videogen import checkpoints
 from tf_videogen import experiment as experiments
-from tf_videogen import model_directory
 from tf_videogen import sampling
 from tf_videogen.layers import conditional_batch_norm
 from tf_videogen.layers import randomness
-from tf_videogen.reporting import results
+from tf_videogen.model_directory import checkpoints
+from tf_videogen.model_directory import layout
+from tf_videogen.model_directory import results
 from tf_videogen.training import optimizers
 
 pytestmark = [pytest.mark.filterwarnings('ignore:Even though the `tf.config'),
@@ -96,7 +96,7 @@ def _assert_same(ours, theirs):
 def test_the_level_below_is_left_as_it_is(cascade):
   """Its files, to the byte; its averaged weights are in all of this level's checkpoints."""
   assert cascade.before == cascade.after and 'clips.json' in cascade.before
-  assert model_directory.finished(cascade.second) == runs.STEPS
+  assert layout.finished(cascade.second) == runs.STEPS
   first = runs.checkpoint(cascade.first, 1)
   averaged = _of(first, 'model/averaged_generator/')
   trained = _of(first, 'model/generator/')
@@ -157,11 +157,11 @@ def test_a_level_that_is_not_trained_to_its_end(tiny, cpu, cascade, tmp_path):
   """Nothing is written that a later run would take for a beginning."""
   lower = str(tmp_path / 'first')
   shutil.copytree(cascade.first, lower)
-  model_directory.set_finished(lower, None)
+  layout.set_finished(lower, None)
   model_dir = str(tmp_path / 'second')
   with pytest.raises(ValueError, match='is not trained to its end'):
     experiments.train(_experiment(tiny, 2, 1, lower_dir=lower), model_dir, cpu, **runs.HOW)
-  assert not checkpoints.paths(model_dir) and model_directory.finished(model_dir) is None
+  assert not checkpoints.paths(model_dir) and layout.finished(model_dir) is None
 
 
 # --- replicas ---

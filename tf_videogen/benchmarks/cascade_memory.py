@@ -13,10 +13,10 @@ import time
 import numpy as np
 import tensorflow as tf
 
+from tf_videogen import tasks
 from tf_videogen.layers import randomness
 from tf_videogen.models import discriminators
 from tf_videogen.models import ssw_gan
-from tf_videogen.tasks import upscaling
 from tf_videogen.training import standing_statistics
 
 FRAMES = (24, 48, 96, 192)
@@ -29,7 +29,7 @@ def make_task(frames):
   upscale = lambda: ssw_gan.UpsamplingStage(16, (8, 8, 4, 2), factor=2)
   networks = functools.partial(
       discriminators.Discriminators, ('F', 'dV', 'M'), 16, (1, 2, 4, 8))
-  task = upscaling.UpscalingTask(
+  task = tasks.UpscalingTask(
       ssw_gan.SSWGAN(upscale, networks, [first], piece_frames=12), frames // 2, standing_passes=2,
       standing_batch=8)
   task.build(_WINDOW)

@@ -10,10 +10,10 @@ import av
 from tf_videogen import building
 from tf_videogen.benchmarks import timing
 from tf_videogen.data import clips as clips_lib
-from tf_videogen.data import png
-from tf_videogen.data import raw_files
-from tf_videogen.data import raw_videos
 from tf_videogen.data import video_folder
+from tf_videogen.preparation import png
+from tf_videogen.preparation import raw_files
+from tf_videogen.preparation import raw_videos
 from tf_videogen.training import strategies
 
 _COPIES, _PLAN_CLIPS = 20, 400_000  # of every video; of a plan

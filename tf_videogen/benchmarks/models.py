@@ -6,6 +6,7 @@ import statistics
 import numpy as np
 import tensorflow as tf
 
+from tf_videogen import tasks
 from tf_videogen.benchmarks import timing
 from tf_videogen.data import clip_source
 from tf_videogen.layers import attention
@@ -18,9 +19,6 @@ from tf_videogen.models import trivd_gan
 from tf_videogen.models import video_transformer
 from tf_videogen.models import videogpt
 from tf_videogen.models import vqvae
-from tf_videogen.tasks import adversarial
-from tf_videogen.tasks import likelihood
-from tf_videogen.tasks import slices
 from tf_videogen.training import optimizers
 from tf_videogen.training import trainer
 
@@ -84,9 +82,9 @@ def videogpt_moving_mnist(batch, repeats, small, sampling):
   """
   clips = RandomClips(32 if small else 64)
   shape = tuple(clips.example_spec()['video'].shape)
-  video = likelihood.to_float(next(iter(clips.training(batch, 0)))['video'])
+  video = tasks.videogpt.to_float(next(iter(clips.training(batch, 0)))['video'])
   model = make_vqvae(small)
-  task = likelihood.VQVAETask(model, data_variance=0.1)
+  task = tasks.VQVAETask(model, data_variance=0.1)
   task.build(shape)
   task.initialize(clips)
   encode = tf.function(model.codes)
@@ -95,7 +93,7 @@ def videogpt_moving_mnist(batch, repeats, small, sampling):
   figures['vqvae_encode_s'] = timing.seconds(lambda: encode(video).numpy(), repeats)
   patterns = {'': attention.CausalAttention, '_sparse': attention.SparseCausalAttention}
   for name, pattern in patterns.items():
-    prior = likelihood.VideoGPTTask(videogpt.VideoGPT(model, make_prior(small, pattern)), '')
+    prior = tasks.VideoGPTTask(videogpt.VideoGPT(model, make_prior(small, pattern)), '')
     prior.build(shape)
     figures[f'prior_train_step{name}_s'] = timing.seconds(train_step(prior, clips, batch), repeats)
     if sampling:
@@ -166,7 +164,7 @@ def video_transformer_base(batch, repeats, small, sampling):
   """Times the Video Transformer's training step and, if `sampling`, drawing a pixel."""
   size = 32 if small else 64
   model = make_video_transformer(size, small)
-  task = slices.VideoTransformerTask(model)
+  task = tasks.VideoTransformerTask(model)
   clips = RandomClips(size, 3)
   task.build(clips.shape)
   figures = timing.Figures()
@@ -203,7 +201,7 @@ def make_trivd_gan(unit, small):
       functools.partial(trivd_gan.Generator, unit, channels, multipliers=(4, 2)),
       functools.partial(
           discriminators.Discriminators, ('dF', 'dV', 'crV'), channels, multipliers=(2, 4, 8)))
-  return adversarial.AdversarialTask(model, conditioning_frames=5)
+  return tasks.VideoGANTask(model, conditioning_frames=5)
 
 
 def trivd_gan_units(batch, repeats, small, sampling):

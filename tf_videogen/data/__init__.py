@@ -1,1 +1,1 @@
-"""Clips for training and evaluation; reading and writing videos."""
+"""Clips for training and evaluation, from what was prepared; videos written and laid out."""

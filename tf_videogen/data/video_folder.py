@@ -20,10 +20,10 @@ import tensorflow_datasets as tfds
 
 from tf_videogen import files
 from tf_videogen.data import clips
-from tf_videogen.data import preparation
 from tf_videogen.data import prepared
-from tf_videogen.data import raw_files
-from tf_videogen.data import video_builder
+from tf_videogen.preparation import outcomes
+from tf_videogen.preparation import raw_files
+from tf_videogen.preparation import video_builder
 
 _FOLDERS = {'train': ('train', 'training'), 'validation': ('validation', 'val', 'valid'),
             'test': ('test', 'testing')}
@@ -102,7 +102,7 @@ class _FolderClips(clips.PreparedClips):
   def _builder(self):
     builder = self._make_builder()
     builder.options = self._options
-    preparation.prepare(builder, wait=True)
+    outcomes.prepare(builder, wait=True)
     if 'label' in builder.info.features:
       self.label_feature = 'label'
     return tfds.builder_from_directory(builder.data_dir)
@@ -139,7 +139,7 @@ def from_video_folder(folder, frames, size, frame_step=1, crop='random', drop_sh
         min_frames=1, folder=folder, names=tuple(names), test_share=test_share)
     return VideoFolder(data_dir=root, config=config)
 
-  options = preparation.Options(
+  options = outcomes.Options(
       processes=processes, max_failed_share=max_failed_share, keep_decoded=True)
   return _FolderClips(
       make_builder, options, dataset=f'the folder {folder}', frames=frames, frame_step=frame_step,

@@ -12,7 +12,7 @@ import numpy as np
 from PIL import Image
 
 from tf_videogen import files
-from tf_videogen.data import raw_videos
+from tf_videogen.preparation import raw_videos
 
 _GREY_PALETTE = np.repeat(np.arange(256, dtype=np.uint8), 3).tobytes()  # R, G, B of 0, of 1, ...
 

@@ -11,10 +11,10 @@ import os
 import tensorflow as tf
 
 from tf_videogen import files
-from tf_videogen import model_directory
 from tf_videogen.metrics import networks
+from tf_videogen.model_directory import layout
+from tf_videogen.model_directory import results
 from tf_videogen.reporting import glossary
-from tf_videogen.reporting import results
 
 FOLDER = 'best'
 _BESIDES = ('config.gin', 'operative_config.gin', 'clips.json')  # as training wrote them
@@ -79,7 +79,7 @@ def _replace(model_dir, folder, make):
       files.write(os.path.join(folder, name), files.read(os.path.join(model_dir, name)))
   name = f'ckpt-{make.step}'
   make.save(os.path.join(folder, name))
-  model_directory.set_finished(folder, make.step)  # nothing trains on there
+  layout.set_finished(folder, make.step)  # nothing trains on there
   tf.compat.v1.train.update_checkpoint_state(folder, name)
   # Indices first: without one there is no checkpoint.
   for path in sorted(tf.io.gfile.glob(os.path.join(folder, 'ckpt-*')),

@@ -9,11 +9,11 @@ import numpy as np
 import tensorflow as tf
 
 from tf_videogen import building
-from tf_videogen import model_directory
 from tf_videogen.evaluation import videos as videos_lib
 from tf_videogen.layers import randomness
 from tf_videogen.metrics import image_quality
 from tf_videogen.metrics import motion as motion_metrics
+from tf_videogen.model_directory import layout
 from tf_videogen.training import precision as precisions
 from tf_videogen.training import strategies
 
@@ -52,7 +52,7 @@ def predict(experiment, model_dir, strategy, clips=64, split=None, batch_size=8,
   """
   split, source = split or experiment.splits[0], experiment.clips
   built = building.build(
-      experiment, strategy, model_directory.saved_spec(model_dir),
+      experiment, strategy, layout.saved_spec(model_dir),
       precisions.for_sampling(experiment.precision, strategy))
   given = getattr(built.task, 'conditioning_frames', 0)
   if not given:

@@ -19,7 +19,7 @@ from tf_videogen import files
 from tf_videogen.data import video_io
 from tf_videogen.evaluation import measures
 from tf_videogen.metrics import networks
-from tf_videogen.reporting import results
+from tf_videogen.model_directory import results
 
 CONFIG = 'operative_config-{}.gin'
 _TRIALS = 'trials.json'

@@ -10,7 +10,7 @@ import tqdm
 from tf_videogen import bars
 from tf_videogen.evaluation import extraction
 from tf_videogen.evaluation import measures as measures_lib
-from tf_videogen.evaluation import protocol as protocols
+from tf_videogen.evaluation import protocols
 from tf_videogen.evaluation import real_statistics
 from tf_videogen.evaluation import videos
 from tf_videogen.metrics import networks

@@ -14,8 +14,8 @@ import tensorflow as tf
 
 from tf_videogen import building
 from tf_videogen import files
-from tf_videogen import model_directory
 from tf_videogen.layers import randomness
+from tf_videogen.model_directory import layout
 from tf_videogen.training import precision as precisions
 from tf_videogen.training import strategies
 
@@ -87,7 +87,7 @@ class FolderVideos:
   """Clips of files.
 
   Args:
-    found: a `clip_files.ClipFiles`.
+    found: a `clip_files.WrittenClips`.
     frames: of a clip, the first ones.
     size: (H, W), the middle.
     channels: C.
@@ -161,7 +161,7 @@ class ModelSamples:
     self.strategy = strategy
     self._rows = batch_size // strategies.worker(strategy)[1]
     self._sampling = dict(sampling or {})
-    self._spec = model_directory.saved_spec(model_dir)
+    self._spec = layout.saved_spec(model_dir)
     self._built = building.build(
         experiment, strategy, self._spec, precisions.for_sampling(experiment.precision, strategy))
     self._built.standing.after_batch = after_batch
@@ -261,7 +261,7 @@ def matched(real, generated, frames=None, limit=None, cut=False, paired=False):
   """Two folders as sources of clips that can be compared.
 
   Args:
-    real, generated: a `clip_files.ClipFiles` each.
+    real, generated: a `clip_files.WrittenClips` each.
     frames: of a clip, the first ones; None: as many as the clips have.
     limit: clips of each; None: all.
     cut: where clips differ in length or size, or the folders in number, whether to cut to what both
@@ -310,7 +310,7 @@ def like(found, real, frames=None, limit=None, cut=False, paired=False):
   """A folder as a source of clips that can be compared with a data set's; and those, as many.
 
   Args:
-    found: a `clip_files.ClipFiles`.
+    found: a `clip_files.WrittenClips`.
     real: a DataVideos.
     frames, limit, cut, paired: as of `matched`; clips of the data set have as many frames already.
 

@@ -15,8 +15,8 @@ from matplotlib import figure
 from matplotlib import ticker
 import numpy as np
 
+from tf_videogen.model_directory import results as results_lib
 from tf_videogen.reporting import glossary
-from tf_videogen.reporting import results as results_lib
 
 WIDTH, HEIGHT = 3.7, 2.15  # Inches of 72 points; the page scales them.
 MAX_POINTS = 600  # Of a raw curve; more would only make the file larger.

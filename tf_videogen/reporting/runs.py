@@ -6,12 +6,12 @@ import os
 import numpy as np
 import tensorflow as tf
 
-from tf_videogen import checkpoints
+from tf_videogen.model_directory import checkpoints
+from tf_videogen.model_directory import results as results_lib
 from tf_videogen.reporting import galleries
 from tf_videogen.reporting import page
 from tf_videogen.reporting import plots
-from tf_videogen.reporting import protocols as protocols_lib
-from tf_videogen.reporting import results as results_lib
+from tf_videogen.reporting import protocol_blocks as protocols_lib
 
 MAX_GALLERIES = 4  # Of a folder; the newest files.
 

@@ -2,7 +2,7 @@
 
 import tensorflow as tf
 
-from tf_videogen import checkpoints
+from tf_videogen.model_directory import checkpoints
 
 
 class CheckpointManager(tf.train.CheckpointManager):

@@ -159,7 +159,7 @@ class AdversarialTrainer(Trainer):
   The generator continues the clips of the last of these batches. TrIVD-GAN, appendix E: two updates
   of the discriminators.
 
-  Args: as of `Trainer`; the task is an `AdversarialTask`, the optimizer an `optimizers.TwoPlayers`.
+  Args: as of `Trainer`; the task is an `VideoGANTask`, the optimizer an `optimizers.TwoPlayers`.
   """
 
   @property

@@ -9,10 +9,10 @@ are added, and `metrics` makes numbers of them.
 import numpy as np
 import tensorflow as tf
 
-from tf_videogen import checkpoints
 from tf_videogen import objectives
 from tf_videogen.layers import xla_context
 from tf_videogen.metrics import image_quality
+from tf_videogen.model_directory import checkpoints
 
 
 def to_float(video):

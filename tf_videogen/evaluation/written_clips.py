@@ -1,6 +1,6 @@
 """Clips as people keep what a model made: videos, GIFs, folders of PNG files, arrays in .npz files.
 
-    found = clip_files.ClipFiles('samples/')
+    found = clip_files.WrittenClips('samples/')
     found.survey()                       # decodes all once: how many, of which frames and sizes
     for video in found.read(16): ...     # uint8 [16, H, W, C], in the order of their names
 
@@ -21,8 +21,8 @@ import tqdm
 
 from tf_videogen import bars
 from tf_videogen import files
-from tf_videogen.data import raw_files
-from tf_videogen.data import raw_videos
+from tf_videogen.preparation import raw_files
+from tf_videogen.preparation import raw_videos
 
 _PICTURES = ('.png', '.jpg', '.jpeg')
 _ARRAYS = ('.npz', '.npy')
@@ -36,7 +36,7 @@ class _Unreadable(ValueError):
   """A file that is damaged; others beside it may be good."""
 
 
-class ClipFiles:
+class WrittenClips:
   """The clips of a folder, or of one file.
 
   Attributes:

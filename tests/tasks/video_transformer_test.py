@@ -6,14 +6,14 @@ import pytest
 import tensorflow as tf
 
 from tf_videogen import experiment
+from tf_videogen import tasks
 from tf_videogen.datasets.moving_mnist_clips import digits
 from tf_videogen.datasets.moving_mnist_clips import moving_digits
 from tf_videogen.layers import block_attention
 from tf_videogen.layers import channel_prediction
 from tf_videogen.layers import randomness
+from tf_videogen.model_directory import results
 from tf_videogen.models import video_transformer
-from tf_videogen.reporting import results
-from tf_videogen.tasks import slices
 from tf_videogen.training import optimizers
 
 CLIP = (4, 4, 4, 1)
@@ -53,11 +53,11 @@ def _task(subscale=(2, 1, 2), clip=CLIP, actions=0, first_slice=None, first_laye
   """A task. Its first slice has a decoder of its own with `first_layers`, or a `first_slice`."""
   # pylint: disable=protected-access
   if first_slice is not None or not shared:
-    task = slices.VideoTransformerTask(_model(subscale, actions, first_slice), **kwargs)
+    task = tasks.VideoTransformerTask(_model(subscale, actions, first_slice), **kwargs)
   else:
     model, samplers = _built(
         subscale, actions, first_layers, (kwargs.get('frames') or clip[0], *clip[1:]))
-    task = slices.VideoTransformerTask(model, **kwargs)
+    task = tasks.VideoTransformerTask(model, **kwargs)
     task._samplers = samplers
   task.build(clip)
   return task
@@ -107,7 +107,7 @@ def test_gray_frames_have_a_bound():
       (4, 1, 1), video_transformer.SliceDecoder(
           functools.partial(STACK, blocks=[(1, 2, 2)]), channel_prediction.IntensityPredictor, 8),
       video_transformer.SliceEncoder(functools.partial(STACK, blocks=[(1, 2, 2)]), 8))
-  task = slices.VideoTransformerTask(model, primed_frames=2)
+  task = tasks.VideoTransformerTask(model, primed_frames=2)
   task.build(CLIP)
   batch = _batch()
   z = np.clip(batch['video'][:, 2:].numpy() / 255, 1e-30, 1 - 1e-16)
@@ -185,7 +185,7 @@ def test_first_slice_is_trained_and_loaded(tiny, cpu, tmp_path):
   trained = []
 
   def task():
-    trained.append(slices.VideoTransformerTask(first()))
+    trained.append(tasks.VideoTransformerTask(first()))
     return trained[0]
 
   assert experiment.train(tiny.experiment(task, train_steps=1), str(tmp_path), cpu)
@@ -208,7 +208,7 @@ def test_first_slice_of_its_own():
   nats = _nats_by_hand(task, batch['video'], 1) / 3
   np.testing.assert_allclose(
       _metrics(task, batch)['bits_per_dim'], nats / (3 * 16) / np.log(2), rtol=1e-5)
-  alone = slices.VideoTransformerTask(task.model.first_slice)
+  alone = tasks.VideoTransformerTask(task.model.first_slice)
   alone.build(CLIP)
   mine = _metrics(alone, batch)['bits_per_dim']  # of one of the slice's two frames
   np.testing.assert_allclose(alone.loss(batch, randomness.seed_of(0))['bits_per_dim'], mine,
@@ -330,7 +330,7 @@ def test_eight_clips_are_learned_and_sampled_back():
   stack = functools.partial(
       video_transformer.LayerStack, blocks=[(2, 4, 12), (2, 12, 4)], heads=2, width=64,
       attention=functools.partial(block_attention.BlockLocalAttention, head_width=32))
-  task = slices.VideoTransformerTask(video_transformer.VideoTransformer(
+  task = tasks.VideoTransformerTask(video_transformer.VideoTransformer(
       (2, 2, 2), video_transformer.SliceDecoder(stack, embedding=32),
       video_transformer.SliceEncoder(stack, embedding=32)))
   task.build(clips.shape[1:])

@@ -9,8 +9,8 @@ from PIL import Image
 import pytest
 
 from tests import raw_data
-from tf_videogen.data import png
-from tf_videogen.data import raw_videos
+from tf_videogen.preparation import png
+from tf_videogen.preparation import raw_videos
 
 
 def _reason(path, **kwargs):

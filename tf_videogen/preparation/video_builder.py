@@ -11,11 +11,11 @@ import os
 import tensorflow as tf
 import tensorflow_datasets as tfds
 
-from tf_videogen.data import clip_cache
-from tf_videogen.data import decoding
-from tf_videogen.data import preparation
-from tf_videogen.data import raw_videos
-from tf_videogen.data import reporting_builder
+from tf_videogen.preparation import decoding
+from tf_videogen.preparation import outcomes
+from tf_videogen.preparation import raw_videos
+from tf_videogen.preparation import reporting_builder
+from tf_videogen.preparation import video_cache
 
 
 @dataclasses.dataclass
@@ -94,7 +94,7 @@ class VideoBuilder(reporting_builder.ReportingBuilder, skip_registration=True):
     job = decoding.Job(
         '', config.short_side, config.frame_step,
         limits=raw_videos.Limits(min_frames=config.min_frames))
-    return VideoReader(job, clip_cache.ClipCache(cache_dir), self.options.time_limit)
+    return VideoReader(job, video_cache.VideoCache(cache_dir), self.options.time_limit)
 
   def _cache_name(self):
     """The folder of decoded videos, in that of the data set: runs that go on share it."""
@@ -114,7 +114,7 @@ class VideoReader:
 
   Args:
     job: a decoding.Job, whose path is replaced.
-    cache: clip_cache.ClipCache, in a folder that all workers share.
+    cache: video_cache.VideoCache, in a folder that all workers share.
     time_limit: int, seconds a file.
   """
 
@@ -172,8 +172,8 @@ def _without_duplicates(sources):
 def _result(source, decoded):
   """(Outcome, example) of a Source from a RawVideo of PNG files, or from Unusable."""
   if isinstance(decoded, raw_videos.Unusable):
-    return preparation.Outcome(
+    return outcomes.Outcome(
         source.id, source.path, reason=decoded.reason, detail=decoded.detail), None
-  outcome = preparation.Outcome(source.id, source.path, len(decoded.frames), decoded.fps)
+  outcome = outcomes.Outcome(source.id, source.path, len(decoded.frames), decoded.fps)
   return outcome, {
       'video': decoded.frames, 'fps': decoded.fps, 'id': source.id, **source.features}

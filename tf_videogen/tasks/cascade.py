@@ -11,17 +11,17 @@ standing statistics of every time step.
 
 import tensorflow as tf
 
-from tf_videogen import checkpoints
-from tf_videogen import model_directory
 from tf_videogen import objectives
 from tf_videogen.layers import pieces
 from tf_videogen.layers import randomness
 from tf_videogen.layers import resampling
 from tf_videogen.metrics import image_quality
-from tf_videogen.tasks import adversarial
+from tf_videogen.model_directory import checkpoints
+from tf_videogen.model_directory import layout
+from tf_videogen.tasks import video_gan
 
 
-class UpscalingTask(adversarial.AdversarialTask):
+class UpscalingTask(video_gan.VideoGANTask):
   """Trains an UpscalingGAN. The clips' frames are the windows of its output.
 
   Args:
@@ -30,7 +30,7 @@ class UpscalingTask(adversarial.AdversarialTask):
     lower_dir: model directory of the level below, trained to its end; None with `joint`.
     joint: whether the earlier level is trained together with this one, judged by its output alone.
     average_decay, average_start, orthogonality, standing_passes, standing_batch: as of
-      AdversarialTask; both papers leave averages and penalty out (SSW-GAN, appendix A).
+      VideoGANTask; both papers leave averages and penalty out (SSW-GAN, appendix A).
   """
 
   def __init__(self, model, first_frames, lower_dir=None, joint=False, average_decay=0.0,
@@ -85,17 +85,17 @@ class UpscalingTask(adversarial.AdversarialTask):
       return
     below = 'the level below'
     checkpoints.require(self.lower_dir, below)
-    of_clips = tuple(model_directory.saved_spec(self.lower_dir)['video'].shape[1:])
+    of_clips = tuple(layout.saved_spec(self.lower_dir)['video'].shape[1:])
     if of_clips != self._low_shape:
       raise ValueError(f'{self.lower_dir} was trained on frames of {_by(of_clips)}, and this level '
                        f'upscales frames of {_by(self._low_shape)}: name the directory of {below}')
-    found, wanted = model_directory.saved_reduction(self.lower_dir), self.low_reduction(clips)
+    found, wanted = layout.saved_reduction(self.lower_dir), self.low_reduction(clips)
     for name, value in wanted.items():
       if found.get(name) != value:
         raise ValueError(f'{self.lower_dir} was trained on clips with {name} = {found.get(name)}, '
                          f'and this level upscales those with {name} = {value}: name the directory '
                          f'of {below}')
-    if model_directory.finished(self.lower_dir) is None:
+    if layout.finished(self.lower_dir) is None:
       step = checkpoints.step_of(checkpoints.paths(self.lower_dir)[0])
       raise ValueError(f'{below} in {self.lower_dir} is not trained to its end '
                        f'(its latest checkpoint is of step {step}): the command that trains it '
@@ -119,8 +119,8 @@ class UpscalingTask(adversarial.AdversarialTask):
 
   def real(self, batch):
     """Windows of real videos, and pairs of them with what is made of them, Judged."""
-    video = adversarial.to_float(batch['video'])
-    return adversarial.Judged(
+    video = video_gan.to_float(batch['video'])
+    return video_gan.Judged(
         video, self.model.pair(video, self.model.low(video)) if self.model.matching else None)
 
   def fake(self, batch, seed):
@@ -134,7 +134,7 @@ class UpscalingTask(adversarial.AdversarialTask):
           self.model.videos(latents, labels, self.first_frames, len(self.model.lower))[-1])
     low = self._window(below, seed)
     video = self.model.generator(latents[-1], labels, low, training=True)
-    return adversarial.Judged(video, self.model.pair(video, low))
+    return video_gan.Judged(video, self.model.pair(video, low))
 
   def _window(self, video, seed):
     """A random window of every clip, as long as training's: [B, T, ...] -> [B, T', ...]."""
@@ -199,7 +199,7 @@ class UpscalingTask(adversarial.AdversarialTask):
     """Sums over valid clips: how much moves, and how close samples are to what they are made of."""
     valid = batch['valid']
     below, drawn = self.levels(batch, seed)[-2:]
-    again = adversarial.to_uint8(self.model.low(adversarial.to_float(drawn)))
+    again = video_gan.to_uint8(self.model.low(video_gan.to_float(drawn)))
     psnr = tf.reduce_mean(image_quality.psnr(again, below), axis=1)  # [B, T] -> [B]
     return {**self._motion(batch, drawn), 'psnr_of_input': objectives.sum_of_valid(psnr, valid)}
 
@@ -221,7 +221,7 @@ class UpscalingTask(adversarial.AdversarialTask):
     below = self._below(batch, seed, latents)
     drawn = pieces.unroll(self.model.averaged_generator, latents[-1], self._labels(batch),
                           below[-1], self.sampled_frames, self.model.piece_frames)
-    return [adversarial.to_uint8(video) for video in [*below, drawn]]
+    return [video_gan.to_uint8(video) for video in [*below, drawn]]
 
   def sample(self, batch, seed, temperature=1.0, truncation=None):
     """Samples a video for each clip of the batch, of its class.

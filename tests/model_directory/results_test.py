@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 import tensorflow as tf
 
-from tf_videogen.reporting import results
+from tf_videogen.model_directory import results
 
 
 def _write(path, text):

@@ -26,8 +26,8 @@ import time
 import tensorflow as tf
 
 from tf_videogen import files
-from tf_videogen.data import decoder_process
-from tf_videogen.data import raw_videos
+from tf_videogen.preparation import decoder_process
+from tf_videogen.preparation import raw_videos
 
 Job = decoder_process.Job
 

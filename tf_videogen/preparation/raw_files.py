@@ -7,7 +7,7 @@ import re
 import tensorflow as tf
 
 from tf_videogen import files
-from tf_videogen.data import archives
+from tf_videogen.preparation import archives
 
 VIDEO_SUFFIXES = ('.mp4', '.avi', '.mkv', '.mov', '.webm', '.gif', '.m4v', '.flv', '.wmv', '.mpg',
                   '.mpeg', '.3gp', '.ts')

@@ -5,11 +5,11 @@ import pytest
 import tensorflow as tf
 
 from tests.layers import spectral_weights
+from tf_videogen import tasks
 from tf_videogen.layers import conditional_batch_norm
 from tf_videogen.layers import randomness
 from tf_videogen.layers import recurrent_units
 from tf_videogen.metrics import image_quality
-from tf_videogen.tasks import adversarial
 
 SEED = randomness.seed_of(3)
 SHAPE = (5, 16, 16, 1)  # of clips; two frames are given
@@ -79,14 +79,15 @@ def _batch(clips=4, seed=0, shape=SHAPE):
 
 def test_every_pixel_value_survives_the_round_trip():
   values = tf.range(256)
-  floats = adversarial.to_float(tf.cast(values, tf.uint8))
+  floats = tasks.video_gan.to_float(tf.cast(values, tf.uint8))
   assert floats.dtype == tf.float32 and floats[0] == -1 and floats[-1] == 1
   np.testing.assert_allclose(floats, np.arange(256) / 127.5 - 1, atol=1e-6)
-  np.testing.assert_array_equal(adversarial.to_uint8(floats), values)
+  np.testing.assert_array_equal(tasks.video_gan.to_uint8(floats), values)
 
 
 def test_values_are_rounded_and_clipped():
-  pixels = adversarial.to_uint8(tf.constant([-9.0, -1.01, 10.4 / 127.5 - 1, 10.6 / 127.5 - 1, 1.4]))
+  values = tf.constant([-9.0, -1.01, 10.4 / 127.5 - 1, 10.6 / 127.5 - 1, 1.4])
+  pixels = tasks.video_gan.to_uint8(values)
   np.testing.assert_array_equal(pixels, [0, 0, 10, 11, 255])
   assert pixels.dtype == tf.uint8
 
@@ -107,7 +108,7 @@ def test_real_and_fake_clips(changing):
   moved = _values(task)
   _restore(task, before)
   fake = task.fake(batch, SEED)
-  assert isinstance(fake, adversarial.Judged) and fake.pair is None
+  assert isinstance(fake, tasks.video_gan.Judged) and fake.pair is None
   np.testing.assert_array_equal(fake.video[:, :GIVEN], real.video[:, :GIVEN])
   np.testing.assert_allclose(fake.video[:, GIVEN:], drawn, atol=1e-5)
   for found, expected in zip(_values(task), moved, strict=True):
@@ -225,7 +226,7 @@ def test_labels_reach_both_players(class_task):
   generator = class_task.model.generator
   drawn = [generator(tf.ones([4, 4]), b['label'], None, 4)[0].numpy() for b in (batch, other)]
   assert (drawn[0] != drawn[1]).any(axis=(1, 2, 3, 4)).all()
-  real = adversarial.to_float(batch['video'])
+  real = tasks.video_gan.to_float(batch['video'])
   scores = [class_task.model.discriminators([real], b['label'], 0, SEED)[0].numpy()
             for b in (batch, other)]
   assert (scores[0] != scores[1]).all()
@@ -319,7 +320,7 @@ def test_a_recorded_pass_is_a_sample(changing):
     video, carry = piece(number, 3, z, tf.zeros([4], tf.int32), carry, 5, record=True)
     recorded.append(video)
   found = changing.sample(batch, SEED).numpy()[:, GIVEN:].astype(int)
-  expected = adversarial.to_uint8(tf.concat(recorded, 1)[:, :5]).numpy()
+  expected = tasks.video_gan.to_uint8(tf.concat(recorded, 1)[:, :5]).numpy()
   assert np.abs(found - expected).max() <= 1 and np.ptp(expected) > 50
 
 
@@ -436,9 +437,9 @@ def test_samples_of_more_frames_and_fewer(changing, frames, traced):
   assert found.shape == (4, GIVEN + frames, 16, 16, 1) and found.dtype == tf.uint8
   np.testing.assert_array_equal(found[:, :GIVEN], batch['video'][:, :GIVEN])
   z = task._latent(batch, randomness.seed_of(9))  # pylint: disable=protected-access
-  given = adversarial.to_float(batch['video'][:, :GIVEN])
+  given = tasks.video_gan.to_float(batch['video'][:, :GIVEN])
   whole, _ = task.model.averaged_generator(z, tf.zeros([4], tf.int32), given, frames)
-  expected = adversarial.to_uint8(whole).numpy().astype(int)
+  expected = tasks.video_gan.to_uint8(whole).numpy().astype(int)
   assert np.abs(found[:, GIVEN:].numpy() - expected).max() <= 1 and np.ptp(expected) > 50
   task.prepare_samples()
   assert task.sample(batch, SEED).shape == batch['video'].shape
@@ -452,12 +453,12 @@ def test_longer_samples_from_noise(class_task):
   whole, _ = class_task.model.averaged_generator(z, batch['label'], None, 9)
   found = class_task.sample(batch, SEED)
   assert found.shape == (4, 9, 8, 8, 1)
-  assert np.abs(found.numpy().astype(int) - adversarial.to_uint8(whole)).max() <= 1
+  assert np.abs(found.numpy().astype(int) - tasks.video_gan.to_uint8(whole)).max() <= 1
   class_task.prepare_samples()
 
 
 def test_a_task_may_begin_with_another_number_of_frames(changing):
-  task = adversarial.AdversarialTask(changing.model, GIVEN, sampled_frames=7)
+  task = tasks.VideoGANTask(changing.model, GIVEN, sampled_frames=7)
   task.build(SHAPE)
   assert task.sampled_frames == 7 and task.pieces(0) == 3
   assert _passes(task.model.averaged_generator) == [[0] * 9] * 5

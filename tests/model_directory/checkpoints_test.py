@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 import tensorflow as tf
 
-from tf_videogen import checkpoints
+from tf_videogen.model_directory import checkpoints
 
 
 def _checkpoint(shape=(1000,), extra=False):

@@ -7,8 +7,8 @@ import numpy as np
 from PIL import Image
 import pytest
 
-from tf_videogen.data import clip_files
 from tf_videogen.data import video_io
+from tf_videogen.evaluation import written_clips
 from tf_videogen.launch import sample
 
 
@@ -20,7 +20,7 @@ def _videos(count=3, frames=4, height=8, width=10, channels=3, seed=0):
 
 
 def _read(path, value_range=None, **kwargs):
-  return list(clip_files.ClipFiles(str(path), value_range).read(**kwargs))
+  return list(written_clips.WrittenClips(str(path), value_range).read(**kwargs))
 
 
 def _write_pictures(folder, video):
@@ -63,7 +63,7 @@ def test_folders_of_pictures_are_clips_of_counted_frames(tmp_path, channels):
   for i, video in enumerate(videos):
     _write_pictures(tmp_path / f'clip_{i}', video)
   (tmp_path / 'clip_0' / '.hidden.png').write_bytes(b'no picture')
-  found = clip_files.ClipFiles(str(tmp_path))
+  found = written_clips.WrittenClips(str(tmp_path))
   assert found.survey() == {videos.shape[1:]: 11} and not found.skipped
   _check(list(found.read()), videos)
   _check(_read(tmp_path / 'clip_4'), videos[4:5])
@@ -114,7 +114,7 @@ def test_a_folder_of_launch_sample_has_every_sample_once(tmp_path):
   samples = np.random.default_rng(0).integers(256, size=(5, 3, 8, 8, 3), dtype=np.uint8)
   sample.write({'samples': samples, 'data': 255 - samples}, str(tmp_path), fps=5)
   assert len(os.listdir(tmp_path)) == 3 * 5 + 3
-  found = clip_files.ClipFiles(str(tmp_path))
+  found = written_clips.WrittenClips(str(tmp_path))
   assert found.survey() == {samples.shape[1:]: 5}
   _check(list(found.read()), samples)
 
@@ -133,7 +133,7 @@ def test_mixed_sizes_are_counted(tmp_path):
   np.savez(tmp_path / 'a.npz', video=_videos(3))
   np.savez(tmp_path / 'b.npz', video=_videos(2, frames=5))
   video_io.write_gif(str(tmp_path / 'c.gif'), _videos(1, height=12)[0])
-  survey = clip_files.ClipFiles(str(tmp_path)).survey()
+  survey = written_clips.WrittenClips(str(tmp_path)).survey()
   assert survey == {(4, 8, 10, 3): 3, (5, 8, 10, 3): 2, (4, 12, 10, 3): 1}
 
 
@@ -232,7 +232,7 @@ def test_what_cannot_be_read_is_skipped_and_named(tmp_path):
   (tmp_path / '2.mp4').write_bytes(b'no film')
   _write_pictures(tmp_path / 'uneven', videos[0])
   Image.new('RGB', (3, 3)).save(tmp_path / 'uneven' / 'frame9.png')
-  found = clip_files.ClipFiles(str(tmp_path))
+  found = written_clips.WrittenClips(str(tmp_path))
   assert found.survey() == {(4, 8, 10, 3): 3}
   assert [os.path.basename(name) for name in found.skipped] == ['1.gif', '2.mp4', 'uneven']
   assert 'frame9.png is of another size' in found.skipped[str(tmp_path / 'uneven')]
@@ -244,7 +244,7 @@ def test_what_cannot_be_read_is_skipped_and_named(tmp_path):
 def test_what_goes_bad_between_survey_and_reading(tmp_path):
   path = tmp_path / '0.gif'
   video_io.write_gif(str(path), _videos(1)[0])
-  found = clip_files.ClipFiles(str(tmp_path))
+  found = written_clips.WrittenClips(str(tmp_path))
   found.survey()
   path.write_bytes(b'')
   with pytest.raises(ValueError, match=r'0.gif cannot be read any more'):
@@ -256,7 +256,7 @@ def test_nothing_can_be_read(tmp_path):
     (tmp_path / f'{name}.mp4').write_bytes(b'no film')
   message = r'none of the 2 clips in .* can be read: .*a\.mp4: '
   with pytest.raises(ValueError, match=message) as error:
-    clip_files.ClipFiles(str(tmp_path)).survey()
+    written_clips.WrittenClips(str(tmp_path)).survey()
   assert '\n' not in str(error.value)
 
 
@@ -264,7 +264,7 @@ def test_a_torn_archive_among_good_ones_is_skipped(tmp_path):
   np.savez(tmp_path / 'good.npz', video=_videos(2))
   np.savez(tmp_path / 'torn.npz', video=_videos(2))
   (tmp_path / 'torn.npz').write_bytes((tmp_path / 'torn.npz').read_bytes()[:500])
-  found = clip_files.ClipFiles(str(tmp_path))
+  found = written_clips.WrittenClips(str(tmp_path))
   assert found.survey() == {(4, 8, 10, 3): 2}
   assert list(found.skipped) == [str(tmp_path / 'torn.npz')]
   assert len(list(found.read())) == 2
@@ -277,12 +277,12 @@ def test_pictures_of_16_bits_are_not_read_as_white(tmp_path):
     Image.fromarray(np.full((8, 8), 3000 * i, np.uint16)).save(folder / f'{i}.png')
   with pytest.raises(ValueError, match='0.png has pixels of the kind I;16; 8 bits a '
                      'colour are read'):
-    clip_files.ClipFiles(str(tmp_path)).survey()
+    written_clips.WrittenClips(str(tmp_path)).survey()
 
 
 def test_remote_clips():
   with pytest.raises(ValueError, match='clips are read from local files: copy gs://bucket/a first'):
-    clip_files.ClipFiles('gs://bucket/a')
+    written_clips.WrittenClips('gs://bucket/a')
 
 
 def test_an_archive_that_is_torn(tmp_path):
@@ -295,12 +295,12 @@ def test_an_archive_that_is_torn(tmp_path):
 
 def test_nothing_is_there(tmp_path):
   with pytest.raises(FileNotFoundError, match='there is no folder .*nowhere'):
-    clip_files.ClipFiles(str(tmp_path / 'nowhere'))
+    written_clips.WrittenClips(str(tmp_path / 'nowhere'))
   (tmp_path / 'notes.txt').write_text('')
   with pytest.raises(ValueError, match='has no videos, GIFs, folders of PNG files, or .npz files'):
-    clip_files.ClipFiles(str(tmp_path))
+    written_clips.WrittenClips(str(tmp_path))
   with pytest.raises(ValueError, match='must be one of 0,1 -1,1 0,255, got 0,2'):
-    clip_files.ClipFiles(str(tmp_path), '0,2')
+    written_clips.WrittenClips(str(tmp_path), '0,2')
 
 
 # --- identity ---
@@ -310,7 +310,8 @@ def test_identity_tells_files_and_what_is_made_of_them(tmp_path):
   videos = _videos()
   _write_pictures(tmp_path / 'clip', videos[0])
   np.save(tmp_path / 'a.npy', videos.astype(np.float32))
-  identity = lambda value_range='0,255': clip_files.ClipFiles(str(tmp_path), value_range).identity()
+  identity = lambda value_range='0,255': written_clips.WrittenClips(
+      str(tmp_path), value_range).identity()
   before = identity()
   assert identity() == before
   assert len(before) == 1 + 1 + 4  # the range, the array, four frames

@@ -10,10 +10,10 @@ import pytest
 import tensorflow as tf
 
 from tests import raw_data
-from tests.data import mutations
-from tf_videogen.data import clip_cache
-from tf_videogen.data import decoding
-from tf_videogen.data import raw_videos
+from tests.preparation import mutations
+from tf_videogen.preparation import decoding
+from tf_videogen.preparation import raw_videos
+from tf_videogen.preparation import video_cache
 
 
 @pytest.fixture(name='good')
@@ -126,7 +126,7 @@ def test_storage_that_does_not_answer(monkeypatch):
   monkeypatch.setattr(tf.io.gfile, 'copy', copy)
   outcome = decoding.Decoder().decode(decoding.Job('gs://bucket/a.mp4'))
   assert (outcome.reason, outcome.detail, len(asked)) == ('unreadable', 'try later', 4)
-  assert clip_cache.ClipCache('/nowhere').get(decoding.Job('no://bucket/a.mp4')) is None
+  assert video_cache.VideoCache('/nowhere').get(decoding.Job('no://bucket/a.mp4')) is None
 
 
 def test_leaving_early_ends_the_processes(good):
@@ -139,7 +139,7 @@ def test_leaving_early_ends_the_processes(good):
 
 
 def test_cache(good, tmp_path):
-  cache = clip_cache.ClipCache(tmp_path / 'cache')
+  cache = video_cache.VideoCache(tmp_path / 'cache')
   job, other = _jobs(good[:2])
   assert cache.get(job) is None
   decoder = decoding.Decoder()

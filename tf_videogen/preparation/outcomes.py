@@ -20,7 +20,7 @@ from tensorflow_datasets.core.download import download_manager
 from tensorflow_datasets.core.download import util as download_util
 
 from tf_videogen import files
-from tf_videogen.data import raw_videos
+from tf_videogen.preparation import raw_videos
 
 FILE_NAME = 'preparation_report.json'
 LOCK = 'preparing.lock'  # a file that the process that prepares holds a lock on

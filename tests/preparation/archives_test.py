@@ -12,7 +12,7 @@ import zlib
 
 import pytest
 
-from tf_videogen.data import archives
+from tf_videogen.preparation import archives
 
 
 def _rar_header(kind, flags, body):

@@ -5,7 +5,7 @@ import zipfile
 
 import tensorflow as tf
 
-from tf_videogen.data import raw_files
+from tf_videogen.preparation import raw_files
 
 
 def _write_zip(path, names):

@@ -9,15 +9,14 @@ import pytest
 import tensorflow as tf
 
 from tests.layers import spectral_weights
-from tf_videogen import model_directory
+from tf_videogen import tasks
 from tf_videogen.data import clip_source
 from tf_videogen.data import downsampled
 from tf_videogen.layers import conditional_batch_norm
 from tf_videogen.layers import randomness
 from tf_videogen.layers import recurrent_units
 from tf_videogen.layers import resampling
-from tf_videogen.tasks import adversarial
-from tf_videogen.tasks import upscaling
+from tf_videogen.model_directory import layout
 
 SEED = randomness.seed_of(3)
 CLIPS, FIRST, WINDOW = 4, 6, 4  # of a batch; frames of the first level, and of training's windows
@@ -131,7 +130,7 @@ def test_real_windows(task, monkeypatch, downsample):
   monkeypatch.setattr(task.model, 'downsample', downsample)
   batch = _batch()
   real, video = task.real(batch), batch['video'].numpy() / 127.5 - 1
-  assert isinstance(real, adversarial.Judged) and real.video.dtype == tf.float32
+  assert isinstance(real, tasks.video_gan.Judged) and real.video.dtype == tf.float32
   np.testing.assert_allclose(real.video, video, atol=1e-6)
   low = video[:, ::2]
   low = (low[:, :, ::2, ::2] if downsample is resampling.nearest else
@@ -231,7 +230,7 @@ def _assert_all_learn(gradients):
 
 def test_two_levels_trained_together(changing):
   """The first one as in training, too; it learns of this level's output."""
-  task = upscaling.UpscalingTask(changing.model, FIRST, joint=True)
+  task = tasks.UpscalingTask(changing.model, FIRST, joint=True)
   task.build(SHAPE)
   model, batch = task.model, _batch()
   lower = model.lower[0].trainable_variables
@@ -399,7 +398,7 @@ def test_passes_of_all_levels(changing, how, pieces, frames):
     if level == 0 and how.get('window'):
       expected, _ = _window_by_hand(task, expected[:, :how.get('frames', 12) // 2], 2)
       expected = tf.constant(expected)
-    expected = adversarial.to_uint8(expected[:, :video.shape[1]]).numpy()
+    expected = tasks.video_gan.to_uint8(expected[:, :video.shape[1]]).numpy()
     assert np.abs(video.numpy().astype(int) - expected).max() <= 1 and np.ptp(expected) > 20
   task.reset_statistics(1)
   assert _passes(task) == [[1] * frames[0], [0] * frames[1]]
@@ -425,7 +424,7 @@ def test_whole_samples(changing, frames, traced):
   first = model.lower[0](latents[0], LABELS, None, count // 2)[0]
   second = model.averaged_generator(latents[1], LABELS, first)
   for found, expected in ((below, first), (drawn, second)):
-    expected = adversarial.to_uint8(expected).numpy().astype(int)
+    expected = tasks.video_gan.to_uint8(expected).numpy().astype(int)
     assert np.abs(found.numpy() - expected).max() <= 1 and np.ptp(expected) > 20
   if not traced:
     np.testing.assert_array_equal(task.sample(batch, SEED), drawn)
@@ -446,7 +445,7 @@ def test_samples_of_windows(changing):
   low, _ = _window_by_hand(task, model.lower[0](latents[0], LABELS, None, FIRST)[0], 2)
   upscaled = model.averaged_generator(latents[1], LABELS, low)
   for found, expected in ((below, low), (drawn, upscaled)):
-    expected = adversarial.to_uint8(tf.constant(expected)).numpy().astype(int)
+    expected = tasks.video_gan.to_uint8(tf.constant(expected)).numpy().astype(int)
     assert np.abs(found.numpy() - expected).max() <= 1 and np.ptp(expected) > 20
 
 
@@ -477,7 +476,7 @@ def test_three_levels(three, frames, pieces, of_levels):
       (count // 4, 4, 4, 1), (count // 2, 8, 8, 1), (count, 16, 16, 1)]
   assert {video.dtype for video in found} == {tf.uint8}
   for video, expected in zip(found, recorded, strict=True):
-    expected = adversarial.to_uint8(expected[:, :video.shape[1]]).numpy()
+    expected = tasks.video_gan.to_uint8(expected[:, :video.shape[1]]).numpy()
     assert np.abs(video.numpy().astype(int) - expected).max() <= 1 and np.ptp(expected) > 20
   np.testing.assert_array_equal(three.sample(batch, SEED), found[-1])
   three.prepare_samples()
@@ -509,7 +508,7 @@ def test_samples_of_windows_of_the_third_level(three):
   assert [video.shape[1] for video in whole] == [FIRST, 2 * FIRST]
   for found, video, repeats in zip(below, whole, (2, 1), strict=True):
     shown, _ = _window_by_hand(three, np.repeat(video, repeats, axis=1), 2)
-    expected = adversarial.to_uint8(tf.constant(shown)).numpy().astype(int)
+    expected = tasks.video_gan.to_uint8(tf.constant(shown)).numpy().astype(int)
     assert np.abs(found.numpy() - expected).max() <= 1 and np.ptp(expected) > 20
   three.prepare_samples()
 
@@ -687,9 +686,9 @@ def _clips(level):
 
 
 def _describe(model_dir, shape, finished=1, level=1, **reduction):
-  model_directory.save_spec({'video': tf.TensorSpec(shape, tf.uint8)}, model_dir,
+  layout.save_spec({'video': tf.TensorSpec(shape, tf.uint8)}, model_dir,
                             {**_clips(level).reduction(), **reduction})
-  model_directory.set_finished(model_dir, finished)
+  layout.set_finished(model_dir, finished)
 
 
 def _assert_same(level, source):

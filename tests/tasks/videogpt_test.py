@@ -6,6 +6,7 @@ import numpy as np
 import pytest
 import tensorflow as tf
 
+from tf_videogen import tasks
 from tf_videogen.data import clips as clips_lib
 from tf_videogen.layers import attention
 from tf_videogen.layers import randomness
@@ -14,7 +15,6 @@ from tf_videogen.layers import vector_quantizer
 from tf_videogen.metrics import image_quality
 from tf_videogen.models import videogpt
 from tf_videogen.models import vqvae
-from tf_videogen.tasks import likelihood
 
 CLIP = (4, 8, 8, 1)  # latents 2 x 4 x 4
 
@@ -49,7 +49,7 @@ def _always_the_same(make):
 @_always_the_same
 def _vqvae_task(**kwargs):
   """A task whose codes are outputs of the encoder."""
-  task = likelihood.VQVAETask(_vqvae(**kwargs))
+  task = tasks.VQVAETask(_vqvae(**kwargs))
   task.build(CLIP)
   task.loss(_batch(), randomness.seed_of(1))
   return task
@@ -63,9 +63,9 @@ def _prior_task(codes=8, dropout=0.1, codebooks=1, **conditions):
   prior = videogpt.LatentTransformer(layers=1, width=32, heads=2, feedforward=64, dropout=dropout,
                                      attention=attention.CausalAttention)
   model = videogpt.VideoGPT(_vqvae(codes, codebooks, hidden=4), prior, encoder, **conditions)
-  task = likelihood.VideoGPTTask(model, vqvae_dir='')
+  task = tasks.VideoGPTTask(model, vqvae_dir='')
   task.build(CLIP)
-  video = likelihood.to_float(_batch()['video'])
+  video = tasks.videogpt.to_float(_batch()['video'])
   model.vqvae(video, training=True, seed=randomness.seed_of(1))  # codes that the encoder puts out
   return task
 
@@ -120,17 +120,18 @@ def _learn(task, batch, steps, learning_rate):
 
 def test_every_pixel_value_survives_the_round_trip():
   values = tf.range(256)
-  floats = likelihood.to_float(tf.cast(values, tf.uint8))
+  floats = tasks.videogpt.to_float(tf.cast(values, tf.uint8))
   assert floats.dtype == tf.float32 and floats[0] == -0.5 and floats[-1] == 0.5
   np.testing.assert_allclose(floats, np.arange(256) / 255 - 0.5, atol=1e-7)
-  np.testing.assert_array_equal(likelihood.to_uint8(floats), values)
+  np.testing.assert_array_equal(tasks.videogpt.to_uint8(floats), values)
 
 
 def test_values_are_rounded_and_clipped():
-  pixels = likelihood.to_uint8(tf.constant([-9.0, -0.51, 10.4 / 255 - 0.5, 10.6 / 255 - 0.5, 0.7]))
+  values = tf.constant([-9.0, -0.51, 10.4 / 255 - 0.5, 10.6 / 255 - 0.5, 0.7])
+  pixels = tasks.videogpt.to_uint8(values)
   np.testing.assert_array_equal(pixels, [0, 0, 10, 11, 255])
   assert pixels.dtype == tf.uint8
-  np.testing.assert_array_equal(likelihood.to_uint8(tf.constant([0.25], tf.bfloat16)), [191])
+  np.testing.assert_array_equal(tasks.videogpt.to_uint8(tf.constant([0.25], tf.bfloat16)), [191])
 
 
 # --- variance of the data ---
@@ -145,15 +146,15 @@ def test_variance_of_all_pixels(tmp_path):
   video = np.random.default_rng(0).integers(40, 90, size=(16, 2, 8, 8, 3)).astype(np.uint8)
   clips = _clips(tmp_path, video)
   expected = (video / 255).var()
-  np.testing.assert_allclose(likelihood.variance_of(clips, examples=16), expected, rtol=1e-9)
-  task = likelihood.VQVAETask(_vqvae())
+  np.testing.assert_allclose(tasks.videogpt.variance_of(clips, examples=16), expected, rtol=1e-9)
+  task = tasks.VQVAETask(_vqvae())
   task.build((2, 8, 8, 3))
   task.initialize(clips)  # 1,000 examples are whole epochs and one half
   np.testing.assert_allclose(task.model.data_variance, expected, rtol=0.01)
 
 
 def test_a_given_variance_is_taken(tmp_path):
-  task = likelihood.VQVAETask(_vqvae(), data_variance=0.06)
+  task = tasks.VQVAETask(_vqvae(), data_variance=0.06)
   task.build(CLIP)
   task.initialize(_clips(tmp_path, np.zeros((2,) + CLIP, np.uint8)))
   np.testing.assert_allclose(task.model.data_variance, 0.06)
@@ -162,7 +163,7 @@ def test_a_given_variance_is_taken(tmp_path):
 def test_clips_of_one_value_are_an_error(tmp_path):
   clips = _clips(tmp_path, np.full((3, 2, 8, 8, 1), 77, np.uint8))
   with pytest.raises(ValueError, match='their variance is 0') as error:
-    likelihood.variance_of(clips)
+    tasks.videogpt.variance_of(clips)
   assert '\n' not in str(error.value)
 
 
@@ -195,7 +196,7 @@ def test_metrics_of_a_vqvae_against_numpy(codebooks):
   metrics = task.metrics(merged)
 
   video = tf.concat([batches[0]['video'], batches[1]['video'][:2]], axis=0)
-  floats = likelihood.to_float(video)
+  floats = tasks.videogpt.to_float(video)
   reconstruction, codes = task.model(floats)[0].numpy(), task.model.codes(floats).numpy()
   np.testing.assert_allclose(metrics['nmse'], np.mean((reconstruction - floats)**2) / 0.05, 1e-4)
   shown = np.round((np.clip(reconstruction, -0.5, 0.5) + 0.5) * 255).astype(np.uint8)
@@ -227,7 +228,7 @@ def test_previews_of_a_vqvae():
   task, batch = _vqvae_task(), _batch()
   previews = task.previews(batch, randomness.seed_of(1))
   np.testing.assert_array_equal(previews['data'], batch['video'])
-  expected = likelihood.to_uint8(task.model(likelihood.to_float(batch['video']))[0])
+  expected = tasks.videogpt.to_uint8(task.model(tasks.videogpt.to_float(batch['video']))[0])
   np.testing.assert_array_equal(previews['reconstructions'], expected)
 
 
@@ -246,16 +247,16 @@ def test_reconstructions_are_those_of_previews():
 
 def test_a_prior_reconstructs_by_its_vqvae():
   task, batch = _prior_task(), _batch()
-  reconstructed, _ = task.model.vqvae(likelihood.to_float(batch['video']))
+  reconstructed, _ = task.model.vqvae(tasks.videogpt.to_float(batch['video']))
   # One of 255 apart at most: the VQ-VAE itself adds and subtracts what passes gradients on.
   np.testing.assert_allclose(
       tf.cast(task.reconstruct(batch), tf.int32),
-      tf.cast(likelihood.to_uint8(reconstructed), tf.int32), rtol=0, atol=1)
+      tf.cast(tasks.videogpt.to_uint8(reconstructed), tf.int32), rtol=0, atol=1)
 
 
 def test_a_vqvae_learns_one_batch():
   batch = _batch(clips=4)
-  task = likelihood.VQVAETask(_vqvae())
+  task = tasks.VQVAETask(_vqvae())
   task.build(CLIP)
   task.model.data_variance.assign((batch['video'].numpy() / 255).var())
   assert _learn(task, batch, steps=150, learning_rate=5e-3)['nmse'] < 0.1
@@ -287,7 +288,7 @@ def test_metrics_of_a_prior_against_numpy():
   metrics = task.metrics({name: sums[0][name] + sums[1][name] for name in sums[0]})
   nats = []
   for batch, clips in zip(batches, (4, 1)):
-    codes = task.model.vqvae.codes(likelihood.to_float(batch['video'])).numpy()
+    codes = task.model.vqvae.codes(tasks.videogpt.to_float(batch['video'])).numpy()
     logits = task.model(codes, task.model.conditions(label=batch['label'])).numpy()
     log_p = logits - np.log(np.exp(logits).sum(-1, keepdims=True))
     chosen = np.take_along_axis(log_p, codes.reshape([4, -1, 1]), axis=2)[..., 0]
@@ -315,7 +316,7 @@ def test_loss_of_a_prior_is_its_metric_without_dropout():
     pytest.param({'conditioning_frames': 1}, id='frames', marks=pytest.mark.slow)])
 def test_a_prior_learns_one_batch(conditions):
   task, batch = _prior_task(dropout=0.0, **conditions), _batch(clips=2)
-  codes = task.model.vqvae.codes(likelihood.to_float(batch['video']))
+  codes = task.model.vqvae.codes(tasks.videogpt.to_float(batch['video']))
   assert np.any(codes[0] != codes[1])
   # Without conditions, a bit a clip says which of the two it is.
   assert _learn(task, batch, steps=250, learning_rate=3e-3)['bits_per_code'] < 0.1
@@ -380,7 +381,7 @@ def test_the_vqvae_is_loaded_from_its_directory(tmp_path):
   tf.train.Checkpoint(model=trained).save(str(tmp_path / 'ckpt'))
   task = _prior_task()
   task.vqvae_dir = str(tmp_path)
-  video = likelihood.to_float(_batch()['video'])
+  video = tasks.videogpt.to_float(_batch()['video'])
   assert np.any(task.model.vqvae.encode(video) != trained.encode(video))
   task.initialize(None)
   for a, b in zip(task.model.vqvae.variables, trained.variables, strict=True):
@@ -404,5 +405,6 @@ def test_a_vqvae_of_other_factors_is_an_error(tmp_path):
 def test_values_that_are_not_finite_make_no_video():
   video = tf.constant([0.0, np.nan])
   with pytest.raises(FloatingPointError, match='values that are not finite'):
-    likelihood.to_uint8(video)
-  assert tf.function(likelihood.to_uint8)(tf.constant([0.0, 0.5])).numpy().tolist() == [128, 255]
+    tasks.videogpt.to_uint8(video)
+  in_a_graph = tf.function(tasks.videogpt.to_uint8)
+  assert in_a_graph(tf.constant([0.0, 0.5])).numpy().tolist() == [128, 255]

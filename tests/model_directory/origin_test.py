@@ -2,7 +2,7 @@
 
 import pytest
 
-from tf_videogen.reporting import origin
+from tf_videogen.model_directory import origin
 
 
 @pytest.mark.parametrize('made_of,lines', [

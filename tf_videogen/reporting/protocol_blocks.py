@@ -6,10 +6,10 @@ import os
 
 import tensorflow as tf
 
+from tf_videogen.model_directory import results as results_lib
 from tf_videogen.reporting import galleries
 from tf_videogen.reporting import page
 from tf_videogen.reporting import plots
-from tf_videogen.reporting import results as results_lib
 from tf_videogen.reporting import summary
 
 

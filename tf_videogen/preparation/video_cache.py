@@ -10,12 +10,12 @@ import numpy as np
 import tensorflow as tf
 
 from tf_videogen import files
-from tf_videogen.data import raw_videos
+from tf_videogen.preparation import raw_videos
 
 _LAYOUT = 1  # a part of every name: another layout or another decoder finds none of the old files
 
 
-class ClipCache:
+class VideoCache:
   """What files were decoded to, by path, size and time of the file and the arguments of decoding.
 
   Args:

@@ -15,14 +15,14 @@ import tqdm
 
 from tf_videogen import bars
 from tf_videogen import files
-from tf_videogen.data import preparation
+from tf_videogen.preparation import outcomes
 
 
 class ReportingBuilder(tfds.core.GeneratorBasedBuilder, skip_registration=True):
   """A builder whose raw data comes in pieces, mostly files. Subclasses define `_pieces`, `_reader`.
 
   Attributes:
-    options: preparation.Options; set it before `download_and_prepare`.
+    options: outcomes.Options; set it before `download_and_prepare`.
   """
 
   # The share of unusable videos above which preparing stops, unless the options have one.
@@ -30,7 +30,7 @@ class ReportingBuilder(tfds.core.GeneratorBasedBuilder, skip_registration=True):
   # What errors tell to do after a pipeline of Beam that failed.
   TRY_AGAIN = 'Run the same command again'
 
-  options = preparation.Options()
+  options = outcomes.Options()
 
   def _pieces(self, dl_manager):
     """Returns {split: [piece, ...]}: what the reader reads, with `videos`, how many are in it."""
@@ -66,9 +66,9 @@ class ReportingBuilder(tfds.core.GeneratorBasedBuilder, skip_registration=True):
         self._prepare_on_beam(dl_manager, download_config)
       else:
         super()._download_and_prepare(dl_manager, download_config)
-    except preparation.TooManyFailures as error:
+    except outcomes.TooManyFailures as error:
       path = self._report.write(self.data_path.parent)
-      raise preparation.TooManyFailures(f'{error}. They are named in {path}') from error
+      raise outcomes.TooManyFailures(f'{error}. They are named in {path}') from error
     self.info.metadata['frame_counts'] = {
         split: {str(frames): videos for frames, videos in sorted(counts.items())}
         for split, counts in self._report.frame_counts.items()}
@@ -102,7 +102,7 @@ class ReportingBuilder(tfds.core.GeneratorBasedBuilder, skip_registration=True):
 
   def _check_any(self, split):
     if not self._report.frame_counts[split]:
-      raise preparation.TooManyFailures(
+      raise outcomes.TooManyFailures(
           f'{self._report.summary()}: no video of split {split} can be used')
 
   def _split_generators(self, dl_manager):
@@ -111,7 +111,7 @@ class ReportingBuilder(tfds.core.GeneratorBasedBuilder, skip_registration=True):
       raise FileNotFoundError(
           f'{self.name} finds no videos. {self.MANUAL_DOWNLOAD_INSTRUCTIONS or ""}'.strip())
     share = self.options.max_failed_share
-    self._report = preparation.Report(
+    self._report = outcomes.Report(
         self.info.full_name,
         {split: sum(piece.videos for piece in found) for split, found in pieces.items()},
         self.MAX_FAILED_SHARE if share is None else share)
@@ -143,5 +143,5 @@ class ReportingBuilder(tfds.core.GeneratorBasedBuilder, skip_registration=True):
       for path in tf.io.gfile.glob(f'{self._outcomes}/{split}-*'):
         with tf.io.gfile.GFile(path) as file:
           for line in file:
-            self._report.add(split, preparation.Outcome(**json.loads(line)))
+            self._report.add(split, outcomes.Outcome(**json.loads(line)))
     tf.io.gfile.rmtree(self._outcomes)

@@ -7,7 +7,7 @@ from PIL import Image
 import pytest
 import tensorflow as tf
 
-from tf_videogen.data import png
+from tf_videogen.preparation import png
 
 
 @pytest.mark.parametrize('shape', [(1, 1, 1), (1, 7, 3), (64, 85, 3), (3, 256, 1)])

@@ -11,11 +11,11 @@ import tensorflow as tf
 import tqdm
 
 from tf_videogen import bars
-from tf_videogen import checkpoints
 from tf_videogen import objectives
 from tf_videogen.layers import channel_prediction
 from tf_videogen.layers import randomness
 from tf_videogen.layers import xla_context
+from tf_videogen.model_directory import checkpoints
 
 
 class VideoTransformerTask:

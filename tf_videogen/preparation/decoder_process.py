@@ -1,6 +1,8 @@
 """The process that `decoding` starts: it answers jobs until the other side closes the connection.
 
-    python -m tf_videogen.data.decoder_process <descriptor> <time limit, s> <memory limit, bytes>
+    python -m tf_videogen.preparation.decoder_process <descriptor> <seconds> <bytes>
+
+The limits are of the time that a job takes, and of memory.
 
 It imports no TensorFlow, so that it starts in a moment and takes little memory.
 """
@@ -13,8 +15,8 @@ import sys
 
 import av
 
-from tf_videogen.data import png
-from tf_videogen.data import raw_videos
+from tf_videogen.preparation import png
+from tf_videogen.preparation import raw_videos
 
 
 @dataclasses.dataclass(frozen=True)

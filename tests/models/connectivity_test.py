@@ -5,8 +5,8 @@ import numpy as np
 import pytest
 import tensorflow as tf
 
-from tf_videogen import connectivity
 from tf_videogen.layers import block_attention
+from tf_videogen.models import connectivity
 from tf_videogen.models import video_transformer
 
 SHAPE = (4, 4, 4)

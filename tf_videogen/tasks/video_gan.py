@@ -35,7 +35,7 @@ class Players(typing.NamedTuple):
   discriminator: list
 
 
-class AdversarialTask:
+class VideoGANTask:
   """Trains a VideoGAN.
 
   Args:
@@ -92,7 +92,7 @@ class AdversarialTask:
 
     Args:
       frames: how many after those given; None: as many as in training.
-      window: of cascades, see `upscaling.UpscalingTask`: as in training. Others have no windows.
+      window: of cascades, see `cascade.UpscalingTask`: as in training. Others have no windows.
     """
     self._check_samples(frames, window)
     if frames is not None and frames < 1:

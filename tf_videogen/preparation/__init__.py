@@ -1,0 +1,1 @@
+"""Raw videos made into TFDS data sets: decoding, builders, and what came of it."""
