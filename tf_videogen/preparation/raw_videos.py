@@ -286,7 +286,8 @@ class _Scale:
   resolution wherever the width is even.
   """
 
-  _FLAGS = reformatter.Interpolation.LANCZOS | reformatter.Interpolation.ACCURATE_RND
+  # FFmpeg's SWS_LANCZOS and SWS_ACCURATE_RND: PyAV 17, the last of Python 3.10, names one alone.
+  _FLAGS = 0x200 | 0x40000
 
   def __init__(self, pixels):
     self._scale, self._convert = reformatter.VideoReformatter(), reformatter.VideoReformatter()
