@@ -134,7 +134,7 @@ class ReportingBuilder(tfds.core.GeneratorBasedBuilder, skip_registration=True):
 
   def _beam_examples(self, split, pieces):
     """A PTransform that makes (key, example), and writes the outcomes to text files."""
-    from tf_videogen.data import beam_examples  # pylint: disable=g-import-not-at-top
+    from tf_videogen.preparation import beam_examples  # pylint: disable=g-import-not-at-top
     return beam_examples.Examples(pieces, self._reader(), f'{self._outcomes}/{split}')
 
   def _read_outcomes(self):
