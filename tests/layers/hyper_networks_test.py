@@ -87,7 +87,7 @@ REFERENCES = {FactorizedKernels: factorized, PixelwiseKernels: pixelwise}
 
 def _weights(layer, x, h, training=False):
   step, given = layer.prepare(tf.transpose(x, [1, 0, 2, 3, 4]), training)
-  return [step(state, tf.nest.map_structure(lambda of_all: of_all[t], given))
+  return [step(tf.nest.map_structure(lambda of_all: of_all[t], given), state)
           for t, state in enumerate(tf.unstack(h, axis=1))]
 
 

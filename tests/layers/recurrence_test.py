@@ -15,7 +15,7 @@ def test_gates_are_convolutions_of_both_inputs(gates, side):
   x, h = normal(2, 3, 4, 5, 3), normal(2, 3, 4, 5, 2, seed=1)
   step, given = part.prepare(tf.constant(x.transpose(1, 0, 2, 3, 4)))
   for t in range(3):
-    found = step(tf.constant(h[:, t]), given[t])
+    found = step(given[t], tf.constant(h[:, t]))
     assert len(part.kernels) == gates and (gates == 1 or len(found) == gates)
     for number, y in enumerate(found if gates > 1 else [found]):
       np.testing.assert_allclose(y, gate(part, number, h[:, t], x[:, t]), atol=1e-5)

@@ -54,7 +54,7 @@ class FactorizedKernels(tf.keras.layers.Layer):
                   recurrence.GateConvolution(h_channels, x_channels, self.taps)]
 
   def prepare(self, x, training=False):
-    """A function: h [B, H, W, h_channels] -> probabilities [B, H, W, k * k], float32.
+    """Prepared: h [B, H, W, h_channels] -> probabilities [B, H, W, k * k], float32.
 
     Raises:
       ValueError: if H or W is no multiple of 4.
@@ -91,7 +91,7 @@ class PixelwiseKernels(tf.keras.layers.Layer):
                   recurrence.Affine([3, 3, width, side**2])]
 
   def prepare(self, x, training=False):
-    """A function: h [B, H, W, h_channels] -> probabilities [B, H, W, k * k], float32."""
+    """Prepared: h [B, H, W, h_channels] -> probabilities [B, H, W, k * k], float32."""
     return recurrence.joined(self.parts, self._weights, x, training)
 
   def _weights(self, h, first, second, last):

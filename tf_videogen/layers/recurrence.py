@@ -1,34 +1,52 @@
-"""What recurs is made of parts, which leave to the loop over time what needs the state.
+"""Parts of what recurs: each does at once, for all time steps, what does not need the state.
 
-A part's `prepare(x, training)` is called once for all time steps, with x [T, B, H, W, X], T first:
-there kernels are normalized and x is convolved. It returns a function of a state h and of what it
-is given at a time step, and that for all time steps, tensors (or a structure of them) [T, ...].
+A recurrent unit's equations are of a state h and an input x_t; W * [h; x] is W_h * h + W_x * x. A
+part's `prepare(x, training)` is called before the loop over time: there kernels are normalized and
+x is convolved, and what is left to the loop is a `Prepared`.
+
+The way of an equation such as Eq. 6 of TrIVD-GAN, theta = f(h, x): the unit has the part f among
+its `parts`; `joined` prepares them; at a time step it binds to each what x_t gives it, so that the
+unit's `step` calls f(h), and reads as the paper does. f itself is joined of its layers likewise.
 """
+
+import functools
+import typing
 
 import tensorflow as tf
 
 from tf_videogen.layers import spectral_norm
 
 
+class Prepared(typing.NamedTuple):
+  """What is left of a part to the loop over time.
+
+  Attributes:
+    step: a function of what a time step gives, and of the state h.
+    given: that for all time steps: a tensor [T, ...], or a structure of them.
+  """
+  step: typing.Callable
+  given: typing.Any
+
+
 def joined(parts, function, x, training):
-  """A part made of others: `function(h, f_1, f_2, ...)`, the f_i being functions of h.
+  """A part made of others.
 
   Args:
     parts: a list.
-    function: of a state and of a function for every part.
-    x: [T, B, H, W, X].
+    function: of a state h and, for every part, of a function of h alone.
+    x: [T, B, H, W, X], T first.
     training: whether the power iterations move on.
 
   Returns:
-    What `prepare` returns.
+    Prepared.
   """
-  functions, given = zip(*[part.prepare(x, training) for part in parts])
+  prepared = [part.prepare(x, training) for part in parts]
 
-  def of_step(h, given):
-    bound = [lambda h, f=f, values=values: f(h, values) for f, values in zip(functions, given)]
-    return function(h, *bound)
+  def step(given, h):
+    return function(h, *[functools.partial(part.step, of_part)
+                         for part, of_part in zip(prepared, given)])
 
-  return of_step, given
+  return Prepared(step, tuple(part.given for part in prepared))
 
 
 class Affine(tf.keras.layers.Layer):
@@ -44,10 +62,10 @@ class Affine(tf.keras.layers.Layer):
     self.bias = self.add_weight('bias', [shape[-1]], initializer='zeros')
 
   def prepare(self, x, training=False):
-    """A function: h [B, ..., I] -> [B, ..., O]; it is given nothing."""
+    """Prepared: h [B, ..., I] -> [B, ..., O]; a time step gives nothing."""
     kernel, bias = (tf.cast(v, x.dtype) for v in (self.kernel.value(training), self.bias))
     product = tf.matmul if len(kernel.shape) == 2 else _convolution
-    return lambda h, _: product(h, kernel) + bias, ()
+    return Prepared(lambda _, h: product(h, kernel) + bias, ())
 
 
 class GateConvolution(tf.keras.layers.Layer):
@@ -69,11 +87,11 @@ class GateConvolution(tf.keras.layers.Layer):
     self.bias = self.add_weight('bias', [gates * filters], initializer='zeros')
 
   def prepare(self, x, training=False):
-    """A function: h [B, H, W, h_channels] -> [B, H, W, filters], or a list of them if gates > 1."""
+    """Prepared: h [B, H, W, h_channels] -> [B, H, W, filters], or a list of them if gates > 1."""
     kernel = tf.concat([k.value(training) for k in self.kernels], axis=-1)
     of_h, of_x = tf.split(tf.cast(kernel, x.dtype), [self.h_channels, x.shape[-1]], axis=2)
     convolved = _convolution(x, of_x) + tf.cast(self.bias, x.dtype)
-    return lambda h, of_step: self._split(_convolution(h, of_h) + of_step), convolved
+    return Prepared(lambda of_x, h: self._split(_convolution(h, of_h) + of_x), convolved)
 
   def _split(self, y):
     return tf.split(y, self.gates, axis=-1) if self.gates > 1 else y

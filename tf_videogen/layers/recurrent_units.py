@@ -63,13 +63,13 @@ class RecurrentUnit(tf.keras.layers.Layer):
     h = self._initial(x, state)
     weights = tf.zeros([h.shape[0], *h.shape[1:3], 9]) if self.warps else tf.zeros([])
     x = tf.transpose(x, _TIME_FIRST)  # [B, T, H, W, X] -> [T, B, H, W, X]
-    step, given = self.prepare(x, h, training)
+    prepared = self.prepare(x, h, training)
 
     def next_state(before, given):
-      h, weights = step(before[0], given)
+      h, weights = prepared.step(given, before[0])
       return h, before[1] if weights is None else weights
 
-    outputs, weights = tf.scan(next_state, given, (h, weights), parallel_iterations=1)
+    outputs, weights = tf.scan(next_state, prepared.given, (h, weights), parallel_iterations=1)
     outputs = tf.transpose(outputs, _TIME_FIRST)
     return outputs, tf.transpose(weights, _TIME_FIRST) if self.warps else None
 
@@ -84,12 +84,12 @@ class RecurrentUnit(tf.keras.layers.Layer):
     return state
 
   def prepare(self, x, state, training):
-    """What a time step is, a function of h and of what it is given, and that: see `recurrence`."""
+    """What a time step is, a `recurrence.Prepared`; x [T, B, H, W, X], T first."""
     del state  # see DynamicConvLSTM
     return recurrence.joined(self.parts, self.step, x, training)
 
   def step(self, h, *layers):
-    """One time step, with the functions of `parts`: next h, weights of the warp or None."""
+    """One time step: next h, weights of the warp or None. `layers`: functions of h, as `parts`."""
     raise NotImplementedError
 
   def _gates(self, x_channels, gates=1):
@@ -276,8 +276,8 @@ class DynamicConvLSTM(RecurrentUnit):
     frames = tf.concat([state[tf.newaxis, ..., :self.half], x[..., :self.half]], axis=0)
     features = self._features(frames, convolution)
     step = rematerialization.rematerialize(self._step)
-    return (lambda state, given: (step(state, *given, *tensors), None),
-            (x, features[1:], features[:-1]))
+    return recurrence.Prepared(lambda given, state: (step(state, *given, *tensors), None),
+                               (x, features[1:], features[:-1]))
 
   def _features(self, frames, convolution):
     """Every channel convolved for itself: [T, B, H, W, c] -> [T, B, H, W, features, c]."""
