@@ -76,8 +76,9 @@ def levels(config):
 
 
 def all_configs():
-  """Names of all files under gin/."""
-  return sorted(path.relative_to(GIN_DIR).as_posix() for path in GIN_DIR.rglob('*.gin'))
+  """Names of all configs under gin/; `base/` has parts of them."""
+  names = sorted(path.relative_to(GIN_DIR).as_posix() for path in GIN_DIR.rglob('*.gin'))
+  return [name for name in names if not name.startswith('base/')]
 
 
 def cascades():
@@ -151,7 +152,8 @@ def protocol_cell(protocols):
   for name in dict.fromkeys(protocols):
     config = f'evaluation/{name.removesuffix(_BASELINE)}.gin'
     if (GIN_DIR / config).exists():
-      found.append(link(config) + (' `--baseline=copy_last_frame`' * name.endswith(_BASELINE)))
+      found.append(link(config) + (' with `launch.compare --baseline=copy_last_frame`'
+                                    * name.endswith(_BASELINE)))
   return ', '.join(found) or NONE
 
 
@@ -276,7 +278,8 @@ def _protocol_lines():
       rows.append([link(config), re.split(r'\. |\.$', first)[0]])
   return ['', '## Evaluation', '',
           '```', 'python -m launch.evaluate --gin_file=evaluation/NAME.gin --model_dir=runs/model',
-          '```', '', 'for a NAME of these; [evaluation.md](evaluation.md) has more.', '',
+          '```', '', 'for a NAME of these. `launch.compare` takes videos without a model; '
+          '[evaluation.md](evaluation.md) has more.', '',
           *table_lines(['name', 'what'], rows)]
 
 

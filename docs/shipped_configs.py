@@ -11,7 +11,8 @@ _ALL = sorted(str(path.relative_to(configs.GIN_DIR)) for path in configs.GIN_DIR
 PROTOCOLS = [name for name in _ALL if name.startswith('evaluation/')]
 CASCADES = [name for name in _ALL if 'cascades.Cascade.levels' in
             (configs.GIN_DIR / name).read_text()]
-NAMES = [name for name in _ALL if name not in PROTOCOLS + CASCADES]  # of models
+NAMES = [name for name in _ALL if name not in PROTOCOLS + CASCADES
+         and not name.startswith('base/')]  # of models
 _GIVEN = {'VQVAE_DIR': 'nowhere', 'FIRST_SLICE_DIR': 'nowhere', 'LOWER_DIR': 'nowhere',
           'TRAIN_FILE': 'train.npz', 'TEST_FILE': 'test.npz'}
 
@@ -26,7 +27,7 @@ def parse(name):
 def clip_shape(clips):
   """The shape of the clips of a source, without the data: (T, H, W, C)."""
   source = getattr(clips, 'clips', clips)  # of those that are made smaller
-  dataset = getattr(source, 'dataset', '')
+  dataset = source.dataset or ''
   size = getattr(source, 'size', None) or (32 if 'optdigits' in dataset else 64)
   channels = 1 if dataset.startswith('moving_mnist') else getattr(source, 'channels', 3)
   for factor in getattr(clips, 'factors', ()):

@@ -1,4 +1,4 @@
-"""Programs: train, restarts, evaluate, get_networks, sample, export, prepare, report, and others.
+"""Programs: train, evaluate, compare, sample, prepare, report, and others.
 
 The command `tf-videogen` runs them, too.
 

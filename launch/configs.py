@@ -19,6 +19,7 @@ import tensorflow as tf
 import tf_videogen
 from tf_videogen import files
 from tf_videogen.launch import cascades
+from tf_videogen.launch import renamed
 from tf_videogen.launch import shared_flags
 from tf_videogen.model_directory import checkpoints
 from tf_videogen.model_directory import origin
@@ -44,7 +45,8 @@ def find(name):
   for path in (name, str(GIN_DIR / name)):
     if tf.io.gfile.exists(path) and not tf.io.gfile.isdir(path):
       return path
-  known = sorted(str(path.relative_to(GIN_DIR)) for path in GIN_DIR.rglob('*.gin'))
+  known = sorted(str(path.relative_to(GIN_DIR)) for path in GIN_DIR.rglob('*.gin')
+                 if path.parent.name != 'base')  # has parts of configs
   near = difflib.get_close_matches(name, known, n=3, cutoff=0.4)
   hint = f'did you mean {", ".join(near)}?' if near else f'there are: {", ".join(known[:8])}, ...'
   raise FileNotFoundError(f'no config {name}; {hint}')
@@ -125,7 +127,8 @@ def parse(names, params, data_dir=None, needs_all=True):
     raise ValueError(f'in the config: {e.args[0]}') from e
   except (ValueError, SyntaxError, TypeError, NameError, ImportError, AttributeError,
           OSError) as e:
-    raise ValueError(f'in the config: {_first_line(e)}') from e
+    hint = renamed.hint('\n'.join([*map(files.read, seen), *params]))
+    raise ValueError(f'in the config: {_first_line(e)}' + (f'; {hint}' if hint else '')) from e
   finally:
     logging.set_verbosity(verbosity)
   for name in _required():
@@ -146,17 +149,13 @@ def _describes_model(path):
       _describes_model(find(name)) for name in included)
 
 
-def parse_flags(needs_model=True):
-  """Reads --gin_file and --gin_param; where no file describes a model, the directory's own config.
-
-  Args:
-    needs_model: whether a --model_dir must be there, and its config be read.
-  """
+def parse_flags():
+  """Reads --gin_file and --gin_param; where none describes a model, the config of --model_dir."""
   values = flags.FLAGS
   names = list(values.gin_file)
-  if needs_model and not values.model_dir:
+  if not values.model_dir:
     raise ValueError('--model_dir is missing: name the folder of the run')
-  if needs_model and not any(_describes_model(find(name)) for name in names):
+  if not any(_describes_model(find(name)) for name in names):
     cascade, values.model_dir = values.model_dir, cascades.last_level(values.model_dir)
     path = os.path.join(values.model_dir, CONFIG)
     if not tf.io.gfile.exists(path):

@@ -26,7 +26,7 @@ from tf_videogen.launch import tpu_programs
 from tf_videogen.preflight import compiler
 from tf_videogen.preflight import costs
 from tf_videogen.preflight import hardware
-from tf_videogen.preflight import report
+from tf_videogen.preflight import output
 
 flags.DEFINE_string('topology', 'v3:2x2', 'Slice of TPUs, generation:chips along each axis.')
 flags.DEFINE_multi_enum('program', ['train'], list(building.PROGRAMS),
@@ -98,7 +98,7 @@ def _check(config, name, topology):
   cost, extra = _cost(name, topology, batch, flags.FLAGS.export_hlo), {}
   if not flags.FLAGS.json:
     steps = config.train_steps if _is_the_run(config, cost) else None
-    print('\n'.join(report.lines(cost, steps, flags.FLAGS.efficiency)), flush=True)
+    print('\n'.join(output.lines(cost, steps, flags.FLAGS.efficiency)), flush=True)
   if flags.FLAGS.find_batch or cost.too_large:
     fits = lambda size: (cost if size == batch else _cost(name, topology, size)).fits
     largest = costs.largest_batch(fits, batch)
@@ -145,9 +145,9 @@ def _sweep(topology):
       print(_as_json(config, cost, {'binding': name, 'value': value}), flush=True)
   if not flags.FLAGS.json:
     print(f'{flags.FLAGS.program[0]}, {topology.name}, batch {rows[0][1].batch} a core')
-    print(report.table(name, rows))
+    print(output.table(name, rows))
   if flags.FLAGS.plot:
-    report.plot(flags.FLAGS.plot, name, rows)
+    output.plot(flags.FLAGS.plot, name, rows)
   return all(cost.fits for _, cost in rows)
 
 

@@ -35,7 +35,8 @@ flags.DEFINE_float('truncation', None, 'Of GANs: z is drawn anew where it exceed
 flags.DEFINE_integer('top_k', None, 'Draw from the k most likely codes only.', lower_bound=1)
 flags.DEFINE_float('top_p', None, 'Draw from the most likely codes of total probability p.',
                    lower_bound=0.0, upper_bound=1.0)
-flags.DEFINE_integer('sample_frames', None, 'Of GANs: how many frames are made.', lower_bound=1)
+flags.DEFINE_integer('sample_frames', None, 'How many frames a sample has; of video GANs, after '
+                     'those given.', lower_bound=1)
 flags.DEFINE_bool('window', None, 'Of cascades: single windows, as in training.')
 flags.disclaim_key_flags()  # so that `declare` speaks for the module that calls it
 
@@ -55,6 +56,6 @@ def batch_size(strategy=None):
 
 
 def sampling_options():
-  """What the command line says of how to sample, see `building.prepare_sampler`."""
+  """What the command line says of how to sample, see `trained_model.TrainedModel`."""
   return {option: flags.FLAGS[name].value for name, option in SAMPLING.items()
           if flags.FLAGS[name].value is not None}

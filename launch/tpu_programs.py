@@ -76,7 +76,7 @@ def export_apart(request):
 
 
 def _begin_apart():
-  """In the process apart: it ends where its parent is gone, rather than keep its memory for ever."""
+  """In the process apart: it ends where its parent is gone, and does not keep its memory."""
   logging.use_absl_handler()
 
   def end_with_parent():
@@ -112,7 +112,7 @@ def example_spec(clips, clip_shape=None, actions=0):
   try:
     return clips.example_spec()
   except FileNotFoundError as error:
-    if not hasattr(clips, 'describe'):
+    if clips.dataset is None:
       raise FileNotFoundError(f'{error}; or give --clip_shape=TxHxWxC') from error
   try:  # a builder knows the shapes before anything is prepared
     clips.describe(prepare.make_builder(clips.dataset))

@@ -54,8 +54,8 @@ def _run():
 
 def _levels():
   if len(flags.FLAGS.gin_file) > 1:
-    raise ValueError('--gin_file must be one, the config of a cascade; bind what else there is with '
-                     '--gin_param or --level_param')
+    raise ValueError('--gin_file must be one, the config of a cascade; bind what else there is '
+                     'with --gin_param or --level_param')
   configs.parse(flags.FLAGS.gin_file, [])
   levels = configs.configured(cascades.Cascade)().levels
   if flags.FLAGS.level and flags.FLAGS.level > len(levels):

@@ -6,7 +6,7 @@ import tensorflow as tf
 
 from tf_videogen.layers import hyper_networks
 from tf_videogen.layers import spectral_norm
-from tf_videogen.models import trivd_gan
+from tf_videogen.models import dvd_gan
 
 tfa = pytest.importorskip('tensorflow_addons')
 
@@ -50,7 +50,7 @@ def test_spectral_normalization():
 def test_moving_averages():
   """Of a generator's weights in training."""
   generator = lambda: spectral_norm.Dense(3)
-  model = trivd_gan.VideoGAN(generator, tf.keras.layers.Layer)
+  model = dvd_gan.VideoGAN(generator, tf.keras.layers.Layer)
   x = _normal(2, 4)
   for layer in (model.generator, model.averaged_generator):
     layer(x)

@@ -122,8 +122,8 @@ def test_help_of_a_command_fits_a_screen(command, monkeypatch):
 HELP_TWICE = '''
 import os, runpy, sys, warnings
 warnings.simplefilter('ignore', DeprecationWarning)  # of a fork beside threads
-from tf_videogen import experiment
 from tf_videogen.launch import cli
+from tf_videogen import experiment
 if not os.fork():
   sys.argv = ['train', '--help']
   runpy.run_module('launch.train', run_name='__main__', alter_sys=True)

@@ -25,12 +25,14 @@ from tf_videogen.layers import block_attention
 from tf_videogen.layers import recurrent_units
 from tf_videogen.layers import resampling
 from tf_videogen.layers import vector_quantizer
+from tf_videogen.models import cascade
 from tf_videogen.models import discriminators as discriminators_lib
-from tf_videogen.models import ssw_gan
+from tf_videogen.models import dvd_gan
 from tf_videogen.models import trivd_gan
 from tf_videogen.models import video_transformer
 from tf_videogen.models import videogpt
 from tf_videogen.models import vqvae
+from tf_videogen.tasks import task as task_lib
 from tf_videogen.training import optimizers
 
 FRAMES, SIZE, CLASSES, ACTIONS = 4, 8, 3, 2  # of a clip; ACTIONS are numbers a frame
@@ -202,19 +204,24 @@ class Tiny:
   def video_gan(self, generator=(), discriminators=(), **kwargs):
     """A task: one stage from 8 x 8 to 16 x 16 pixels, two networks; two frames are given.
 
+    A generator whose encoder is None is DVD-GAN's.
+
     Args:
       generator, discriminators: what replaces the arguments of these parts that are given here.
       **kwargs: the task's.
     """
     encoder = functools.partial(trivd_gan.Encoder, multipliers=(2,))
-    generator = {'unit': recurrent_units.TSRUp, 'channels': 2, 'multipliers': (2,),
-                 'encoder': encoder, 'image_channels': 1, 'latent': 4,
-                 **dict(generator)}
+    generator = {'unit': recurrent_units.TSRUp, 'channels': 2, 'multipliers': (2,), 'start': 8,
+                 'encoder': encoder, 'image_channels': 1, 'latent': 4, **dict(generator)}
+    make = trivd_gan.Generator
+    if generator['encoder'] is None:
+      make = dvd_gan.Generator
+      del generator['encoder']
     discriminators = {'views': ('dF', 'crV'), 'channels': 2, 'multipliers': (1, 2), 'frames': 2,
                       **dict(discriminators)}
-    model = trivd_gan.VideoGAN(functools.partial(trivd_gan.Generator, **generator),
-                               functools.partial(discriminators_lib.Discriminators,
-                                                 **discriminators))
+    model = dvd_gan.VideoGAN(
+        functools.partial(make, **generator),
+        functools.partial(discriminators_lib.Discriminators, **discriminators))
     kwargs = {'conditioning_frames': 2, 'average_decay': 0.5, 'average_start': 1,
               'standing_passes': 2, 'standing_batch': 4, **kwargs}
     return tasks.VideoGANTask(model, **kwargs)
@@ -234,12 +241,12 @@ class Tiny:
 
   def first_level(self, **kwargs):
     """A callable, of a generator from noise: a unit, to 4 x 4 pixels."""
-    return functools.partial(ssw_gan.FirstStage, **{
+    return functools.partial(cascade.FirstGenerator, **{
         'channels': 2, 'multipliers': (1,), 'image_channels': 1, 'latent': 4, **kwargs})
 
   def upscaling_level(self, level=2, **kwargs):
     """A callable, of a generator of twice as many frames, twice as large: to 8 x 8, 16 x 16, ..."""
-    return functools.partial(ssw_gan.UpsamplingStage, **{
+    return functools.partial(cascade.UpscalingGenerator, **{
         'channels': 2, 'multipliers': (1,) * (level - 1), 'factor': 2, 'image_channels': 1,
         'latent': 3 + level, **kwargs})
 
@@ -250,7 +257,7 @@ class Tiny:
     networks = functools.partial(discriminators_lib.Discriminators, **discriminators)
     kwargs = {'conditioning_frames': 0, 'orthogonality': 0.0, 'average_decay': 0.5,
               'average_start': 1, 'standing_passes': 2, 'standing_batch': 4, **kwargs}
-    return tasks.VideoGANTask(trivd_gan.VideoGAN(self.first_level(), networks), **kwargs)
+    return tasks.VideoGANTask(dvd_gan.VideoGAN(self.first_level(), networks), **kwargs)
 
   def cascade_task(self, level=2, generator=(), discriminators=(), lower=None, **kwargs):
     """A task of an upscaling level: windows of 2 frames below become 4, pieces have 6.
@@ -265,10 +272,10 @@ class Tiny:
                       **dict(discriminators)}
     if lower is None:
       lower = [self.first_level(), *[self.upscaling_level(i) for i in range(2, level)]]
-    model = ssw_gan.SSWGAN(
+    model = cascade.UpscalingGAN(
         self.upscaling_level(level, **dict(generator)),
         functools.partial(discriminators_lib.Discriminators, **discriminators), lower,
-        piece_frames=6)
+        resampling.nearest, piece_frames=6)
     kwargs = {'first_frames': 6, 'standing_passes': 2, 'standing_batch': 4, **kwargs}
     return tasks.UpscalingTask(model, **kwargs)
 
@@ -295,18 +302,27 @@ class Tiny:
     return experiment.Experiment(task or self.vqvae_task, **kwargs)
 
 
-class OneNumberTask:
+class FakeTask(task_lib.LossTask):
+  """A task without any variables, which can do nothing: tests say what it can."""
+
+  def __init__(self, model=None):
+    super().__init__(tf.keras.layers.Layer() if model is None else model)
+
+  def build(self, clip_shape):
+    """There is nothing to create."""
+
+  def _cannot(self, *args):
+    raise NotImplementedError
+
+  loss = statistics = metrics = previews = _cannot
+
+
+class OneNumberTask(FakeTask):
   """A task of one variable; its loss takes part of the batch and of the seed."""
 
   def build(self, clip_shape):
     """Creates the variable."""
-    del clip_shape
-    self.model = tf.keras.Sequential()
     self.model.w = tf.Variable(0.5)
-    self.trainable_variables = [self.model.w]
-
-  def initialize(self, clips):
-    """Nothing is loaded."""
 
   def loss(self, batch, seed):
     """A square, whose gradient differs from step to step."""

@@ -5,14 +5,13 @@ users ask for.
 """
 
 import dataclasses
-import inspect
-import typing
 
 from absl import logging
 import numpy as np
 import tensorflow as tf
 
 from tf_videogen.model_directory import checkpoints
+from tf_videogen.tasks import task as task_lib
 from tf_videogen.training import optimizers
 from tf_videogen.training import precision as precisions
 from tf_videogen.training import standing_statistics
@@ -26,13 +25,13 @@ PROGRAMS = ('train', 'evaluate', 'sample')
 class Built:
   """Everything with variables, made under a strategy; `step` is an int64 variable.
 
-  `standing` makes what else sampling needs of new weights, see the class.
+  `standing` makes what else sampling needs of new weights.
   """
-  task: typing.Any
+  task: task_lib.Task
   optimizer: tf.keras.optimizers.Optimizer | optimizers.TwoPlayers
   step: tf.Variable
   checkpoint: tf.train.Checkpoint
-  standing: standing_statistics.StandingStatistics
+  standing: standing_statistics.Recorder
 
 
 def build(experiment, strategy, spec, precision=None):
@@ -63,15 +62,14 @@ def build(experiment, strategy, spec, precision=None):
     with _in_a_graph(), tf.variable_creator_scope(_initialized_by_the_host):
       tf.autograph.experimental.do_not_convert(task.build)(tuple(spec['video'].shape))
     optimizer = experiment.optimizer()
-    two_players = hasattr(task, 'discriminator_loss')
+    two_players = isinstance(task, task_lib.AdversarialTask)
     if two_players != isinstance(optimizer, optimizers.TwoPlayers):
       raise ValueError(f'{type(task).__name__} wants Experiment.optimizer to be '
                        f'{"optimizers.TwoPlayers" if two_players else "one optimizer"}')
     optimizer.build(task.trainable_variables)
     step = tf.Variable(0, dtype=tf.int64, trainable=False, name='step',
                        aggregation=tf.VariableAggregation.ONLY_FIRST_REPLICA)
-    standing = standing_statistics.StandingStatistics(
-        task, experiment.clips, spec['video'].shape)
+    standing = standing_statistics.Recorder(task, experiment.clips, spec['video'].shape)
   logging.info('%s: %s trainable parameters, %s', type(task).__name__, f'{_parameters(task):,}',
                policy)
   checkpoint = tf.train.Checkpoint(model=task.model, optimizer=optimizer, step=step)
@@ -100,7 +98,7 @@ def _initialized_by_the_host(next_creator, initial_value=None, **kwargs):
 def make_trainer(experiment, built, before_call=lambda step: None):
   """The trainer of what was built; in the scope of its strategy. `before_call`: see the class."""
   two_players = isinstance(built.optimizer, optimizers.TwoPlayers)
-  trainer = trainers.AdversarialTrainer if two_players else trainers.LikelihoodTrainer
+  trainer = trainers.AdversarialTrainer if two_players else trainers.LossTrainer
   return trainer(
       built.task, built.optimizer, built.step, experiment.seed, experiment.clip_norm,
       lambda start, host, hosts: experiment.clips.training(
@@ -142,7 +140,6 @@ def program(experiment, spec, name, batch):
     # Not a tensor: of a seed that the task doesn't read, nothing is in the program.
     function = lambda batch: built.task.statistics(batch, np.zeros(2, np.int32))
   if name == 'sample':
-    check_sampler(built.task)
     inputs['seed'] = tf.TensorSpec([2], tf.int32)
     function = lambda batch: built.task.sample(batch, batch['seed'])
   return function, inputs, _parameters(built.task)
@@ -187,45 +184,3 @@ def restore(built, model_dir, checkpoint=None):
   built.standing.renew_frozen()
   built.standing.renew()
   return checkpoint
-
-
-def refuse_nan(built, checkpoint):
-  """Raises ValueError if weights are not finite, which samplers would turn into black videos."""
-  for variable in built.task.model.variables:
-    if variable.dtype.is_floating and not np.isfinite(variable.numpy()).all():
-      raise ValueError(f'{variable.name} in {checkpoint} has values that are not finite (NaN): '
-                       'training has failed, there is nothing to evaluate or to sample')
-
-
-def check_sampler(task):
-  """Raises ValueError if a task cannot sample."""
-  if not hasattr(task, 'sample'):
-    raise ValueError(f'{type(task).__name__} has nothing to sample from; '
-                     'sample from the directory of a prior')
-
-
-def prepare_sampler(task, options):
-  """Sets what must be set before a checkpoint is restored; in the scope of the strategy.
-
-  Args:
-    task: a task.
-    options: keyword arguments of the task's `sample`, and of its `prepare_samples`, if it has one.
-
-  Returns:
-    Those of `sample` alone.
-
-  Raises:
-    ValueError: if the task cannot sample, or has not these options.
-  """
-  check_sampler(task)
-  prepare = getattr(task, 'prepare_samples', None)
-  of_frames = list(inspect.signature(prepare).parameters) if prepare else []
-  known = list(inspect.signature(task.sample).parameters)[2:] + of_frames  # without batch and seed
-  for name in options:
-    if name not in known:
-      raise ValueError(f'{type(task).__name__} has no sampling option {name!r}; it samples by: '
-                       f'{", ".join(known)}')
-  before = {name: value for name, value in options.items() if name in of_frames}
-  if before:
-    prepare(**before)
-  return {name: value for name, value in options.items() if name not in before}

@@ -1,7 +1,7 @@
 """What is trained, on what and how: a configuration, its training and its evaluation.
 
 These are the class and the functions that gin files bind. None of them knows a paper: they know
-tasks (docs/design.md). What draws samples from a trained model is in `sampling`.
+tasks (`tasks.task`). What draws samples from a trained model is in `sampling`.
 """
 
 import functools
@@ -213,7 +213,7 @@ class _Run:
       self.controller.train(min(end, (self.step // interval + 1) * interval))
 
 
-def measure(experiment, model_dir, strategy, checkpoint=None):
+def measure(experiment, model_dir, strategy, checkpoint=None, splits=None, limit=None):
   """What the task measures of a checkpoint; nothing is written.
 
   Args:
@@ -221,6 +221,8 @@ def measure(experiment, model_dir, strategy, checkpoint=None):
     model_dir: a trained model's directory.
     strategy: a tf.distribute.Strategy.
     checkpoint: the path of one; None: the latest readable one of the directory.
+    splits: which; None: those that the experiment evaluates.
+    limit: clips of each split, at most; None: all.
 
   Returns:
     {'<split>/<metric>': value}.
@@ -230,7 +232,9 @@ def measure(experiment, model_dir, strategy, checkpoint=None):
     if building.restore(built, model_dir, checkpoint) is None:
       raise FileNotFoundError(f'{checkpoint} cannot be read any more: keep more checkpoints with '
                               '--gin_param=experiment.train.keep_checkpoints=...')
-    return _evaluator(experiment, built).evaluate(None)
+    return evaluators.TaskEvaluator(
+        built.task, experiment.clips, splits or experiment.splits, experiment.batch_size,
+        limit).evaluate(None)
 
 
 def evaluate(experiment, model_dir, strategy, preview_clips=8):
@@ -358,7 +362,7 @@ def _write_previews(experiment, built, model_dir, count, previews):
   if 'motion' in videos:
     videos['motion'] = color_wheel.picture(videos['motion'])
   directory = os.path.join(model_dir, 'previews')
-  given = {'conditioning_frames': np.int32(getattr(built.task, 'conditioning_frames', 0))}
+  given = {'conditioning_frames': np.int32(built.task.conditioning_frames)}
   video_io.write_npz(os.path.join(directory, f'{split}.npz'), {**videos, **given})
   for name, video in videos.items():
     gif = video_io.gif_bytes(video_io.grid(video))

@@ -1,6 +1,7 @@
 """Writing files so that neither a reader nor a crash ever sees half of one."""
 
 import io
+import json
 import os
 import time
 import uuid
@@ -34,6 +35,21 @@ def write_arrays(path, arrays, compressed=False):
   buffer = io.BytesIO()
   (np.savez_compressed if compressed else np.savez)(buffer, **arrays)
   write(path, buffer.getvalue())
+
+
+def packed(arrays):
+  """A dict of arrays as bytes; a name is a string, or a tuple of strings and numbers."""
+  buffer = io.BytesIO()
+  np.savez(buffer, **{json.dumps(name): value for name, value in arrays.items()})
+  return buffer.getvalue()
+
+
+def unpacked(content):
+  """The dict of `packed`. Of other bytes it raises ValueError, OSError, EOFError or BadZipFile."""
+  with np.load(io.BytesIO(content), allow_pickle=False) as arrays:
+    names = {name: json.loads(name) for name in arrays}
+    return {tuple(name) if isinstance(name, list) else name: arrays[key]
+            for key, name in names.items()}
 
 
 def is_remote(path):

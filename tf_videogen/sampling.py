@@ -5,11 +5,8 @@ import numpy as np
 import tensorflow as tf
 import tqdm
 
-from tf_videogen import building
+from tf_videogen import trained_model
 from tf_videogen.layers import randomness
-from tf_videogen.model_directory import layout
-from tf_videogen.training import precision as precisions
-from tf_videogen.training import strategies
 
 
 def sample(experiment, model_dir, strategy, num_samples=16, seed=0, split=None, batch_size=8,
@@ -33,12 +30,9 @@ def sample(experiment, model_dir, strategy, num_samples=16, seed=0, split=None, 
     of the levels below; and, where the model is conditional, 'data', the clips that the conditions
     of each are from, and the scalar 'conditioning_frames'.
   """
-  spec, batch_size = layout.saved_spec(model_dir), min(batch_size, num_samples)
-  built = building.build(
-      experiment, strategy, spec, precisions.for_sampling(experiment.precision, strategy))
-  with strategies.scope(strategy):
-    options = building.prepare_sampler(built.task, options or {})
-  if built.task.conditional:
+  batch_size = min(batch_size, num_samples)
+  model = trained_model.TrainedModel(experiment, model_dir, strategy, options or {})
+  if model.task.conditional:
     split = split or experiment.splits[0]
     clips = min(experiment.clips.count(split), -(-num_samples // samples_per_condition))
     count = min(num_samples, clips * samples_per_condition)
@@ -48,25 +42,19 @@ def sample(experiment, model_dir, strategy, num_samples=16, seed=0, split=None, 
     batches = _repeated(batches, samples_per_condition, batch_size).take(-(-count // batch_size))
   else:
     count = num_samples
-    batches = [{'video': tf.zeros((batch_size,) + tuple(spec['video'].shape), tf.uint8)}]
+    batches = [{'video': np.zeros((batch_size, *model.spec['video'].shape), np.uint8)}]
     batches *= -(-num_samples // batch_size)
   levels, data = [], []
-  with strategies.scope(strategy):
-    building.refuse_nan(built, building.restore(built, model_dir))
-    make = getattr(
-        built.task, 'levels', lambda *args, **kwargs: [built.task.sample(*args, **kwargs)])
-    draw = strategies.on_replicas(
-        strategy, lambda batch, seed: make(batch, seed, **options))
-    bar = tqdm.tqdm(batches, 'sample', -(-count // batch_size), unit='batch')
-    for i, batch in enumerate(bar):
-      batch_seed = randomness.fold_in(randomness.seed_of(seed), i)
-      levels.append(draw(batch, batch_seed))
-      data.append(batch['video'].numpy())
+  model.restore()
+  bar = tqdm.tqdm(batches, 'sample', -(-count // batch_size), unit='batch')
+  for i, batch in enumerate(bar):
+    levels.append(model.levels(batch, randomness.fold_in(randomness.seed_of(seed), i)))
+    data.append(np.asarray(batch['video']))
   *below, samples = [np.concatenate(videos)[:count] for videos in zip(*levels)]
   videos = {'samples': samples, **{f'level{i}': video for i, video in enumerate(below, start=1)}}
-  if built.task.conditional:
+  if model.task.conditional:
     videos['data'] = np.concatenate(data)[:count]
-    videos['conditioning_frames'] = np.int32(built.task.conditioning_frames)
+    videos['conditioning_frames'] = np.int32(model.task.conditioning_frames)
   return videos
 
 
@@ -94,26 +82,22 @@ def export(experiment, model_dir, export_dir, batch_size=8, options=None):
     returns {'videos': uint8 [batch_size, T, H, W, C]}, those of `sample` for the same seed and size
     of batch.
   """
-  spec = layout.saved_spec(model_dir)
-  strategy = tf.distribute.get_strategy()
-  built = building.build(
-      experiment, strategy, spec, precisions.for_sampling(experiment.precision, strategy))
-  options = building.prepare_sampler(built.task, options or {})
-  building.restore(built, model_dir)
+  model = trained_model.TrainedModel(
+      experiment, model_dir, tf.distribute.get_strategy(), options or {})
+  model.restore()
   inputs = {'seed': tf.TensorSpec([], tf.int32, 'seed')}
-  for name, of_clip in sorted(built.task.condition_spec(spec).items()):
+  for name, of_clip in sorted(model.task.condition_spec(model.spec).items()):
     inputs[name] = tf.TensorSpec([batch_size] + of_clip.shape, of_clip.dtype, name)
 
   @tf.function(input_signature=list(inputs.values()), autograph=False)
   def draw(seed, *conditions):
-    batch = {'video': tf.zeros([batch_size] + spec['video'].shape, tf.uint8)}
+    batch = {'video': tf.zeros([batch_size] + model.spec['video'].shape, tf.uint8)}
     batch.update(zip(list(inputs)[1:], conditions))
     first = randomness.fold_in(randomness.seed_of(seed), 0)
-    return {'videos': built.task.sample(batch, first, **options)}
+    return {'videos': model.task.sample(batch, first, **model.options)}
 
   module = tf.Module()
-  # Not the Keras model: it would save its layers.
-  module.values = [*built.task.model.variables, *built.standing.variables]
+  module.values = model.variables  # not the Keras model: it would save its layers
   module.draw = draw
   tf.saved_model.save(module, export_dir, signatures={'sample': draw})
   return inputs

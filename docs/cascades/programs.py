@@ -47,7 +47,7 @@ def _flat(frames):
       f'clips.PreparedClips.frames = {frames}',
       'clips.PreparedClips.frame_step = 1',
       'downsampled.DownsampledClips.factors = ()',
-      'level1/cvg.FirstLevel.multipliers = (8, 8, 8, 4, 2, 1)',
+      'level1/cascade.FirstGenerator.multipliers = (8, 8, 8, 4, 2, 1)',
       'discriminators.Discriminators.multipliers = (1, 2, 4, 8, 16, 16)',
       f'discriminators.Discriminators.frames = {JUDGED}'))
 
@@ -56,7 +56,7 @@ def _dvd_gan(frames):
   """DVD-GAN with the levels' classes, judged frames and head, without penalty and average."""
   return _program('dvd_gan', frames, DVD_GAN.format(frames=48), (
       f'clips.PreparedClips.frames = {frames}',
-      f'trivd_gan.Generator.classes = {CLASSES}',
+      f'dvd_gan.Generator.classes = {CLASSES}',
       f'discriminators.Discriminators.classes = {CLASSES}',
       f'discriminators.Discriminators.frames = {JUDGED}',
       'discriminators.Discriminators.head = @projection.Projection',

@@ -64,8 +64,8 @@ def _cells(row):
           str(hardware.topology(row['topology']).cores), row['batch'],
           f'{int(row["parameters"]):,}', f'{int(row["peak_bytes"]) / 2**30:.2f}',
           f'{at_most}{float(row["flops"]) / 1e12:,.2f}{loops}',
-          f'{at_most}{float(row["bytes_accessed"]) / 1e9:,.1f}', f'{float(row["bound_s"]):,.3f}', hours,
-          f'{row["day"]}, {row["commit"]}')
+          f'{at_most}{float(row["bytes_accessed"]) / 1e9:,.1f}', f'{float(row["bound_s"]):,.3f}',
+          hours, f'{row["day"]}, {row["commit"]}')
 
 
 def page(rows):

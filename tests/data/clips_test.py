@@ -120,8 +120,8 @@ def _source(request, data_dir, files):
     return lambda frames, frame_step=1: clips.FileClips(
         files[0], frames, frame_step, test_path=files[1])
   return lambda frames, frame_step=1: clips.PreparedClips(
-      'toy/small', frames, frame_step, data_dir=data_dir, label_feature='label',
-      actions_feature='actions')
+      'toy/small', frames, frame_step, data_dir=data_dir,
+      features={'label': 'label', 'actions': 'actions'})
 
 
 def _numpy(dataset, batches=None):
@@ -263,7 +263,7 @@ def test_shuffle_buffer_smaller_than_the_split(data_dir):
 
 def test_data_set_of_frames_like_bair(data_dir):
   made = clips.PreparedClips(
-      'robot', 4, data_dir=data_dir, video_feature='image_aux1', actions_feature='action')
+      'robot', 4, data_dir=data_dir, features={'video': 'image_aux1', 'actions': 'action'})
   batch, = _numpy(made.training(5, seed=0), 1)
   assert sorted(_numbers(batch)) == list(range(5))
   for i, number in enumerate(_numbers(batch)):
@@ -276,11 +276,11 @@ def test_data_set_of_frames_like_bair(data_dir):
 
 @pytest.mark.parametrize('feature', ['movie', 'pictures'])
 def test_videos_of_many_lengths(data_dir, feature):
-  made = clips.PreparedClips('plain', 4, data_dir=data_dir, video_feature=feature)
+  made = clips.PreparedClips('plain', 4, data_dir=data_dir, features={'video': feature})
   for batch in _numpy(made.training(4, seed=0), 5):
     for video, number in zip(batch['video'], _numbers(batch)):
       np.testing.assert_array_equal(video, _video(number, 4 + number)[video[:, 1, 0, 0]])
-  longer = clips.PreparedClips('plain', 5, data_dir=data_dir, video_feature=feature)
+  longer = clips.PreparedClips('plain', 5, data_dir=data_dir, features={'video': feature})
   with pytest.raises(tf.errors.InvalidArgumentError, match='too few frames.*need 5'):
     _numpy(longer.evaluation('train', 4))
 
@@ -312,13 +312,14 @@ def test_data_dir_of_the_environment(data_dir, monkeypatch):
     (dict(frames=10), ValueError, 'toy/small has 9 frames, clips of frames=10 .* need 10'),
     (dict(frames=4, frame_step=3), ValueError, 'frame_step=3 need 10'),
     (dict(train_split='valid'), ValueError, "has no split 'valid'; there are: train, test"),
-    (dict(video_feature='frames'), ValueError, "no feature 'frames'; there are: .*video"),
-    (dict(actions_feature='label'), ValueError,
+    (dict(features={'video': 'frames'}), ValueError, "no feature 'frames'; there are: .*video"),
+    (dict(features={'actions': 'label'}), ValueError,
      r"'label' of toy/small must be numbers \[9, A\], got int64 \[\]"),
-    (dict(label_feature='actions'), ValueError, r"must be an integer \[\], got float32 \[9, 3\]"),
-    (dict(dataset='plain', video_feature='speed'), ValueError,
+    (dict(features={'label': 'actions'}), ValueError,
+     r"must be an integer \[\], got float32 \[9, 3\]"),
+    (dict(dataset='plain', features={'video': 'speed'}), ValueError,
      r'must be uint8 \[frames, H, W, C\], got float32 \[\]'),
-    (dict(dataset='plain', video_feature='free'), ValueError, 'no fixed size'),
+    (dict(dataset='plain', features={'video': 'free'}), ValueError, 'no fixed size'),
     (dict(frames=0), ValueError, 'frames must be a positive integer, got 0'),
     (dict(frame_step=1.5), ValueError, 'frame_step must be a positive integer, got 1.5'),
 ])
@@ -470,9 +471,9 @@ def test_identity_of_prepared_clips(data_dir):
   assert identity() == identity()
   found = [identity(), identity(split='test'), identity(split='train[:7]'), identity(frames=3),
            identity(frame_step=2), identity(size=4), identity(size=4, crop='center'),
-           identity(label_feature='label'),
-           identity('robot', video_feature='image_main'),
-           identity('robot', video_feature='image_aux1')]
+           identity(features={'label': 'label'}),
+           identity('robot', features={'video': 'image_main'}),
+           identity('robot', features={'video': 'image_aux1'})]
   assert len(set(found)) == len(found)
 
 

@@ -147,8 +147,8 @@ def _prepared(tmp_path):
       split_datasets={'train': list(enumerate(examples)), 'test': list(enumerate(examples[:5]))},
   ).download_and_prepare()
   return clips_lib.PreparedClips(
-      'toy', 3, frame_step=2, data_dir=str(tmp_path), size=8, actions_feature='actions',
-      label_feature='label')
+      'toy', 3, frame_step=2, data_dir=str(tmp_path), size=8,
+      features={'actions': 'actions', 'label': 'label'})
 
 
 @pytest.mark.parametrize('kind, downsample', [
@@ -177,7 +177,7 @@ def test_a_data_set_that_is_not_prepared_is_described(prepared, tmp_path):
   clips.describe(prepared._builder)  # pylint: disable=protected-access
   assert clips.example_spec()['video'] == tf.TensorSpec([4, 4, 6, 1], tf.uint8)
   shapes = downsampled.DownsampledClips(_shapes(), NEAREST, 2)
-  assert not hasattr(shapes, 'dataset')
+  assert shapes.dataset is None
 
 
 def test_statistics_of_other_sizes_and_sources_are_others(files):

@@ -114,16 +114,25 @@ class Source:
       yield {**batch, 'index': start + np.arange(len(batch['video']))}
 
 
-class Noise:
-  """A maker of samples that begin as given and go on as noise, of the seed and the condition."""
+class Maker:
+  """What a maker of videos says of itself; subclasses have `sample`, see `evaluation.videos`."""
 
   step = 7
+  conditioning_frames = 0
+  drawn = labelled = True
+  reconstructs = False
+
+
+class Noise(Maker):
+  """A maker of samples that begin as given and go on as noise, of the seed and the condition."""
+
+  reconstructs = True
 
   def __init__(self, conditioning_frames=0, frames=None):
     self.conditioning_frames, self.frames = conditioning_frames, frames
     self.seeds = []
 
-  def __call__(self, batch, seed):
+  def sample(self, batch, seed):
     self.seeds.append(tuple(np.asarray(seed)))
     made = []
     for i, video in zip(batch['index'], batch['video']):

@@ -7,6 +7,7 @@ from tests.evaluation import fakes
 from tests.metrics import references
 from tf_videogen.evaluation import extraction
 from tf_videogen.evaluation import measures
+from tf_videogen.evaluation import measuring
 from tf_videogen.metrics import frechet
 from tf_videogen.metrics import image_quality
 from tf_videogen.metrics import power_spectrum
@@ -27,9 +28,9 @@ def _totals(measure, extract, batch_size=5, labels=None, **streams):
     totals[stream] = {}
     for start in range(0, len(video), batch_size):
       rows = np.arange(start, min(start + batch_size, len(video)))
-      clips = measures.Clips(video[rows], rows / len(video), extract=extract,
+      clips = measuring.Clips(video[rows], rows / len(video), extract=extract,
                              label=None if labels is None else labels[rows])
-      measures.add(totals[stream], measure.statistics(clips))
+      measuring.add(totals[stream], measure.statistics(clips))
   return totals
 
 
@@ -133,7 +134,7 @@ def test_windows_that_are_none(kwargs):
 
 
 def test_measures_of_the_same_frames_share_a_network_call(extract, networks):
-  clips = measures.Clips(fakes.videos(4), np.arange(4) / 4, extract=extract)
+  clips = measuring.Clips(fakes.videos(4), np.arange(4) / 4, extract=extract)
   for measure in (measures.FrechetDistance(), measures.FrechetDistance(output='features'),
                   measures.FrechetDistance(frames=None), measures.InceptionScore(),
                   measures.FrechetDistance(windows='all')):
@@ -179,7 +180,7 @@ def test_score_of_classes_and_of_real_videos(extract):
 def test_parts_have_equal_sizes():
   """1/49 * 49 is below 1: a share alone would put a clip into the part before."""
   for parts in (1, 3, 10, 49):
-    clips = measures.Clips(np.zeros(490), np.arange(490) / 490)
+    clips = measuring.Clips(np.zeros(490), np.arange(490) / 490)
     np.testing.assert_array_equal(clips.part(parts), np.arange(490) * parts // 490)
 
 
@@ -200,7 +201,7 @@ def _pairs_outcome(measure, real, samples, batch_size=2):
     part = slice(start, start + batch_size)
     video = np.concatenate([one[part] for one in samples])
     share = np.tile(np.arange(len(real))[part] / len(real), len(samples))
-    measures.add(total, measure.statistics(measures.Clips(video, share, real=real[part])))
+    measuring.add(total, measure.statistics(measuring.Clips(video, share, real=real[part])))
   return measure.metrics({'generated': total})
 
 
@@ -237,7 +238,7 @@ def test_similarity_of_some_frames():
 def test_similarity_of_what_is_not_there():
   real = fakes.videos(3, 6)
   with pytest.raises(ValueError, match='ssim compares samples with the clips that they continue'):
-    measures.Similarity().statistics(measures.Clips(real, np.zeros(3)))
+    measures.Similarity().statistics(measuring.Clips(real, np.zeros(3)))
   with pytest.raises(ValueError, match='best of 4 samples, and there are 2: raise Protocol'):
     _pairs_outcome(measures.Similarity(best_of=(1, 4)), real, _samples(real, 2))
   with pytest.raises(ValueError, match="Similarity.name must be 'ssim' or 'psnr', got 'lpips'"):
@@ -274,12 +275,12 @@ def test_one_subset_has_no_deviation(extract):
 
 
 def test_trials_are_averaged():
-  trials = [measures.Outcome(
+  trials = [measuring.Measured(
       {'a': a, 'b': 1.0}, {'a': 9.0}, {('a', 's'): [(1, a, np.nan), (2, 2 * a, np.nan)]}, 'frame',
       {'b': 3}, [f'few {a}']) for a in (1.0, 2.0, 6.0)]
-  merged = measures.over_trials(trials)
+  merged = measuring.over_trials(trials)
   assert merged.values == {'a': 3, 'b': 1}
   assert merged.examples == {'b': 3} and merged.axis == 'frame'
   assert merged.spreads == {'a': pytest.approx(7**0.5), 'b': 0} and merged.warnings == ['few 1.0']
   np.testing.assert_allclose(merged.curves['a', 's'], [(1, 3, 7**0.5), (2, 6, 28**0.5)])
-  assert measures.over_trials(trials[:1]) is trials[0]
+  assert measuring.over_trials(trials[:1]) is trials[0]

@@ -5,7 +5,6 @@ import pathlib
 import re
 
 from absl import flags
-from absl.testing import flagsaver
 import gin
 import numpy as np
 import pytest
@@ -17,7 +16,7 @@ from tf_videogen.evaluation import protocols
 from tf_videogen.evaluation import run
 from tf_videogen.evaluation import videos
 from tf_videogen.launch import configs
-from tf_videogen.launch import evaluate
+from tf_videogen.launch import evaluations
 from tf_videogen.reporting import paper_numbers
 
 NAMES = [pathlib.PurePath(name).stem for name in shipped_configs.PROTOCOLS]
@@ -71,7 +70,7 @@ def test_names_and_headers(name):
   header = path.read_text().split('\nfrom __gin__')[0]
   assert all(line.startswith('#') for line in header.splitlines() if line)
   comment = ' '.join(re.sub(r'\\?\n#', ' ', '\n' + header).split())
-  commands = re.findall(r'python -m launch\.evaluate (.*?)(?= python|$)', comment)
+  commands = re.findall(r'python -m launch\.(?:evaluate|compare) (.*?)(?= python|$)', comment)
   if name.startswith('folders'):
     paired = '--paired ' if name == 'folders_paired' else ''
     assert commands == [f'{paired}--real=real_videos/ --generated=generated_videos/']
@@ -97,9 +96,9 @@ def test_data_sets_and_classes(name):
   if frames:
     assert protocol.clips.frames == int(frames.group(1))
     assert protocol.frames in (None, protocol.clips.frames)
-  assert protocol.clips.label_feature == 'label' or not of_classes
+  assert protocol.clips.features.get('label') == 'label' or not of_classes
   unlabelled = name.startswith(('videogpt_bair', 'trivd', 'video_transformer')) or 'bdd' in name
-  assert (protocol.clips.label_feature is None) == unlabelled
+  assert ('label' not in protocol.clips.features) == unlabelled
   if protocol.real_windows == 'random':
     assert protocol.clips.train_split == protocol.split
 
@@ -152,8 +151,8 @@ def test_every_protocol_runs(name, networks, cpu, tmp_path, capsys):
   make = fakes.Noise(protocol.conditioning_frames or 0, real.shape[0] + longer)
   found = run.run(protocol, real, make, cpu, 6)
   assert not found.missing
-  with flagsaver.flagsaver(output=str(tmp_path / 'run'), model_dir=None):
-    evaluate.finish(protocol.name, protocol.split, make.step, found, cpu)
+  evaluations.finish(
+      protocol.name, protocol.split, make.step, found, cpu, str(tmp_path / 'run'))
   out = capsys.readouterr().out
   lines = [line.split()[0] for line in out.splitlines()[:-1]]
   assert out.splitlines()[-1].startswith('written into ')

@@ -9,6 +9,7 @@ import tensorflow as tf
 from tests.evaluation import fakes
 from tf_videogen.evaluation import extraction
 from tf_videogen.evaluation import measures
+from tf_videogen.evaluation import measuring
 from tf_videogen.evaluation import protocols
 from tf_videogen.evaluation import run
 from tf_videogen.evaluation import videos as videos_lib
@@ -41,17 +42,17 @@ def _distance(a, b, frames=9):
 
 
 class Spy:
-  """A maker that keeps the batches and the videos that it made."""
+  """A maker, but that it keeps the batches and the videos that it made."""
 
   def __init__(self, make):
     self.make, self.batches, self.made = make, [], []
-    for name in ('conditioning_frames', 'reconstruct', 'drawn'):
-      if hasattr(make, name):
-        setattr(self, name, getattr(make, name))
 
-  def __call__(self, batch, seed):
+  def __getattr__(self, name):
+    return getattr(self.make, name)
+
+  def sample(self, batch, seed):
     self.batches.append({name: array.copy() for name, array in batch.items()})
-    self.made.append(self.make(batch, seed))
+    self.made.append(self.make.sample(batch, seed))
     return self.made[-1]
 
   def seen(self, name):
@@ -59,15 +60,16 @@ class Spy:
     return np.concatenate([batch[name] for batch in self.batches])
 
 
-class Echo:
+class Echo(fakes.Maker):
   """A maker whose samples are functions of the condition alone, and of how often it was asked."""
 
   conditioning_frames = 1
+  reconstructs = True
 
   def __init__(self):
     self._asked = {}
 
-  def __call__(self, batch, seed):
+  def sample(self, batch, seed):
     made = batch['video'].copy()
     for one, i in zip(made, batch['index']):
       time = self._asked[i] = self._asked.get(i, -1) + 1
@@ -186,7 +188,7 @@ def test_several_samples_of_a_condition(networks, cpu):
                   fakes.Source(real), make, cpu, 3)
   assert len(set(make.make.seeds)) == 4
   first, second = (np.concatenate(make.made[i::2]) for i in range(2))
-  clips = measures.Clips(np.concatenate([first, second]), np.zeros(12), real=real)
+  clips = measuring.Clips(np.concatenate([first, second]), np.zeros(12), real=real)
   expected = measures.Similarity(best_of=(1, 2), conditioning_frames=1)
   expected = expected.metrics({'generated': expected.statistics(clips)})
   assert {name: _numbers(found)[name] for name in expected.values} == pytest.approx(expected.values)
@@ -264,7 +266,7 @@ def test_classes_are_balanced_and_alone_on_both_sides(networks, cpu):
       'fvd_class_mean': (run_fvd + sit) / 2, 'fvd_class_run': run_fvd, 'fvd_class_sit': sit,
       'all': both}, rel=1e-3)
   assert [value.examples for value in found.values] == [28, 14, 14, 28]
-  with pytest.raises(ValueError, match='videos have no labels: set PreparedClips.label_feature'):
+  with pytest.raises(ValueError, match='videos have no labels: set PreparedClips.features'):
     run.run(_protocol(measure, classes=classes), fakes.Source(real, name='plain'), make, cpu)
 
 
@@ -421,8 +423,8 @@ def test_two_sources_in_pairs(networks, cpu):
   protocol = _protocol(measures.Similarity('psnr'))
   found = run.run(protocol, fakes.Source(real), None, cpu, 4, False, fakes.Source(generated), 2)
   expected = measures.Similarity('psnr', 2).statistics(
-      measures.Clips(generated, np.zeros(9), real=real))
-  assert _numbers(found) == {'psnr': pytest.approx(np.mean(expected['1']) / 9, rel=1e-5)}
+      measuring.Clips(generated, np.zeros(9), real=real))
+  assert _numbers(found) == {'psnr': pytest.approx(np.mean(expected['best_of', 1]) / 9, rel=1e-5)}
   assert found.gallery.keys() == {'samples', 'data'} and found.conditioning_frames == 2
   with pytest.raises(ValueError, match='in pairs, and there are 9 real and 8 generated ones'):
     run.run(protocol, fakes.Source(real), None, cpu, 4, False, fakes.Source(generated[:8]))
@@ -465,6 +467,13 @@ def test_reconstructions_that_are_shorter(networks, cpu, frames, said):
     run.run(_protocol(r_fvd, frames=frames), fakes.Source(fakes.videos(6)), make, cpu)
 
 
+class Smaller(fakes.Maker):
+  """A maker of videos of fewer rows."""
+
+  def sample(self, batch, seed):
+    return batch['video'][:, :, :6]
+
+
 @pytest.mark.parametrize('kwargs, make, message', [
     ({'conditioning_frames': 5}, fakes.Noise(1),
      'the protocol p gives 5 frames to the model, and this model takes 1'),
@@ -474,8 +483,7 @@ def test_reconstructions_that_are_shorter(networks, cpu, frames, said):
     ({}, fakes.Noise(frames=17), 'a sample has 17 frames, and the protocol p compares 16; set'),
     ({'frames': 12}, fakes.Noise(frames=11),
      'a sample has 11 frames, and the protocol p compares 12'),
-    ({}, lambda batch, seed: batch['video'][:, :, :6],
-     'a sample has 6 x 8 pixels, and the clips 8 x 8')
+    ({}, Smaller(), 'a sample has 6 x 8 pixels, and the clips 8 x 8')
 ], ids=['conditioning', 'longer', 'short_for_fvd', 'short_sample', 'long_sample',
         'short_for_frames', 'size'])
 def test_what_does_not_fit(networks, cpu, kwargs, make, message):

@@ -24,11 +24,11 @@ class Stopping(fakes.Noise):
     super().__init__(conditioning_frames=1)
     self.after, self.calls = after, 0
 
-  def __call__(self, batch, seed):
+  def sample(self, batch, seed):
     if self.calls == self.after:
       raise Killed
     self.calls += 1
-    return super().__call__(batch, seed)
+    return super().sample(batch, seed)
 
 
 def _run(folder, cpu, make, identity=('config', 3)):

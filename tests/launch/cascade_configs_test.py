@@ -69,7 +69,7 @@ def _levels(name):
 
 def _step(clips):
   """Between two frames of a clip; of BDD100K every second one is stored."""
-  stored = 2 if 'bdd100k' in getattr(clips, 'dataset', '') else 1
+  stored = 2 if 'bdd100k' in (clips.dataset or '') else 1
   return stored * clips.frame_step
 
 
@@ -106,7 +106,7 @@ def test_levels_follow_each_other(name):
     assert shape[1] == model.generator.resolution
     if number == 1:
       first = shape[0]
-      assert not task.conditioning_frames and model.generator.encoder is None
+      assert not task.conditioning_frames and not model.generator.continues
       model._check(shape, 0)
       model.discriminators.check(shape, 0)
       below = _sizes(model.generator)

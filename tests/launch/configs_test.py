@@ -6,13 +6,16 @@ import re
 from absl import flags
 from absl.testing import flagsaver
 import gin
+import numpy as np
 import pytest
 import tensorflow as tf
 
+from docs import papers
 from docs import shipped_configs
 from tf_videogen import experiment
 from tf_videogen import tasks
 from tf_videogen.launch import configs
+from tf_videogen.launch import renamed
 from tf_videogen.models import vqvae
 
 VQVAE = 'videogpt/moving_mnist_vqvae.gin'
@@ -218,6 +221,15 @@ def test_every_config_parses(name, tmp_path):
   assert gin.config_str() == before
 
 
+def test_shared_parts_are_no_configs_and_are_included():
+  parts = {path.relative_to(configs.GIN_DIR).as_posix()
+           for path in (configs.GIN_DIR / 'base').rglob('*.gin')}
+  included = {name for path in configs.GIN_DIR.rglob('*.gin')
+              for name in re.findall(r"^include '(base/.*)'$", path.read_text(), re.MULTILINE)}
+  assert parts and parts == included
+  assert not parts & {*shipped_configs.NAMES, *papers.all_configs()}
+
+
 def _built_task(name):
   shipped_configs.parse(name)
   tf.keras.mixed_precision.set_global_policy('float32')
@@ -318,3 +330,33 @@ def test_table_3_compares_like_with_like():
   without = _check_task('videogpt/bair_vqvae_no_attention.gin')
   print(f'Table 3: {attention:,} with attention, {without:,} without')
   assert abs(without - attention) < 0.03 * attention
+
+
+def test_names_of_before(tmp_path):
+  """A file with one says what it is called now; every new name is one that gin files bind."""
+  bound = ''.join(path.read_text() for path in configs.GIN_DIR.rglob('*.gin'))
+  for old, new in renamed.NAMES.items():
+    name = new.partition(' ')[0].rstrip(',')
+    assert name in bound or name == 'PreparedClips.features'
+    module, _, rest = old.partition('.')
+    path = tmp_path / 'old.gin'
+    path.write_text('from __gin__ import dynamic_registration\n'
+                    f'from tf_videogen.of_before import {module}\n{module}.{rest}.size = 3\n')
+    with pytest.raises(ValueError) as error:
+      configs.parse([str(path)], [])
+    assert str(error.value).endswith(f'; {old} is now {new}')
+    assert '\n' not in str(error.value)
+
+
+def _bindings_of(path):
+  """How many bindings a file itself has, macros among them; and whether it varies a config."""
+  text = re.sub(r'#.*', '', path.read_text())
+  included = re.findall(r"^include '(?!base/)", text, re.MULTILINE)
+  return len(re.findall(r'^\s*[\w./]+ = ', text, re.MULTILINE)), bool(included)
+
+
+def test_a_variant_is_its_base_and_a_few_bindings():
+  files = [path for path in configs.GIN_DIR.rglob('*.gin') if path.parent.name != 'base']
+  assert all(len(path.read_text().splitlines()) <= 60 for path in configs.GIN_DIR.rglob('*.gin'))
+  distances = [count for count, varies in map(_bindings_of, files) if varies]
+  assert len(distances) > 100 and np.median(distances) <= 3

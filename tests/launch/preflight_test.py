@@ -147,7 +147,7 @@ def test_exported_in_a_process_of_its_own(tiny_files, monkeypatch):
 def test_shapes_of_data_that_is_not_prepared(tmp_path):
   from tf_videogen.data import clips  # pylint: disable=g-import-not-at-top
   bair = clips.PreparedClips('bair_robot_pushing_small', 16, data_dir=str(tmp_path),
-                             video_feature='image_aux1', actions_feature='action')
+                             features={'video': 'image_aux1', 'actions': 'action'})
   spec = tpu_programs.example_spec(bair)
   assert spec['video'].shape == (16, 64, 64, 3) and spec['actions'].shape == (16, 4)
   unknown = clips.PreparedClips('ucf101_nobody', 16, data_dir=str(tmp_path))

@@ -30,10 +30,10 @@ TINY = [SMOKE, '--strategy=cpu', *(f'--gin_param={binding}' for binding in (
     'experiment.Experiment.precision="float32"', 'experiment.train.steps_per_loop=2',
     'experiment.train.checkpoint_interval=2', 'TRAIN_STEPS=6',
     'moving_shapes.MovingShapes.examples=8', 'discriminators.Discriminators.channels=2',
-    'stage1/ssw_gan.FirstStage.channels=2', 'tasks.VideoGANTask.standing_passes=2',
+    'cascade.FirstGenerator.channels=2', 'tasks.VideoGANTask.standing_passes=2',
     'tasks.VideoGANTask.standing_batch=2')),
         *(f'--level_param=2:{binding}' for binding in (
-            'stage2/ssw_gan.UpsamplingStage.channels=2',
+            'level2/cascade.UpscalingGenerator.channels=2',
             'tasks.UpscalingTask.standing_passes=2',
             'tasks.UpscalingTask.standing_batch=2'))]
 
@@ -102,7 +102,7 @@ def test_a_trained_level_of_another_config(tmp_path, capsys):
   assert (f'{folder} is the directory of another config (moving_shapes.MovingShapes.max_speed was '
           '3.0, now 1.0)') in capsys.readouterr().err
   assert _run(*arguments, '--gin_param=TRAIN_STEPS=7') == 1
-  assert 'cosine_decay.decay_steps was 1500, now 7; ' in capsys.readouterr().err
+  assert 'optimizers.cosine_decay.decay_steps was 1500, now 7' in capsys.readouterr().err
   before = _digest(folder)
   assert not _run(*arguments, '--gin_param=moving_shapes.MovingShapes.max_speed=3.0')
   assert 'level 1 (ssw_gan/smoke_stage1.gin) is trained, 1,500 steps' in capsys.readouterr().out

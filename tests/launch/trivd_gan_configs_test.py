@@ -8,6 +8,7 @@ import pytest
 import tensorflow as tf
 
 from docs import shipped_configs
+from docs.preflight import paper_scale
 from tf_videogen import experiment
 from tf_videogen.launch import configs
 
@@ -130,14 +131,14 @@ def _experiment(name):
 
 @pytest.mark.parametrize('name', NAMES)
 def test_models_suit_their_clips(name):
-  """Without variables: resolution, views, encoder and classes."""
+  """Without variables: resolution, views, given frames and classes."""
   config, task, shape = _experiment(name)
   generator, discriminators = task.model.generator, task.model.discriminators
   discriminators.check(shape, task.conditioning_frames)
   assert generator.resolution == shape[1] == shape[2]
-  assert (generator.encoder is not None) == (task.conditioning_frames > 0)
+  assert generator.continues == (task.conditioning_frames > 0)
   assert generator.classes == discriminators.classes
-  assert bool(getattr(config.clips, 'label_feature', None)) == (generator.classes > 1)
+  assert ('label' in getattr(config.clips, 'features', {})) == (generator.classes > 1)
   assert generator.upsampling_stages == len(generator.multipliers)
   updates = 1 if name == 'trivd_gan/smoke.gin' else 2  # the papers have two
   assert config.optimizer().discriminator_updates == updates
@@ -199,11 +200,14 @@ def _value(bindings, name, default):
 
 
 def _generator_parameters(bindings):
-  """Of appendix A's generator and encoder, from the bindings alone."""
-  value = lambda name, default: _value(bindings, f'trivd_gan.Generator.{name}', default)
-  unit = _UNITS[bindings[UNIT].split('.')[-1]]
-  multipliers, start = value('multipliers', (8, 4, 2)), value('start', 8)
-  widths = [m * value('channels', 48) for m in multipliers]
+  """Of appendix A's generator and encoder, or of DVD-GAN's generator, from the bindings alone."""
+  maker = bindings['dvd_gan.VideoGAN.generator'].removeprefix('@')
+  channels, multipliers, start = {'trivd_gan.Generator': (48, (8, 4, 2), 8),
+                                  'dvd_gan.Generator': (128, (8, 8, 4, 2, 1), 4)}[maker]
+  value = lambda name, default: _value(bindings, f'{maker}.{name}', default)
+  unit = _UNITS[bindings[f'{maker}.unit'].split('.')[-1]]
+  channels, start = value('channels', channels), value('start', start)
+  widths = [m * channels for m in value('multipliers', multipliers)]
   classes, features = value('classes', 1), value('latent', 128)
   condition = value('latent', 128) + features
   norm = lambda channels: 2 * _conv(1, condition, channels)
@@ -212,12 +216,12 @@ def _generator_parameters(bindings):
     block = 2 * norm(c) + 2 * _conv(9, c, c)
     count += unit(x, c) + _conv(9, c, c) + 2 * block + _conv(1, c, c)
   count += 2 * widths[-1] + _conv(9, widths[-1], value('image_channels', 3))
-  if bindings['trivd_gan.Generator.encoder'] == 'None':
+  if maker == 'dvd_gan.Generator':
     return count
   given = _value(bindings, 'tasks.VideoGANTask.conditioning_frames', None)
-  channels = [value('image_channels', 3)] + [
-      m * value('channels', 48) for m in (2, 4, 8, 16, 16)[:len(widths)]]
-  for x, c, state in zip(channels, channels[1:], widths[::-1]):
+  of_blocks = [value('image_channels', 3)] + [
+      m * channels for m in (2, 4, 8, 16, 16)[:len(widths)]]
+  for x, c, state in zip(of_blocks, of_blocks[1:], widths[::-1]):
     count += _conv(9, x, c) + _conv(9, c, c) + _conv(1, x, c) + _conv(9, given * c, state)
   return count
 
@@ -251,3 +255,5 @@ def test_parameters(name):
            for variables in task.trainable_variables]
   print(f'{name}: {found} trainable parameters of G with its encoder, of D')
   assert found == [_generator_parameters(bindings), _discriminator_parameters(bindings)]
+  row = paper_scale.TABLE.read().get((name, 'train'))
+  assert row is None or int(row['parameters']) == sum(found)

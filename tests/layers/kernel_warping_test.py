@@ -82,6 +82,23 @@ def test_motion_is_composed_over_resolutions():
   np.testing.assert_allclose(found, 4 * coarse.repeat(4, 1).repeat(4, 2) + fine, rtol=1e-6)
 
 
+def test_motion_of_all_resolutions():
+  """Minus the expected offset of where a warp reads; a coarse step is as many fine ones."""
+  warps = [np.random.default_rng(side).dirichlet(np.ones(9), (2, 3, side, side))
+           for side in (2, 4, 8)]
+  found = kernel_warping.motion_of_video([tf.constant(warp, tf.float32) for warp in warps])
+  expected = np.zeros([2, 3, 8, 8, 2])
+  for warp, factor in zip(warps, (4, 2, 1)):
+    for i in range(8):
+      for j in range(8):
+        for m in (-1, 0, 1):
+          for n in (-1, 0, 1):
+            weight = warp[:, :, i // factor, j // factor, 3 * (m + 1) + n + 1]
+            expected[:, :, i, j] -= factor * weight[..., None] * np.array([m, n])
+  assert found.dtype == tf.float32
+  np.testing.assert_allclose(found, expected, atol=1e-5)
+
+
 @pytest.mark.parametrize('count', [4, 8, 10])
 def test_weights_that_are_no_kernel(count):
   with pytest.raises(ValueError, match=f'k x k neighbours, k odd, at every position; got {count}'):

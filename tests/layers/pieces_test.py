@@ -11,6 +11,7 @@ from tf_videogen.layers import conditional_batch_norm
 from tf_videogen.layers import pieces
 from tf_videogen.layers import recurrent_units
 from tf_videogen.layers import spectral_norm
+from tf_videogen.models import dvd_gan
 from tf_videogen.models import trivd_gan
 
 B, LATENT, CLASSES, FRAMES = 2, 4, 3, 5
@@ -86,16 +87,19 @@ def _inputs(generator, seed=0):
   z, side = rng.normal(size=(B, LATENT)), generator.resolution
   given = rng.uniform(-1, 1, size=(B, 2, side, side, 1))
   return (tf.constant(z, tf.float32), tf.constant([2, 1]),
-          tf.constant(given, tf.float32) if generator.encoder else None)
+          tf.constant(given, tf.float32) if generator.continues else None)
 
 
 @functools.cache
 def _built(policy, unit, encoder, multipliers, **kwargs):
   """Made once; whoever takes it sets all of its variables, and has no standing statistics yet."""
   assert policy == tf.keras.mixed_precision.global_policy().name
-  encoder = functools.partial(trivd_gan.Encoder, multipliers=(1, 2)) if encoder else None
-  generator = trivd_gan.Generator(unit, 2, multipliers, encoder, 4, image_channels=1, latent=LATENT,
-                                  classes=CLASSES, **kwargs)
+  make = dvd_gan.Generator
+  if encoder:
+    make = functools.partial(
+        trivd_gan.Generator, encoder=functools.partial(trivd_gan.Encoder, multipliers=(1, 2)))
+  generator = make(unit, 2, multipliers, start=4, image_channels=1, latent=LATENT, classes=CLASSES,
+                   **kwargs)
   generator(*_inputs(generator), 1)
   return generator
 

@@ -163,6 +163,21 @@ def test_two_bilinear_steps_are_not_one():
   assert np.any(resampling.bilinear(resampling.bilinear(x, 2), 2) != resampling.bilinear(x, 4))
 
 
+@pytest.mark.parametrize('times', [1, 2, 3])
+def test_repeated_frames(times):
+  video = _integers(2, 4, 3, 2, 1)
+  expected = np.repeat(video, times, axis=1)
+  np.testing.assert_array_equal(resampling.repeat_frames(tf.constant(video), times), expected)
+
+  @tf.function(input_signature=[tf.TensorSpec([None, 4, 3, 2, 1])])
+  def of_any_batch(video):
+    made = resampling.repeat_frames(video, times)
+    assert made.shape == (None, 4 * times, 3, 2, 1)
+    return made
+
+  np.testing.assert_array_equal(of_any_batch(video), expected)
+
+
 def test_motion_is_composed_by_upsampling():
   coarse, fine = _integers(2, 2, 3, 2), _integers(2, 4, 6, 2)
   found = kernel_warping.compose([tf.constant(coarse), tf.constant(fine)])

@@ -10,12 +10,11 @@ from tests.layers import spectral_weights
 from tf_videogen.layers import conditional_batch_norm
 from tf_videogen.layers import pieces
 from tf_videogen.layers import recurrent_units
+from tf_videogen.layers import resampling
 from tf_videogen.layers import spectral_norm
 from tf_videogen.models import cascade
-from tf_videogen.models import cvg
 from tf_videogen.models import discriminators
-from tf_videogen.models import ssw_gan
-from tf_videogen.models import trivd_gan
+from tf_videogen.models import dvd_gan
 
 pytestmark = pytest.mark.usefixtures('same_initial_values')
 
@@ -33,6 +32,13 @@ def _inputs(generator, frames, seed=0):
           _draw(B, frames, side, side, COLORS, seed=seed + 2))
 
 
+def _made(generator, z, labels, given, **kwargs):
+  """What an upscaling generator makes of a video."""
+  video, warps = generator(z, labels, given, generator.repeats * given.shape[1], **kwargs)
+  assert warps == []
+  return video
+
+
 @pytest.fixture(autouse=True)
 def _kernels_are_computed_once():
   with spectral_weights.computed_once():
@@ -44,7 +50,7 @@ def _built(policy, **kwargs):
   """Made once; whoever takes it sets all of its variables, and has no standing statistics yet."""
   assert policy == tf.keras.mixed_precision.global_policy().name
   generator = cascade.UpscalingGenerator(**kwargs)
-  generator(*_inputs(generator, 1))
+  _made(generator, *_inputs(generator, 1))
   return generator
 
 
@@ -208,7 +214,7 @@ def test_the_whole_generator(how, stages, residuals, standing):
                       zip(unit.sides, unit.residuals)] for unit in generator.units]
   assert found_residuals == residuals
   z, labels, video = _inputs(generator, 3)
-  found = generator(z, labels, video, training=not standing)
+  found = _made(generator, z, labels, video, training=not standing)
   expected = _whole(generator, z, labels, video, stages, each_block)
   side = 4 * 2**stages
   assert generator.resolution == side
@@ -219,19 +225,14 @@ def test_the_whole_generator(how, stages, residuals, standing):
 
 
 def test_by_default_all_units_double_the_resolution_and_frames_become_twice_as_many():
-  for level in (cvg.UpscalingLevel, ssw_gan.UpsamplingStage, cascade.UpscalingGenerator):
-    generator = level()
-    assert (generator.resolution, generator.factor, generator.repeats) == (128, 4, 2)
-    assert [unit.blocks[1].channels for unit in generator.units] == [1024, 1024, 512, 256, 128]
-    assert generator.radius == 10 and generator.encoder is None
-    assert [[residual is not None for residual in unit.residuals] for unit in generator.units] == (
-        3 * [[True] * 3] + [[True, True, False], [False] * 3])
-  for level in (cvg.FirstLevel, ssw_gan.FirstStage):
-    generator = level()
-    assert generator.resolution == 32 and generator.channels == 128
-    assert generator.multipliers == (8, 8, 4, 2)
-  assert issubclass(cvg.FirstLevel, cascade.FirstGenerator)
-  assert issubclass(ssw_gan.FirstStage, cascade.FirstGenerator)
+  generator = cascade.UpscalingGenerator()
+  assert (generator.resolution, generator.factor, generator.repeats) == (128, 4, 2)
+  assert [unit.blocks[1].channels for unit in generator.units] == [1024, 1024, 512, 256, 128]
+  assert generator.radius == 10
+  assert [[residual is not None for residual in unit.residuals] for unit in generator.units] == (
+      3 * [[True] * 3] + [[True, True, False], [False] * 3])
+  first = cascade.FirstGenerator()
+  assert first.resolution == 32 and first.channels == 128 and first.multipliers == (8, 8, 4, 2)
 
 
 @pytest.mark.parametrize('repeats', [1, 2, 3])
@@ -275,26 +276,11 @@ def test_separable_blocks_reach_two_frames():
   assert cascade.SeparableBlock.radius == 2
 
 
-@pytest.mark.parametrize('times', [1, 2, 3])
-def test_repeated_frames(times):
-  video = _draw(2, 4, 3, 2, 1)
-  expected = np.repeat(video, times, axis=1)
-  np.testing.assert_array_equal(cascade.repeat_frames(tf.constant(video), times), expected)
-
-  @tf.function(input_signature=[tf.TensorSpec([None, 4, 3, 2, 1])])
-  def of_any_batch(video):
-    made = cascade.repeat_frames(video, times)
-    assert made.shape == (None, 4 * times, 3, 2, 1)
-    return made
-
-  np.testing.assert_array_equal(of_any_batch(video), expected)
-
-
 def test_parameters_by_hand():
   """A unit of two channels from 4 to 8 pixels; conditions are of six numbers, images of one."""
   generator = cascade.UpscalingGenerator(
       channels=2, multipliers=(1,), factor=2, image_channels=1, latent=3, classes=1)
-  generator(tf.zeros([1, 3]), tf.zeros([1], tf.int32), tf.zeros([1, 1, 4, 4, 1]))
+  _made(generator, tf.zeros([1, 3]), tf.zeros([1], tf.int32), tf.zeros([1, 1, 4, 4, 1]))
   first = 3 + 6 * 32 + 32
   norms = 6 * 2 * (6 * 2 + 2)
   over_time, over_space, frames = 2 * (3 * 4 + 2), 2 * (9 * 4 + 2), 4 * (9 * 4 + 2)
@@ -344,7 +330,7 @@ def test_parameters_of_the_first_level(multipliers):
   video, warps = generator(*_first_inputs(), 2)
   side = 4 * 2**(len(multipliers) - 1)
   assert generator.resolution == side and video.shape == (B, 2, side, side, COLORS) and not warps
-  assert isinstance(generator, trivd_gan.Generator) and generator.encoder is None
+  assert isinstance(generator, dvd_gan.Generator) and not generator.continues
   affine = lambda outputs: 2 * LATENT * outputs + outputs
   widths = [2 * m for m in multipliers]
   expected, inputs = CLASSES * LATENT + affine(16 * widths[0]), widths[0]
@@ -403,9 +389,9 @@ def test_which_frames_an_input_frame_reaches(repeats, each_block, multipliers):
                          factor=1 if len(multipliers) == 1 else 2)
   assert generator.radius == 2 * len(multipliers)
   z, labels, video = _inputs(generator, frames)
-  before, other = generator(z, labels, video).numpy(), video.copy()
+  before, other = _made(generator, z, labels, video).numpy(), video.copy()
   other[1, at] *= -1
-  changed = np.any(generator(z, labels, other) != before, axis=(2, 3, 4))
+  changed = np.any(_made(generator, z, labels, other) != before, axis=(2, 3, 4))
   assert not changed[0].any()
   reach = generator.radius - 2
   expected = range(repeats * at - reach, repeats * at + repeats + reach)
@@ -415,8 +401,8 @@ def test_which_frames_an_input_frame_reaches(repeats, each_block, multipliers):
 def test_z_and_class_reach_all_frames_of_their_clip():
   generator = _upscaling(3, (2,))
   z, labels, video = _inputs(generator, 3)
-  before = generator(z, labels, video).numpy()
-  differs = lambda *inputs: np.any(generator(*inputs) != before, axis=(2, 3, 4))
+  before = _made(generator, z, labels, video).numpy()
+  differs = lambda *inputs: np.any(_made(generator, *inputs) != before, axis=(2, 3, 4))
   expected = np.repeat([[False], [True]], 6, 1)
   for i in range(LATENT):
     other = z.copy()
@@ -433,7 +419,7 @@ def test_how_far_the_padding_of_borders_reaches(repeats, multipliers):
   frames = 14
   generator = _upscaling(frames, multipliers, standing=False, repeats=repeats)
   z, labels, video = _inputs(generator, frames)
-  made = generator(z, labels, np.repeat(video[:, :1], frames, 1)).numpy()
+  made = _made(generator, z, labels, np.repeat(video[:, :1], frames, 1)).numpy()
   middle = made.shape[1] // 2
   differs = np.abs(made - made[:, middle:middle + 1]).max((0, 2, 3, 4)) > 1e-6
   radius = generator.radius
@@ -455,7 +441,7 @@ def test_a_video_in_windows_is_the_whole(repeats, multipliers, frames, sizes):
   """Statistics differ at all time steps; windows are shorter than the video."""
   generator = _upscaling(frames, multipliers, repeats=repeats)
   inputs, length = [tf.constant(x) for x in _inputs(generator, frames)], repeats * frames
-  expected = generator(*inputs).numpy()
+  expected = _made(generator, *inputs).numpy()
   assert expected.shape[1] == length and np.abs(expected).mean() > 0.1
   taken = [generator.window(pieces.divided(length, most)[1], frames) for most in sizes]
   assert min(taken) < frames and max(taken) <= frames
@@ -463,7 +449,7 @@ def test_a_video_in_windows_is_the_whole(repeats, multipliers, frames, sizes):
   # Statistics of other time steps would show.
   for norm in conditional_batch_norm.norms(generator):
     norm.standing.mean.assign(np.roll(norm.standing.mean, 1, axis=0))
-  assert np.abs(generator(*inputs) - expected).max() > 0.1
+  assert np.abs(_made(generator, *inputs) - expected).max() > 0.1
 
 
 @pytest.mark.parametrize('frames, repeats', [
@@ -472,7 +458,7 @@ def test_a_video_in_windows_is_the_whole(repeats, multipliers, frames, sizes):
 def test_videos_shorter_than_a_window(frames, repeats):
   generator = _upscaling(frames, (2,), repeats=repeats)
   inputs = [tf.constant(x) for x in _inputs(generator, frames)]
-  expected = generator(*inputs).numpy()
+  expected = _made(generator, *inputs).numpy()
   _assert_pieces_are_the_whole(generator, inputs, (1, 2), expected, repeats * frames)
 
 
@@ -497,11 +483,11 @@ def test_a_conv_gru_takes_the_whole_video(sizes):
   generator = _upscaling(5, temporal=cascade.ConvGRULayer, factor=4)
   assert generator.radius is None and generator.window(1, 5) == 5
   inputs = [tf.constant(x) for x in _inputs(generator, 5)]
-  expected = generator(*inputs).numpy()
+  expected = _made(generator, *inputs).numpy()
   _assert_pieces_are_the_whole(generator, inputs, sizes, expected, 10)
   other = inputs[2].numpy()
   other[:, 0] *= -1
-  changed = np.any(generator(*inputs[:2], other) != expected, axis=(0, 2, 3, 4))
+  changed = np.any(_made(generator, *inputs[:2], other) != expected, axis=(0, 2, 3, 4))
   np.testing.assert_array_equal(changed, [True] * 10)
 
 
@@ -514,7 +500,7 @@ def test_windows_in_a_loop(policy, how):
   smaller = {'each_block': False, 'upsampling_stages': 0, 'factor': 1}
   generator = _upscaling(11, (2,), **(smaller if how == 'compiled' else {}))
   inputs = [tf.constant(x) for x in _inputs(generator, 11)]
-  expected = generator(*inputs).numpy()
+  expected = _made(generator, *inputs).numpy()
   unroll = lambda *args: pieces.unroll(generator, *args, 22, 5)
   if how != 'eager':
     unroll = tf.function(unroll, jit_compile=how == 'compiled', autograph=False)
@@ -522,14 +508,6 @@ def test_windows_in_a_loop(policy, how):
   assert found.dtype == tf.float32
   np.testing.assert_allclose(found, expected, atol=1e-4 if policy == 'float32' else 0.1)
   assert {v.dtype for v in generator.variables} == {tf.float32}
-
-
-def test_frames_that_a_video_does_not_become():
-  generator = _upscaling(3, (2,))
-  z, labels, video = _inputs(generator, 3)
-  with pytest.raises(ValueError, match='3 frames become 6, not 5') as error:
-    generator.begin(z, labels, video, 5)
-  assert '\n' not in str(error.value)
 
 
 # --- statistics, recorded ---
@@ -582,8 +560,8 @@ def test_a_recorded_window_is_normalized_by_its_batch():
   for u, value in zip(vectors, before, strict=True):
     np.testing.assert_array_equal(u, value)
   recorded = tf.concat(made, 1)[:, :14]
-  np.testing.assert_allclose(generator(*inputs), recorded, atol=1e-4)
-  np.testing.assert_allclose(generator(*inputs, training=True), recorded, atol=1e-4)
+  np.testing.assert_allclose(_made(generator, *inputs), recorded, atol=1e-4)
+  np.testing.assert_allclose(_made(generator, *inputs, training=True), recorded, atol=1e-4)
 
 
 # --- models: pairs ---
@@ -605,21 +583,22 @@ def _first_callable(**kwargs):
   return _callable(cascade.FirstGenerator, **{'multipliers': (1,), **kwargs})
 
 
-def _model(paper=ssw_gan.SSWGAN, generator=(), networks=(), lower=None):
+def _model(downsample=resampling.nearest, generator=(), networks=(), lower=None, **kwargs):
   """From 4 x 4 pixels to 8 x 8."""
   generator = {'multipliers': (1,), 'factor': 2, **dict(generator)}
-  return paper(_callable(**generator), _discriminators(**dict(networks)),
-               [_first_callable()] if lower is None else lower)
+  return cascade.UpscalingGAN(
+      _callable(**generator), _discriminators(**dict(networks)),
+      [_first_callable()] if lower is None else lower, downsample, **kwargs)
 
 
-def _smaller_by_hand(paper, video, factor, repeats):
+def _smaller_by_hand(downsample, video, factor, repeats):
   """Of every K-th frame: the first pixel of each box, or the mean of its middle 2 x 2."""
   batch, frames, side, _, colors = video.shape
   low = np.zeros([batch, frames // repeats, side // factor, side // factor, colors])
   for t in range(frames // repeats):
     for i, j in np.ndindex(side // factor, side // factor):
       box = video[:, t * repeats, i * factor:(i + 1) * factor, j * factor:(j + 1) * factor]
-      if paper is ssw_gan.SSWGAN:
+      if downsample is resampling.nearest:
         low[:, t, i, j] = box[:, 0, 0]
       else:
         middle = slice(factor // 2 - 1, factor // 2 + 1)
@@ -627,14 +606,14 @@ def _smaller_by_hand(paper, video, factor, repeats):
   return low
 
 
-@pytest.mark.parametrize('paper', [ssw_gan.SSWGAN, cvg.CVG])
+@pytest.mark.parametrize('downsample', [resampling.nearest, resampling.bilinear])
 @pytest.mark.parametrize('factor, repeats', [(2, 2), (4, 1), (4, 3)])
-def test_what_the_level_below_has_of_a_video(paper, factor, repeats):
-  model = _model(paper, {'multipliers': (1, 1), 'factor': factor, 'repeats': repeats})
+def test_what_the_level_below_has_of_a_video(downsample, factor, repeats):
+  model = _model(downsample, {'multipliers': (1, 1), 'factor': factor, 'repeats': repeats})
   assert model.matching and model.pair_shape((6, 16, 16, COLORS)) == (
       6 // repeats, 16 // factor, 16 // factor, 2 * COLORS)
   video = np.random.default_rng(0).integers(-8, 9, size=(B, 6, 16, 16, COLORS)).astype(np.float32)
-  expected = _smaller_by_hand(paper, video, factor, repeats)
+  expected = _smaller_by_hand(downsample, video, factor, repeats)
   low = model.low(tf.constant(video))
   np.testing.assert_array_equal(low, expected)
   # Real pairs are twice the same, those of generated videos what was made, and what it was made of.
@@ -661,13 +640,19 @@ def _three_levels():
   Tests may keep its statistics anew, and change nothing else.
   """
   tf.keras.utils.set_random_seed(0)
-  model = ssw_gan.SSWGAN(
-      _callable(multipliers=(1, 1), factor=2, each_block=False),
-      _discriminators(('M',), multipliers=(1,)),
-      [_first_callable(latent=5), _callable(multipliers=(1,), factor=2, repeats=3, latent=4)],
+  model = _model(
+      generator={'multipliers': (1, 1), 'each_block': False},
+      networks={'views': ('M',), 'multipliers': (1,)},
+      lower=[_first_callable(latent=5),
+             _callable(multipliers=(1,), factor=2, repeats=3, latent=4)],
       piece_frames=4)
   model.build((4, 16, 16, COLORS), 5)
   return model
+
+
+def _keep_statistics(model, first_frames):
+  for level, frames in zip(model.levels, model.frames_of_levels(first_frames), strict=True):
+    level.keep_statistics(frames, model.piece_frames)
 
 
 def test_levels_of_a_model(three_levels):
@@ -682,13 +667,13 @@ def test_levels_of_a_model(three_levels):
 def test_whole_videos_of_all_levels(three_levels):
   """Each level is made of all frames of the one below, with a z of its own."""
   model = three_levels
-  model.keep_statistics(2)
+  _keep_statistics(model, 2)
   labels = tf.constant([2, 1])
   latents = [tf.constant(_draw(B, size, seed=size)) for size in (5, 4, 3)]
   videos = model.videos(latents, labels, 2, 3)
   first = model.lower[0](latents[0], labels, None, 2)[0]
-  second = model.lower[1](latents[1], labels, first)
-  third = model.averaged_generator(latents[2], labels, second)
+  second = _made(model.lower[1], latents[1], labels, first)
+  third = _made(model.averaged_generator, latents[2], labels, second)
   assert [video.shape[1:3] for video in videos] == [(2, 4), (6, 8), (12, 16)]
   for found, expected in zip(videos, (first, second, third), strict=True):
     np.testing.assert_allclose(found, expected, atol=1e-5)
@@ -696,27 +681,6 @@ def test_whole_videos_of_all_levels(three_levels):
     for found, expected in zip(model.videos(latents, labels, 2, count), videos[:count],
                                strict=True):
       np.testing.assert_array_equal(found, expected)
-
-
-def test_statistics_of_levels(three_levels):
-  """Kept of whole videos, or of windows of the last level; those of the first in whole pieces."""
-  model = three_levels
-  steps = lambda: [{norm.standing.passes.shape[0] for norm in conditional_batch_norm.norms(level)}
-                   for level in model.levels]
-  model.keep_statistics(5)
-  assert steps() == [{6}, {15}, {30}]  # two pieces of three frames
-  model.keep_statistics(2, window=4)
-  assert steps() == [{2}, {6}, {4}]
-  norms = [conditional_batch_norm.norms(level) for level in model.levels]
-  assert not any(norm.standing for norm in conditional_batch_norm.norms(model.generator))
-  for part in range(3):
-    for norm in sum(norms, []):
-      norm.standing.passes.assign_add(tf.ones_like(norm.standing.passes))
-    model.reset_statistics(part)
-    for i, of_level in enumerate(norms):
-      assert all((norm.standing.passes.numpy() == 0).all() == (i == part) for norm in of_level)
-    for norm in sum(norms, []):
-      norm.standing.reset()
 
 
 # --- errors ---
@@ -743,6 +707,12 @@ def _wrong(message, call):
     ({'multipliers': (1, 1), 'upsampling_stages': -1}, 'upsampling_stages must be 0 to 2.*got -1')])
 def test_generators_that_cannot_be(how, message):
   _wrong(message, _callable(**how))
+
+
+def test_frames_that_a_video_does_not_become():
+  generator = _upscaling(3, (2,))
+  for call in (generator.call, generator.begin):
+    _wrong('3 frames become 6, not 5', lambda call=call: call(*_inputs(generator, 3), 5))
 
 
 CLIP = (4, 8, 8, COLORS)
@@ -776,6 +746,6 @@ def test_levels_and_clips_that_do_not_suit(model, clip, first_frames, message):
 
 
 def test_pairs_of_a_model_that_upscales_nothing():
-  model = trivd_gan.VideoGAN(_first_callable(), _discriminators())
+  model = dvd_gan.VideoGAN(_first_callable(), _discriminators())
   _wrong('the view M of Discriminators.views is of upscaled videos, and this model upscales none: '
          'leave it out', lambda: model.build((4, 4, 4, COLORS), 0))

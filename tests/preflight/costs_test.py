@@ -5,8 +5,8 @@ import pytest
 from tf_videogen.preflight import compiler
 from tf_videogen.preflight import costs
 from tf_videogen.preflight import hardware
+from tf_videogen.preflight import output
 from tf_videogen.preflight import programs
-from tf_videogen.preflight import report
 
 V3 = hardware.topology('v3:2x2')
 PROGRAM = programs.Program('train', 4, 1000, b'')
@@ -39,7 +39,7 @@ def test_fits(peak, fits):
 def test_what_does_not_compile_does_not_fit():
   cost = costs.cost(PROGRAM, compiler.Compiled(False, 'out of memory: required 20G'), V3)
   assert not cost.fits
-  assert report.lines(cost) == [
+  assert output.lines(cost) == [
       'train: does not compile for v3:2x2, batch 4 a core: out of memory: required 20G']
 
 
@@ -65,24 +65,24 @@ def test_smallest_cores(batch_size, largest, cores):
 def test_lines():
   cost = _cost(2 * GIB, flops=61.5e12, moved=90e9, loops_of_unknown_length=2,
                loops_of_unknown_start=1)
-  text = '\n'.join(report.lines(cost, steps=7200, efficiency=0.5))
+  text = '\n'.join(output.lines(cost, steps=7200, efficiency=0.5))
   assert 'fits: 2.00 of 16.00 GiB' in text
   assert '61.50 TFLOP, 90.00 GB moved, 683 FLOP/B: at least 1.00 s (arithmetic; ' in text
   assert '7,200 steps on 8 cores: 16 core-hours at the bound, 32 at 50% of its speed' in text
   assert '2 loops of a length that only the data tells are counted once' in text
   assert 'added up' not in text
   summing = cost._replace(summed_bytes=3_000_000)
-  assert '  3.00 MB added up over the 8 cores, not in the bound' in report.lines(summing)
+  assert '  3.00 MB added up over the 8 cores, not in the bound' in output.lines(summing)
   assert '1 loops that begin where only the data tell are counted from their first turn: ' in text
 
 
 def test_a_sweep_as_table_and_plot(tmp_path):
   rows = [(2, _cost(GIB, 1e12, 1e9)), (4, _cost(2 * GIB, 2e12, 1e9)),
           (8, costs.cost(PROGRAM, compiler.Compiled(False, 'out of memory'), V3))]
-  lines = report.table('a.B.layers', rows).splitlines()
+  lines = output.table('a.B.layers', rows).splitlines()
   assert lines[0].split()[:3] == ['layers', 'parameters', 'fits']
   assert lines[2].split() == ['4', '1,000', 'yes', '2.00', '2,000', '1.0', '0.0325']
   assert lines[3].split() == ['8', '1,000', 'no', 'out', 'of', 'memory']
   for name in ('plot.png', 'plot.svg'):
-    report.plot(str(tmp_path / name), 'a.B.layers', rows)
+    output.plot(str(tmp_path / name), 'a.B.layers', rows)
     assert (tmp_path / name).stat().st_size > 5000

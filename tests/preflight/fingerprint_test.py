@@ -6,6 +6,7 @@ import numpy as np
 import pytest
 import tensorflow as tf
 
+from tests import tiny as tiny_lib
 from tf_videogen import building
 from tf_videogen.layers import batch_norm
 from tf_videogen.preflight import fingerprint
@@ -83,17 +84,16 @@ def test_constants_do_not_count_but_shapes_and_types_do():
   assert first.flops == 16
 
 
-class _Task:
+class _Task(tiny_lib.FakeTask):
   """The square of some channels, normalized with an epsilon; noise is of the seed."""
 
   def __init__(self, channels, epsilon):
-    self.model = tf.keras.Sequential(
-        [tf.keras.layers.Dense(channels), batch_norm.SyncBatchNorm(epsilon=epsilon)])
+    super().__init__(tf.keras.Sequential(
+        [tf.keras.layers.Dense(channels), batch_norm.SyncBatchNorm(epsilon=epsilon)]))
 
   def build(self, clip_shape):
     """Creates variables."""
     self.model.build((None, *clip_shape))
-    self.trainable_variables = self.model.trainable_variables
 
   def loss(self, batch, seed):
     """{'loss': []}."""

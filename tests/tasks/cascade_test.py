@@ -158,7 +158,7 @@ def test_fake_windows(changing):
   below = model.lower[0](latents[0], LABELS, None, FIRST)[0]
   low, starts = _window_by_hand(task, below, 2)
   assert len(set(starts)) > 1
-  upscaled = model.generator(latents[1], LABELS, low, training=True).numpy()
+  upscaled = model.generator(latents[1], LABELS, low, WINDOW, training=True)[0].numpy()
   moved = _values(model)
   _restore(model, before)
   fake = task.fake(_batch(), SEED)
@@ -238,12 +238,12 @@ def test_two_levels_trained_together(changing):
   assert {v.ref() for v in players.generator} == {
       v.ref() for v in lower + model.generator.trainable_variables}
   assert len(players.generator) == len(lower) + len(model.generator.trainable_variables)
-  assert (task.frozen_parts, task.recorded_parts) == (0, 2)
+  assert [recording.frozen for recording in task.recordings] == [False, False]
   before = _values(model)
   latents = _latents(task)
   below = model.lower[0](latents[0], LABELS, None, FIRST, training=True)[0]
   low, _ = _window_by_hand(task, below, 2)
-  upscaled = model.generator(latents[1], LABELS, low, training=True).numpy()
+  upscaled = model.generator(latents[1], LABELS, low, WINDOW, training=True)[0].numpy()
   _restore(model, before)
   fake = task.fake(batch, SEED)
   np.testing.assert_allclose(fake.video, upscaled, atol=1e-4)
@@ -345,11 +345,10 @@ def test_latents_of_levels(task):
 def _record(task, batch, seed=SEED):
   """A pass of every level, as `training.standing_statistics` does it; its videos."""
   videos = []
-  for part in range(task.recorded_parts):
-    task.reset_statistics(part)
-    carry, made = task.begin_pass(batch, seed, part), []
-    level = task.model.levels[part]
-    piece = level.piece
+  for level, recording in zip(task.model.levels, task.recordings, strict=True):
+    assert recording.generator is level
+    recording.reset()
+    carry, made, piece = recording.begin(batch, seed), [], level.piece
 
     def remember(*args, piece=piece, made=made, **kwargs):
       video, carry = piece(*args, **kwargs)
@@ -357,8 +356,8 @@ def _record(task, batch, seed=SEED):
       return video, carry
 
     level.piece = remember
-    for number in range(task.pieces(part)):
-      carry = task.record(tf.constant(number), batch, seed, carry, part)
+    for number in range(recording.pieces):
+      carry = recording.record(tf.constant(number), batch, seed, carry)
     level.piece = piece
     videos.append(tf.concat(made, 1))
   return videos
@@ -385,8 +384,8 @@ def test_passes_of_all_levels(changing, how, pieces, frames):
   """What is recorded is what is sampled of the same numbers; every time step once, nothing else."""
   task, before = changing, _values(changing.model)
   task.prepare_samples(**how)
-  assert (task.frozen_parts, task.recorded_parts) == (1, 2)
-  assert [task.pieces(part) for part in range(2)] == pieces
+  assert [recording.frozen for recording in task.recordings] == [True, False]
+  assert [recording.pieces for recording in task.recordings] == pieces
   assert _passes(task) == [[0] * count for count in frames]
   recorded = _record(task, _batch())
   assert _passes(task) == [[1] * count for count in frames]
@@ -400,7 +399,7 @@ def test_passes_of_all_levels(changing, how, pieces, frames):
       expected = tf.constant(expected)
     expected = tasks.video_gan.to_uint8(expected[:, :video.shape[1]]).numpy()
     assert np.abs(video.numpy().astype(int) - expected).max() <= 1 and np.ptp(expected) > 20
-  task.reset_statistics(1)
+  task.recordings[1].reset()
   assert _passes(task) == [[1] * frames[0], [0] * frames[1]]
 
 
@@ -422,7 +421,7 @@ def test_whole_samples(changing, frames, traced):
   assert below.dtype == drawn.dtype == tf.uint8
   latents = _latents(task)
   first = model.lower[0](latents[0], LABELS, None, count // 2)[0]
-  second = model.averaged_generator(latents[1], LABELS, first)
+  second, _ = model.averaged_generator(latents[1], LABELS, first, count)
   for found, expected in ((below, first), (drawn, second)):
     expected = tasks.video_gan.to_uint8(expected).numpy().astype(int)
     assert np.abs(found.numpy() - expected).max() <= 1 and np.ptp(expected) > 20
@@ -443,7 +442,7 @@ def test_samples_of_windows(changing):
   assert below.shape == (CLIPS, 2, 4, 4, 1) and drawn.shape == (CLIPS, *SHAPE)
   latents = _latents(task)
   low, _ = _window_by_hand(task, model.lower[0](latents[0], LABELS, None, FIRST)[0], 2)
-  upscaled = model.averaged_generator(latents[1], LABELS, low)
+  upscaled, _ = model.averaged_generator(latents[1], LABELS, low, WINDOW)
   for found, expected in ((below, low), (drawn, upscaled)):
     expected = tasks.video_gan.to_uint8(tf.constant(expected)).numpy().astype(int)
     assert np.abs(found.numpy() - expected).max() <= 1 and np.ptp(expected) > 20
@@ -466,8 +465,8 @@ def test_three_levels(three, frames, pieces, of_levels):
   """Each is made of all that the one below has, in pieces of it; shorter and longer ones, too."""
   three.prepare_samples(frames)
   batch, count = _batch(shape=(WINDOW, 16, 16, 1)), frames or 24
-  assert (three.frozen_parts, three.recorded_parts) == (2, 3)
-  assert [three.pieces(part) for part in range(3)] == pieces
+  assert [recording.frozen for recording in three.recordings] == [True, True, False]
+  assert [recording.pieces for recording in three.recordings] == pieces
   recorded = _record(three, batch)
   assert [video.shape[1] for video in recorded] == of_levels  # in whole pieces
   assert _passes(three) == [[1] * (count // 4), [1] * (count // 2), [1] * count]
@@ -482,6 +481,25 @@ def test_three_levels(three, frames, pieces, of_levels):
   three.prepare_samples()
 
 
+@pytest.mark.parametrize('how, frames', [
+    ({'frames': 28}, [8, 14, 28]),  # of the first level two pieces of four frames
+    ({'window': True}, [6, 12, 4])])
+def test_recordings_of_three_levels(changing_three, how, frames):
+  """Of whole videos, or of windows of the last level; forgotten one by one."""
+  task = changing_three
+  task.prepare_samples(**how)
+  assert [recording.frozen for recording in task.recordings] == [True, True, False]
+  assert [recording.generator for recording in task.recordings] == task.model.levels
+  assert _passes(task) == [[0] * count for count in frames]
+  assert not any(norm.standing for norm in conditional_batch_norm.norms(task.model.generator))
+  for number, recording in enumerate(task.recordings):
+    for level in task.model.levels:
+      for norm in conditional_batch_norm.norms(level):
+        norm.standing.passes.assign(tf.ones_like(norm.standing.passes))
+    recording.reset()
+    assert _passes(task) == [[int(i != number)] * count for i, count in enumerate(frames)]
+
+
 @once
 def test_windows_of_the_third_level(three):
   """Of the second level's whole videos."""
@@ -490,7 +508,8 @@ def test_windows_of_the_third_level(three):
   assert fake.video.shape == (CLIPS, WINDOW, 16, 16, 1) and fake.pair.shape == (CLIPS, 2, 8, 8, 2)
   latents = _latents(three)
   first = three.model.lower[0](latents[0], LABELS, None, FIRST)[0]
-  low, _ = _window_by_hand(three, three.model.lower[1](latents[1], LABELS, first), 2)
+  second, _ = three.model.lower[1](latents[1], LABELS, first, 2 * FIRST)
+  low, _ = _window_by_hand(three, second, 2)
   np.testing.assert_allclose(fake.pair[..., 1:], low, atol=1e-5)
   _wrong(ValueError, 'must be a multiple of 4, and at least 4, those of a window; got 6',
          lambda: three.prepare_samples(6))
@@ -593,7 +612,7 @@ def test_clips_without_labels(class_task):
   batch = _batch()
   del batch['label']
   for function in (class_task.discriminator_loss, class_task.generator_loss, class_task.sample,
-                   lambda batch, seed: class_task.begin_pass(batch, seed, 0)):
+                   class_task.recordings[0].begin, class_task.recordings[1].begin):
     _wrong(ValueError, 'Generator.classes = 3, and the clips have no labels',
            lambda function=function: function(batch, SEED))
 
@@ -687,7 +706,7 @@ def _clips(level):
 
 def _describe(model_dir, shape, finished=1, level=1, **reduction):
   layout.save_spec({'video': tf.TensorSpec(shape, tf.uint8)}, model_dir,
-                            {**_clips(level).reduction(), **reduction})
+                   {**_clips(level).reduction(), **reduction})
   layout.set_finished(model_dir, finished)
 
 

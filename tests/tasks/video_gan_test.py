@@ -244,7 +244,7 @@ def test_clips_without_labels(class_task):
   batch = _batch(shape=(4, 8, 8, 1))
   del batch['label']
   for function in (class_task.discriminator_loss, class_task.generator_loss, class_task.sample,
-                   lambda batch, seed: class_task.begin_pass(batch, seed, 0)):
+                   class_task.recordings[0].begin):
     with pytest.raises(ValueError, match='Generator.classes = 3, and the clips have no') as error:
       function(batch, SEED)
     assert '\n' not in str(error.value)
@@ -276,9 +276,10 @@ def test_the_average_begins_at_its_step(changing, monkeypatch):
 
 def _pass(task, batch, seed):
   """A pass whose statistics are recorded, as `training.standing_statistics` does it."""
-  carry = task.begin_pass(batch, seed, 0)
-  for number in range(task.pieces(0)):
-    carry = task.record(tf.constant(number), batch, seed, carry, 0)
+  recording, = task.recordings
+  carry = recording.begin(batch, seed)
+  for number in range(recording.pieces):
+    carry = recording.record(tf.constant(number), batch, seed, carry)
 
 
 def _passes(generator):
@@ -295,7 +296,8 @@ def test_record_is_of_the_average(changing, frames, pieces, steps):
   task, before = changing, _values(changing)
   averaged = task.model.averaged_generator
   task.prepare_samples(frames)
-  assert (task.recorded_parts, task.frozen_parts, task.pieces(0)) == (1, 0, pieces)
+  recording, = task.recordings
+  assert recording.generator is averaged and recording.pieces == pieces and not recording.frozen
   assert _passes(averaged) == [[0] * steps] * 5
   _pass(task, _batch(), SEED)
   _pass(task, _batch(seed=1), SEED)
@@ -304,7 +306,7 @@ def test_record_is_of_the_average(changing, frames, pieces, steps):
     assert norm.standing is None
   for variable, value in zip(task.model.variables, before, strict=True):
     np.testing.assert_array_equal(variable, value)
-  task.reset_statistics(0)
+  recording.reset()
   assert _passes(averaged) == [[0] * steps] * 5
 
 
@@ -314,9 +316,9 @@ def test_a_recorded_pass_is_a_sample(changing):
   batch = _batch()
   changing.prepare_samples(5)
   z = changing._latent(batch, SEED)  # pylint: disable=protected-access
-  carry, recorded = changing.begin_pass(batch, SEED, 0), []
-  piece = changing.model.averaged_generator.piece
-  for number in range(changing.pieces(0)):
+  recording, = changing.recordings
+  piece, carry, recorded = recording.generator.piece, recording.begin(batch, SEED), []
+  for number in range(recording.pieces):
     video, carry = piece(number, 3, z, tf.zeros([4], tf.int32), carry, 5, record=True)
     recorded.append(video)
   found = changing.sample(batch, SEED).numpy()[:, GIVEN:].astype(int)
@@ -460,10 +462,10 @@ def test_longer_samples_from_noise(class_task):
 def test_a_task_may_begin_with_another_number_of_frames(changing):
   task = tasks.VideoGANTask(changing.model, GIVEN, sampled_frames=7)
   task.build(SHAPE)
-  assert task.sampled_frames == 7 and task.pieces(0) == 3
+  assert task.sampled_frames == 7 and task.recordings[0].pieces == 3
   assert _passes(task.model.averaged_generator) == [[0] * 9] * 5
   task.prepare_samples()
-  assert task.sampled_frames == 3 and task.pieces(0) == 1
+  assert task.sampled_frames == 3 and task.recordings[0].pieces == 1
 
 
 @pytest.mark.parametrize('frames', [0, -1])

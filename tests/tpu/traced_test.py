@@ -27,8 +27,12 @@ def test_programs(name, families, strategy):
     _check_training(experiment, built, strategy)
     _check_evaluation(experiment, built, strategy)
     _check_standing_statistics(built, strategy)
-    for function in ('sample', 'reconstruct', 'previews'):
-      _check_on_replicas(experiment, built, strategy, function)
+    task = built.task
+    for function, is_there in ((task.sample, not task.cannot_sample),
+                               (lambda batch, seed: task.reconstruct(batch), task.reconstructs),
+                               (task.previews, True)):
+      if is_there:
+        _check_on_replicas(experiment, strategy, function)
 
 
 def _check(traced):
@@ -59,38 +63,33 @@ def _check_evaluation(experiment, built, strategy):
 
 def _check_standing_statistics(built, strategy):
   """Of every level, and of the second piece of a pass as well as of the first one."""
-  if not hasattr(built.task, 'record'):
+  if not built.task.recordings:
     return
   standing, seed = built.standing, randomness.seed_of(0)
-  standing._trace()
   batch = next(iter(strategies.distribute(strategy, standing._batches)))
-  for part in range(built.task.recorded_parts):
-    begin = standing._begin(part).get_concrete_function(batch, seed)
+  for recording in built.task.recordings:
+    begin, record = standing._programs(recording)
+    begin = begin.get_concrete_function(batch, seed)
     _check(begin)
     carry = tf.nest.map_structure(
         lambda spec: strategy.experimental_distribute_values_from_function(
             lambda _, spec=spec: tf.zeros(spec.shape, spec.dtype)),
         tf.nest.map_structure(lambda x: _of_one(x, strategy), begin.structured_outputs))
-    _check(standing._record(part).get_concrete_function(tf.constant(0), batch, seed, carry))
+    _check(record.get_concrete_function(tf.constant(0), batch, seed, carry))
 
 
 def _of_one(value, strategy):
   return strategy.experimental_local_results(value)[0]
 
 
-def _check_on_replicas(experiment, built, strategy, name):
+def _check_on_replicas(experiment, strategy, function):
   """What `strategies.on_replicas` would run."""
-  function = getattr(built.task, name, None)
-  if function is None or (name == 'sample' and getattr(built.task.model, 'encoder', 1) is None):
-    return
   batch = next(iter(experiment.clips.evaluation('test', 4)))
   rows = {key: strategies.rows_of_replicas(strategy, value.numpy())
           for key, value in batch.items() if value.dtype != tf.string}
   seeds = strategy.experimental_distribute_values_from_function(
       lambda context: randomness.seed_of(context.replica_id_in_sync_group))
-  program = strategies.program(
-      strategy, (lambda batch, seed: function(batch)) if name == 'reconstruct' else function)
-  _check(program.get_concrete_function(rows, seeds))
+  _check(strategies.program(strategy, function).get_concrete_function(rows, seeds))
 
 
 @pytest.mark.slow

@@ -4,13 +4,13 @@ import numpy as np
 import pytest
 import tensorflow as tf
 
+from tests import tiny as tiny_lib
 from tf_videogen.training import evaluator as evaluators
-
 
 _BATCHES = [(2, None), (4, None), (16, None), (4, 7), (4, 99)]  # their size, and a limit
 
 
-class _Means:
+class _Means(tiny_lib.FakeTask):
   """A task that sums what it can see of the clips."""
 
   def statistics(self, batch, seed):

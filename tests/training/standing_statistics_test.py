@@ -6,6 +6,7 @@ import numpy as np
 import pytest
 import tensorflow as tf
 
+from tests import tiny as tiny_lib
 from tf_videogen import building
 from tf_videogen import tasks
 from tf_videogen.layers import conditional_batch_norm
@@ -15,54 +16,61 @@ from tf_videogen.training import standing_statistics
 CLIP = (5, 16, 16, 1)
 
 
-class _Task:
-  """A task whose model has a norm of clips a part, and of noise where there are no conditions."""
+class _Recording:
+  """Of one norm: clips, or noise where there are no conditions; brighter in every recording."""
 
-  def __init__(self, passes=3, batch=4, conditional=True, of_pass=1, parts=1, frozen=0):
-    self.standing_passes, self.standing_batch, self.conditional = passes, batch, conditional
-    self.recorded_parts, self.frozen_parts = parts, frozen
-    self._of_pass = of_pass
-    self.calls = []
-    self.model = tf.keras.layers.Layer()
-    self.model.norms = [
-        conditional_batch_norm.ConditionalBatchNorm(conditional=False) for _ in range(parts + 1)]
-    for norm in self.model.norms:
-      norm(tf.zeros([1, *CLIP]))
-    for norm in self.model.norms[:parts]:  # and one that is of training alone
-      norm.keep(CLIP[0])
+  def __init__(self, number, task, pieces, frozen):
+    self.number, self.task, self.frozen = number, task, frozen
+    self._pieces, self._norm = pieces, task.model.norms[number]
+    self._norm.keep(CLIP[0])
 
-  def reset_statistics(self, part):
-    """Forgets them."""
-    self.calls.append(('reset', part))
-    self.model.norms[part].standing.reset()
+  def reset(self):
+    """Forgets what was recorded."""
+    self.task.calls.append(('reset', self.number))
+    self._norm.standing.reset()
 
-  def pieces(self, part):
-    """As many for every part."""
-    self.calls.append(('pieces', part))
-    return self._of_pass
+  @property
+  def pieces(self):
+    """As many for every recording."""
+    self.task.calls.append(('pieces', self.number))
+    return self._pieces
 
-  def begin_pass(self, batch, seed, part):
-    """Clips or noise, and how many pieces there were; brighter in every part."""
-    x = tf.cast(batch['video'], tf.float32) / 255 + float(part)
+  def begin(self, batch, seed):
+    """Clips or noise, and how many pieces there were."""
+    x = tf.cast(batch['video'], tf.float32) / 255 + float(self.number)
     noise = randomness.rows(randomness.normal, x.shape[0], CLIP, seed)
-    return {'video': x if self.conditional else x + noise, 'number': tf.constant(0)}
+    return {'video': x if self.task.conditional else x + noise, 'number': tf.constant(0)}
 
-  def record(self, number, batch, seed, carry, part):
+  def record(self, number, batch, seed, carry):
     """A piece, which follows the one before."""
     del batch, seed
     with tf.control_dependencies([tf.debugging.assert_equal(number, carry['number'])]):
-      size = CLIP[0] // self._of_pass
+      size = CLIP[0] // self._pieces
       x = tf.slice(carry['video'], [0, number * size, 0, 0, 0], [-1, size, -1, -1, -1])
     x = tf.ensure_shape(x, [carry['video'].shape[0], size, *CLIP[1:]])
-    self.model.norms[part](x, steps=conditional_batch_norm.Steps(
-        number * size, tf.ones([size], tf.bool)))
+    self._norm(x, steps=conditional_batch_norm.Steps(number * size, tf.ones([size], tf.bool)))
     return {**carry, 'number': number + 1}
+
+
+class _Task(tiny_lib.FakeTask):
+  """A task whose model has a norm for every recording, and one that is of training alone."""
+
+  def __init__(self, passes=3, batch=4, conditional=True, of_pass=1, recordings=1, frozen=0):
+    super().__init__()
+    self.standing_passes, self.standing_batch = passes, batch
+    self.conditions = ['label'] if conditional else []
+    self.calls = []
+    self.model.norms = [conditional_batch_norm.ConditionalBatchNorm(conditional=False)
+                        for _ in range(recordings + 1)]
+    for norm in self.model.norms:
+      norm(tf.zeros([1, *CLIP]))
+    self.recordings = [_Recording(i, self, of_pass, i < frozen) for i in range(recordings)]
 
 
 def _standing(strategy, clips, after_batch=lambda: None, **kwargs):
   with strategy.scope():
     task = _Task(**kwargs)
-    standing = standing_statistics.StandingStatistics(task, clips, CLIP, after_batch)
+    standing = standing_statistics.Recorder(task, clips, CLIP, after_batch)
   return standing, task.model.norms[0].standing
 
 
@@ -96,37 +104,50 @@ def test_means_over_passes(tiny, cpu, two_replicas, replicas, of_pass):
     assert len(calls) == 3 * of_pass * number
 
 
-def test_parts_are_made_one_after_the_other(tiny, cpu):
+def test_recordings_are_made_one_after_the_other(tiny, cpu):
   """The frozen ones for themselves; each of the same batches; the others stay what they were."""
   clips = tiny.shapes()
-  standing, _ = _standing(cpu, clips, parts=3, frozen=1)
+  standing, _ = _standing(cpu, clips, recordings=3, frozen=1)
   task = standing.task
   kept = [norm.standing for norm in task.model.norms[:3]]
   mean, variance = _mean_moments(_training(clips, batch=4, count=3))
 
-  def check(parts):
-    for part, statistics in enumerate(kept):
-      made = part in parts
+  def check(numbers):
+    for number, statistics in enumerate(kept):
+      made = number in numbers
       np.testing.assert_array_equal(statistics.passes, [3 * made] * CLIP[0])
-      np.testing.assert_allclose(statistics.mean, mean + part if made else 0 * mean, atol=1e-4)
+      np.testing.assert_allclose(statistics.mean, mean + number if made else 0 * mean, atol=1e-4)
       np.testing.assert_allclose(statistics.variance, variance if made else 1 + 0 * variance,
                                  rtol=1e-3)
 
   check([])
   standing.renew_frozen()
   check([0])
-  assert [part for call, part in task.calls if call == 'reset'] == [0]
+  assert [number for call, number in task.calls if call == 'reset'] == [0]
   del task.calls[:]
   standing.renew()
   check([0, 1, 2])
-  assert [(call, part) for call, part in task.calls if call == 'reset'] == [
-      ('reset', 1), ('reset', 2)]
-  assert [part for _, part in task.calls] == sorted(part for _, part in task.calls)
+  assert [number for call, number in task.calls if call == 'reset'] == [1, 2]
+  assert [number for _, number in task.calls] == sorted(number for _, number in task.calls)
+
+
+def test_recordings_that_are_made_anew(tiny, cpu):
+  """As `prepare_samples` does it: other statistics, of the same norm."""
+  standing, old = _standing(cpu, tiny.shapes())
+  standing.renew()
+  old_mean, task = old.mean.numpy(), standing.task
+  old.mean.assign(old.mean + 1)
+  task.recordings = [_Recording(0, task, 5, False)]
+  new = task.model.norms[0].standing
+  standing.renew()
+  np.testing.assert_array_equal(new.passes, [3] * CLIP[0])
+  np.testing.assert_allclose(new.mean, old_mean, rtol=1e-5, atol=1e-5)
+  np.testing.assert_allclose(old.mean, old_mean + 1, rtol=1e-5)
 
 
 def test_all_variables_that_there_are(cpu):
   """Of norms that keep statistics; those are no variables of the model."""
-  standing, _ = _standing(cpu, None, parts=2)
+  standing, _ = _standing(cpu, None, recordings=2)
   model = standing.task.model
   expected = [v for norm in model.norms[:2] for v in norm.standing.variables]
   assert len(expected) == 6 and model.norms[2].standing is None
@@ -165,9 +186,7 @@ def test_a_pass_is_a_multiple_of_the_replicas(two_replicas):
 
 
 def test_tasks_without_statistics():
-  class Other:
-    """Of a task, nothing."""
-  standing = standing_statistics.StandingStatistics(Other(), None, CLIP)
+  standing = standing_statistics.Recorder(tiny_lib.FakeTask(), None, CLIP)
   assert standing.renew() is None and standing.renew_frozen() is None
 
 

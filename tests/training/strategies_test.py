@@ -18,15 +18,15 @@ ADDS_UP = """
 import json
 import numpy as np
 import tensorflow as tf
-from tf_videogen.evaluation import measures
+from tf_videogen.evaluation import measuring
 from tf_videogen.training import strategies
 strategy = strategies.get('multi_worker', worker_timeout=60)
 number, workers = strategies.worker(strategy)
 mine = {'0/both': np.full([3, 2], 1.5 + number), f'of {number}': np.array(0.1 + number)}
 if number == 1:
   mine['large'] = np.arange(70000) / 3
-total = strategies.sum_over_workers(strategy, mine, measures.add)
-nothing = strategies.sum_over_workers(strategy, {}, measures.add)
+total = strategies.sum_over_workers(strategy, mine, measuring.add)
+nothing = strategies.sum_over_workers(strategy, {}, measuring.add)
 total = {name: value.tolist() for name, value in total.items()}
 print(json.dumps([number, workers, total, nothing]))
 """

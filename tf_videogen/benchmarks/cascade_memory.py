@@ -15,8 +15,9 @@ import tensorflow as tf
 
 from tf_videogen import tasks
 from tf_videogen.layers import randomness
+from tf_videogen.layers import resampling
+from tf_videogen.models import cascade
 from tf_videogen.models import discriminators
-from tf_videogen.models import ssw_gan
 from tf_videogen.training import standing_statistics
 
 FRAMES = (24, 48, 96, 192)
@@ -25,13 +26,13 @@ _WINDOW = (12, 64, 64, 3)
 
 def make_task(frames):
   """A task whose samples have so many frames of 64 x 64; level 1 makes half of them, of 32 x 32."""
-  first = lambda: ssw_gan.FirstStage(16, (8, 8, 4, 2))
-  upscale = lambda: ssw_gan.UpsamplingStage(16, (8, 8, 4, 2), factor=2)
+  first = lambda: cascade.FirstGenerator(16, (8, 8, 4, 2))
+  upscale = lambda: cascade.UpscalingGenerator(16, (8, 8, 4, 2), factor=2)
   networks = functools.partial(
       discriminators.Discriminators, ('F', 'dV', 'M'), 16, (1, 2, 4, 8))
   task = tasks.UpscalingTask(
-      ssw_gan.SSWGAN(upscale, networks, [first], piece_frames=12), frames // 2, standing_passes=2,
-      standing_batch=8)
+      cascade.UpscalingGAN(upscale, networks, [first], resampling.nearest, piece_frames=12),
+      frames // 2, standing_passes=2, standing_batch=8)
   task.build(_WINDOW)
   return task
 
@@ -47,7 +48,7 @@ def sampling(frames, batch):
     The process' largest memory, in MB, and seconds for the samples.
   """
   task = make_task(frames)
-  standing = standing_statistics.StandingStatistics(task, None, _WINDOW)
+  standing = standing_statistics.Recorder(task, None, _WINDOW)
   standing.renew_frozen()
   standing.renew()
   clips = {'video': tf.zeros([batch, *_WINDOW], tf.uint8)}

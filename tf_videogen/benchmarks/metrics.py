@@ -7,7 +7,7 @@ import tensorflow as tf
 
 from tf_videogen.benchmarks import timing
 from tf_videogen.evaluation import extraction
-from tf_videogen.evaluation import measures
+from tf_videogen.evaluation import measuring
 from tf_videogen.metrics import frechet
 from tf_videogen.metrics import i3d
 from tf_videogen.training import strategies
@@ -27,7 +27,7 @@ def i3d_clips(batch, repeats, strategy):
   extract = extraction.Extractor(strategy, ['i3d_kinetics400'], batch, random=True)
   total = {}
   def whole():
-    measures.add(total, frechet.sums(extract('i3d_kinetics400', clips)['logits']))
+    measuring.add(total, frechet.sums(extract('i3d_kinetics400', clips)['logits']))
   passes, wholes = [], []
   for _ in range(repeats):
     passes.append(timing.seconds(lambda: forward(video)['logits'].numpy(), 1))

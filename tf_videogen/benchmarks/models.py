@@ -15,6 +15,7 @@ from tf_videogen.layers import randomness
 from tf_videogen.layers import recurrent_units
 from tf_videogen.layers import vector_quantizer
 from tf_videogen.models import discriminators
+from tf_videogen.models import dvd_gan
 from tf_videogen.models import trivd_gan
 from tf_videogen.models import video_transformer
 from tf_videogen.models import videogpt
@@ -56,7 +57,7 @@ def make_prior(small, pattern):
       attention=pattern)
 
 
-def train_step(task, clips, batch, optimizer=None, of=trainer.LikelihoodTrainer):
+def train_step(task, clips, batch, optimizer=None, of=trainer.LossTrainer):
   """A function that takes one training step, as `launch.train` does."""
   optimizer = optimizer or optimizers.adam()
   optimizer.build(task.trainable_variables)
@@ -197,7 +198,7 @@ def video_transformer_base(batch, repeats, small, sampling):
 def make_trivd_gan(unit, small):
   """A task of 5 + 11 frames of 32 x 32, with two stages of the generator and three views."""
   channels = 4 if small else 16
-  model = trivd_gan.VideoGAN(
+  model = dvd_gan.VideoGAN(
       functools.partial(trivd_gan.Generator, unit, channels, multipliers=(4, 2)),
       functools.partial(
           discriminators.Discriminators, ('dF', 'dV', 'crV'), channels, multipliers=(2, 4, 8)))

@@ -22,7 +22,13 @@ class ClipSource:
     frames: int, frames of a clip, T.
     frame_step: int, distance between them in the stored video; 1 takes consecutive frames.
     train_split: str, the split that `training` reads.
+
+  Attributes:
+    dataset: name of the TFDS data set that it reads, where it is one; else None. Such a source also
+      has `describe(builder)`, by which it knows shapes before anything is prepared.
   """
+
+  dataset = None
 
   def __init__(self, frames, frame_step, train_split):
     for name, value in (('frames', frames), ('frame_step', frame_step)):
@@ -60,6 +66,10 @@ class ClipSource:
   def unreachable(self):
     """Says why other hosts, as those of a TPU pod, cannot read this source; '' if they can."""
     return ''
+
+  def motion_fields(self, split, numbers):
+    """The true motion of examples, see `MovingShapes`; None where it is not known, as of videos."""
+    del split, numbers
 
   def identity(self, split):
     """Returns what a split's clips depend on, a list of plain values: statistics are kept by it."""

@@ -30,9 +30,9 @@ class PreparedClips(clip_source.ClipSource):
     frame_step: int, distance between them in the stored video.
     data_dir: str, the root of the prepared data sets; None: TFDS's own default.
     train_split: str, the split or slice to train on.
-    video_feature: str, name of the feature with the frames, uint8 [frames, H, W, C].
-    actions_feature: str, name of a feature [frames, A] with a vector a frame, or None.
-    label_feature: str, name of a feature [] with the number of the video's class, or None.
+    features: dict, what the data set calls what clips have. 'video' are the frames, uint8
+      [frames, H, W, C], and called so by default. Only if they are named, clips also have
+      'actions', [frames, A], a vector a frame, and 'label', [], the number of the video's class.
     shuffle_buffer: int, examples to shuffle among; None: as many as 512 MiB hold, at least 8.
     size: int, height and width of the clips, which are cut out of larger frames: for evaluation
       from the middle; None: whole frames, which must all be of one size then.
@@ -41,8 +41,7 @@ class PreparedClips(clip_source.ClipSource):
   """
 
   def __init__(self, dataset, frames, frame_step=1, data_dir=None, train_split='train',
-               video_feature='video', actions_feature=None, label_feature=None,
-               shuffle_buffer=None, size=None, crop='random', drop_short=False):
+               features=None, shuffle_buffer=None, size=None, crop='random', drop_short=False):
     super().__init__(frames, frame_step, train_split)
     if crop not in ('random', 'center'):
       raise ValueError(f"crop must be 'random' or 'center', got {crop!r}")
@@ -53,9 +52,10 @@ class PreparedClips(clip_source.ClipSource):
     self.drop_short = drop_short
     self.dataset = dataset
     self.data_dir = data_dir
-    self.video_feature = video_feature
-    self.actions_feature = actions_feature
-    self.label_feature = label_feature
+    self.features = {'video': 'video', **(features or {})}
+    if not set(self.features) <= {'video', 'actions', 'label'}:
+      raise ValueError("features must be names of 'video', 'actions' and 'label', got "
+                       f'{", ".join(map(repr, self.features))}')
     self.shuffle_buffer = shuffle_buffer
 
   def count(self, split):
@@ -95,7 +95,8 @@ class PreparedClips(clip_source.ClipSource):
     """Returns what the clips of a split depend on, see `ClipSource.identity`."""
     info = self._builder.info
     return [info.full_name, info.dataset_size, split, self.count(split), self.frames,
-            self.frame_step, self.size, self.crop, self.video_feature, self.label_feature]
+            self.frame_step, self.size, self.crop, self.features['video'],
+            self.features.get('label')]
 
   def raw_records(self):
     """Returns a tf.data.Dataset of the training split's serialized examples, in stored order."""
@@ -112,28 +113,28 @@ class PreparedClips(clip_source.ClipSource):
   @functools.cached_property
   def _spec(self):
     spec = {'video': self._video_spec(), 'id': tf.TensorSpec([], tf.string)}
-    if self.label_feature is not None:
-      shape, dtype = prepared.feature_shape(self._builder, self.label_feature)
+    if 'label' in self.features:
+      shape, dtype = prepared.feature_shape(self._builder, self.features['label'])
       if shape or not np.issubdtype(dtype, np.integer):
-        self._reject(self.label_feature, 'an integer []', shape, dtype)
+        self._reject(self.features['label'], 'an integer []', shape, dtype)
       spec['label'] = tf.TensorSpec([], tf.int32)
-    if self.actions_feature is not None:
-      shape, dtype = prepared.feature_shape(self._builder, self.actions_feature)
-      stored_frames = prepared.feature_shape(self._builder, self.video_feature)[0][0]
+    if 'actions' in self.features:
+      shape, dtype = prepared.feature_shape(self._builder, self.features['actions'])
+      stored_frames = prepared.feature_shape(self._builder, self.features['video'])[0][0]
       if len(shape) != 2 or shape[0] != stored_frames or not np.issubdtype(dtype, np.number):
-        self._reject(self.actions_feature, f'numbers [{stored_frames}, A]', shape, dtype)
+        self._reject(self.features['actions'], f'numbers [{stored_frames}, A]', shape, dtype)
       spec['actions'] = tf.TensorSpec([self.frames, shape[1]], tf.float32)
     return spec
 
   def _video_spec(self):
-    shape, dtype = prepared.feature_shape(self._builder, self.video_feature)
+    shape, dtype = prepared.feature_shape(self._builder, self.features['video'])
     if len(shape) != 4 or dtype != np.uint8:
-      self._reject(self.video_feature, 'uint8 [frames, H, W, C]', shape, dtype)
+      self._reject(self.features['video'], 'uint8 [frames, H, W, C]', shape, dtype)
     if self.size is not None:
       shape = (shape[0], self.size, self.size, shape[3])
     if None in shape[1:]:
-      raise ValueError(f'frames of {self.video_feature!r} of {self.dataset} have no fixed size; '
-                       'set PreparedClips.size to what clips are to be cut out of them')
+      raise ValueError(f'frames of {self.features["video"]!r} of {self.dataset} have no fixed '
+                       'size; set PreparedClips.size to what clips are to be cut out of them')
     if shape[0] is not None and shape[0] < self.span:
       raise ValueError(_too_short(self.dataset, shape[0], self))
     return tf.TensorSpec((self.frames,) + shape[1:], tf.uint8)
@@ -150,9 +151,8 @@ class PreparedClips(clip_source.ClipSource):
   @functools.cached_property
   def _features(self):
     """The features in use: TFDS parses and decodes no others."""
-    names = [self.video_feature, self.actions_feature, self.label_feature,
-             'id' if self._has_id else None]
-    return prepared.some_features(self._builder, [name for name in names if name is not None])
+    names = [*self.features.values(), *(['id'] if self._has_id else [])]
+    return prepared.some_features(self._builder, names)
 
   def _shuffle_buffer(self):
     examples = self.count(self.train_split)
@@ -186,17 +186,18 @@ class PreparedClips(clip_source.ClipSource):
 
   def _stored_frames(self, record):
     """How many frames a raw record has; none is decoded."""
-    video = prepared.some_features(self._builder, [self.video_feature])
-    stored = video.deserialize_example(record, decoders={self.video_feature: prepared.Undecoded()})
-    return tf.shape(stored[self.video_feature])[0]
+    name = self.features['video']
+    video = prepared.some_features(self._builder, [name])
+    stored = video.deserialize_example(record, decoders={name: prepared.Undecoded()})
+    return tf.shape(stored[name])[0]
 
   def _read(self, split, record, place):
     path, number, record = record
     spec = self._spec
-    image = prepared.image_of_frames(self._builder, self.video_feature)
-    decoders = {self.video_feature: prepared.Undecoded()} if image else None
+    image = prepared.image_of_frames(self._builder, self.features['video'])
+    decoders = {self.features['video']: prepared.Undecoded()} if image else None
     stored = self._features.deserialize_example(record, decoders=decoders)
-    video = stored[self.video_feature]
+    video = stored[self.features['video']]
     with tf.control_dependencies([self._check_length(tf.shape(video)[0])]):
       window = self._window(tf.shape(video)[0], place)
     video = tf.gather(video, window)  # [stored frames, ...] -> [T, ...]
@@ -211,9 +212,9 @@ class PreparedClips(clip_source.ClipSource):
       name = tf.strings.split(path, os.sep)[-1]
       example['id'] = tf.strings.join([name, tf.strings.as_string(number)], ':')
     if 'label' in spec:
-      example['label'] = tf.cast(stored[self.label_feature], tf.int32)
+      example['label'] = tf.cast(stored[self.features['label']], tf.int32)
     if 'actions' in spec:
-      actions = stored[self.actions_feature]
+      actions = stored[self.features['actions']]
       # Between T frames there may be T - 1 actions: the last frame then has the one before.
       actions = tf.gather(actions, tf.minimum(window, tf.shape(actions)[0] - 1))
       actions = tf.cast(actions, tf.float32)

@@ -104,7 +104,7 @@ class _FolderClips(clips.PreparedClips):
     builder.options = self._options
     outcomes.prepare(builder, wait=True)
     if 'label' in builder.info.features:
-      self.label_feature = 'label'
+      self.features['label'] = 'label'
     return tfds.builder_from_directory(builder.data_dir)
 
 

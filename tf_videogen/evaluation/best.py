@@ -41,8 +41,8 @@ def keep(model_dir, directory, protocol, value, make):
     model_dir: the model directory, local or gs://.
     directory: whose results.csv has the values of other steps.
     protocol: its name.
-    value: a `protocol.Value` of the checkpoint.
-    make: a `videos.ModelSamples`, which has the checkpoint.
+    value: a `protocols.Value` of the checkpoint.
+    make: a `trained_model.TrainedModel`, which has the checkpoint.
 
   Returns:
     What was done, a line.

@@ -1,118 +1,64 @@
-"""What is measured of generated videos, as statistics that add up and metrics made of them.
+"""The measures of generated videos that papers print; what a measure is, is in `measuring`."""
 
-A measure looks at streams of clips, 'real', 'generated' or 'reconstructed'. Its `statistics` of a
-batch of one of them are sums, which are added over batches, replicas and hosts. A measure that
-compares videos pair by pair has those of the stream 'generated', beside the real clips that each
-belongs to. `metrics` makes an `Outcome` of the sums of all its streams.
-"""
-
+import abc
 import collections
-import dataclasses
 
 import numpy as np
 import tensorflow as tf
 
+from tf_videogen.evaluation import measuring
 from tf_videogen.metrics import frechet
 from tf_videogen.metrics import image_quality
 from tf_videogen.metrics import inception_score
 from tf_videogen.metrics import power_spectrum
 
 
-@dataclasses.dataclass
-class Clips:
-  """A batch of a stream.
+class _OfClasses(measuring.Measure):
+  """A measure of all videos, or of those of each class and the mean over classes.
 
-  Attributes:
-    video: uint8 [N, T, H, W, C].
-    share: float [N], in [0, 1): where each is in its stream, which splits and subsets go by.
-    label: int [N], or None.
-    real: the clips that `video` are samples of, uint8 [n, T, H, W, C]; N = samples * n, all first
-      samples first; None where there are none.
-    extract: an `extraction.Extractor`.
+  Statistics are under (class, part, name): '' is the class of all, and a part is a window or split.
   """
-  video: np.ndarray
-  share: np.ndarray
-  label: np.ndarray = None
-  real: np.ndarray = None
-  extract: object = None
-  _outputs: dict = dataclasses.field(default_factory=dict)
 
-  def outputs(self, network, start, frames):
-    """What a network says of the frames from `start` on; computed once for all measures."""
-    end = self.video.shape[1] if frames is None else start + frames
-    key = (network, start, end)
-    if key not in self._outputs:
-      self._outputs[key] = self.extract(network, self.video[:, start:end])
-    return self._outputs[key]
+  classes = None
 
-  def part(self, parts):
-    """In which of so many equal parts of the stream each clip is: int [N]."""
-    return np.floor(self.share * parts + 1e-9).astype(int)  # 1/49 * 49 is below 1
+  def _groups(self, clips):
+    """Pairs (class, which clips are of it), of classes that have some."""
+    if self.classes is None:
+      return [('', np.arange(len(clips.video)))]
+    if clips.label is None:
+      raise ValueError('a measure of classes needs clips with labels')
+    groups = [(name, np.flatnonzero(clips.label == c)) for name, c in self.classes.items()]
+    return [(name, which) for name, which in groups if len(which)]
 
+  @staticmethod
+  def _parts(total, of_class):
+    """{part: {name: sum}} of a class."""
+    parts = collections.defaultdict(dict)
+    for (found, part, name), value in sorted(total.items()):
+      if found == of_class:
+        parts[part][name] = value
+    return parts
 
-@dataclasses.dataclass
-class Outcome:
-  """What a measure found in a trial.
+  @abc.abstractmethod
+  def _number(self, totals, of_class, outcome):
+    """(value, how many videos it rests on) of a class; None where there is no such number."""
 
-  Attributes:
-    values: {metric: float}.
-    spreads: {metric: float}, the standard deviation of a value over splits, where there are some.
-    curves: {(metric, series): [(position, value, standard deviation or nan)]}.
-    axis: what positions of curves are.
-    examples: {metric: int}, how many generated videos a value rests on, where it isn't all.
-    warnings: list of sentences.
-  """
-  values: dict = dataclasses.field(default_factory=dict)
-  spreads: dict = dataclasses.field(default_factory=dict)
-  curves: dict = dataclasses.field(default_factory=dict)
-  axis: str = ''
-  examples: dict = dataclasses.field(default_factory=dict)
-  warnings: list = dataclasses.field(default_factory=list)
-
-
-def add(total, more):
-  """Adds up statistics, dicts of arrays; a name that one of them lacks counts as 0."""
-  for name, value in more.items():
-    total[name] = total[name] + value if name in total else value
-  return total
+  def _numbers(self, totals, outcome):
+    """Puts the numbers of all classes into a `measuring.Measured`."""
+    for of_class in [''] if self.classes is None else self.classes:
+      found = self._number(totals, of_class, outcome)
+      if found:
+        metric = f'{self.name}_class_{of_class}' if of_class else self.name
+        outcome.values[metric], outcome.examples[metric] = found
+    if self.classes is None:
+      outcome.examples.clear()  # all there are
+    elif outcome.values:
+      mean = float(np.mean(list(outcome.values.values())))
+      outcome.values = {f'{self.name}_class_mean': mean, **outcome.values}
+    return outcome
 
 
-def _part(total, prefix):
-  """The statistics whose names begin so, without it."""
-  return {name[len(prefix):]: value for name, value in total.items() if name.startswith(prefix)}
-
-
-def _groups(clips, classes):
-  """Pairs (prefix of names, which clips): all, or those of each class."""
-  if classes is None:
-    return [('', np.arange(len(clips.video)))]
-  if clips.label is None:
-    raise ValueError('a measure of classes needs clips with labels')
-  groups = [(f'{name}/', np.flatnonzero(clips.label == c)) for name, c in classes.items()]
-  return [(prefix, which) for prefix, which in groups if len(which)]
-
-
-def _numbers_of_groups(measure, outcome, number):
-  """Puts a measure's number into an Outcome: of all videos, or of each class and their mean.
-
-  Args:
-    measure: with `name` and `classes`.
-    outcome: an Outcome.
-    number: a function of a prefix of names, see `_groups`: (value, how many videos), or None.
-  """
-  prefixes = [''] if measure.classes is None else [f'{name}/' for name in measure.classes]
-  found = {prefix: number(prefix) for prefix in prefixes}
-  found = {prefix: pair for prefix, pair in found.items() if pair is not None}
-  if found:
-    mean = measure.name if measure.classes is None else f'{measure.name}_class_mean'
-    outcome.values[mean] = float(np.mean([value for value, _ in found.values()]))
-  for prefix, (value, examples) in found.items():
-    if prefix:
-      metric = f'{measure.name}_class_{prefix[:-1]}'
-      outcome.values[metric], outcome.examples[metric] = value, examples
-
-
-class FrechetDistance:
+class FrechetDistance(_OfClasses):
   """FVD, FID and their kin: the distance of Gaussians fitted to a network's outputs.
 
   Args:
@@ -124,8 +70,6 @@ class FrechetDistance:
     windows: 'first', or 'all': the mean over all contiguous windows, and the curve of them.
     classes: dict of names and labels, for a distance each and their mean; None: of all together.
   """
-
-  paired = False
 
   def __init__(self, name='fvd', network='i3d_kinetics400', output='logits',
                between=('real', 'generated'), frames=16, windows='first', classes=None):
@@ -144,59 +88,51 @@ class FrechetDistance:
     """What its statistics of a stream depend on."""
     return ['frechet', self.output, self.frames, self.windows, self.classes]
 
-  def needs_frames(self):
-    """How many frames clips must have."""
-    return self.frames or 1
-
   def statistics(self, clips):
-    """Sums of a batch of either stream; see `frechet.sums`."""
+    """Sums of a batch of either stream; parts are first frames of windows; see `frechet.sums`."""
     last = clips.video.shape[1] - self.frames if self.windows == 'all' else 0
     found = {}
     for start in range(last + 1):
       features = clips.outputs(self.networks[0], start, self.frames)[self.output]
-      for prefix, which in _groups(clips, self.classes):
-        for key, value in frechet.sums(features[which]).items():
-          found[f'{prefix}{start}/{key}'] = value
+      for of_class, which in self._groups(clips):
+        for name, value in frechet.sums(features[which]).items():
+          found[of_class, start, name] = value
     return found
 
   def metrics(self, totals):
-    """{stream: sums} -> Outcome."""
-    outcome = Outcome(axis=f'first frame of the window of {self.frames}')
+    """{stream: sums} -> measuring.Measured."""
+    return self._numbers(totals, measuring.Measured(
+        axis=f'first frame of the window of {self.frames}'))
 
-    def distance(prefix):
-      curve = self._curve(totals, prefix, outcome)
-      if not curve:
-        return None
-      if self.classes is None and len(curve) > 1:
-        outcome.curves[self.name, self.name] = curve
-      return (float(np.mean([value for _, value, _ in curve])),
-              int(totals[self.streams[1]][f'{prefix}0/count']))
+  def _number(self, totals, of_class, outcome):
+    curve = self._curve(totals, of_class, outcome)
+    if not curve:
+      return None
+    if self.classes is None and len(curve) > 1:
+      outcome.curves[self.name, self.name] = curve
+    return (float(np.mean([value for _, value, _ in curve])),
+            int(totals[self.streams[1]][of_class, 0, 'count']))
 
-    _numbers_of_groups(self, outcome, distance)
-    return outcome
-
-  def _curve(self, totals, prefix, outcome):
+  def _curve(self, totals, of_class, outcome):
     """The distance of every window of a class, [(start, distance, nan)]; warns of few videos."""
-    sides = [_part(totals[stream], prefix) for stream in self.streams]
-    starts = sorted({int(name.split('/')[0]) for side in sides for name in side
-                     if name.split('/')[0].isdigit()})
-    counts = [int(side.get('0/count', 0)) for side in sides]
-    where = f' of {prefix[:-1]}' if prefix else ''
+    sides = [self._parts(totals[stream], of_class) for stream in self.streams]
+    counts = [int(side[0].get('count', 0)) for side in sides]
+    where = f' of {of_class}' if of_class else ''
     if min(counts) < 2:
       outcome.warnings.append(f'{self.name}{where}: {counts[0]} {self.streams[0]} and {counts[1]} '
                               f'{self.streams[1]} videos: there is no distance of less than 2')
       return []
-    size = len(sides[0]['0/sum'])
+    size = len(sides[0][0]['sum'])
     if min(counts) <= size:
       outcome.warnings.append(
           f'{self.name}{where}: {min(counts)} videos for {size} features: the covariance is '
           f'singular and the distance biased upwards; {size + 1} are the least, '
           'thousands are better')
-    return [(start, frechet.distance(*(frechet.gaussian(_part(side, f'{start}/'))
-                                       for side in sides)), np.nan) for start in starts]
+    return [(start, frechet.distance(*(frechet.gaussian(side[start]) for side in sides)), np.nan)
+            for start in sides[0]]
 
 
-class InceptionScore:
+class InceptionScore(_OfClasses):
   """The Inception Score of generated videos.
 
   Args:
@@ -208,8 +144,6 @@ class InceptionScore:
     classes: dict of names and labels, for a score each and their mean; None: of all together.
     stream: 'generated'; 'real', for what the data itself scores.
   """
-
-  paired = False
 
   def __init__(self, name='is', network='i3d_kinetics400', frames=None, splits=1, classes=None,
                stream='generated'):
@@ -224,41 +158,33 @@ class InceptionScore:
     """What its statistics of a stream depend on."""
     return ['inception', self.frames, self.splits, self.classes]
 
-  def needs_frames(self):
-    """How many frames clips must have."""
-    return self.frames or 1
-
   def statistics(self, clips):
-    """Sums of a batch; see `inception_score.sums`."""
+    """Sums of a batch; parts are splits; see `inception_score.sums`."""
     logits = clips.outputs(self.networks[0], 0, self.frames)['logits']
     split = clips.part(self.splits)
     found = {}
-    for prefix, which in _groups(clips, self.classes):
-      for s in np.unique(split[which]):
-        for key, value in inception_score.sums(logits[which[split[which] == s]]).items():
-          found[f'{prefix}{s}/{key}'] = value
+    for of_class, which in self._groups(clips):
+      for s in np.unique(split[which]).tolist():
+        for name, value in inception_score.sums(logits[which[split[which] == s]]).items():
+          found[of_class, s, name] = value
     return found
 
   def metrics(self, totals):
-    """{stream: sums} -> Outcome."""
-    outcome, total = Outcome(), totals[self.streams[0]]
+    """{stream: sums} -> measuring.Measured."""
+    return self._numbers(totals, measuring.Measured())
 
-    def score(prefix):
-      of_group = _part(total, prefix)
-      splits = sorted({name.split('/')[0] for name in of_group if name.split('/')[0].isdigit()})
-      scores = [inception_score.score(_part(of_group, f'{s}/')) for s in splits]
-      if not scores:
-        outcome.warnings.append(f'{self.name}: there are no videos of {prefix[:-1] or "this kind"}')
-        return None
-      if self.classes is None and len(scores) > 1:
-        outcome.spreads[self.name] = float(np.std(scores, ddof=1))
-      return float(np.mean(scores)), int(sum(of_group[f'{s}/count'] for s in splits))
-
-    _numbers_of_groups(self, outcome, score)
-    return outcome
+  def _number(self, totals, of_class, outcome):
+    splits = self._parts(totals[self.streams[0]], of_class)
+    scores = [inception_score.score(split) for split in splits.values()]
+    if not scores:
+      outcome.warnings.append(f'{self.name}: there are no videos of {of_class or "this kind"}')
+      return None
+    if self.classes is None and len(scores) > 1:
+      outcome.spreads[self.name] = float(np.std(scores, ddof=1))
+    return float(np.mean(scores)), int(sum(split['count'] for split in splits.values()))
 
 
-class Similarity:
+class Similarity(measuring.Measure):
   """SSIM and PSNR of predicted frames, of l samples a clip the one that is best on its mean.
 
   As SAVP does it (Lee et al., 2018), and TrIVD-GAN in its appendix C.1: of each l, the curve over
@@ -272,8 +198,6 @@ class Similarity:
   """
 
   paired = True
-  networks = ()
-  streams = ('generated',)
   _FUNCTIONS = {'ssim': image_quality.ssim, 'psnr': image_quality.psnr}
 
   def __init__(self, name='ssim', conditioning_frames=0, best_of=(1,), frames=None):
@@ -284,10 +208,6 @@ class Similarity:
     self.best_of = tuple(best_of)
     self.frames = frames
     self._function = tf.function(self._FUNCTIONS[name], autograph=False)
-
-  def needs_frames(self):
-    """How many frames clips must have."""
-    return self.frames or 1 + self.conditioning_frames
 
   def statistics(self, clips):
     """Sums of a batch: for each l, similarities of frames [T] and how many clips."""
@@ -307,15 +227,15 @@ class Similarity:
     found = {'count': np.float64(clips_count)}
     for best_of in self.best_of:
       best = values[:best_of].mean(-1).argmax(0)  # [n]
-      found[f'{best_of}'] = values[best, np.arange(clips_count)].sum(0)
+      found['best_of', best_of] = values[best, np.arange(clips_count)].sum(0)
     return found
 
   def metrics(self, totals):
-    """{stream: sums} -> Outcome."""
+    """{stream: sums} -> measuring.Measured."""
     total = totals['generated']
-    outcome = Outcome(axis='frame')
+    outcome = measuring.Measured(axis='frame')
     for best_of in self.best_of:
-      curve = total[f'{best_of}'] / total['count']
+      curve = total['best_of', best_of] / total['count']
       name = self.name if best_of == self.best_of[0] else f'{self.name}_best_of_{best_of}'
       outcome.values[name] = float(curve.mean())
       outcome.curves[self.name, f'best of {best_of}' if max(self.best_of) > 1 else self.name] = [
@@ -323,7 +243,7 @@ class Similarity:
     return outcome
 
 
-class PowerSpectrum:
+class PowerSpectrum(measuring.Measure):
   """Power spectral density of some frames, real and generated: SSW-GAN, appendix E.
 
   The mean over videos, and the standard deviation of that mean over subsets of the videos.
@@ -334,8 +254,6 @@ class PowerSpectrum:
   """
 
   name = 'power_spectrum'
-  paired = False
-  networks = ()
   streams = ('real', 'generated')
 
   def __init__(self, frames=(1, 10, 25, 50), subsets=3):
@@ -358,8 +276,8 @@ class PowerSpectrum:
             'size': np.array([max(clips.video.shape[2:4])]) * len(power)}
 
   def metrics(self, totals):
-    """{stream: sums} -> Outcome."""
-    outcome = Outcome(axis='cycles per pixel')
+    """{stream: sums} -> measuring.Measured."""
+    outcome = measuring.Measured(axis='cycles per pixel')
     for stream in self.streams:
       total = totals[stream]
       there = total['count'] > 0
@@ -372,27 +290,3 @@ class PowerSpectrum:
         outcome.curves[self.name, f'{stream}, frame {frame}'] = list(zip(
             power_spectrum.frequencies(size, size).tolist(), mean[i].tolist(), spread[i].tolist()))
     return outcome
-
-
-def over_trials(outcomes):
-  """The means of several trials' outcomes, their standard deviations (n - 1) in `spreads`."""
-  if len(outcomes) == 1:
-    return outcomes[0]
-  first = outcomes[0]
-  merged = Outcome(axis=first.axis, examples=first.examples, warnings=first.warnings)
-  for name in first.values:
-    values = [outcome.values[name] for outcome in outcomes if name in outcome.values]
-    merged.values[name] = float(np.mean(values))
-    merged.spreads[name] = float(np.std(values, ddof=1)) if len(values) > 1 else np.nan
-  points = collections.defaultdict(list)
-  for outcome in outcomes:
-    for key, curve in outcome.curves.items():
-      points[key].append(curve)
-  for key, curves in points.items():
-    values = np.array([[value for _, value, _ in curve] for curve in curves])
-    if np.ptp(values, axis=0).max() == 0:  # of real videos, which are the same in all trials
-      merged.curves[key] = curves[0]
-      continue
-    merged.curves[key] = [(position, float(mean), float(spread)) for (position, _, _), mean, spread
-                          in zip(curves[0], values.mean(0), values.std(0, ddof=1))]
-  return merged

@@ -6,16 +6,12 @@ For models that continue frames, and whose previews may tell motion: TrIVD-GAN, 
 import typing
 
 import numpy as np
-import tensorflow as tf
 
-from tf_videogen import building
+from tf_videogen import trained_model
 from tf_videogen.evaluation import videos as videos_lib
 from tf_videogen.layers import randomness
 from tf_videogen.metrics import image_quality
 from tf_videogen.metrics import motion as motion_metrics
-from tf_videogen.model_directory import layout
-from tf_videogen.training import precision as precisions
-from tf_videogen.training import strategies
 
 
 class Predictions(typing.NamedTuple):
@@ -51,30 +47,25 @@ def predict(experiment, model_dir, strategy, clips=64, split=None, batch_size=8,
     ValueError: if no frames are given to the model.
   """
   split, source = split or experiment.splits[0], experiment.clips
-  built = building.build(
-      experiment, strategy, layout.saved_spec(model_dir),
-      precisions.for_sampling(experiment.precision, strategy))
-  given = getattr(built.task, 'conditioning_frames', 0)
+  model = trained_model.TrainedModel(experiment, model_dir, strategy)
+  given = model.conditioning_frames
   if not given:
     raise ValueError('predictions are compared with clips that they continue, and no frames are '
                      'given to this model')
   clips = min(clips, source.count(split))
   parts = {}
-  with strategies.scope(strategy):
-    building.restore(built, model_dir)
-    draw = strategies.on_replicas(strategy, tf.function(built.task.previews, autograph=False))
-    for i, batch in enumerate(source.evaluation(split, min(batch_size, clips), clips)):
-      previews = draw(batch, randomness.fold_in(randomness.seed_of(seed), i))
-      for name, video in previews.items():
-        parts.setdefault(name, []).append(video)
+  model.restore()
+  for i, batch in enumerate(source.evaluation(split, min(batch_size, clips), clips)):
+    previews = model.previews(batch, randomness.fold_in(randomness.seed_of(seed), i))
+    for name, video in previews.items():
+      parts.setdefault(name, []).append(video)
   found = {name: np.concatenate(of_batches)[:clips] for name, of_batches in parts.items()}
   motion, size = found.get('motion'), found['data'].shape[2]
   if motion is not None:  # of the last unit's resolution -> of the clips'
     factor = size // motion.shape[2]
     motion = motion.repeat(factor, 2).repeat(factor, 3) * factor
-  truth = getattr(source, 'motion_fields', None)
   return Predictions(found['data'], found['samples'], given, motion,
-                     truth(split, np.arange(clips)) if truth else None)
+                     source.motion_fields(split, np.arange(clips)))
 
 
 def by_frame(found):
@@ -89,7 +80,7 @@ def by_frame(found):
   """
   given, data = found.given, found.data
   real = data[:, given:]
-  copies = videos_lib.CopyLastFrame(given)({'video': data}, None)[:, given:]
+  copies = videos_lib.CopyLastFrame(given).sample({'video': data}, None)[:, given:]
   rows = {}
   for name, measure in (('psnr', image_quality.psnr), ('ssim', image_quality.ssim)):
     for whose, videos in (('', found.samples[:, given:]), (', copy last frame', copies)):

@@ -51,17 +51,33 @@ class Protocol:
   def __post_init__(self):
     self.measures = list(self.measures)
     self.sampling = dict(self.sampling or {})
-    for key in ('trials', 'samples_per_condition'):
-      if getattr(self, key) < 1:
-        raise ValueError(f'Protocol.{key} must be at least 1, got {getattr(self, key)}')
-    for key in ('real_windows', 'generated_windows'):
-      if getattr(self, key) not in ('first', 'random'):
-        raise ValueError(f"Protocol.{key} must be 'first' or 'random', got {getattr(self, key)!r}")
+    for key, value in (('trials', self.trials),
+                       ('samples_per_condition', self.samples_per_condition)):
+      if value < 1:
+        raise ValueError(f'Protocol.{key} must be at least 1, got {value}')
+    for key, value in (('real_windows', self.real_windows),
+                       ('generated_windows', self.generated_windows)):
+      if value not in ('first', 'random'):
+        raise ValueError(f"Protocol.{key} must be 'first' or 'random', got {value!r}")
 
   @property
   def networks(self):
     """Names of the networks that its measures need."""
     return list(dict.fromkeys(name for m in self.measures for name in m.networks))
+
+  @property
+  def paired(self):
+    """Whether it compares videos pair by pair."""
+    return any(measure.paired for measure in self.measures)
+
+  def noted(self, note):
+    """The same protocol, with more words that go with every number."""
+    return dataclasses.replace(self, note=', '.join(filter(None, [self.note, note])))
+
+  def unpaired(self):
+    """The same protocol without its measures of pairs."""
+    return dataclasses.replace(
+        self, measures=[measure for measure in self.measures if not measure.paired])
 
 
 @dataclasses.dataclass

@@ -5,19 +5,17 @@ is in its name, as a hash.
 """
 
 import hashlib
-import io
 import json
 import os
 import zipfile
 
-import numpy as np
 import tensorflow as tf
 
 from tf_videogen import files
 from tf_videogen.metrics import pretrained
 
 
-_FORMAT = 1  # to be raised where statistics of the same videos become others
+_FORMAT = 2  # to be raised where statistics of the same videos become others
 
 
 def path(videos, measure, labels, frames, classes=None):
@@ -31,7 +29,7 @@ def path(videos, measure, labels, frames, classes=None):
     classes: dict of names and labels, of which alone videos are; None: of all.
   """
   identity = json.dumps(
-      [videos.identity(), measure.identity(), labels, frames, classes], sort_keys=True)
+      [_FORMAT, videos.identity(), measure.identity(), labels, frames, classes], sort_keys=True)
   name = hashlib.sha256(identity.encode()).hexdigest()[:20]
   return os.path.join(pretrained.cache_dir(), 'real_statistics', f'{name}.npz')
 
@@ -42,12 +40,11 @@ def load(where):
     return None
   try:
     with tf.io.gfile.GFile(where, 'rb') as f:
-      with np.load(io.BytesIO(f.read()), allow_pickle=False) as arrays:
-        return dict(arrays)
+      return files.unpacked(f.read())
   except (zipfile.BadZipFile, EOFError, OSError, ValueError):
     return None
 
 
 def keep(where, statistics):
   """Writes them."""
-  files.write_arrays(where, statistics)
+  files.write(where, files.packed(statistics))

@@ -17,7 +17,7 @@ import tensorflow as tf
 import tf_videogen
 from tf_videogen import files
 from tf_videogen.data import video_io
-from tf_videogen.evaluation import measures
+from tf_videogen.evaluation import measuring
 from tf_videogen.metrics import networks
 from tf_videogen.model_directory import results
 
@@ -41,7 +41,7 @@ class Trials:
     self._done = []
 
   def read(self, more_identity):
-    """The trials that are done, a list of lists of `measures.Outcome`, one a measure."""
+    """The trials that are done, a list of lists of `measuring.Measured`, one a measure."""
     self._identity.append(more_identity)
     self._identity = hashlib.sha256(json.dumps(self._identity).encode()).hexdigest()
     try:
@@ -76,7 +76,7 @@ def _plain(outcome):
 def _outcome(plain):
   curves = {(metric, series): [tuple(point) for point in curve]
             for metric, series, curve in plain['curves']}
-  return measures.Outcome(**{**plain, 'curves': curves})
+  return measuring.Measured(**{**plain, 'curves': curves})
 
 
 def write(directory, name, split, step, evaluation, config=''):

@@ -4,12 +4,15 @@ Every video is seen once a pass and forgotten: what stays are the measures' sums
 workers each sees its rows of every batch, and the sums are added up at the end of a pass.
 """
 
+import copy
+
 import numpy as np
 import tqdm
 
 from tf_videogen import bars
+from tf_videogen import experiment
 from tf_videogen.evaluation import extraction
-from tf_videogen.evaluation import measures as measures_lib
+from tf_videogen.evaluation import measuring
 from tf_videogen.evaluation import protocols
 from tf_videogen.evaluation import real_statistics
 from tf_videogen.evaluation import videos
@@ -44,6 +47,24 @@ def run(protocol, real, make, strategy, batch_size=8, random_networks=False, gen
                 conditioning_frames, after_batch).evaluation(kept)
 
 
+def task_values(config, protocol, model_dir, strategy, checkpoint):
+  """What the task measures of a protocol's split, of as many videos, as a list of Value.
+
+  Args:
+    config: an Experiment.
+    protocol: a Protocol.
+    model_dir: a trained model's directory.
+    strategy: a tf.distribute.Strategy.
+    checkpoint: the path of one.
+  """
+  split = f'{protocol.split}/'
+  measured = experiment.measure(
+      config, model_dir, strategy, checkpoint, (protocol.split,), protocol.videos)
+  examples = int(measured[f'{split}examples'])
+  return [protocols.Value(name.removeprefix(split), value, float('nan'), examples, '', '')
+          for name, value in measured.items() if name != f'{split}examples']
+
+
 class _Run:
   """One evaluation; arguments as of `run`."""
 
@@ -55,18 +76,20 @@ class _Run:
     self.host, self.hosts = strategies.worker(strategy)
     self.extract = extraction.Extractor(strategy, protocol.networks, random=random_networks)
     self.warnings = []
-    self.measures = [measure for measure in protocol.measures if self._possible(measure)]
+    # Copies, as what is given decides of what they leave out.
+    self.measures = [copy.copy(measure) for measure in protocol.measures if self._possible(measure)]
     self.count = (generated.count if generated is not None else
                   protocol.generated or real.count)
-    self.conditioning_frames = getattr(make, 'conditioning_frames', conditioning_frames)
-    self.drawn = make is not None and getattr(make, 'drawn', True)
+    self.conditioning_frames = conditioning_frames if make is None else make.conditioning_frames
+    self.drawn = make is not None and make.drawn
     self.trials = protocol.trials if self.drawn and self._of('generated') else 1
     self.gallery = {}
     self._check()
 
   def _possible(self, measure):
     """Whether there are the networks and the videos that a measure needs."""
-    if 'reconstructed' in measure.streams and not hasattr(self.make, 'reconstruct'):
+    reconstructs = self.make is not None and self.make.reconstructs
+    if 'reconstructed' in measure.streams and not reconstructs:
       self.warnings.append(
           f'{measure.name} is of reconstructions, which only models make: left out')
       return False
@@ -87,7 +110,7 @@ class _Run:
     if self.make is not None and wanted is not None and wanted != model:
       raise ValueError(f'the protocol {self.protocol.name} gives {wanted} frames to the model, and '
                        f'this model takes {model}')
-    if self.protocol.classes and not getattr(self.make, 'labelled', True):
+    if self.protocol.classes and self.make is not None and not self.make.labelled:
       raise ValueError(f'the protocol {self.protocol.name} is of some classes, and the '
                        'model takes none')
     for measure in self.measures:
@@ -120,7 +143,7 @@ class _Run:
           kept.add(found, self.gallery, self.conditioning_frames)
       for measure, outcome in zip(measures, found):
         outcomes.setdefault(measure, []).append(outcome)
-    return self._summary({measure: measures_lib.over_trials(found)
+    return self._summary({measure: measuring.over_trials(found)
                           for measure, found in outcomes.items()})
 
   def _of(self, stream):
@@ -128,12 +151,12 @@ class _Run:
 
   def _add(self, totals, measures, clips):
     for measure in measures:
-      measures_lib.add(totals.setdefault(id(measure), {}), measure.statistics(clips))
+      measuring.add(totals.setdefault(id(measure), {}), measure.statistics(clips))
 
   def _merged(self, totals, measures):
     """Sums over all workers."""
     return {id(m): strategies.sum_over_workers(
-        self.strategy, totals.get(id(m), {}), measures_lib.add) for m in measures}
+        self.strategy, totals.get(id(m), {}), measuring.add) for m in measures}
 
   def _cut(self, video):
     return video if self.protocol.frames is None else video[:, :self.protocol.frames]
@@ -177,14 +200,14 @@ class _Run:
       return batch
     if 'label' not in batch:
       raise ValueError(f'the protocol {self.protocol.name} is of some classes, and its videos have '
-                       'no labels: set PreparedClips.label_feature')
+                       "no labels: set PreparedClips.features = {'label': 'label'}")
     kept = np.isin(batch['label'], list(self.protocol.classes.values()))
     return {name: value[kept] for name, value in batch.items()}
 
   def _clips(self, video, batch, count, real=None):
     samples = len(video) // len(batch['index'])
     label = batch.get('label')
-    return measures_lib.Clips(
+    return measuring.Clips(
         video, np.tile(batch['index'] / count, samples),
         None if label is None else np.tile(label, samples), real, self.extract)
 
@@ -232,7 +255,7 @@ class _Run:
         if self.protocol.classes is not None:
           labels = np.array(list(self.protocol.classes.values()), np.int32)
           batch['label'] = labels[batch['index'] % len(labels)]
-        samples = [self._windows(self.make(batch, videos.seed_of(
+        samples = [self._windows(self.make.sample(batch, videos.seed_of(
             self.protocol.seed, trial, number, i)), trial, number, i)
                    for i in range(self.protocol.samples_per_condition)]
         yield batch, np.concatenate(samples)
@@ -296,7 +319,7 @@ class _Run:
       self._show('samples' if i == 0 else f'samples_{i + 1}', video[i * count:(i + 1) * count])
 
   def _summary(self, outcomes):
-    """Outcomes -> Evaluation."""
+    """What measures found, {measure: Measured} -> Evaluation."""
     values, curves, warnings = [], {}, list(self.warnings)
     examples = self.count * (1 if self.make is None else self.protocol.samples_per_condition)
     for measure, outcome in outcomes.items():

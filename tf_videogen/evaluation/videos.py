@@ -1,23 +1,20 @@
-"""Where the videos of an evaluation are from: data, folders, models, and baselines.
+"""Where the videos of an evaluation are from: data, folders, and baselines.
 
 A source of real videos answers to `count`, `shape`, `identity()` and `batches(batch_size, host,
 hosts)`, which yields dicts of NumPy arrays: `video`, uint8 [n, T, H, W, C]; `index`, int [n], the
-positions of the videos in the source; and what else the data has, `label` and `actions`. A maker is
-called with such a batch and a seed and returns a video for each.
+positions of the videos in the source; and what else the data has, `label` and `actions`.
+
+A maker has `sample(batch, seed)`, which returns a video for each of such a batch, and says
+`conditioning_frames`, `drawn`, `labelled` and `reconstructs`; where it reconstructs, it also has
+`reconstruct(batch)`. A `trained_model.TrainedModel` is one.
 """
 
 import copy
 import itertools
 
 import numpy as np
-import tensorflow as tf
 
-from tf_videogen import building
-from tf_videogen import files
 from tf_videogen.layers import randomness
-from tf_videogen.model_directory import layout
-from tf_videogen.training import precision as precisions
-from tf_videogen.training import strategies
 
 
 class DataVideos:
@@ -87,7 +84,7 @@ class FolderVideos:
   """Clips of files.
 
   Args:
-    found: a `clip_files.WrittenClips`.
+    found: a `written_clips.WrittenClips`.
     frames: of a clip, the first ones.
     size: (H, W), the middle.
     channels: C.
@@ -136,105 +133,12 @@ def _half(source, which):
   return half
 
 
-class ModelSamples:
-  """Makes samples, and reconstructions, by a checkpoint of a model directory.
-
-  Attributes:
-    conditioning_frames: how many first frames of a sample are given.
-    checkpoint: its path.
-    step: the checkpoint's.
-    identity: what its samples depend on besides the configuration: the checkpoint.
-    labelled: whether its clips have classes.
-
-  Args:
-    experiment: an Experiment.
-    model_dir: a trained model's directory.
-    strategy: a tf.distribute.Strategy.
-    batch_size: clips that all replicas of all workers make at once.
-    sampling: keyword arguments of the task's `sample`.
-    restored: whether it begins with the latest readable checkpoint; otherwise, with `restore`.
-    after_batch: called after every pass for standing statistics; may raise.
-  """
-
-  def __init__(self, experiment, model_dir, strategy, batch_size, sampling=None, restored=True,
-               after_batch=lambda: None):
-    self.strategy = strategy
-    self._rows = batch_size // strategies.worker(strategy)[1]
-    self._sampling = dict(sampling or {})
-    self._spec = layout.saved_spec(model_dir)
-    self._built = building.build(
-        experiment, strategy, self._spec, precisions.for_sampling(experiment.precision, strategy))
-    self._built.standing.after_batch = after_batch
-    self._model_dir = model_dir
-    self.labelled = 'label' in self._spec
-    self._task = self._built.task
-    if self._sampling:
-      with strategies.scope(strategy):
-        self._sampling = building.prepare_sampler(self._task, self._sampling)
-    self.conditioning_frames = self._sampling.get(
-        'conditioning_frames', getattr(self._task, 'conditioning_frames', 0))
-    self._sample = self._reconstruct = None
-    if restored:
-      self.restore()
-
-  def restore(self, checkpoint=None):
-    """Takes the weights of a checkpoint; what is compiled remains.
-
-    Args:
-      checkpoint: the path of one; None: the latest readable one of the directory.
-
-    Returns:
-      Whether it can be read.
-
-    Raises:
-      FileNotFoundError: if there is none in the directory.
-      ValueError: if it is another configuration's, or has values that are not finite.
-    """
-    with strategies.scope(self.strategy):
-      found = building.restore(self._built, self._model_dir, checkpoint)
-      if found is None:
-        return False
-      building.refuse_nan(self._built, found)
-    self.checkpoint, self.step = found, int(self._built.step.numpy())
-    self.identity = [found, self.step, files.size_and_time(f'{found}.index')]
-    return True
-
-  def save(self, path):
-    """Writes its checkpoint, with all that training needs, whatever became of the files."""
-    self._built.checkpoint.write(path)
-
-  def __call__(self, batch, seed):
-    """Samples for the conditions of a batch: uint8 [n, T, H, W, C]."""
-    if self._sample is None:
-      building.check_sampler(self._task)
-      self._sample = strategies.on_replicas(
-          self.strategy, lambda batch, seed: self._task.sample(batch, seed, **self._sampling))
-    return self._run(self._sample, batch, seed)
-
-  def reconstruct(self, batch):
-    """Clips as the model's VQ-VAE has them: uint8 [n, T, H, W, C]."""
-    if not hasattr(self._task, 'reconstruct'):
-      raise ValueError(f'{type(self._task).__name__} reconstructs nothing: leave out the measures '
-                       'of reconstructions')
-    if self._reconstruct is None:
-      self._reconstruct = strategies.on_replicas(
-          self.strategy, lambda batch, seed: self._task.reconstruct(batch))
-    return self._run(self._reconstruct, batch, tf.zeros([2], tf.int32))
-
-  def _run(self, function, batch, seed):
-    """Of batches of one size, so that there is one program: rows are added, and dropped again."""
-    batch = {name: value for name, value in batch.items() if name in self._spec and name != 'id'}
-    batch['video'] = batch['video'][:, :self._spec['video'].shape[0]]
-    count = len(batch['video'])
-    rows = np.arange(self._rows) % count
-    return function({name: value[rows] for name, value in batch.items()}, seed)[:count]
-
-
 class CopyLastFrame:
   """The baseline that repeats the last frame that is given (TrIVD-GAN, appendix D: FVD 330)."""
 
-  step = 0
   drawn = False  # every trial has the same
+  labelled = True
+  reconstructs = False
 
   def __init__(self, conditioning_frames):
     if conditioning_frames < 1:
@@ -242,7 +146,7 @@ class CopyLastFrame:
                        '--conditioning_frames=1')
     self.conditioning_frames = conditioning_frames
 
-  def __call__(self, batch, seed):
+  def sample(self, batch, seed):
     """uint8 [n, T, H, W, C]."""
     del seed
     frames = np.minimum(np.arange(batch['video'].shape[1]), self.conditioning_frames - 1)
@@ -261,7 +165,7 @@ def matched(real, generated, frames=None, limit=None, cut=False, paired=False):
   """Two folders as sources of clips that can be compared.
 
   Args:
-    real, generated: a `clip_files.WrittenClips` each.
+    real, generated: a `written_clips.WrittenClips` each.
     frames: of a clip, the first ones; None: as many as the clips have.
     limit: clips of each; None: all.
     cut: where clips differ in length or size, or the folders in number, whether to cut to what both
@@ -310,7 +214,7 @@ def like(found, real, frames=None, limit=None, cut=False, paired=False):
   """A folder as a source of clips that can be compared with a data set's; and those, as many.
 
   Args:
-    found: a `clip_files.WrittenClips`.
+    found: a `written_clips.WrittenClips`.
     real: a DataVideos.
     frames, limit, cut, paired: as of `matched`; clips of the data set have as many frames already.
 

@@ -1,6 +1,6 @@
 """Clips as people keep what a model made: videos, GIFs, folders of PNG files, arrays in .npz files.
 
-    found = clip_files.WrittenClips('samples/')
+    found = written_clips.WrittenClips('samples/')
     found.survey()                       # decodes all once: how many, of which frames and sizes
     for video in found.read(16): ...     # uint8 [16, H, W, C], in the order of their names
 

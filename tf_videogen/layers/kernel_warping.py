@@ -73,6 +73,23 @@ def compose(fields):
   return total
 
 
+def motion_of_video(warps):
+  """Motion in pixels of the last warps' resolution: section 4.4, all resolutions together.
+
+  Args:
+    warps: list of weights [B, T, H_i, W_i, k * k], at least one, the coarsest first.
+
+  Returns:
+    [B, T, H, W, 2], float32: downwards, to the right.
+  """
+  fields = []
+  for weights in warps:
+    frames = weights.shape[1]
+    fields.append(motion(tf.reshape(weights, [-1, *weights.shape[2:]])))  # -> [B * T, H_i, W_i, 2]
+  total = compose(fields)
+  return tf.reshape(total, [-1, frames, *total.shape[1:]])  # [B * T, ...] -> [B, T, H, W, 2]
+
+
 def _side(weights):
   side = round(weights.shape[-1]**0.5)
   if side**2 != weights.shape[-1] or side % 2 == 0:

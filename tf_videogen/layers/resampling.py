@@ -95,3 +95,11 @@ def _check_sides(x, factor):
   if x.shape[-3] % factor or x.shape[-2] % factor:
     raise ValueError(f'frames of {x.shape[-3]} x {x.shape[-2]} cannot be made {factor} times '
                      'smaller: choose sides that are multiples of it')
+
+
+def repeat_frames(video, times):
+  """Each frame `times` times, one after the other: [B, T, H, W, C] -> [B, times * T, H, W, C]."""
+  batch, frames, *of_frame = video.shape
+  video = tf.broadcast_to(video[:, :, tf.newaxis], [tf.shape(video)[0] if batch is None else batch,
+                                                    frames, times, *of_frame])
+  return tf.reshape(video, [-1, frames * times, *of_frame])

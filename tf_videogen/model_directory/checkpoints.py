@@ -15,7 +15,7 @@ UNREADABLE = (IndexError, ValueError, tf.errors.OpError)
 
 
 def has_other_hosts(strategy):
-  """Whether other machines read data and checkpoints, and write them: those of a TPU with a name."""
+  """Whether other machines read data and checkpoints, and write them: those of a named TPU."""
   return isinstance(strategy, tf.distribute.TPUStrategy) and not all(
       device.startswith('/job:localhost/') for device in strategy.extended.worker_devices)
 

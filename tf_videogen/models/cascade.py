@@ -1,21 +1,36 @@
-"""What CVG and SSW-GAN share: levels that make a video larger and longer, trained one by one.
+"""CVG and SSW-GAN: cascades of GANs, whose levels make a video larger and longer, one by one.
 
-Castrejon et al., "Cascaded Video Generation for Videos In-the-Wild"; "SSW-GAN: Scalable Stage-wise
-Training of Video GANs". The first level is a generator of short, small videos from noise
-(`trivd_gan.Generator` without an encoder). An upscaling level is a conditional generator: of frames
-of such a video it makes several times as many, several times as large; it trains on windows of
-them, against discriminators of which one sees its output beside its input. Earlier levels are
-frozen, and are part of the model: a level's checkpoint needs no other.
+Castrejon et al., "Cascaded Video Generation for Videos In-the-Wild" (CVG); "SSW-GAN: Scalable
+Stage-wise Training of Video GANs". p(x^1, ..., x^L) = p(x^L | x^{L-1}) ... p(x^1) (Eq. 1 of both):
+the first level makes short, small videos from noise, as DVD-GAN does (`dvd_gan.py`). An upscaling
+level is a conditional generator of several times as many frames, several times as large. It trains
+on windows, real ones and windows of what the frozen levels below it make (SSW-GAN, Eq. 6), against
+discriminators of frames (F), of down-sampled clips (dV), and the matching one (M), which sees its
+output beside its input. Earlier levels are part of the model: a checkpoint needs no other.
 
-Architecture: SSW-GAN, appendix B (our copy of CVG is without its appendix). Upscaling works on all
-frames of the output from the first unit on: those of the input are repeated. What the papers leave
-open, and how it is here: the maps of residual connections are spectrally normalized and have a
-bias; the affine map to the first features is not normalized, as in TrIVD-GAN; a 3-D block has two
-separable convolutions, as the 2-D blocks have two; one z makes a video, whatever the number of
-windows; standing statistics are of z with a standard deviation of 1, whatever samples are drawn
-with.
+What differs between the papers, and who binds it:
 
-How the papers differ is in `cvg.py` and `ssw_gan.py`.
+                            CVG                          SSW-GAN
+    levels are called       levels                       stages
+    frames become smaller   resampling.bilinear (f_s)    resampling.nearest
+    two levels at once      never                        appendix H: UpscalingTask.joint
+    other units             none                         appendix C: ConvGRULayer
+
+Our copy of CVG lacks its appendix. What it would tell is as in SSW-GAN, appendices A and B:
+channels and multipliers, residual connections at the end of each block (CVG's main text: of each
+unit), no average of weights, no penalty, the plain projection head. The losses of CVG's Eqs. 2 and
+3 have logarithms; what is trained is the hinge loss, as in SSW-GAN, which prints its learning rates
+as "1e10^-4" and "5e10^-4": CVG states 1e-4 and 5e-4. Some sizes nobody prints. Here CVG's first
+levels of 64 x 64 pixels have DVD-GAN's for that resolution; its level of 256 x 256, SSW-GAN's for
+BDD100K with one more unit and one more block of the discriminators; SSW-GAN's stage 2 of three on
+BDD100K, stage 3's without one of each.
+
+Upscaling works on all frames of the output from the first unit on: those of the input are repeated.
+What else is open, and how it is here: the maps of residual connections are spectrally normalized
+and have a bias; a 3-D block has two separable convolutions; one z makes a video, whatever the
+number of windows; standing statistics are of z with a standard deviation of 1.
+
+Configs: gin/cvg/, gin/ssw_gan/.
 """
 
 import math
@@ -28,14 +43,14 @@ from tf_videogen.layers import recurrent_units
 from tf_videogen.layers import resampling
 from tf_videogen.layers import residual_blocks
 from tf_videogen.layers import spectral_norm
-from tf_videogen.models import trivd_gan
+from tf_videogen.models import dvd_gan
 
 _START = 4  # side of the first features
 PIECE_FRAMES = 64  # see UpscalingGAN
 
 
-class FirstGenerator(trivd_gan.Generator):
-  """G of the first level: DVD-GAN's, from noise (SSW-GAN, B.1).
+class FirstGenerator(dvd_gan.Generator):
+  """G of the first level: DVD-GAN's, of 32 x 32 pixels by default (SSW-GAN, B.1).
 
   From 4 x 4 features, units of a recurrent unit and two 2-D blocks, all but the last of which
   upsample.
@@ -49,12 +64,11 @@ class FirstGenerator(trivd_gan.Generator):
     classes: how many; 1 is the dummy class of data without any.
   """
 
-  stage_convolution = False
-
   def __init__(self, channels=128, multipliers=(8, 8, 4, 2), unit=recurrent_units.ConvGRU,
                image_channels=3, latent=128, classes=1):
-    super().__init__(unit, channels, multipliers, None, _START, image_channels, latent, classes,
-                     len(multipliers) - 1)
+    super().__init__(unit, channels, multipliers, _START, len(multipliers) - 1,
+                     convolutions=False, image_channels=image_channels, latent=latent,
+                     classes=classes)
 
 
 class SeparableBlock(residual_blocks.GeneratorBlock):
@@ -103,7 +117,7 @@ class Residual(tf.keras.layers.Layer):
   def call(self, video, side, training=False):
     """[B, T, h, w, C] -> [B, repeats * T, side, side, channels]."""
     smaller = resampling.nearest(video, video.shape[2] // side)
-    return repeat_frames(self.map(smaller, training=training), self.repeats)
+    return resampling.repeat_frames(self.map(smaller, training=training), self.repeats)
 
 
 class Unit(tf.keras.layers.Layer):
@@ -138,6 +152,8 @@ class Unit(tf.keras.layers.Layer):
 class UpscalingGenerator(tf.keras.layers.Layer):
   """G of an upscaling level: from a video, z and a class to a larger and longer video.
 
+  By default from 32 x 32 to 128 x 128 pixels: Kinetics-600, in both papers.
+
   Args:
     channels: ch.
     multipliers: of ch, one a unit.
@@ -152,12 +168,10 @@ class UpscalingGenerator(tf.keras.layers.Layer):
     classes: how many; 1 is the dummy class of data without any.
   """
 
-  encoder = None  # it continues no frames
-
   def __init__(self, channels=128, multipliers=(8, 8, 4, 2, 1), factor=4, repeats=2,
                temporal=SeparableBlock, each_block=True, upsampling_stages=None, image_channels=3,
-               latent=128, classes=1, name='generator'):
-    super().__init__(name=name)
+               latent=128, classes=1):
+    super().__init__(name='generator')
     if not multipliers:
       raise ValueError('UpscalingGenerator.multipliers must have one for each unit; got none')
     stages = len(multipliers) if upsampling_stages is None else upsampling_stages
@@ -195,37 +209,42 @@ class UpscalingGenerator(tf.keras.layers.Layer):
     radii = [unit.blocks[0].radius for unit in self.units]
     return None if None in radii else sum(radii)
 
-  def call(self, z, labels, given, training=False, steps=conditional_batch_norm.Steps()):
+  def call(self, z, labels, given, frames, training=False, steps=conditional_batch_norm.Steps()):
     """The upscaled video.
 
     Args:
       z: [B, latent].
       labels: int32 [B].
       given: [B, T, h, w, C] in [-1, 1], h = w = resolution / factor.
+      frames: of the output, repeats * T.
       training: statistics of the batch in place of the standing ones, and a power iteration.
       steps: which of a longer video's time steps frames are.
 
     Returns:
-      [B, repeats * T, resolution, resolution, C] in [-1, 1], float32.
+      [B, frames, resolution, resolution, C] in [-1, 1], float32; and [], as it warps nothing.
     """
+    self._check_frames(given, frames)
     classes = self.embed(tf.one_hot(labels, self.classes), training=training)
     condition = tf.concat([tf.cast(z, classes.dtype), classes], 1)
     x = tf.reshape(self.first(condition, training=training),
                    [-1, 1, _START, _START, self.channels * self.multipliers[0]])
     # The same features for every frame: [B, 1, H, W, C] -> [B, T, H, W, C]
-    x = tf.tile(x, [1, self.repeats * given.shape[1], 1, 1, 1])
+    x = tf.tile(x, [1, frames, 1, 1, 1])
     given = tf.cast(given, x.dtype)
     for unit in self.units:
       x = unit(x, given, condition, training=training, steps=steps)
     x = tf.nn.relu(self.norm(x, training=training, steps=steps))
-    return tf.tanh(tf.cast(self.to_image(x, training=training), tf.float32))
+    return tf.tanh(tf.cast(self.to_image(x, training=training), tf.float32)), []
+
+  def _check_frames(self, given, frames):
+    if frames != self.repeats * given.shape[1]:
+      raise ValueError(f'{given.shape[1]} frames become {self.repeats * given.shape[1]}, not '
+                       f'{frames}')
 
   def begin(self, z, labels, given, frames):
     """What pieces are made of, the whole video that is given, see `layers.pieces`."""
     del z, labels
-    if frames != self.repeats * given.shape[1]:
-      raise ValueError(f'{given.shape[1]} frames become {self.repeats * given.shape[1]}, not '
-                       f'{frames}')
+    self._check_frames(given, frames)
     return given
 
   def piece(self, number, size, z, labels, carry, frames, record=False):
@@ -239,8 +258,8 @@ class UpscalingGenerator(tf.keras.layers.Layer):
     recorded = (step >= first) & (step < first + size) if record else None
     given = tf.ensure_shape(tf.slice(carry, [0, start, 0, 0, 0], [-1, taken, -1, -1, -1]),
                             [carry.shape[0], taken, *carry.shape[2:]])
-    video = self(z, labels, given,
-                 steps=conditional_batch_norm.Steps(self.repeats * start, recorded))
+    video, _ = self(z, labels, given, self.repeats * taken,
+                    steps=conditional_batch_norm.Steps(self.repeats * start, recorded))
     # Beyond the end of the last window there is nothing, but pieces have one size.
     video = tf.pad(video, [[0, 0], [0, size], [0, 0], [0, 0], [0, 0]])
     video = tf.slice(video, [0, first - self.repeats * start, 0, 0, 0], [-1, size, -1, -1, -1])
@@ -259,7 +278,7 @@ class UpscalingGenerator(tf.keras.layers.Layer):
       norm.keep(frames)
 
 
-class UpscalingGAN(trivd_gan.VideoGAN):
+class UpscalingGAN(dvd_gan.GAN):
   """An upscaling level: its G, the average of its weights, its D; and the frozen earlier levels.
 
   Args:
@@ -305,11 +324,11 @@ class UpscalingGAN(trivd_gan.VideoGAN):
     labels, z = tf.zeros([1], tf.int32), tf.zeros([1, self.generator.latent])
     video = tf.zeros([1, frames, height, width, channels])
     for generator in (self.generator, self.averaged_generator):
-      generator(z, labels, self.low(video))
+      generator(z, labels, self.low(video), frames)
     given = None
     for level in self.lower:
-      z = tf.zeros([1, level.latent])
-      made = level(z, labels, None, 1)[0] if given is None else level(z, labels, given)
+      made, _ = level(tf.zeros([1, level.latent]), labels, given,
+                      1 if given is None else level.repeats)
       given = made[:, :1]
     pairs = [tf.zeros([1, *pair])] if pair else None
     self.discriminators([video], labels, 0, tf.zeros([2], tf.int32), pairs=pairs)
@@ -348,24 +367,6 @@ class UpscalingGAN(trivd_gan.VideoGAN):
                                 self.piece_frames))
     return made
 
-  def keep_statistics(self, first_frames, window=None):
-    """Makes all levels' standing statistics, of whole videos.
-
-    Args:
-      first_frames: of the first level's.
-      window: frames of this level's videos instead, windows upscaled alone as in training.
-    """
-    frames = self.frames_of_levels(first_frames)
-    if window is not None:
-      frames[-1] = window
-    for level, count in zip(self.levels, frames):
-      level.keep_statistics(count, self.piece_frames)
-
-  def reset_statistics(self, part):
-    """Forgets those of one level, counted from 0."""
-    for norm in conditional_batch_norm.norms(self.levels[part]):
-      norm.standing.reset()
-
   def _check_levels(self, clip_shape, first_frames):
     frames, height, width, channels = clip_shape
     generator = self.generator
@@ -399,11 +400,3 @@ class UpscalingGAN(trivd_gan.VideoGAN):
         raise ValueError(f'{name} of all levels must be {expected}, that of the '
                          f'{"clips" if name == "image_channels" else "discriminators"}; got '
                          f'{sorted(values)}')
-
-
-def repeat_frames(video, times):
-  """Each frame `times` times, one after the other: [B, T, H, W, C] -> [B, times * T, H, W, C]."""
-  batch, frames, *of_frame = video.shape
-  video = tf.broadcast_to(video[:, :, tf.newaxis], [tf.shape(video)[0] if batch is None else batch,
-                                                    frames, times, *of_frame])
-  return tf.reshape(video, [-1, frames * times, *of_frame])

@@ -1,4 +1,4 @@
-"""Preparing a data set: how, and what came of it: which videos are in it, which are not, and why.
+"""How a data set is prepared, and what came of it: which videos are in it, which not, and why.
 
 The report is `preparation_report.json`, beside the prepared data.
 """

@@ -1,7 +1,7 @@
 """The base of builders of video files: a subclass says which files there are, this does the rest.
 
 Files are decoded in processes that may hang or die (`decoding`), into a cache from which a
-preparation that was stopped goes on (`clip_cache`).
+preparation that was stopped goes on (`video_cache`).
 """
 
 import collections

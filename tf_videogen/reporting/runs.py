@@ -11,7 +11,7 @@ from tf_videogen.model_directory import results as results_lib
 from tf_videogen.reporting import galleries
 from tf_videogen.reporting import page
 from tf_videogen.reporting import plots
-from tf_videogen.reporting import protocol_blocks as protocols_lib
+from tf_videogen.reporting import protocol_blocks
 
 MAX_GALLERIES = 4  # Of a folder; the newest files.
 
@@ -38,7 +38,7 @@ def run_section(model_dir, title='', lead='', facts=(), commands=(), paper=None,
                             'launch.train has written')
   log = results_lib.read_training_log(model_dir)
   results = results_lib.read_results(model_dir)
-  protocols = protocols_lib.protocol_blocks(model_dir, comparisons, max_bytes // 2)
+  protocols = protocol_blocks.protocol_blocks(model_dir, comparisons, max_bytes // 2)
   pictures = read_galleries(model_dir, max_bytes // 2 if protocols else max_bytes)
   config = _text(os.path.join(model_dir, results_lib.CONFIG_FILE))
   if not (log or results or pictures or config):

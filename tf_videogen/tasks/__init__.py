@@ -1,7 +1,7 @@
-"""A task is a model, its objective, and how it is evaluated and sampled; a paper a file.
+"""A task is a model, its objective, and how it is measured and sampled.
 
-Gin files say `from tf_videogen import tasks`, and bind `tasks.VideoGPTTask`: modules have the names
-of those of `models`.
+Gin files bind classes of this package, as in `tasks.VideoGPTTask`: its modules have names that
+those of `models` have, too, and a gin file may import only one of them.
 """
 
 from tf_videogen.tasks.cascade import UpscalingTask

@@ -14,6 +14,7 @@ import tensorflow as tf
 from tf_videogen import objectives
 from tf_videogen.layers import pieces
 from tf_videogen.layers import randomness
+from tf_videogen.layers import recording
 from tf_videogen.layers import resampling
 from tf_videogen.metrics import image_quality
 from tf_videogen.model_directory import checkpoints
@@ -21,7 +22,7 @@ from tf_videogen.model_directory import layout
 from tf_videogen.tasks import video_gan
 
 
-class UpscalingTask(video_gan.VideoGANTask):
+class UpscalingTask(video_gan.GANTask):
   """Trains an UpscalingGAN. The clips' frames are the windows of its output.
 
   Args:
@@ -30,12 +31,12 @@ class UpscalingTask(video_gan.VideoGANTask):
     lower_dir: model directory of the level below, trained to its end; None with `joint`.
     joint: whether the earlier level is trained together with this one, judged by its output alone.
     average_decay, average_start, orthogonality, standing_passes, standing_batch: as of
-      VideoGANTask; both papers leave averages and penalty out (SSW-GAN, appendix A).
+      GANTask; both papers leave averages and penalty out (SSW-GAN, appendix A).
   """
 
   def __init__(self, model, first_frames, lower_dir=None, joint=False, average_decay=0.0,
                average_start=0, orthogonality=0.0, standing_passes=200, standing_batch=256):
-    super().__init__(model, 0, orthogonality, average_decay, average_start, standing_passes,
+    super().__init__(model, orthogonality, average_decay, average_start, standing_passes,
                      standing_batch)
     if joint and len(model.lower) != 1:
       raise ValueError(f'UpscalingTask.joint trains two levels, and there are {len(model.lower)} '
@@ -56,16 +57,6 @@ class UpscalingTask(video_gan.VideoGANTask):
       return players
     lower = [variable for level in self.model.lower for variable in level.trainable_variables]
     return players._replace(generator=lower + players.generator)
-
-  @property
-  def recorded_parts(self):
-    """How many levels there are."""
-    return len(self.model.levels)
-
-  @property
-  def frozen_parts(self):
-    """How many of them never change."""
-    return 0 if self.joint else len(self.model.lower)
 
   def build(self, clip_shape):
     """Creates the variables for windows (T, H, W, C)."""
@@ -133,7 +124,7 @@ class UpscalingTask(video_gan.VideoGANTask):
       below = tf.stop_gradient(
           self.model.videos(latents, labels, self.first_frames, len(self.model.lower))[-1])
     low = self._window(below, seed)
-    video = self.model.generator(latents[-1], labels, low, training=True)
+    video, _ = self.model.generator(latents[-1], labels, low, self._frames, training=True)
     return video_gan.Judged(video, self.model.pair(video, low))
 
   def _window(self, video, seed):
@@ -145,7 +136,7 @@ class UpscalingTask(video_gan.VideoGANTask):
     return tf.gather(video, start + tf.range(frames), axis=1, batch_dims=1)
 
   def prepare_samples(self, frames=None, window=False):
-    """Sets what `sample` draws; the statistics must then be renewed.
+    """Sets what `sample` draws; the recordings must then be made.
 
     Args:
       frames: of whole videos; None: what `first_frames` become. All levels go on beyond what they
@@ -161,7 +152,22 @@ class UpscalingTask(video_gan.VideoGANTask):
     self._sampled_first = self.first_frames if frames is None else frames // unit
     self._sample_window = window
     self.sampled_frames = self._frames if window else self._sampled_first * unit
-    model.keep_statistics(self._sampled_first, self._frames if window else None)
+    frames = [*model.frames_of_levels(self._sampled_first)[:-1], self.sampled_frames]
+    self.recordings = [self._recording(*level) for level in enumerate(frames)]
+
+  def _recording(self, number, frames):
+    """Passes of a level, counted from 0, from what those below it make."""
+    def given(batch, seed):
+      latents = self._latents(batch, seed)
+      if number == len(self.model.lower):
+        return self._below(batch, seed, latents)[-1]
+      videos = self.model.videos(latents, self._labels(batch), self._sampled_first, number)
+      return videos[-1] if number else None
+
+    return recording.Recording(
+        self.model.levels[number], frames, self.model.piece_frames,
+        lambda batch, seed: self._latents(batch, seed)[number], self._labels, given,
+        frozen=number < len(self.model.lower) and not self.joint)
 
   def _below(self, batch, seed, latents):
     """Videos of the levels below, whole or one window of all; the last of them is upscaled."""
@@ -172,28 +178,6 @@ class UpscalingTask(video_gan.VideoGANTask):
     frames = below[-1].shape[1]
     return [self._window(tf.repeat(video, frames // video.shape[1], axis=1), seed)
             for video in below]
-
-  def _frames_of(self, part):
-    if part == len(self.model.lower):
-      return self.sampled_frames
-    return self.model.frames_of_levels(self._sampled_first)[part]
-
-  def _recorded(self, part):
-    return self.model.levels[part], self._frames_of(part), self.model.piece_frames
-
-  def _latent_of(self, batch, seed, part):
-    return self._latents(batch, seed)[part]
-
-  def _given_of(self, batch, seed, part):
-    latents = self._latents(batch, seed)
-    if part == len(self.model.lower):
-      return self._below(batch, seed, latents)[-1]
-    videos = self.model.videos(latents, self._labels(batch), self._sampled_first, part)
-    return videos[-1] if part else None
-
-  def reset_statistics(self, part):
-    """Forgets the standing statistics of a level."""
-    self.model.reset_statistics(part)
 
   def statistics(self, batch, seed):
     """Sums over valid clips: how much moves, and how close samples are to what they are made of."""

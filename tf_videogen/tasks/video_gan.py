@@ -1,4 +1,6 @@
-"""The task of video GANs: real clips against clips whose first frames are real, too.
+"""The task of video GANs: real clips against generated ones, whose first frames may be real.
+
+DVD-GAN and TrIVD-GAN; what the levels of cascades share with them is in `GANTask`.
 
 Videos travel as uint8; here, and only here, they become numbers in [-1, 1] and uint8 again.
 
@@ -6,15 +8,19 @@ What is sampled and evaluated is the average of the generator's weights, with st
 batch normalization (TrIVD-GAN, appendix E.2).
 """
 
+import abc
 import typing
 
 import tensorflow as tf
 
 from tf_videogen import objectives
+from tf_videogen.layers import kernel_warping
 from tf_videogen.layers import pieces
 from tf_videogen.layers import randomness
+from tf_videogen.layers import recording
 from tf_videogen.layers import spectral_norm
 from tf_videogen.metrics import image_quality
+from tf_videogen.tasks import task
 
 
 class Judged(typing.NamedTuple):
@@ -29,47 +35,32 @@ class Judged(typing.NamedTuple):
   pair: tf.Tensor | None = None
 
 
-class Players(typing.NamedTuple):
-  """What each player trains: lists of variables."""
-  generator: list
-  discriminator: list
-
-
-class VideoGANTask:
-  """Trains a VideoGAN.
+class GANTask(task.AdversarialTask):
+  """What video GANs and the levels of cascades share: their losses, and noise.
 
   Args:
-    model: a `trivd_gan.VideoGAN`.
-    conditioning_frames: how many first frames of a clip are given.
+    model: a `dvd_gan.GAN`.
     orthogonality: weight of the penalty of the generator's weights.
     average_decay: of the averaged generator's weights.
     average_start: the step until which the average is the weights themselves.
     standing_passes: passes whose mean the standing statistics are.
     standing_batch: clips in such a pass, over all replicas.
-    sampled_frames: frames that are sampled after those given; None: as many as in training. The
-      generator goes on beyond its training's horizon (SSW-GAN, figure 3), in pieces of that length.
   """
 
-  frozen_parts = 0
-  recorded_parts = 1
-
-  def __init__(self, model, conditioning_frames=5, orthogonality=1e-4, average_decay=0.9999,
-               average_start=20_000, standing_passes=100, standing_batch=256,
-               sampled_frames=None):
-    self.model = model
-    self.conditioning_frames = conditioning_frames
+  def __init__(self, model, orthogonality, average_decay, average_start, standing_passes,
+               standing_batch):
+    super().__init__(model)
     self.orthogonality = orthogonality
     self.average_decay = average_decay
     self.average_start = average_start
     self.standing_passes = standing_passes
     self.standing_batch = standing_batch
-    self.sampled_frames = sampled_frames
 
   @property
   def trainable_variables(self):
     """What the optimizers update, Players."""
-    return Players(self.model.generator.trainable_variables,
-                   self.model.discriminators.trainable_variables)
+    return task.Players(self.model.generator.trainable_variables,
+                        self.model.discriminators.trainable_variables)
 
   @property
   def classes(self):
@@ -77,45 +68,20 @@ class VideoGANTask:
     return self.model.generator.classes
 
   @property
-  def conditional(self):
-    """Whether a sample needs a clip to take conditions from."""
-    return bool(self.conditioning_frames or self.classes > 1)
-
-  def build(self, clip_shape):
-    """Creates the variables for clips (T, H, W, C)."""
-    self._frames = clip_shape[0] - self.conditioning_frames
-    self.model.build(tuple(clip_shape), self.conditioning_frames)
-    self.prepare_samples(self.sampled_frames)
-
-  def prepare_samples(self, frames=None, window=False):
-    """Sets what `sample` draws; the statistics must then be renewed.
-
-    Args:
-      frames: how many after those given; None: as many as in training.
-      window: of cascades, see `cascade.UpscalingTask`: as in training. Others have no windows.
-    """
-    self._check_samples(frames, window)
-    if frames is not None and frames < 1:
-      raise ValueError(f'the frames of a sample must be at least 1, got {frames}')
-    self.sampled_frames = frames or self._frames
-    # Previews have as many frames as training.
-    self._recorded_frames = max(self.sampled_frames, self._frames)
-    self.model.keep_statistics(self._recorded_frames, self._frames)
+  def conditions(self):
+    """What else of a clip a sample depends on."""
+    return ['label'] if self.classes > 1 else []
 
   def _check_samples(self, frames, window):
     if frames is not None and window:
       raise ValueError(f'a window has the frames of training, not {frames}: ask for one of both')
-
-  def initialize(self, clips):
-    """Nothing: all weights begin orthogonal, and no earlier stage is loaded."""
-    del clips
 
   def _labels(self, batch):
     if self.classes == 1:
       return tf.zeros([batch['video'].shape[0]], tf.int32)
     if 'label' not in batch:
       raise ValueError(f'Generator.classes = {self.classes}, and the clips have no labels: bind '
-                       "PreparedClips.label_feature = 'label'")
+                       "PreparedClips.features = {'label': 'label'}")
     return batch['label']
 
   def _latent(self, batch, seed, temperature=1.0, truncation=None, latent=None):
@@ -126,26 +92,13 @@ class VideoGANTask:
     return temperature * randomness.truncated_normal(
         randomness.rows(randomness.uniform, count, size, seed), truncation)
 
-  def _given(self, batch):
-    """The frames that are given, float32 [B, T', H, W, C]; None where there are none."""
-    if not self.conditioning_frames:
-      return None
-    return to_float(batch['video'][:, :self.conditioning_frames])
-
-  def _generate(self, generator, batch, z, training=False):
-    """Clips of as many frames as in training, the given ones first, and the warps' weights."""
-    given = self._given(batch)
-    drawn, warps = generator(z, self._labels(batch), given, self._frames, training=training)
-    return _joined(given, drawn), warps
-
+  @abc.abstractmethod
   def real(self, batch):
     """What the discriminators shall take for real, Judged."""
-    return Judged(to_float(batch['video']))
 
+  @abc.abstractmethod
   def fake(self, batch, seed):
     """What the generator makes them judge instead, in training, Judged."""
-    z = self._latent(batch, seed)
-    return Judged(self._generate(self.model.generator, batch, z, training=True)[0])
 
   def _scores(self, judged, batch, seed):
     videos, pairs = zip(*judged)
@@ -177,41 +130,85 @@ class VideoGANTask:
     started = step >= self.average_start
     self.model.average(tf.where(started, tf.constant(self.average_decay), 0.0))
 
-  def _recorded(self, part):
-    """What a recorded pass of a part is of: a generator, frames, and how many at most at once."""
-    del part
-    return self.model.averaged_generator, self._recorded_frames, self._frames
+  def _motion(self, batch, drawn):
+    """Sums over valid clips: how many there are, and how much moves in samples and in the data."""
+    valid, video = batch['valid'], batch['video']
+    return {'examples': tf.reduce_sum(tf.cast(valid, tf.float32)),
+            'frame_difference': objectives.sum_of_valid(_frame_difference(drawn), valid),
+            'frame_difference_of_data': objectives.sum_of_valid(_frame_difference(video), valid)}
 
-  def _latent_of(self, batch, seed, part):
-    del part
-    return self._latent(batch, seed)
+  def metrics(self, sums):
+    """Means of what `statistics` sums: change from frame to frame; PSNR and SSIM, and of copies."""
+    return {name: value / sums['examples'] for name, value in sums.items() if name != 'examples'}
 
-  def _given_of(self, batch, seed, part):
-    del seed, part
-    return self._given(batch)
+  def _checked(self, temperature, truncation):
+    if temperature < 0 or (truncation is not None and truncation <= 0):
+      raise ValueError(f'temperature must be at least 0 and truncation above 0, got {temperature} '
+                       f'and {truncation}')
+    return temperature, truncation
 
-  def pieces(self, part):
-    """Of how many pieces a recorded pass consists, see `training.standing_statistics`."""
-    _, frames, most = self._recorded(part)
-    return pieces.divided(frames, most)[0]
 
-  def reset_statistics(self, part):
-    """Forgets the averaged generator's standing statistics."""
-    del part
-    self.model.reset_statistics()
+class VideoGANTask(GANTask):
+  """Trains a VideoGAN.
 
-  def begin_pass(self, batch, seed, part):
-    """What a recorded pass carries from piece to piece."""
-    generator, frames, _ = self._recorded(part)
-    return generator.begin(self._latent_of(batch, seed, part), self._labels(batch),
-                           self._given_of(batch, seed, part), frames)
+  Args:
+    model: a `dvd_gan.VideoGAN`.
+    conditioning_frames: how many first frames of a clip are given.
+    orthogonality, average_decay, average_start, standing_passes, standing_batch: see `GANTask`.
+    sampled_frames: frames that are sampled after those given; None: as many as in training. The
+      generator goes on beyond its training's horizon (SSW-GAN, figure 3), in pieces of that length.
+  """
 
-  def record(self, number, batch, seed, carry, part):
-    """A piece of a pass, whose statistics enter the standing ones."""
-    generator, frames, most = self._recorded(part)
-    return generator.piece(
-        number, pieces.divided(frames, most)[1], self._latent_of(batch, seed, part),
-        self._labels(batch), carry, frames, record=True)[1]
+  def __init__(self, model, conditioning_frames=5, orthogonality=1e-4, average_decay=0.9999,
+               average_start=20_000, standing_passes=100, standing_batch=256,
+               sampled_frames=None):
+    super().__init__(model, orthogonality, average_decay, average_start, standing_passes,
+                     standing_batch)
+    self.conditioning_frames = conditioning_frames
+    self.sampled_frames = sampled_frames
+
+  def build(self, clip_shape):
+    """Creates the variables for clips (T, H, W, C)."""
+    self._frames = clip_shape[0] - self.conditioning_frames
+    self.model.build(tuple(clip_shape), self.conditioning_frames)
+    self.prepare_samples(self.sampled_frames)
+
+  def prepare_samples(self, frames=None, window=False):
+    """Sets what `sample` draws; the recordings must then be made.
+
+    Args:
+      frames: how many after those given; None: as many as in training.
+      window: of cascades, see `cascade.UpscalingTask`: as in training. Others have no windows.
+    """
+    self._check_samples(frames, window)
+    if frames is not None and frames < 1:
+      raise ValueError(f'the frames of a sample must be at least 1, got {frames}')
+    self.sampled_frames = frames or self._frames
+    # Previews have as many frames as training.
+    self.recordings = [recording.Recording(
+        self.model.averaged_generator, max(self.sampled_frames, self._frames), self._frames,
+        self._latent, self._labels, lambda batch, seed: self._given(batch))]
+
+  def _given(self, batch):
+    """The frames that are given, float32 [B, T', H, W, C]; None where there are none."""
+    if not self.conditioning_frames:
+      return None
+    return to_float(batch['video'][:, :self.conditioning_frames])
+
+  def _generate(self, generator, batch, z, training=False):
+    """Clips of as many frames as in training, the given ones first, and the warps' weights."""
+    given = self._given(batch)
+    drawn, warps = generator(z, self._labels(batch), given, self._frames, training=training)
+    return _joined(given, drawn), warps
+
+  def real(self, batch):
+    """What the discriminators shall take for real, Judged."""
+    return Judged(to_float(batch['video']))
+
+  def fake(self, batch, seed):
+    """What the generator makes them judge instead, in training, Judged."""
+    z = self._latent(batch, seed)
+    return Judged(self._generate(self.model.generator, batch, z, training=True)[0])
 
   def statistics(self, batch, seed):
     """Sums over valid clips: how much moves, and how close samples are to what really came.
@@ -233,17 +230,6 @@ class VideoGANTask:
             tf.reduce_mean(values, axis=1), valid)
     return sums
 
-  def _motion(self, batch, drawn):
-    """Sums over valid clips: how many there are, and how much moves in samples and in the data."""
-    valid, video = batch['valid'], batch['video']
-    return {'examples': tf.reduce_sum(tf.cast(valid, tf.float32)),
-            'frame_difference': objectives.sum_of_valid(_frame_difference(drawn), valid),
-            'frame_difference_of_data': objectives.sum_of_valid(_frame_difference(video), valid)}
-
-  def metrics(self, sums):
-    """Means of what `statistics` sums: change from frame to frame; PSNR and SSIM, and of copies."""
-    return {name: value / sums['examples'] for name, value in sums.items() if name != 'examples'}
-
   def previews(self, batch, seed):
     """Clips, samples that begin with the same frames, and the motion that warps tell, if there is.
 
@@ -254,18 +240,10 @@ class VideoGANTask:
     clip, warps = self._generate(self.model.averaged_generator, batch, self._latent(batch, seed))
     previews = {'data': batch['video'], 'samples': to_uint8(clip)}
     if warps:
-      motion = self.model.averaged_generator.motion(warps)
+      motion = kernel_warping.motion_of_video(warps)
       given = [[0, 0], [self.conditioning_frames, 0]] + [[0, 0]] * 3
       previews['motion'] = tf.pad(motion, given)
     return previews
-
-  def condition_spec(self, spec):
-    """What `sample` reads of a clip besides noise: a part of `spec`, name -> TensorSpec."""
-    found = {'label': spec['label']} if self.classes > 1 else {}
-    if self.conditioning_frames:
-      video = spec['video']
-      found['video'] = tf.TensorSpec([self.conditioning_frames] + video.shape[1:], video.dtype)
-    return found
 
   def sample(self, batch, seed, temperature=1.0, truncation=None):
     """Samples a clip for each clip of the batch, which has its first frames, and its class.
@@ -287,12 +265,6 @@ class VideoGANTask:
     drawn = pieces.unroll(self.model.averaged_generator, z, self._labels(batch), given,
                           self.sampled_frames, self._frames)
     return to_uint8(_joined(given, drawn))
-
-  def _checked(self, temperature, truncation):
-    if temperature < 0 or (truncation is not None and truncation <= 0):
-      raise ValueError(f'temperature must be at least 0 and truncation above 0, got {temperature} '
-                       f'and {truncation}')
-    return temperature, truncation
 
 
 def _joined(given, drawn):

@@ -16,9 +16,10 @@ from tf_videogen.layers import channel_prediction
 from tf_videogen.layers import randomness
 from tf_videogen.layers import xla_context
 from tf_videogen.model_directory import checkpoints
+from tf_videogen.tasks import task
 
 
-class VideoTransformerTask:
+class VideoTransformerTask(task.LossTask):
   """Trains a Video Transformer.
 
   The model sees windows of `frames` frames. Training draws one from every clip (section 4.1,
@@ -40,7 +41,7 @@ class VideoTransformerTask:
 
   def __init__(self, model, primed_frames=1, frames=None, reprimed_frames=1, masked_frames=None,
                sample_frames=None, first_slice_dir=None):
-    self.model = model
+    super().__init__(model)
     self.primed_frames = primed_frames
     self.frames = frames
     self.reprimed_frames = reprimed_frames
@@ -49,12 +50,6 @@ class VideoTransformerTask:
     self.masked_frames = masked_frames
     self.sample_frames = sample_frames
     self.first_slice_dir = first_slice_dir
-    self._samplers = {}
-
-  @property
-  def trainable_variables(self):
-    """What the optimizer updates."""
-    return self.model.trainable_variables
 
   @property
   def actions(self):
@@ -62,14 +57,21 @@ class VideoTransformerTask:
     return 0 if self.model.encoder is None else self.model.encoder.actions
 
   @property
-  def conditional(self):
-    """Whether a sample needs a clip to take conditions from."""
-    return bool(self.primed_frames or self.actions)
+  def conditions(self):
+    """What else of a clip a sample depends on."""
+    return ['actions'] if self.actions else []
 
   @property
   def conditioning_frames(self):
     """How many first frames of a sample are given."""
     return self.primed_frames
+
+  @property
+  def cannot_sample(self):
+    """Why there is nothing to sample from; '' where there is."""
+    return '' if self.model.encoder is not None else (
+        'this model has the first slice alone; sample from the model of the others, whose '
+        'first_slice_dir is this directory')
 
   def build(self, clip_shape):
     """Creates the variables for clips (T, H, W, C)."""
@@ -79,10 +81,10 @@ class VideoTransformerTask:
     if self._frames > clip_frames:
       raise ValueError(f'VideoTransformerTask.frames = {self._frames}, and a clip has '
                        f'{clip_frames}')
-    for name, least, most in (('primed_frames', 0, clip_frames - 1),
-                              ('reprimed_frames', 1, self._frames - 1),
-                              ('masked_frames', 0, self._frames - 1)):
-      value = getattr(self, name)
+    for name, value, least, most in (
+        ('primed_frames', self.primed_frames, 0, clip_frames - 1),
+        ('reprimed_frames', self.reprimed_frames, 1, self._frames - 1),
+        ('masked_frames', self.masked_frames, 0, self._frames - 1)):
       if not least <= value <= most:
         raise ValueError(f'VideoTransformerTask.{name} must be from {least} to {most} for clips of '
                          f'{clip_frames} frames and windows of {self._frames}, got {value}')
@@ -216,33 +218,25 @@ class VideoTransformerTask:
     A model of the first slice alone has no samples.
     """
     previews = {'data': batch['video']}
-    return previews if self.model.encoder is None else {
-        **previews, 'samples': self.sample(batch, seed)}
+    return previews if self.cannot_sample else {**previews, 'samples': self.sample(batch, seed)}
 
-  def condition_spec(self, spec):
-    """What `sample` reads of a clip besides noise: a part of `spec`, name -> TensorSpec."""
-    found = {'actions': spec['actions']} if self.actions else {}
-    if self.primed_frames:
-      video = spec['video']
-      found['video'] = tf.TensorSpec([self.primed_frames] + video.shape[1:], video.dtype)
-    return found
-
-  def sample(self, batch, seed, temperature=1.0, top_k=None, top_p=None, conditioning_frames=None,
-             frames=None):
+  def sample(self, batch, seed, temperature=1.0, conditioning_frames=None, frames=None):
     """Samples a clip for each clip of the batch, which has its first frames, and actions.
 
     Args:
       batch: as from the data; an unconditional model reads its batch size only.
       seed: int32 [2].
       temperature: divides the logits.
-      top_k, top_p: not for this model.
       conditioning_frames: how many first frames are given, None: `primed_frames`.
       frames: of the sample, None: `sample_frames`.
 
     Returns:
       uint8 [B, frames, H, W, C].
     """
-    self._check_sampling(temperature, top_k, top_p)
+    if self.cannot_sample:
+      raise ValueError(self.cannot_sample)
+    if temperature <= 0:
+      raise ValueError(f'temperature must be above 0, got {temperature}')
     model, frames = self.model, frames or self.sample_frames or self._clip_shape[0]
     primed = self.primed_frames if conditioning_frames is None else conditioning_frames
     if not 0 <= primed < min(frames, self._clip_shape[0] + 1):
@@ -284,16 +278,6 @@ class VideoTransformerTask:
           lambda i, _: i < len(rows), draw_row, (tf.constant(0), channels))
     return model.pixels.join(channels)[:, :frames]
 
-  def _check_sampling(self, temperature, top_k, top_p):
-    if temperature <= 0:
-      raise ValueError(f'temperature must be above 0, got {temperature}')
-    if top_k is not None or top_p is not None:
-      raise ValueError('the Video Transformer samples by temperature alone, without '
-                       'top_k and top_p')
-    if self.model.encoder is None:
-      raise ValueError('this model has the first slice alone; sample from the model of the others, '
-                       'whose first_slice_dir is this directory')
-
   def _to_draw(self, frames, primed):
     """What a sample draws, in order: rows of a window's start, a slice, its first new pixel."""
     t, h, w = self.model.subscaling.slice_shape
@@ -307,12 +291,10 @@ class VideoTransformerTask:
 
   def _slice_sampler(self, owner, temperature):
     """`sample_slice` as one XLA program; every slice and every start is the same program."""
-    key = (owner is self.model, temperature)
-    if key not in self._samplers:
-      self._samplers[key] = xla_context.compiled(
-          lambda channels, actions, index, first, seed: owner.sample_slice(
-              channels, index, first, seed, temperature, actions))
-    return self._samplers[key]
+    return self._program(
+        (owner is self.model, temperature),
+        lambda channels, actions, index, first, seed: owner.sample_slice(
+            channels, index, first, seed, temperature, actions))
 
 
 def _cut(window, *tensors):

@@ -10,9 +10,9 @@ import numpy as np
 import tensorflow as tf
 
 from tf_videogen import objectives
-from tf_videogen.layers import xla_context
 from tf_videogen.metrics import image_quality
 from tf_videogen.model_directory import checkpoints
+from tf_videogen.tasks import task
 
 
 def to_float(video):
@@ -52,7 +52,7 @@ def variance_of(clips, examples=1000):
   return variance
 
 
-class VQVAETask:
+class VQVAETask(task.LossTask):
   """Trains a VQ-VAE.
 
   It minimizes squared error divided by the variance of the data set, and the commitment loss
@@ -65,15 +65,13 @@ class VQVAETask:
       or None.
   """
 
+  cannot_sample = 'VQVAETask has nothing to sample from; sample from the directory of a prior'
+  reconstructs = True
+
   def __init__(self, model, commitment_cost=0.25, data_variance=None):
-    self.model = model
+    super().__init__(model)
     self.commitment_cost = commitment_cost
     self.data_variance = data_variance
-
-  @property
-  def trainable_variables(self):
-    """What the optimizer updates."""
-    return self.model.trainable_variables
 
   def build(self, clip_shape):
     """Creates the variables for clips (T, H, W, C)."""
@@ -142,7 +140,7 @@ class VQVAETask:
     return to_uint8(reconstruction)
 
 
-class VideoGPTTask:
+class VideoGPTTask(task.LossTask):
   """Trains the prior of a VideoGPT on the codes of a frozen VQ-VAE.
 
   Args:
@@ -150,25 +148,22 @@ class VideoGPTTask:
     vqvae_dir: model directory of its VQ-VAE, read once, when the prior's directory is new.
   """
 
+  reconstructs = True
+
   def __init__(self, model, vqvae_dir):
-    self.model = model
+    super().__init__(model)
     self.vqvae_dir = vqvae_dir
-    self._samplers = {}
-
-  @property
-  def trainable_variables(self):
-    """What the optimizer updates."""
-    return self.model.trainable_variables
-
-  @property
-  def conditional(self):
-    """Whether a sample needs a clip to take conditions from."""
-    return bool(self.model.conditioning_frames or self.model.classes or self.model.actions)
 
   @property
   def conditioning_frames(self):
     """How many first frames of a sample are given."""
     return self.model.conditioning_frames
+
+  @property
+  def conditions(self):
+    """What else of a clip a sample depends on."""
+    wanted = {'label': self.model.classes, 'actions': self.model.actions}
+    return [name for name in wanted if wanted[name]]
 
   def build(self, clip_shape):
     """Creates the variables for clips (T, H, W, C)."""
@@ -225,15 +220,6 @@ class VideoGPTTask:
     codes = self.model.vqvae.codes(to_float(batch['video']))
     return to_uint8(self.model.vqvae.decode_codes(codes))
 
-  def condition_spec(self, spec):
-    """What `sample` reads of a clip besides noise: a part of `spec`, name -> TensorSpec."""
-    wanted = {'label': self.model.classes, 'actions': self.model.actions}
-    found = {name: spec[name] for name in wanted if wanted[name]}
-    if self.conditioning_frames:
-      video = spec['video']
-      found['video'] = tf.TensorSpec([self.conditioning_frames] + video.shape[1:], video.dtype)
-    return found
-
   def sample(self, batch, seed, temperature=1.0, top_k=None, top_p=None):
     """Samples a clip for each clip of the batch, which has the conditions: frames, label, actions.
 
@@ -247,9 +233,8 @@ class VideoGPTTask:
     """
     if temperature <= 0:
       raise ValueError(f'temperature must be above 0, got {temperature}')
-    key = (int(batch['video'].shape[0]), temperature, top_k, top_p)
-    if key not in self._samplers:
-      self._samplers[key] = xla_context.compiled(
-          lambda conditions, seed: self.model.sample_codes(key[0], conditions, seed, *key[1:]))
-    codes = self._samplers[key](self._conditions(batch), seed)
+    clips, *how = int(batch['video'].shape[0]), temperature, top_k, top_p
+    draw = self._program((clips, *how), lambda conditions, seed: self.model.sample_codes(
+        clips, conditions, seed, *how))
+    codes = draw(self._conditions(batch), seed)
     return to_uint8(self.model.vqvae.decode_codes(codes))

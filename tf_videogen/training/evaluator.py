@@ -19,7 +19,7 @@ class TaskEvaluator(orbit.AbstractEvaluator):
   What tasks draw for it is of a batch's number alone: the same in every evaluation.
 
   Args:
-    task: see docs/design.md.
+    task: a `tasks.task.Task`.
     clips: the data, see `data.clips`.
     splits: names of the splits.
     batch_size: global batch size.

@@ -5,21 +5,19 @@ several, which run the same program, each on its share of every batch, and of wh
 writes.
 """
 import contextlib
-import io
 import os
 import subprocess
 import sys
 
 import numpy as np
 import tensorflow as tf
-from tensorflow.python.data.ops import multi_device_iterator_ops
 
+from tf_videogen import files
 from tf_videogen.data import clip_source
 from tf_videogen.layers import randomness
+from tf_videogen.training import device_datasets
 
-# The datasets that feed devices are `untuned`, too: TensorFlow 2.15 has no option for that.
-_tuned = multi_device_iterator_ops._create_device_dataset
-multi_device_iterator_ops._create_device_dataset = lambda *args: clip_source.untuned(_tuned(*args))
+device_datasets.leave_untuned()
 
 WORKER_TIMEOUT = 300  # seconds to wait for all workers
 # What TensorFlow raises when a TPU or a worker went away, or comes back; to try again may help.
@@ -303,9 +301,7 @@ def sum_over_workers(strategy, arrays, add):
   """
   if not has_workers(strategy):
     return arrays
-  buffer = io.BytesIO()
-  np.savez(buffer, **arrays)
-  mine = np.frombuffer(buffer.getvalue(), np.uint8).astype(np.int32)
+  mine = np.frombuffer(files.packed(arrays), np.uint8).astype(np.int32)
   number, workers = worker(strategy)
   devices = len(strategy.extended.worker_devices)
 
@@ -325,8 +321,7 @@ def sum_over_workers(strategy, arrays, add):
   rows[number, :len(mine)] = mine
   merged = {}
   for row, size in zip(summed(rows), sizes):
-    with np.load(io.BytesIO(row[:size].astype(np.uint8).tobytes()), allow_pickle=False) as found:
-      merged = add(merged, dict(found))
+    merged = add(merged, files.unpacked(row[:size].astype(np.uint8).tobytes()))
   return merged
 
 

@@ -31,7 +31,7 @@ class Trainer(orbit.AbstractTrainer):
     batches: how many batches of clips a step takes.
 
   Args:
-    task: see docs/design.md.
+    task: a `tasks.task.Task`.
     optimizer: built, see `optimizers`.
     step: the global step, an int64 variable.
     seed: of the run; step s draws from (seed, s).
@@ -142,8 +142,8 @@ class Trainer(orbit.AbstractTrainer):
         'compute in float32 (experiment.Experiment.precision)')
 
 
-class LikelihoodTrainer(Trainer):
-  """Minimizes `task.loss`."""
+class LossTrainer(Trainer):
+  """Minimizes the `loss` of a `tasks.task.LossTask`."""
 
   def replica_step(self, batch):
     """One update, see `Trainer`."""
@@ -159,7 +159,8 @@ class AdversarialTrainer(Trainer):
   The generator continues the clips of the last of these batches. TrIVD-GAN, appendix E: two updates
   of the discriminators.
 
-  Args: as of `Trainer`; the task is an `VideoGANTask`, the optimizer an `optimizers.TwoPlayers`.
+  Args: as of `Trainer`; the task is a `tasks.task.AdversarialTask`, the optimizer an
+    `optimizers.TwoPlayers`.
   """
 
   @property
@@ -170,12 +171,14 @@ class AdversarialTrainer(Trainer):
   def replica_step(self, *batches):
     """Updates of both players, see `Trainer`. Discriminators' terms are of their last update."""
     seed, players, found = self._step_seed(), self.task.trainable_variables, {}
-    losses = [(batch, 'discriminator') for batch in batches] + [(batches[-1], 'generator')]
-    for number, (batch, player) in enumerate(losses):
+    discriminator = ('discriminator', self.task.discriminator_loss,
+                     self.optimizer.discriminator, players.discriminator)
+    generator = ('generator', self.task.generator_loss, self.optimizer.generator, players.generator)
+    updates = [(batch, *discriminator) for batch in batches] + [(batches[-1], *generator)]
+    for number, (batch, player, loss, optimizer, variables) in enumerate(updates):
       update_seed = randomness.fold_in(seed, number)
-      loss = getattr(self.task, f'{player}_loss')
       terms, norm = self._update(
-          getattr(self.optimizer, player), getattr(players, player),
+          optimizer, variables,
           lambda loss=loss, batch=batch, seed=update_seed: loss(batch, seed))
       found[f'{player}_loss'] = terms.pop('loss')
       found.update(terms, **{f'{player}_gradient_norm': norm})

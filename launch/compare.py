@@ -1,0 +1,176 @@
+"""Compares videos without a model: two folders, a folder and a data set, or a baseline.
+
+  python -m launch.compare --real=real_videos/ --generated=samples.npz --frames=16
+  python -m launch.compare --real=bair_clips/original --baseline=real_vs_real
+  python -m launch.compare --gin_file=evaluation/... --baseline=copy_last_frame
+
+Folders have videos, GIFs, PNG files or arrays. Numbers are printed, and added to the results.csv of
+--output. Networks come by launch.get_networks; what lacks one is reported as missing.
+"""
+
+import os
+import sys
+
+from absl import flags
+
+from tf_videogen.data import clips
+from tf_videogen.evaluation import run
+from tf_videogen.evaluation import videos
+from tf_videogen.evaluation import written_clips
+from tf_videogen.launch import configs
+from tf_videogen.launch import evaluations
+from tf_videogen.launch import program
+from tf_videogen.launch import shared_flags
+from tf_videogen.training import strategies
+
+flags.DEFINE_string('real', None, 'Folder or file of real videos, or a prepared data set; by '
+                    'default the data of the protocol.')
+flags.DEFINE_string('generated', None, 'Folder or file of generated videos.')
+flags.DEFINE_enum('baseline', None, ['copy_last_frame', 'real_vs_real'], 'In their place.')
+flags.DEFINE_string('split', 'test', 'Split of a data set that --real names.')
+flags.DEFINE_bool('paired', False, 'Videos are pairs: SSIM and PSNR, too.')
+flags.DEFINE_integer('conditioning_frames', None, 'How many first frames are given.',
+                     lower_bound=0)
+flags.DEFINE_integer('frames', None, 'Of each video, the first; by default all.', lower_bound=1)
+flags.DEFINE_integer('size', None, 'Of the clips of a data set: their middle.', lower_bound=1)
+flags.DEFINE_integer('frame_step', None, 'Between frames of a data set.', lower_bound=1)
+flags.DEFINE_integer('videos', None, 'How many of each side; by default all.', lower_bound=2)
+flags.DEFINE_enum('on_mismatch', 'refuse', ['refuse', 'cut'], 'If sides differ.')
+flags.DEFINE_enum('value_range', None, list(written_clips.RANGES), 'Of arrays of floats.')
+_OF_CONFIGS = ('gin_file', 'gin_param', 'data_dir', 'strategy', 'tpu')
+shared_flags.declare(*_OF_CONFIGS, *evaluations.FLAGS)
+
+_TWO_SIDES = 'two sides are compared: name --real and --generated, or --real and --baseline'
+_OF_DATA_SETS = ('size', 'frame_step', 'split')
+
+
+def main(argv):
+  """Compares."""
+  del argv
+  values = flags.FLAGS
+  strategy = strategies.get(values.strategy, values.tpu)
+  evaluations.refuse(('model_dir',), 'models; name a folder for results with --output')
+  if values.generated and values.baseline:
+    raise ValueError('two sides are compared: either --generated or --baseline')
+  if not (values.real or values.generated or values.baseline):
+    raise ValueError(_TWO_SIDES)
+  if values.paired and values.gin_file:
+    raise ValueError('--paired is the protocol evaluation/folders_paired.gin: include it in yours')
+  names = values.gin_file or ['evaluation/folders_paired.gin' if values.paired else
+                              'evaluation/folders.gin']
+  configs.parse(names, values.gin_param, values.data_dir)
+  protocol = evaluations.configured()
+  generated = written_clips.WrittenClips(values.generated, values.value_range) if (
+      values.generated) else None
+  if values.real and os.path.exists(values.real):
+    split, sides = _name(values.real), _folder_sides(protocol, generated)
+  elif values.real:
+    split, sides = values.split, _data_sides(protocol, generated)
+  else:
+    split, sides = protocol.split, _protocol_sides(protocol, generated)
+  if values.real or values.generated:
+    protocol = protocol.noted(_sides_note(sides[0], generated))
+  _compare(protocol, *sides, split, strategy)
+
+
+def _compare(protocol, real, generated, split, strategy):
+  """Two sources, or one and a baseline of it."""
+  values, make, name = flags.FLAGS, None, protocol.name
+  given = values.conditioning_frames
+  if given is None:
+    given = protocol.conditioning_frames or 0
+  if values.baseline:
+    name = f'{name}_{values.baseline}'
+  if values.baseline == 'real_vs_real':
+    real, generated = real.half(0), real.half(1)
+    protocol, given = protocol.unpaired(), 0
+  elif values.baseline:
+    make, generated = videos.CopyLastFrame(given), None
+  found = run.run(protocol, real, make, strategy, shared_flags.batch_size(strategy),
+                  evaluations.random_networks(), generated, given)
+  evaluations.finish(name, split, 0, found, strategy, values.output)
+
+
+def _folder_sides(protocol, generated):
+  """Sources of real and of generated clips, both of files."""
+  values = flags.FLAGS
+  evaluations.refuse(_OF_DATA_SETS, 'data sets, not for folders')
+  if not (generated or values.baseline):
+    raise ValueError(_TWO_SIDES)
+  real = written_clips.WrittenClips(values.real, values.value_range)
+  sides = videos.matched(
+      real, generated or real, values.frames or protocol.frames, values.videos,
+      values.on_mismatch == 'cut', protocol.paired)
+  for found in dict.fromkeys((real, generated or real)):
+    tell_skipped(found)
+  return sides
+
+
+def _data_sides(protocol, generated):
+  """Those of a prepared data set, and of files."""
+  values = flags.FLAGS
+  data = clips.PreparedClips(
+      values.real, values.frames or 16, values.frame_step or 1, values.data_dir, size=values.size,
+      drop_short=True)
+  try:
+    real = videos.DataVideos(data, values.split, values.videos)
+  except (ValueError, FileNotFoundError) as error:
+    raise FileNotFoundError(
+        f'there is no folder {values.real}; as a data set: {error}') from error
+  return _beside(protocol, real, generated)
+
+
+def _protocol_sides(protocol, generated):
+  """Those of the protocol's own data, and of files."""
+  values = flags.FLAGS
+  evaluations.refuse(_OF_DATA_SETS, '--real; the protocol has its own data')
+  if protocol.clips is None:
+    raise ValueError(_TWO_SIDES if generated else (
+        f'the protocol {protocol.name} has no data of its own: name it with --real, or a protocol '
+        'that has some with --gin_file=evaluation/...'))
+  real = videos.DataVideos(protocol.clips, protocol.split, values.videos or protocol.videos,
+                           protocol.real_windows, protocol.seed)
+  return _beside(protocol, real, generated)
+
+
+def _beside(protocol, real, generated):
+  """A source of a data set's clips, and beside it that of files, if there are any."""
+  values = flags.FLAGS
+  if generated is None:
+    if not values.baseline:
+      raise ValueError(_TWO_SIDES)
+    evaluations.refuse(('on_mismatch', 'value_range'), 'two sides; a baseline has one')
+    if not values.real:
+      evaluations.refuse(('frames',), '--real; bind Protocol.frames with --gin_param')
+    return [real, None]
+  sides = videos.like(generated, real, values.frames or protocol.frames, values.videos,
+                      values.on_mismatch == 'cut', protocol.paired)
+  tell_skipped(generated)
+  return sides
+
+
+def _sides_note(real, generated):
+  """What exactly was compared: 'a/, b.npz, 16 frames of 64 x 64 pixels'."""
+  values = flags.FLAGS
+  skipped = len(generated.skipped) if generated else 0
+  parts = [_name(path) for path in (values.real, values.generated) if path]
+  parts.append('{} frames of {} x {} pixels'.format(*real.shape[:3]))
+  parts += [f'{skipped} unreadable ones left out'] if skipped else []
+  return ', '.join(parts + (['cut to what both have'] if values.on_mismatch == 'cut' else []))
+
+
+def _name(path):
+  return os.path.basename(os.path.normpath(path)) if os.path.exists(path) else path
+
+
+def tell_skipped(found):
+  """Says which clips cannot be read."""
+  for name, reason in list(found.skipped.items())[:3]:
+    print(f'skipped {name}: {reason}', file=sys.stderr)
+  if found.skipped:
+    print(f'{len(found.skipped)} of the clips in {found.path} cannot be read and are left out',
+          file=sys.stderr)
+
+
+if __name__ == '__main__':
+  program.run(main)

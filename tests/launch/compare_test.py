@@ -1,0 +1,358 @@
+"""launch.compare: folders, data sets, baselines, and mistakes in one line."""
+
+import hashlib
+
+import numpy as np
+import pytest
+import tensorflow_datasets as tfds
+
+from tests.evaluation import fakes
+from tests.launch import evaluations
+from tests.launch import in_process
+from tf_videogen.data import video_io
+from tf_videogen.evaluation import written_clips
+from tf_videogen.launch import compare
+from tf_videogen.launch import report
+from tf_videogen.model_directory import results
+from tf_videogen.reporting import galleries
+
+networks, clean = evaluations.networks_fixture, evaluations.clean  # fixtures
+
+
+@pytest.fixture(name='run')
+def _run(capsys):
+  return evaluations.Program(compare, capsys)
+
+
+@pytest.fixture(name='fails')
+def _fails(run):
+  return run.fails
+
+
+@pytest.fixture(name='folders')
+def _folders(tmp_path):
+  """Makes --real and --generated, of these shapes [N, T, H, W, C]; the real ones are GIFs."""
+  def make(real=(8, 10, 12, 12, 1), generated=(8, 10, 12, 12, 1)):
+    (tmp_path / 'real').mkdir()
+    for i, video in enumerate(fakes.videos(*real)):
+      video_io.write_gif(str(tmp_path / 'real' / f'{i}.gif'), video)
+    made = fakes.videos(*generated, seed=1)
+    np.savez(tmp_path / 'made.npz', samples=made)
+    return f'--real={tmp_path / "real"}', f'--generated={tmp_path / "made.npz"}'
+  return make
+
+
+def _value(line):
+  return float(line.split()[1])
+
+
+# --- folders ---
+
+
+def test_two_folders(networks, folders, run, tmp_path):
+  output = tmp_path / 'compared'
+  lines, said = run(*folders(), f'--output={output}')
+  assert list(lines) == ['fvd', 'fid', 'is']
+  assert ' (8 videos; i3d_kinetics400@' in lines['fvd'] and 'i3d_kinetics600@' in lines['fid']
+  assert 'warning' not in said  # eight videos are more than five logits or six features
+  rows = results.read_results(str(output))
+  assert [(row.metric, row.protocol, row.split, row.step, row.examples) for row in rows] == [
+      (metric, 'folders', 'real', 0, 8) for metric in lines]
+  for row in rows:
+    assert row.value == pytest.approx(_value(lines[row.metric]), rel=1e-4)
+  folder = output / 'evaluations' / 'folders'
+  curves = results.read_curves(str(folder / 'curves.csv'))
+  assert {point.series for point in curves} == {'real, frame 1', 'generated, frame 1'}
+  assert list(galleries.read_gallery(str(folder / 'videos.npz')).videos) == ['samples']
+  config = next(folder.glob('operative_config-*.gin')).read_text()
+  assert 'FrechetDistance.network' in config
+  assert {row.gin_sha for row in rows} == {hashlib.sha256(config.encode()).hexdigest()[:12]}
+
+
+def test_nothing_is_written_without_output(networks, folders, run, tmp_path, monkeypatch):
+  monkeypatch.chdir(tmp_path)
+  folders()
+  before = sorted(map(str, tmp_path.rglob('*')))
+  run('--real=real', '--generated=made.npz', '--frames=9')
+  after = [path for path in map(str, tmp_path.rglob('*')) if '/cache' not in path]
+  assert sorted(after) == before
+
+
+def test_the_same_folder_has_no_distance(networks, folders, run):
+  real, _ = folders()
+  lines, _ = run(real, real.replace('real', 'generated', 1))
+  assert abs(_value(lines['fvd'])) < 1e-3 and abs(_value(lines['fid'])) < 1e-3
+
+
+def test_frames_and_videos(networks, folders, run):
+  sides = folders((9, 12, 12, 12, 1), (8, 10, 12, 12, 1))
+  lines, _ = run(*sides, '--frames=10', '--videos=8')
+  cut, _ = run(*sides, '--on_mismatch=cut')
+  whole = {name: line.replace(', cut to what both have', '') for name, line in cut.items()}
+  assert lines == whole != cut and '(8 videos' in lines['fvd']
+  shorter, _ = run(*sides, '--frames=6', '--videos=8')
+  assert '6 frames, repeated to 9' in shorter['fvd']
+
+
+def test_pairs(networks, folders, run, tmp_path):
+  real, generated = folders()
+  lines, _ = run(real, generated, '--paired', '--conditioning_frames=2', '--on_mismatch=cut',
+                 f'--output={tmp_path / "out"}')
+  assert list(lines) == ['fvd', 'fid', 'is', 'ssim', 'psnr']
+  points = results.read_curves(str(tmp_path / 'out' / 'evaluations' / 'folders' / 'curves.csv'))
+  assert [point.position for point in points if point.metric == 'ssim'] == list(range(3, 11))
+  gallery = galleries.read_gallery(str(tmp_path / 'out' / 'evaluations' / 'folders' / 'videos.npz'))
+  assert gallery.conditioning_frames == 2 and set(gallery.videos) == {'data', 'samples'}
+
+
+def test_a_protocol_of_folders_gives_the_frames_of_the_paper(networks, folders, run, tmp_path):
+  """Given frames are not compared; nothing is drawn, so there is no temperature, no trial."""
+  lines, said = run(*folders((8, 30, 12, 12, 3), (8, 30, 12, 12, 3)),
+                    '--gin_file=evaluation/video_transformer_bair.gin',
+                    f'--output={tmp_path / "out"}')
+  assert list(lines) == ['fvd', 'fvd_unrolled', 'ssim']
+  assert not any(word in line for word in ('+-', 'trials', 'temperature')
+                 for line in lines.values())
+  assert 'warning: the protocol video_transformer_bair is of 256 real videos; here are 8' in said
+  path = tmp_path / 'out' / 'evaluations' / 'video_transformer_bair' / 'curves.csv'
+  frames = [p.position for p in results.read_curves(str(path)) if p.metric == 'ssim']
+  assert frames == list(range(2, 31))
+
+
+def test_missing_networks(folders, run):
+  lines, _ = run(*folders(), '--paired')
+  assert list(lines) == ['ssim', 'psnr', 'fvd', 'fid', 'is']
+  for metric, network in (('fvd', 'i3d_kinetics400'), ('fid', 'i3d_kinetics600')):
+    assert ' missing: ' in lines[metric]
+    assert lines[metric].endswith(f'python -m launch.get_networks --network={network}')
+
+
+def test_random_networks_say_so(networks, folders, run, tmp_path):
+  output = tmp_path / 'out'
+  lines, _ = run(*folders(), '--networks=random', f'--output={output}',
+                 '--gin_param=fvd/measures.FrechetDistance.frames=9',
+                 "--gin_param=fvd/measures.FrechetDistance.windows='all'")
+  assert all('random-network, not comparable' in line for line in lines.values())
+  assert {row.network for row in results.read_results(str(output))} == {
+      'random-network, not comparable'}
+  points = results.read_curves(str(output / 'evaluations' / 'folders' / 'curves.csv'))
+  assert {p.series for p in points if p.metric == 'fvd'} == {'fvd, random-network, not comparable'}
+
+
+def test_what_cannot_be_read_is_counted(networks, folders, run, tmp_path):
+  sides = folders((9, 10, 12, 12, 1))
+  (tmp_path / 'real' / '3.gif').write_bytes(b'GIF89a and no more')
+  lines, said = run(*sides)
+  assert '(8 videos' in lines['fvd']
+  assert f'skipped {tmp_path / "real" / "3.gif"}: ' in said
+  assert f'1 of the clips in {tmp_path / "real"} cannot be read and are left out' in said
+
+
+# --- prepared data sets ---
+
+
+@pytest.fixture(name='data_dir')
+def _data_dir(tmp_path, capsys):
+  """A folder with a prepared data set `toy`: 12 grey clips of 17 frames in the split `test`."""
+  features = tfds.features.FeaturesDict({'video': tfds.features.Video(shape=(17, 12, 12, 1))})
+  examples = [(i, {'video': video}) for i, video in enumerate(fakes.videos(12, 17, 12, 12, 1))]
+  tfds.dataset_builders.AdhocBuilder(
+      name='toy', version='1.0.0', features=features, data_dir=str(tmp_path / 'data'),
+      split_datasets={'test': examples}).download_and_prepare()
+  capsys.readouterr()
+  return tmp_path / 'data'
+
+
+def test_a_data_set_and_a_folder(networks, run, fails, data_dir, tmp_path, monkeypatch):
+  """The clips of a data set have 16 frames unless --frames says another number."""
+  video = fakes.videos(12, 20, 12, 12, 3, seed=1)
+  np.savez(tmp_path / 'made.npz', samples=video)
+  sides = ['--real=toy', f'--data_dir={data_dir}', f'--generated={tmp_path / "made.npz"}']
+  fails("made.npz has clips of 20 frames of 12 x 12 pixels, and the data set's have 16 frames",
+        *sides)
+  fails('need 18; ask for fewer frames', *sides, '--frames=18')
+  seen = fakes.count_clips(monkeypatch)
+  lines, _ = run(*sides, '--frames=10', f'--output={tmp_path / "out"}')
+  assert '(12 videos' in lines['fvd'] and seen['i3d_kinetics400'] == 24
+  assert {row.split for row in results.read_results(str(tmp_path / 'out'))} == {'test'}
+  again, _ = run(*sides, '--frames=10')  # the data set's statistics are in the cache
+  assert again == lines and seen['i3d_kinetics400'] == 36
+  # The same clips as files.
+  np.savez(tmp_path / 'real.npz', video=fakes.videos(12, 17, 12, 12, 1))
+  files, _ = run(f'--real={tmp_path / "real.npz"}', sides[2], '--frames=10')
+  for metric, line in lines.items():
+    assert _value(files[metric]) == pytest.approx(_value(line), rel=1e-4)
+
+
+def test_a_protocol_of_a_data_set(networks, run, data_dir, tmp_path):
+  arguments = ['--gin_file=evaluation/trivd_gan_bair_balanced.gin', f'--data_dir={data_dir}',
+               "--gin_param=evaluation/clips.PreparedClips.dataset='toy'",
+               '--gin_param=protocols.Protocol.videos=30', f'--output={tmp_path / "out"}']
+  lines, said = run(*arguments, '--baseline=copy_last_frame')
+  assert list(lines) == ['fvd'] and '(30 videos' in lines['fvd']  # random windows of 12 clips
+  lines, said = run(*arguments, '--baseline=real_vs_real',
+                    "--gin_param=protocols.Protocol.real_windows='first'")
+  assert '(6 videos' in lines['fvd'] and 'is of 30 real videos; here are 6' in said
+  assert [row.protocol for row in results.read_results(str(tmp_path / 'out'))] == [
+      'trivd_gan_bair_balanced_copy_last_frame', 'trivd_gan_bair_balanced_real_vs_real']
+
+
+# --- baselines ---
+
+
+def test_real_vs_real(networks, folders, run, tmp_path):
+  real, _ = folders((13, 10, 12, 12, 1))
+  lines, said = run(real, '--baseline=real_vs_real', '--paired', f'--output={tmp_path / "out"}')
+  assert list(lines) == ['fvd', 'fid', 'is']  # no clip continues another
+  assert '(6 videos' in lines['fvd'] and 'fid: 6 videos for 6 features' in said
+  assert {row.protocol for row in results.read_results(str(tmp_path / 'out'))} == {
+      'folders_real_vs_real'}
+
+
+def test_copy_last_frame(networks, folders, run, fails, tmp_path):
+  real, _ = folders()
+  fails('copy_last_frame needs at least one frame that is given: --conditioning_frames=1', real,
+        '--baseline=copy_last_frame')
+  lines, _ = run(real, '--baseline=copy_last_frame', '--conditioning_frames=4', '--paired')
+  assert list(lines) == ['fvd', 'fid', 'is', 'ssim', 'psnr']
+  # The copies, made by hand.
+  video = np.stack(list(written_clips.WrittenClips(str(tmp_path / 'real')).read()))
+  np.savez(tmp_path / 'copies.npz', video=video[:, np.minimum(np.arange(10), 3)])
+  by_hand, _ = run(real, f'--generated={tmp_path / "copies.npz"}', '--conditioning_frames=4',
+                   '--paired')
+  for metric in lines:
+    assert _value(lines[metric]) == pytest.approx(_value(by_hand[metric]), rel=1e-4)
+
+
+def test_baselines_of_a_protocol(networks, run, fails, tiny_files, tmp_path):
+  """Without a model; what only models make is left out, and said."""
+  protocol = evaluations.protocol_file(tmp_path, tiny_files, 'videogpt_bair', conditioning_frames=2)
+  for baseline in ('copy_last_frame', 'real_vs_real'):
+    lines, said = run(f'--gin_file={protocol}', f'--baseline={baseline}',
+                      f'--output={tmp_path / "out"}')
+    assert list(lines) == ['fvd'] and 'trials' not in lines['fvd']
+    assert 'warning: fvd_star is of reconstructions, which only models make: left out' in said
+  assert [(row.protocol, row.split, row.examples) for row in results.read_results(
+      str(tmp_path / 'out'))] == [('videogpt_bair_copy_last_frame', 'test', 10),
+                                  ('videogpt_bair_real_vs_real', 'test', 5)]
+  fails('the protocol folders has no data of its own: name it with --real',
+        '--baseline=real_vs_real')
+  fails('the protocol videogpt_ucf101 has no data of its own: name it with --real',
+        '--gin_file=evaluation/videogpt_ucf101.gin', '--baseline=real_vs_real')
+
+
+def test_generated_clips_beside_a_protocols_data(networks, run, fails, tiny_files, tmp_path):
+  """As a model's that is not of this suite: the protocol says what is real, and how many."""
+  protocol = evaluations.protocol_file(tmp_path, tiny_files, 'videogpt_bair', conditioning_frames=2)
+  real = np.load(tiny_files.test)['video'][:10]
+  made = np.ascontiguousarray(real[:, 3::-1])
+  np.savez(tmp_path / 'made.npz', samples=made)
+  arguments = [f'--gin_file={protocol}', f'--generated={tmp_path / "made.npz"}']
+  lines, said = run(*arguments, f'--output={tmp_path / "out"}')
+  assert list(lines) == ['fvd'] and '(10 videos' in lines['fvd'] and 'fvd_star' in said
+  assert 'made.npz, 4 frames of 8 x 8 pixels' in lines['fvd']
+  row, = results.read_results(str(tmp_path / 'out'))
+  assert (row.protocol, row.split, row.step) == ('videogpt_bair', 'test', 0)
+  fails('--frame_step is for --real; the protocol has its own data', *arguments, '--frame_step=2')
+  fails('two sides are compared', f'--generated={tmp_path / "made.npz"}')
+
+
+def test_flags_of_folders_that_would_be_ignored(fails, folders):
+  sides = folders()
+  fails('--size is for data sets, not for folders', *sides, '--size=8')
+  fails('either --generated or --baseline', *sides, '--baseline=real_vs_real')
+  fails('--paired is the protocol evaluation/folders_paired.gin: include it', *sides, '--paired',
+        '--gin_file=evaluation/folders.gin')
+
+
+def test_pairs_with_a_video_that_cannot_be_read(networks, fails, run, folders, tmp_path):
+  """Left out on one side, all that follow would have others' counterparts."""
+  sides = folders()
+  (tmp_path / 'real' / '3.gif').write_bytes(b'GIF89a')
+  fails('videos are compared in pairs, and ', *sides, '--paired', '--videos=7')
+  lines, said = run(*sides, '--videos=7')
+  assert '(7 videos' in lines['fvd'] and '3.gif' in said
+
+
+# --- mistakes ---
+
+
+def test_sides_that_are_not_there(fails, folders, tmp_path):
+  real, generated = folders()
+  fails('two sides are compared: name --real and --generated, or --real and --baseline', real)
+  fails('two sides are compared', generated)
+  fails('there is no folder', real, f'--generated={tmp_path / "nowhere"}')
+  fails(f'there is no folder {tmp_path / "nowhere"}; as a data set: data sets are named',
+        f'--real={tmp_path / "nowhere"}', generated)
+  fails(f'there is no folder nothing/64; as a data set: nothing/64 is not prepared in {tmp_path}; '
+        'prepare it with: ', '--real=nothing/64', generated, f'--data_dir={tmp_path}')
+
+
+def test_sides_that_differ(fails, folders):
+  real, generated = folders((8, 10, 12, 12, 1), (7, 10, 12, 14, 1))
+  fails('real has clips of 12 columns, ', real, generated)
+  fails('real has clips of 12 columns, ', real, generated, '--videos=7')
+
+
+def test_broken_videos(fails, folders, tmp_path):
+  real, generated = folders()
+  broken = np.full((4, 10, 12, 12, 1), np.nan, np.float32)
+  np.savez(tmp_path / 'made.npz', samples=broken)
+  fails('not finite (NaN) in 4 of 4 videos', real, generated, '--value_range=0,1')
+  np.savez(tmp_path / 'made.npz', samples=np.zeros_like(broken))
+  fails('say with --value_range=0,1 or =-1,1 or =0,255', real, generated)
+
+
+# --- two workers ---
+
+
+@pytest.mark.slow
+def test_two_workers_compare_folders_as_one(folders, run, tmp_path, monkeypatch):
+  """Also when one of them has the statistics of real videos already, and the other not."""
+  monkeypatch.setenv('TF_VIDEOGEN_CACHE', str(tmp_path / 'cache0'))
+  sides = [*folders((13, 10, 12, 12, 1), (13, 10, 12, 12, 1)), '--paired', '--batch_size=4']
+  run(*sides, f'--output={tmp_path / "one"}')
+  assert len(list((tmp_path / 'cache0' / 'real_statistics').iterdir())) == 1
+  said = evaluations.two_workers('compare', tmp_path, *sides, f'--output={tmp_path / "two"}')
+  assert 'fvd   missing: ' in said
+  one, two = (evaluations.rows(tmp_path / name) for name in ('one', 'two'))
+  assert two == pytest.approx(one, rel=1e-6)
+  one, two = (results.read_curves(str(tmp_path / name / 'evaluations' / 'folders' / 'curves.csv'))
+              for name in ('one', 'two'))
+  assert len(one) == 32 and [point[:5] for point in one] == [point[:5] for point in two]
+  np.testing.assert_allclose([p.value for p in two], [p.value for p in one], rtol=1e-6)
+  assert len(list((tmp_path / 'cache1' / 'real_statistics').iterdir())) == 1
+
+
+# --- real clips, real networks ---
+
+
+@pytest.mark.slow
+@pytest.mark.real_data
+def test_real_clips_by_networks_of_full_size(run, real_data, tmp_path, capsys):
+  """Films of UCF-101, clips of BAIR; random weights; and the page of what was found."""
+  ucf101 = real_data / 'ucf101' / 'UCF-101'
+  lines, _ = run(f'--real={ucf101}', f'--generated={ucf101}', '--frames=16', '--networks=random',
+                 '--gin_param=protocols.Protocol.measures=[@fvd/measures.FrechetDistance()]')
+  assert '(3 videos; random-network' in lines['fvd'] and abs(_value(lines['fvd'])) < 1e-3
+  with np.load(real_data / 'bair' / 'bair_ground_truth_4x30.npz') as arrays:
+    video = next(array for array in arrays.values() if array.ndim == 5)
+  for side, clips in (('real', video[:, :16]), ('made', video[:, 14:])):
+    (tmp_path / side).mkdir()
+    for i, clip in enumerate(clips):
+      video_io.write_gif(str(tmp_path / side / f'{i}.gif'), clip)
+  arguments = [f'--real={tmp_path / "real"}', f'--generated={tmp_path / "made"}',
+               '--networks=random', '--batch_size=4', f'--output={tmp_path / "out"}']
+  lines, said = run(*arguments)
+  assert list(lines) == ['fvd', 'fid', 'is'] and _value(lines['fvd']) > 0.01
+  assert 'warning: fvd: 4 videos for 400 features: the covariance is singular' in said
+  assert 'warning: fid: 4 videos for 1024 features' in said
+  again, _ = run(*arguments)
+  for metric, line in lines.items():
+    assert _value(again[metric]) == pytest.approx(_value(line), rel=1e-4)
+  lines, _ = run(*arguments, "--gin_param=measures.InceptionScore.network='c3d_ucf101'",
+                 '--gin_param=protocols.Protocol.measures=[@measures.InceptionScore()]')
+  assert list(lines) == ['is'] and _value(lines['is']) >= 1
+  assert in_process.run(report.main, f'--model_dir={tmp_path / "out"}') == 0
+  page = (tmp_path / 'out' / 'report.html').read_text()
+  assert 'random-network, not comparable' in page and 'data:image/gif' in page
