@@ -1,0 +1,1 @@
+"""Videos of squares: a toy of a data set."""
