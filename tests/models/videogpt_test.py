@@ -1,10 +1,11 @@
-"""VideoGPT's prior: causality to the bit, steps equal the full pass, sampling, parameters."""
+"""VideoGPT's prior: causality to the bit, steps equal the full pass, training, parameters."""
 import functools
 
 import numpy as np
 import pytest
 import tensorflow as tf
 
+from tests.models import small_priors
 from tf_videogen.layers import attention
 from tf_videogen.layers import randomness
 from tf_videogen.layers import resnet3d
@@ -12,12 +13,8 @@ from tf_videogen.layers import vector_quantizer
 from tf_videogen.models import videogpt
 from tf_videogen.models import vqvae
 
-CLIP, SMALL = (4, 4, 8, 1), (4, 4, 4, 1)  # latents 2 x 2 x 4, 2 x 2 x 2
-PATTERNS = {
-    'full': attention.CausalAttention,
-    'sparse': functools.partial(attention.SparseCausalAttention, block=4, local_blocks=1),
-}
-CONDITIONS = {'frames': {'conditioning_frames': 2}, 'vector': {'classes': 3, 'actions': 8}}
+CLIP = small_priors.CLIP
+CONDITIONS, ALL_CONDITIONS = small_priors.CONDITIONS, small_priors.ALL_CONDITIONS
 PATTERNS_AND_CODEBOOKS = pytest.mark.parametrize('pattern, codebooks', [
     ('full', 1), ('sparse', 2),
     *[pytest.param(*both, marks=pytest.mark.slow) for both in (('full', 2), ('sparse', 1))]])
@@ -26,59 +23,13 @@ PATTERNS_AND_CODEBOOKS = pytest.mark.parametrize('pattern, codebooks', [
 pytestmark = pytest.mark.usefixtures('same_initial_values')
 
 
-def _new(pattern='full', codebooks=1, layers=2, dropout=0.0, resnet=False, **conditions):
-  """Not built yet; frames are encoded by one convolution, or by a ResNet."""
-  quantizer = vector_quantizer.VectorQuantizer(codes=6, dim=4, codebooks=codebooks)
-  first_stage = vqvae.VQVAE(quantizer, (2, 2, 2), hidden=4, residual_units=4, residual_layers=1,
-                            attention=False)
-  prior = videogpt.LatentTransformer(layers, width=12, heads=2, feedforward=20, dropout=dropout,
-                                     attention=PATTERNS[pattern])
-  encoder = None
-  if 'conditioning_frames' in conditions:
-    encoder = (resnet3d.ResNet3D(18, units=16, width=8) if resnet else
-               tf.keras.layers.Conv2D(16, 4, 4))
-  return videogpt.VideoGPT(first_stage, prior, encoder, **conditions)
-
-
-def _model(pattern='full', codebooks=1, layers=2, dropout=0.0, resnet=False, clip=CLIP,
-           **conditions):
-  """A prior of random weights, of which none is zero, and of random codes; tests change nothing."""
-  return _built(clip, pattern, codebooks, layers, dropout, resnet, **conditions)
-
-
-@functools.cache
-def _built(clip, *how, **conditions):
-  tf.keras.utils.set_random_seed(0)
-  model = _new(*how, **conditions)
-  model.build((None,) + clip)
-  prior, rng = model.prior, np.random.default_rng(1)
-  for v in prior.trainable_variables:
-    v.assign(v + 0.3 * rng.normal(size=v.shape))
-  for table in prior.position.tables:
-    table.assign(rng.normal(size=table.shape))  # so that the most likely codes differ
-  return model
-
-
-def _codes(model, clips=2, seed=0):
-  shape = (clips,) + model.latent_shape + (model.prior.codebooks,)
-  return np.random.default_rng(seed).integers(model.prior.codes, size=shape).astype(np.int32)
-
-
-def _conditions(model, clips=2, seed=0):
-  rng = np.random.default_rng(seed)
-  return model.conditions(
-      video=tf.constant(rng.uniform(-0.5, 0.5, size=(clips,) + CLIP), tf.float32),
-      label=rng.integers(3, size=clips),
-      actions=rng.normal(size=(clips, 4, 2)).astype(np.float32))
-
-
 # --- causality and steps ---
 
 
 @PATTERNS_AND_CODEBOOKS
 def test_later_codes_do_not_change_a_bit(pattern, codebooks):
-  model = _model(pattern, codebooks)
-  codes, conditions = _codes(model), _conditions(model)
+  model = small_priors.built(pattern, codebooks)
+  codes, conditions = small_priors.codes_of(model), small_priors.conditions_of(model)
   logits = tf.function(lambda codes: model(codes, conditions), autograph=False)
   before, tokens = logits(codes).numpy(), model.prior.tokens
   assert tokens == 16 * codebooks
@@ -98,8 +49,8 @@ def test_later_codes_do_not_change_a_bit(pattern, codebooks):
         ('sparse', 1, 'frames'), ('sparse', 1, 'vector'), ('sparse', 2, 'frames'),
         ('sparse', 2, 'vector'))]])
 def test_steps_are_rows_of_the_full_pass(pattern, codebooks, condition, layers):
-  model = _model(pattern, codebooks, layers, **CONDITIONS[condition])
-  codes, conditions = _codes(model), _conditions(model)
+  model = small_priors.built(pattern, codebooks, layers, **CONDITIONS[condition])
+  codes, conditions = small_priors.codes_of(model), small_priors.conditions_of(model)
   expected = model(codes, conditions).numpy()
   flat, prior, quantizer = codes.reshape([2, -1]), model.prior, model.vqvae.quantizer
   frames_kv = prior.frames_kv(conditions)
@@ -115,14 +66,15 @@ def test_steps_are_rows_of_the_full_pass(pattern, codebooks, condition, layers):
 
 @pytest.mark.parametrize('condition', CONDITIONS)
 def test_conditions_matter(condition):
-  model = _model(**CONDITIONS[condition])
-  codes = _codes(model)
-  one, other = (model(codes, _conditions(model, seed=seed)).numpy() for seed in (0, 1))
+  model = small_priors.built(**CONDITIONS[condition])
+  codes = small_priors.codes_of(model)
+  one, other = (
+      model(codes, small_priors.conditions_of(model, seed=seed)).numpy() for seed in (0, 1))
   assert (np.abs(one - other).max(-1) > 1e-4).all()
 
 
 def test_frames_after_the_given_ones_do_not_matter():
-  model = _model(conditioning_frames=2)
+  model = small_priors.built(conditioning_frames=2)
   video = np.random.default_rng(0).uniform(-0.5, 0.5, size=(2,) + CLIP).astype(np.float32)
   frames = model.conditions(video).frames
   assert frames.shape == (2, 2 * 1 * 2, 16)  # two frames of 4 x 8, a quarter a side
@@ -131,7 +83,7 @@ def test_frames_after_the_given_ones_do_not_matter():
 
 
 def test_condition_vector_is_class_and_flattened_actions():
-  model = _new(classes=3, actions=8)
+  model = small_priors.new(classes=3, actions=8)
   actions = np.arange(16, dtype=np.float32).reshape([2, 4, 2])
   expected = np.concatenate([np.eye(3)[[2, 0]], actions.reshape([2, 8])], axis=1)
   for given in (actions, actions.reshape([2, 8])):
@@ -142,7 +94,7 @@ def test_condition_vector_is_class_and_flattened_actions():
 
 def test_the_last_frames_action_may_be_left_out():
   actions = np.arange(16, dtype=np.float32).reshape([2, 4, 2])
-  conditions = _new(actions=6).conditions(actions=actions)
+  conditions = small_priors.new(actions=6).conditions(actions=actions)
   np.testing.assert_array_equal(conditions.vector, actions[:, :3].reshape([2, 6]))
 
 
@@ -172,105 +124,12 @@ def test_transformer_block():
   np.testing.assert_allclose(block(x, conditions), y, rtol=1e-4, atol=1e-3)
 
 
-# --- sampling ---
-
-
-def _sampler(model, conditions=videogpt.Conditions(), clips=2, compiled=False, **kwargs):
-  """Codes as a function of an integer seed; eager unless it is compiled."""
-  sample = lambda seed: model.sample_codes(clips, conditions, seed, **kwargs)
-  if compiled:
-    sample = tf.function(sample, jit_compile=True, autograph=False)
-  return lambda seed: sample(randomness.seed_of(seed)).numpy()
-
-
-@pytest.mark.parametrize('pattern, codebooks, compiled', [
-    ('full', 1, False), pytest.param('sparse', 1, False, marks=pytest.mark.slow),
-    *[pytest.param(*both, True, marks=pytest.mark.slow) for both in (('full', 2), ('sparse', 1))]])
-def test_samples(pattern, codebooks, compiled):
-  model = _model(pattern, codebooks, layers=1, clip=SMALL)
-  sample = _sampler(model, compiled=compiled)
-  codes = sample(1)
-  assert codes.shape == (2, 2, 2, 2, codebooks) and codes.dtype == np.int32
-  assert codes.min() >= 0 and codes.max() < 6
-  np.testing.assert_array_equal(sample(1), codes)
-  assert np.any(sample(2) != codes) and np.any(codes[0] != codes[1])
-  np.testing.assert_array_equal(_sampler(model, compiled=compiled, segments=1)(1), codes)
-
-
-ALL_CONDITIONS = {'conditioning_frames': 2, 'classes': 3, 'actions': 8}
-
-
-@pytest.mark.parametrize('pattern, codebooks, compiled, layers, wanted', [
-    ('full', 1, False, 2, ALL_CONDITIONS), ('sparse', 2, True, 1, CONDITIONS['vector']),
-    *[pytest.param(*both, True, 2, ALL_CONDITIONS, marks=pytest.mark.slow)
-      for both in (('sparse', 2), ('full', 1))]])
-def test_top_1_is_the_most_likely_code_of_the_full_pass(
-    pattern, codebooks, compiled, layers, wanted):
-  model = _model(pattern, codebooks, layers=layers, **wanted)
-  conditions = _conditions(model)
-  codes = _sampler(model, conditions, compiled=compiled, top_k=1, segments=2)(1)
-  greedy = np.argmax(model(codes, conditions), axis=-1)
-  np.testing.assert_array_equal(codes.reshape([2, -1]), greedy)
-  assert len(np.unique(codes)) > 1
-
-
-def test_samples_of_a_low_temperature_are_the_most_likely_codes():
-  model = _model(layers=1, clip=SMALL)
-  codes = _sampler(model, temperature=1e-6, segments=1)(1)
-  greedy = np.argmax(model(codes, videogpt.Conditions()), axis=-1)
-  np.testing.assert_array_equal(codes.reshape([2, -1]), greedy)
-
-
-def test_frequencies_of_samples_are_the_probabilities():
-  model = _model(layers=1, clip=SMALL)
-  codes = _sampler(model, clips=4000, segments=1)(1).reshape([4000, -1])
-  logits = model(_codes(model, clips=1), videogpt.Conditions())[0, 0]  # of the first code
-  probabilities = tf.nn.softmax(logits).numpy()
-  frequencies = np.bincount(codes[:, 0], minlength=6) / 4000
-  deviation = np.sqrt(probabilities * (1 - probabilities) / 4000)
-  assert (np.abs(frequencies - probabilities) < 4 * deviation).all()
-  assert probabilities.max() > 1.5 * probabilities.min()
-
-
-def _numpy_truncated(logits, top_k, top_p):
-  """Row by row, code by code: the logits that stay."""
-  out = np.full_like(logits, -1e30)
-  for row, kept in zip(logits, out):
-    order = np.argsort(-row, kind='stable')
-    allowed = [i for i in order if top_k is None or row[i] >= row[order[top_k - 1]]]
-    weights = np.exp(row[allowed] - row.max())
-    weights /= weights.sum()
-    total = 0.0
-    for i, weight in zip(allowed, weights):
-      if i == order[0] or top_p is None or total < top_p:
-        kept[i] = row[i]
-      total += weight
-  return out
-
-
-@pytest.mark.parametrize('top_p', [None, 0.0, 0.3, 0.9, 1.0])
-@pytest.mark.parametrize('top_k', [None, 1, 3, 10, 20])
-def test_truncated_logits(top_k, top_p):
-  logits = np.random.default_rng(3).normal(size=(50, 10), scale=2).astype(np.float32)
-  expected = _numpy_truncated(logits, None if top_k is None else min(top_k, 10), top_p)
-  np.testing.assert_array_equal(videogpt.truncate_logits(tf.constant(logits), top_k, top_p),
-                                expected)
-
-
-def test_equal_logits_stay_together():
-  logits = tf.constant([[1.0, 3.0, 2.0, 2.0, 0.0]])
-  kept = np.float32([[-1e30, 3.0, 2.0, 2.0, -1e30]])
-  np.testing.assert_array_equal(videogpt.truncate_logits(logits, top_k=2), kept)
-  np.testing.assert_array_equal(videogpt.truncate_logits(logits, top_p=0.6), kept)  # 0.52, 0.19
-  np.testing.assert_array_equal(videogpt.truncate_logits(tf.zeros([1, 5]), 1, 0.0), [[0.0] * 5])
-
-
 # --- training ---
 
 
 def test_dropout_is_a_function_of_the_seed():
-  model = _model(dropout=0.5, conditioning_frames=1)
-  codes, conditions = _codes(model), _conditions(model)
+  model = small_priors.built(dropout=0.5, conditioning_frames=1)
+  codes, conditions = small_priors.codes_of(model), small_priors.conditions_of(model)
   run = lambda number: model(
       codes, conditions, None if number is None else randomness.seed_of(number)).numpy()
   without, first = run(None), run(1)
@@ -282,13 +141,14 @@ def test_dropout_is_a_function_of_the_seed():
 @pytest.mark.parametrize('conditions', [
     pytest.param({}, marks=pytest.mark.slow), {'classes': 3, 'conditioning_frames': 1}])
 def test_rematerialized_blocks_train_the_same(conditions):
-  model = _model('sparse', dropout=0.3, **conditions)
-  codes = _codes(model)
+  model = small_priors.built('sparse', dropout=0.3, **conditions)
+  codes = small_priors.codes_of(model)
   blocks = []
 
   def gradients(variables):
     with tf.GradientTape() as tape:
-      loss = tf.reduce_mean(model(codes, _conditions(model), randomness.seed_of(3))**2)
+      loss = tf.reduce_mean(
+          model(codes, small_priors.conditions_of(model), randomness.seed_of(3))**2)
     return loss, tape.gradient(loss, variables)
 
   loss, plain = gradients(model.trainable_variables)
@@ -306,7 +166,7 @@ def test_rematerialized_blocks_train_the_same(conditions):
 
 def test_every_dropout_has_a_mask_of_its_own():
   """Two layers, three dropouts each: a seed that two of them share would repeat a mask."""
-  model = _model(dropout=0.5, conditioning_frames=1)
+  model = small_priors.built(dropout=0.5, conditioning_frames=1)
   masks, dropout = [], randomness.dropout
 
   def recorded(x, rate, seed):
@@ -315,19 +175,19 @@ def test_every_dropout_has_a_mask_of_its_own():
 
   with pytest.MonkeyPatch.context() as patch:
     patch.setattr(randomness, 'dropout', recorded)
-    model(_codes(model), _conditions(model), randomness.seed_of(1))
+    model(small_priors.codes_of(model), small_priors.conditions_of(model), randomness.seed_of(1))
   assert len(masks) == 6 and len({mask.tobytes() for mask in masks}) == 6
   for mask in masks:
     np.testing.assert_allclose(np.mean(mask > 0), 0.5, atol=0.1)
 
 
 def test_the_vqvae_is_frozen():
-  model = _model(resnet=True, **ALL_CONDITIONS)
+  model = small_priors.built(resnet=True, **ALL_CONDITIONS)
   video = tf.constant(np.random.default_rng(0).uniform(-0.5, 0.5, (2,) + CLIP), tf.float32)
   frozen = model.vqvae.variables
   assert frozen and not {id(v) for v in frozen} & {id(v) for v in model.trainable_variables}
   with tf.GradientTape() as tape:
-    logits = model(model.vqvae.codes(video), _conditions(model))
+    logits = model(model.vqvae.codes(video), small_priors.conditions_of(model))
     loss = tf.reduce_mean(logits**2)
   trained, untrained = tape.gradient(loss, [model.trainable_variables, frozen])
   assert all(gradient is None for gradient in untrained)
@@ -372,12 +232,12 @@ def _trained(model):
 
 @PATTERNS_AND_CODEBOOKS
 def test_parameters_without_conditions(pattern, codebooks):
-  assert _trained(_model(pattern, codebooks)) == _prior_parameters(
+  assert _trained(small_priors.built(pattern, codebooks)) == _prior_parameters(
       (2, 2, 4), layers=2, width=12, feedforward=20, codes=6, dim=4, codebooks=codebooks)
 
 
 def test_parameters_with_all_conditions():
-  model = _model(resnet=True, **ALL_CONDITIONS)
+  model = small_priors.built(resnet=True, **ALL_CONDITIONS)
   assert _trained(model) == (
       _prior_parameters((2, 2, 4), layers=2, width=12, feedforward=20, codes=6, dim=4,
                         condition=11, frames_width=16) +
@@ -422,7 +282,7 @@ def test_parameters_for_bair(actions, parameters):
 @pytest.mark.parametrize('conditions, missing', [
     ({'conditioning_frames': 1}, 'video'), ({'classes': 3}, 'label'), ({'actions': 8}, 'actions')])
 def test_missing_conditions_are_errors(conditions, missing):
-  model = _new(**conditions)
+  model = small_priors.new(**conditions)
   with pytest.raises(ValueError, match=f'conditioned on {missing}, and the batch has none'):
     model.conditions()
 
@@ -430,7 +290,7 @@ def test_missing_conditions_are_errors(conditions, missing):
 @pytest.mark.parametrize('shape, found', [([2, 4, 3], '4 x 3'), ([2, 9], '9')])
 def test_another_number_of_actions_is_an_error(shape, found):
   with pytest.raises(ValueError, match=f'actions = 8, and the clips have {found} numbers'):
-    _new(actions=8).conditions(actions=tf.zeros(shape))
+    small_priors.new(actions=8).conditions(actions=tf.zeros(shape))
 
 
 @pytest.mark.parametrize('kwargs', [
