@@ -27,7 +27,8 @@ def test_copy_last_frame(networks, cpu):
   np.testing.assert_array_equal(made[:, 5:], np.repeat(real[:, 4:5], 11, 1))
   assert runs.numbers(found) == {'fvd': pytest.approx(runs.distance(real, made, 16), rel=1e-4)}
   assert found.values[0].note == '' and np.isnan(found.values[0].spread)
-  assert found.warnings == ['fvd_star is of reconstructions, which only models make: left out']
+  assert found.warnings == [
+      'fvd_star is of reconstructions, which only autoencoders make: left out']
   assert found.conditioning_frames == 5
   with pytest.raises(ValueError, match='copy_last_frame needs at least one frame that is given'):
     videos_lib.CopyLastFrame(0)

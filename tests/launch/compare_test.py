@@ -231,7 +231,7 @@ def test_baselines_of_a_protocol(networks, run, fails, tiny_files, tmp_path):
     lines, said = run(f'--gin_file={protocol}', f'--baseline={baseline}',
                       f'--output={tmp_path / "out"}')
     assert list(lines) == ['fvd'] and 'trials' not in lines['fvd']
-    assert 'warning: fvd_star is of reconstructions, which only models make: left out' in said
+    assert 'warning: fvd_star is of reconstructions, which only autoencoders make: left out' in said
   assert [(row.protocol, row.split, row.examples) for row in results.read_results(
       str(tmp_path / 'out'))] == [('videogpt_bair_copy_last_frame', 'test', 10),
                                   ('videogpt_bair_real_vs_real', 'test', 5)]

@@ -91,7 +91,7 @@ class _Run:
     reconstructs = self.make is not None and self.make.reconstructs
     if 'reconstructed' in measure.streams and not reconstructs:
       self.warnings.append(
-          f'{measure.name} is of reconstructions, which only models make: left out')
+          f'{measure.name} is of reconstructions, which only autoencoders make: left out')
       return False
     return not any(name in self.extract.missing for name in measure.networks)
 
