@@ -151,7 +151,9 @@ class Undecoded(tfds.decode.Decoder):
   """Leaves the frames of a video as encoded strings, [T], so that only those in use are decoded."""
 
   def decode_example(self, serialized_example):
+    """Encoded frames as they are, strings [T]."""
     return serialized_example
 
   def decode_batch_example(self, serialized_example):
-    return serialized_example  # the base class would walk through the frames
+    """The same: the base class would walk through the frames."""
+    return serialized_example

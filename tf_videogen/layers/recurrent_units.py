@@ -105,6 +105,7 @@ class ConvGRU(RecurrentUnit):
     super().build(shape)
 
   def step(self, h, gates, content):
+    """Eqs. 1 to 5: h [B, H, W, channels] -> the next one, None."""
     r, u = map(tf.sigmoid, gates(h))  # Eqs. 1, 4
     c = self.activation(content(r * h))  # Eqs. 2, 3
     return u * h + (1 - u) * c, None  # Eq. 5
@@ -126,6 +127,7 @@ class ConvLSTM(RecurrentUnit):
     super().build(shape)
 
   def step(self, state, gates):
+    """Gates of h, then the memory cell: [h; c] -> the next one, None."""
     h, c = tf.split(state, 2, axis=-1)
     return _lstm(c, *gates(h), self.activation), None
 
@@ -162,6 +164,7 @@ class KTrajGRU(WarpingUnit):
     super().build(shape)
 
   def step(self, h, f, gates, content):
+    """Eqs. 16 to 22: h [B, H, W, channels] -> the next one, weights of the warp [B, H, W, 9]."""
     theta = f(h)  # Eq. 16
     warped = _warp(h, theta)  # Eq. 17
     r, u = map(tf.sigmoid, gates(warped))  # Eqs. 18, 21
@@ -178,6 +181,7 @@ class TSRUc(WarpingUnit):
     super().build(shape)
 
   def step(self, h, f, content, gate):
+    """Eqs. 6 to 10: h [B, H, W, channels] -> the next one, weights of the warp [B, H, W, 9]."""
     theta = f(h)  # Eq. 6
     warped = _warp(h, theta)  # Eq. 7
     c = self.activation(content(warped))  # Eq. 8
@@ -193,6 +197,7 @@ class TSRUp(WarpingUnit):
     super().build(shape)
 
   def step(self, h, f, gates):
+    """Eqs. 6 to 10, in parallel: h -> the next one, weights of the warp [B, H, W, 9]."""
     theta = f(h)  # Eq. 6
     warped = _warp(h, theta)  # Eq. 7
     c, u = gates(h)  # Eq. 8 with h in place of the warped state, Eq. 9
@@ -209,6 +214,7 @@ class TSRUs(WarpingUnit):
     super().build(shape)
 
   def step(self, h, f, content, gate):
+    """Eqs. 6 to 10, one after the other: h -> the next one, weights of the warp [B, H, W, 9]."""
     theta = f(h)  # Eq. 6
     warped = _warp(h, theta)  # Eq. 7
     c = self.activation(content(warped))  # Eq. 8
@@ -270,6 +276,7 @@ class DynamicConvLSTM(RecurrentUnit):
     super().build(shape)
 
   def prepare(self, x, state, training):
+    """Convolves all frames at once; kernels are predicted in the loop. See `RecurrentUnit`."""
     convolution, *tensors = [tf.cast(v, x.dtype) for v in (
         self.convolution.value(training), self.convolution_bias, self.dense.value(training),
         self.dense_bias, self.bias)]
