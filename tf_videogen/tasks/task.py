@@ -146,3 +146,9 @@ class AdversarialTask(Task):
   def average(self, step):
     """After an update of the generator in that step, counted from 0: moves averages of weights."""
     del step
+
+
+def refuse_nan(video):
+  """Raises a FloatingPointError, outside of graphs, if a model's floats are not all finite."""
+  if tf.executing_eagerly() and not bool(tf.reduce_all(tf.math.is_finite(video))):
+    raise FloatingPointError('the model makes videos with values that are not finite (NaN)')

@@ -289,6 +289,5 @@ def to_uint8(video):
   Raises:
     FloatingPointError: outside of graphs, if a value is not finite.
   """
-  if tf.executing_eagerly() and not bool(tf.reduce_all(tf.math.is_finite(video))):
-    raise FloatingPointError('the model makes videos with values that are not finite (NaN)')
+  task.refuse_nan(video)
   return tf.cast(tf.round((tf.clip_by_value(video, -1.0, 1.0) + 1.0) * 127.5), tf.uint8)

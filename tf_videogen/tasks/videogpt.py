@@ -26,8 +26,7 @@ def to_uint8(video):
   Raises:
     FloatingPointError: outside of graphs, if a value is not finite.
   """
-  if tf.executing_eagerly() and not bool(tf.reduce_all(tf.math.is_finite(video))):
-    raise FloatingPointError('the model makes videos with values that are not finite (NaN)')
+  task.refuse_nan(video)
   video = tf.clip_by_value(tf.cast(video, tf.float32) + 0.5, 0.0, 1.0)
   return tf.cast(tf.round(video * 255.0), tf.uint8)
 
