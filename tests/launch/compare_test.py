@@ -16,17 +16,8 @@ from tf_videogen.launch import report
 from tf_videogen.model_directory import results
 from tf_videogen.reporting import galleries
 
-networks, clean = evaluations.networks_fixture, evaluations.clean  # fixtures
-
-
-@pytest.fixture(name='run')
-def _run(capsys):
-  return evaluations.Program(compare, capsys)
-
-
-@pytest.fixture(name='fails')
-def _fails(run):
-  return run.fails
+PROGRAM = compare
+networks, clean, run_fixture, fails_fixture = evaluations.FIXTURES
 
 
 @pytest.fixture(name='folders')

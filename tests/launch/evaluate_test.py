@@ -14,17 +14,8 @@ from tf_videogen.launch import evaluate
 from tf_videogen.model_directory import results
 from tf_videogen.reporting import galleries
 
-networks, clean = evaluations.networks_fixture, evaluations.clean  # fixtures
-
-
-@pytest.fixture(name='run')
-def _run(capsys):
-  return evaluations.Program(evaluate, capsys)
-
-
-@pytest.fixture(name='fails')
-def _fails(run):
-  return run.fails
+PROGRAM = evaluate
+networks, clean, run_fixture, fails_fixture = evaluations.FIXTURES
 
 
 VIDEO_TRANSFORMER_GIN = '''

@@ -54,6 +54,21 @@ class Program:
     assert not said.out
 
 
+@pytest.fixture(name='run')
+def run_fixture(request, capsys):
+  """The Program that the test's module calls PROGRAM."""
+  return Program(request.module.PROGRAM, capsys)
+
+
+@pytest.fixture(name='fails')
+def fails_fixture(run):
+  """Its `fails`."""
+  return run.fails
+
+
+FIXTURES = networks_fixture, clean, run_fixture, fails_fixture  # for a module to have them, too
+
+
 def protocol_file(folder, tiny_files, name, frames=4, **kwargs):
   """A protocol of the suite on the tiny clips, as a user changes one."""
   text = f'''

@@ -21,17 +21,8 @@ from tf_videogen.launch import train
 from tf_videogen.model_directory import checkpoints
 from tf_videogen.model_directory import results
 
-networks, clean = evaluations.networks_fixture, evaluations.clean  # fixtures
-
-
-@pytest.fixture(name='run')
-def _run(capsys):
-  return evaluations.Program(evaluate, capsys)
-
-
-@pytest.fixture(name='fails')
-def _fails(run):
-  return run.fails
+PROGRAM = evaluate
+networks, clean, run_fixture, fails_fixture = evaluations.FIXTURES
 
 
 @pytest.fixture(name='saved_vqvae', scope='module')
