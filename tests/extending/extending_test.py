@@ -94,7 +94,8 @@ def test_samples(model_dir, tmp_path):
   videos = _sampled(model_dir, tmp_path, '--num_samples=2', '--sample_frames=9')
   assert videos['samples'].shape == (2, 9, 16, 16, 1) and videos['conditioning_frames'] == 2
   np.testing.assert_array_equal(videos['samples'][:, :2], videos['data'][:, :2])
-  assert (np.abs(np.diff(videos['samples'].astype(int), axis=1)).max((2, 3, 4)) > 20).all()
+  changes = np.abs(np.diff(videos['samples'].astype(int), axis=1)).max((2, 3, 4))
+  assert changes.min() > 5, changes
 
 
 def test_an_export_samples_the_same(model_dir, tmp_path):
