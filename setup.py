@@ -117,7 +117,8 @@ setuptools.setup(
     # Namespace packages as well: `datasets/` and `gin/` have no `__init__.py`.
     packages=setuptools.find_namespace_packages(
         include=['tf_videogen', 'tf_videogen.*'], exclude=['*.__pycache__', '*.__pycache__.*']),
-    package_data={'': ['*.bib', '*.csv', '*.gin', '*.json', '*.md', '*.tsv', '*.txt']},
+    package_data={
+        '': ['*.bib', '*.css', '*.csv', '*.gin', '*.js', '*.json', '*.md', '*.tsv', '*.txt']},
     include_package_data=False,
     entry_points={'console_scripts': ['tf-videogen = tf_videogen.launch.cli:main']},
     zip_safe=False,

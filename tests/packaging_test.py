@@ -284,7 +284,8 @@ def test_wheel_carries_the_linked_folders(built):
   checkout, wheel, sdist, wheel_of_sdist = built
   names = set(zipfile.ZipFile(wheel).namelist())
   assert {name.split('/')[0] for name in names if '.dist-info/' not in name} == {'tf_videogen'}
-  needed = files(checkout, '*.py', '*.gin', '*.tsv', '*.bib', 'README.md', 'TAGS.txt')
+  needed = files(checkout, '*.py', '*.gin', '*.tsv', '*.bib', '*.css', '*.js', 'README.md',
+                 'TAGS.txt')
   assert {f'tf_videogen/{name}' for name in needed} <= names
   assert any(name.endswith('.dist-info/licenses/LICENSE') for name in names)
   assert not [name for name in names if '__pycache__' in name]

@@ -27,7 +27,7 @@ from tf_videogen.reporting import page
 DEFAULT_FPS = 8
 ORDER = ('data', 'reconstructions', 'samples')
 GIVEN = ('data', 'reconstructions', 'motion')  # No model continued these: nothing is outlined.
-OUTLINE = (232, 121, 43)  # The color of --outline in style.CSS.
+OUTLINE = (232, 121, 43)  # The color of --outline in page.css.
 CLIP_PIXELS = 128  # About the width of a moving picture on the page, in CSS pixels.
 COLUMNS = 8  # Of moving pictures, over all kinds of a gallery.
 CONDITIONS = 8  # Rows of a gallery with several samples a condition.

@@ -11,13 +11,14 @@ script but that of `filtering`.
 import dataclasses
 import html
 import math
+import pathlib
 import re
 
 from tf_videogen import files
 from tf_videogen.reporting import filtering
 from tf_videogen.reporting import glossary
-from tf_videogen.reporting import style
 
+_STYLE = (pathlib.Path(__file__).parent / 'page.css').read_text(encoding='utf-8')
 _POLICY = ("default-src 'none'; base-uri 'none'; form-action 'none'; img-src data:; "
            "style-src 'unsafe-inline'")
 
@@ -192,7 +193,7 @@ def write_page(path, title, sections):
   text = (f'<!DOCTYPE html>\n<html lang="en"><head><meta charset="utf-8">'
           f'<meta http-equiv="Content-Security-Policy" content="{policy}">'
           '<meta name="viewport" content="width=device-width, initial-scale=1">'
-          f'<title>{html.escape(title)}</title><style>{style.CSS}</style></head>\n<body>'
+          f'<title>{html.escape(title)}</title><style>{_STYLE}</style></head>\n<body>'
           + '\n'.join(body) + '</body></html>\n')
   files.write(path, text)
 
