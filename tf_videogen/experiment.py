@@ -135,7 +135,8 @@ class _Run:
     manager.before_save = self.flush
     trainer = building.make_trainer(experiment, built, self._before_call)
     self.controller = orbit.Controller(
-        trainer=trainer, evaluator=_evaluator(experiment, built, stop.check),
+        trainer=trainer,
+        evaluator=_evaluator(experiment, built, stop.check, limit=experiment.evaluation_limit),
         strategy=tf.distribute.get_strategy(), global_step=built.step,
         # Loops end at multiples, wherever the run goes on from.
         steps_per_loop=lambda step: steps_per_loop - int(step) % steps_per_loop,
@@ -232,9 +233,7 @@ def measure(experiment, model_dir, strategy, checkpoint=None, splits=None, limit
     if building.restore(built, model_dir, checkpoint) is None:
       raise FileNotFoundError(f'{checkpoint} cannot be read any more: keep more checkpoints with '
                               '--gin_param=experiment.train.keep_checkpoints=...')
-    return evaluators.TaskEvaluator(
-        built.task, experiment.clips, splits or experiment.splits, experiment.batch_size,
-        limit).evaluate(None)
+    return _evaluator(experiment, built, splits=splits, limit=limit).evaluate(None)
 
 
 def evaluate(experiment, model_dir, strategy, preview_clips=8):
@@ -252,7 +251,7 @@ def evaluate(experiment, model_dir, strategy, preview_clips=8):
   built = building.build(experiment, strategy, experiment.clips.example_spec())
   with strategies.scope(strategy):
     building.restore(built, model_dir)
-    output = _evaluator(experiment, built).evaluate(None)
+    output = _evaluator(experiment, built, limit=experiment.evaluation_limit).evaluate(None)
     if strategies.is_chief(strategy):
       _append_results(model_dir, int(built.step.numpy()), output)
       summaries = os.path.join(model_dir, 'summaries', 'evaluation')
@@ -284,7 +283,7 @@ def evaluate_continuously(experiment, model_dir, strategy, timeout=3600, poll_se
   output = None
   with strategies.scope(strategy), preemption.StopRequest() as stop:
     built.standing.after_batch = stop.check
-    evaluator = _evaluator(experiment, built, stop.check)
+    evaluator = _evaluator(experiment, built, stop.check, limit=experiment.evaluation_limit)
 
     def evaluate_one(path):
       nonlocal output
@@ -331,10 +330,9 @@ def follow(model_dir, last_step, evaluated, evaluate_one, stop, timeout=3600, po
   logging.warning('no new checkpoint in %s for %d s, giving up', model_dir, timeout)
 
 
-def _evaluator(experiment, built, after_batch=lambda: None):
-  return evaluators.TaskEvaluator(
-      built.task, experiment.clips, experiment.splits, experiment.batch_size,
-      experiment.evaluation_limit, after_batch)
+def _evaluator(experiment, built, after_batch=lambda: None, splits=None, limit=None):
+  return evaluators.TaskEvaluator(built.task, experiment.clips, splits or experiment.splits,
+                                  experiment.batch_size, limit, after_batch)
 
 
 def _append_results(model_dir, step, output):
@@ -343,7 +341,7 @@ def _append_results(model_dir, step, output):
   for name, value in output.items():
     split, metric = name.rsplit('/', 1)
     by_split.setdefault(split, {})[metric] = float(value)
-  results.append_evaluation(model_dir, step, {
+  results.append_results(model_dir, step, {
       split: (metrics, int(metrics.pop('examples'))) for split, metrics in by_split.items()})
 
 

@@ -25,7 +25,7 @@ def _evaluation(value=3.25, curve=True, gallery=True):
 
 
 def test_rows(tmp_path):
-  results.append_results(str(tmp_path), 5, 'test', {'loss': 1.0}, 10)
+  results.append_results(str(tmp_path), 5, {'test': ({'loss': 1.0}, 10)})
   records.write(str(tmp_path), 'p', 'validation', 7, _evaluation(), CONFIG)
   old, fvd, ssim = results.read_results(str(tmp_path))
   assert old[:4] == (5, 'test', 'loss', 1.0) and not old.protocol

@@ -25,8 +25,8 @@ def test_results_come_back_exactly(tmp_path):
   assert results.read_results(model_dir) == []
   metrics = {'psnr': np.float32(0.1), 'nmse': tf.constant(1 / 3), 'a, "b"': 1e-300,
              'nan': float('nan'), 'infinite': float('inf')}
-  results.append_results(model_dir, np.int64(10), 'test', metrics, 64)
-  results.append_results(model_dir, 20, 'valid', {'psnr': 0.1 + 0.2}, 8)
+  results.append_results(model_dir, np.int64(10), {'test': (metrics, 64)})
+  results.append_results(model_dir, 20, {'valid': ({'psnr': 0.1 + 0.2}, 8)})
   rows = results.read_results(model_dir)
   assert [(r.step, r.split, r.metric, r.examples) for r in rows] == [
       *((10, 'test', name, 64) for name in metrics), (20, 'valid', 'psnr', 8)]
@@ -41,7 +41,7 @@ def test_results_come_back_exactly(tmp_path):
 
 def test_results_name_the_configuration(tmp_path):
   _write(tmp_path / 'config.gin', 'steps = 3\n')
-  results.append_results(str(tmp_path), 1, 'test', {'psnr': 1}, 2)
+  results.append_results(str(tmp_path), 1, {'test': ({'psnr': 1}, 2)})
   sha = hashlib.sha256(b'steps = 3\n').hexdigest()
   assert results.read_results(str(tmp_path))[0].gin_sha == sha[:12]
 
@@ -50,7 +50,7 @@ def test_an_evaluation_of_several_splits_is_one_write(tmp_path, monkeypatch):
   written = []
   write = results._write_csv  # pylint: disable=protected-access
   monkeypatch.setattr(results, '_write_csv', lambda *a: written.append(write(*a)))
-  results.append_evaluation(str(tmp_path), 5, {'test': ({'psnr': 1}, 2), 'train': ({'psnr': 3}, 4)})
+  results.append_results(str(tmp_path), 5, {'test': ({'psnr': 1}, 2), 'train': ({'psnr': 3}, 4)})
   rows = results.read_results(str(tmp_path))
   assert [(row.step, row.split, row.value, row.examples) for row in rows] == [
       (5, 'test', 1.0, 2), (5, 'train', 3.0, 4)]
@@ -58,7 +58,7 @@ def test_an_evaluation_of_several_splits_is_one_write(tmp_path, monkeypatch):
 
 
 def test_no_metrics_make_an_empty_table(tmp_path):
-  results.append_results(str(tmp_path), 1, 'test', {}, 0)
+  results.append_results(str(tmp_path), 1, {'test': ({}, 0)})
   assert results.read_results(str(tmp_path)) == []
 
 
@@ -83,7 +83,7 @@ def test_an_older_file_is_read_and_upgraded(tmp_path):
   old = results.Result(10, 'test', 'psnr', 21.5, examples=64, gin_sha='0123',
                        time='2024-05-17T09:30:00+00:00')
   assert results.read_results(str(tmp_path)) == [old]
-  results.append_results(str(tmp_path), 20, 'test', {'psnr': 22.}, 64)
+  results.append_results(str(tmp_path), 20, {'test': ({'psnr': 22.}, 64)})
   assert _read(tmp_path / 'results.csv').startswith(
       ','.join(results.Result._fields) + '\n10,test,psnr,21.5,,64,,,,,0123,2024-')
   rows = results.read_results(str(tmp_path))
@@ -99,7 +99,7 @@ def test_other_columns_are_an_error(tmp_path, header):
 
 def test_what_protocols_measured_is_no_evaluated_step(tmp_path):
   assert results.evaluated_steps(str(tmp_path)) == set()
-  results.append_results(str(tmp_path), 10, 'test', {'psnr': 1, 'ssim': 1}, 2)
+  results.append_results(str(tmp_path), 10, {'test': ({'psnr': 1, 'ssim': 1}, 2)})
   results.append_rows(str(tmp_path), [results.Result(20, 'test', 'fvd', 1., protocol='some')])
   assert results.evaluated_steps(str(tmp_path)) == {10}
 

@@ -38,7 +38,7 @@ def _path(tmp_path_factory):
   folder = tmp_path_factory.mktemp('page')
   first, second = folder / 'first', folder / 'second'
   for model_dir in (first, second):
-    results.append_results(str(model_dir), 10, 'test', {'psnr': 21.5, 'nmse': 0.25}, 64)
+    results.append_results(str(model_dir), 10, {'test': ({'psnr': 21.5, 'nmse': 0.25}, 64)})
   (first / 'config.gin').write_text('# config: videogpt/bair_prior.gin\n')
   results.append_rows(str(first), [
       results.Result(10, 'test', 'ssim', 0.5, std=0.01, examples=256, protocol='other_protocol'),

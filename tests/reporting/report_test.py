@@ -53,7 +53,7 @@ def _make(model_dir):
   for step in range(100, 2100, 100):
     log.append(step, {'loss': 1 / step, 'steps_per_second': 4.})
   for step in (1000, 2000):
-    results.append_results(str(model_dir), step, 'test', {'nmse': 0.25, 'psnr': 21.5}, 64)
+    results.append_results(str(model_dir), step, {'test': ({'nmse': 0.25, 'psnr': 21.5}, 64)})
   (model_dir / 'config.gin').write_text(CONFIG)
   (model_dir / 'clips.json').write_text(json.dumps({'video': {'shape': [6, 16, 16, 3]}}))
   model = tf.Module()
@@ -113,7 +113,7 @@ def _evaluated(model_dir):
 def test_protocols_stand_on_top_and_beside_the_paper(tmp_path):
   first, second, output = tmp_path / 'a' / 'run', tmp_path / 'b' / 'run', tmp_path / 'page.html'
   _evaluated(first)
-  results.append_results(str(second), 1, 'test', {'psnr': 20.}, 4)
+  results.append_results(str(second), 1, {'test': ({'psnr': 20.}, 4)})
   assert in_process.run(report.main, f'--model_dir={first}', f'--model_dir={second}',
                         f'--output={output}') == 0
   page_test.assert_self_contained(output)
@@ -140,7 +140,8 @@ def test_a_cascade_in_training(tmp_path, capsys):
   assert in_process.run(report.main, f'--model_dir={tmp_path}', f'--output={output}') == 1
   assert 'there is no model directory' in capsys.readouterr().err
   for level in (1, 2):
-    results.append_results(cascades.directory(str(tmp_path), level), 1, 'test', {'psnr': 20.}, 4)
+    results.append_results(
+        cascades.directory(str(tmp_path), level), 1, {'test': ({'psnr': 20.}, 4)})
   assert in_process.run(report.main, f'--model_dir={tmp_path}', f'--output={output}') == 0
   assert re.findall('<h2>(level.)</h2>', output.read_text(encoding='utf-8')) == ['level1', 'level2']
 

@@ -62,26 +62,14 @@ class CurvePoint(typing.NamedTuple):
   std: float = math.nan
 
 
-def append_results(model_dir, step, split, metrics, examples):
-  """Adds the evaluation of one split to `results.csv`, which is created if missing.
+def append_results(model_dir, step, by_split):
+  """Adds an evaluation to `results.csv` in one write: a killed process leaves all rows or none.
 
   Args:
     model_dir: The model directory, local or gs://; created if missing.
     step: The training step that was evaluated.
-    split: The name of the evaluated split, as in 'test'.
-    metrics: A dict of numbers by metric name.
-    examples: How many examples the evaluation used.
-  """
-  append_evaluation(model_dir, step, {split: (metrics, examples)})
-
-
-def append_evaluation(model_dir, step, by_split):
-  """Adds an evaluation of several splits in one write: a killed process leaves all rows or none.
-
-  Args:
-    model_dir: The model directory, local or gs://; created if missing.
-    step: The training step that was evaluated.
-    by_split: A dict of (metrics, examples), as of `append_results`, by split.
+    by_split: A dict by split, as in 'test', of a dict of numbers by metric name, and of how many
+      examples the evaluation used.
   """
   append_rows(model_dir, [
       Result(step, split, name, value, examples=examples)
