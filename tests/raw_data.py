@@ -8,6 +8,8 @@ import numpy as np
 from PIL import Image
 import tensorflow as tf
 
+from tf_videogen.preparation import raw_videos
+
 
 def moving_square(frames=20, height=48, width=64, seed=0):
   """A video, uint8 [T, H, W, 3]: a bright square crosses a smooth colourful picture."""
@@ -44,6 +46,12 @@ def write_video(path, video, fps=25, codec='h264', container=None, rotation=0):
     output.mux(stream.encode())
   if rotation:
     _turn(path, rotation)
+
+
+def read_video(path, channels=3):
+  """All of a file: its video, uint8 [T, H, W, C], and its frames per second."""
+  video = raw_videos.read(path, channels=channels, limits=raw_videos.Limits(max_aspect=1000))
+  return np.stack(video.frames), video.fps
 
 
 def write_sound(path):

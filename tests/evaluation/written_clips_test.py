@@ -7,6 +7,7 @@ import numpy as np
 from PIL import Image
 import pytest
 
+from tests import raw_data
 from tf_videogen.data import video_io
 from tf_videogen.evaluation import written_clips
 from tf_videogen.launch import sample
@@ -53,7 +54,7 @@ def test_videos_are_what_is_decoded_of_them(tmp_path):
   for i in range(11):
     video_io.write_mp4(str(tmp_path / f'{i}.mp4'), smooth + np.uint8(5 * i))
   found = _read(tmp_path)
-  _check(found, [video_io.read_video(str(tmp_path / f'{i}.mp4'), 3)[0] for i in range(11)])
+  _check(found, [raw_data.read_video(str(tmp_path / f'{i}.mp4'), 3)[0] for i in range(11)])
   assert found[10].mean() - found[9].mean() == pytest.approx(5, abs=1)
 
 

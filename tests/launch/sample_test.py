@@ -7,8 +7,8 @@ import numpy as np
 import PIL.Image
 import pytest
 
+from tests import raw_data
 from tests.launch import in_process
-from tf_videogen.data import video_io
 from tf_videogen.launch import evaluate
 from tf_videogen.launch import sample
 
@@ -23,8 +23,8 @@ def _check_videos(folder, videos):
   """Checks the files of single samples, uint8 [N, T, H, W, C]."""
   for i, video in enumerate(videos):
     path = os.path.join(folder, f'sample_{i:04d}')
-    np.testing.assert_array_equal(video_io.read_video(path + '.gif', video.shape[-1])[0], video)
-    assert video_io.read_video(path + '.mp4', video.shape[-1])[0].shape == video.shape
+    np.testing.assert_array_equal(raw_data.read_video(path + '.gif', video.shape[-1])[0], video)
+    assert raw_data.read_video(path + '.mp4', video.shape[-1])[0].shape == video.shape
     with PIL.Image.open(path + '.png') as strip:
       assert strip.width >= video.shape[0] * video.shape[2] and strip.height >= video.shape[1]
 

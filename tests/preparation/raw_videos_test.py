@@ -177,13 +177,15 @@ def test_what_is_refused(tmp_path):
   (tmp_path / 'text.mp4').write_text('<html>404 Not Found</html>' * 50)
   (tmp_path / 'list.mp4').write_text('#EXTM3U\n#EXT-X-TARGETDURATION:9\n#EXTINF:9,\ngood.mp4\n')
   (tmp_path / 'concat.mp4').write_text("ffconcat version 1.0\nfile 'good.mp4'\n")
+  (tmp_path / 'text.gif').write_bytes(b'GIF89a no video')
+  (tmp_path / 'short.gif').write_bytes(b'GIF8')
   for name in ('good.mp4', 'good.avi', 'good.gif'):
     content = (tmp_path / name).read_bytes()
     (tmp_path / f'cut_{name}').write_bytes(content[:len(content) // 2])
   assert _reason(tmp_path / 'none.mp4') == 'missing'
   assert _reason(tmp_path) == 'missing'  # a folder
   assert _reason(tmp_path / 'empty.mp4') == 'empty'
-  for name in ('text.mp4', 'list.mp4', 'concat.mp4', 'cut_good.mp4'):
+  for name in ('text.mp4', 'list.mp4', 'concat.mp4', 'cut_good.mp4', 'text.gif', 'short.gif'):
     assert _reason(tmp_path / name) == 'undecodable'
   assert _reason(tmp_path / 'sound.mp4') == 'no video stream'
   assert _reason(tmp_path / 'cut_good.avi') == 'truncated'
@@ -285,5 +287,3 @@ def test_real_videos(real_data, name, frames, height, width, fps):
   assert (len(read.frames), read.fps) == (frames, pytest.approx(fps, rel=1e-3))
   if not name.endswith('gif'):
     assert (read.height, read.width) == (height, width)
-
-

@@ -12,7 +12,6 @@ import numpy as np
 from PIL import Image
 
 from tf_videogen import files
-from tf_videogen.preparation import raw_videos
 
 _GREY_PALETTE = np.repeat(np.arange(256, dtype=np.uint8), 3).tobytes()  # R, G, B of 0, of 1, ...
 
@@ -119,29 +118,6 @@ def write_npz(path, arrays):
     if np.ndim(array) == 5:
       _check(array, 5)
   files.write_arrays(path, arrays, compressed=True)
-
-
-def read_video(path, channels=3):
-  """Reads all of a video, see `raw_videos.read`.
-
-  Args:
-    path: str, a local file: a GIF, or anything that FFmpeg decodes.
-    channels: int, 3 for RGB or 1 for grey.
-
-  Returns:
-    The video, uint8 [T, H, W, C], and its frames per second, float.
-
-  Raises:
-    FileNotFoundError: if there is no such file.
-    ValueError: if the file cannot be decoded.
-  """
-  try:
-    video = raw_videos.read(path, channels=channels, limits=raw_videos.Limits(max_aspect=1000))
-  except raw_videos.Unusable as error:
-    if error.reason == 'missing':
-      raise FileNotFoundError(f'there is no file {path}') from error
-    raise ValueError(f'{path} cannot be decoded: {error}') from error
-  return np.stack(video.frames), video.fps
 
 
 def grid(videos, columns=None, padding=2):

@@ -17,6 +17,7 @@ import rarfile
 import tqdm
 
 from tf_videogen import bars
+from tf_videogen import files
 
 SUFFIXES = ('.zip', '.tar', '.tar.gz', '.tgz', '.tar.bz2', '.tar.xz', '.rar')
 _DAMAGE = (tarfile.TarError, zipfile.BadZipFile, rarfile.Error, lzma.LZMAError, zlib.error,
@@ -41,7 +42,7 @@ def extract(path, folder):
       it leads out of the folder.
   """
   folder = os.fspath(folder)
-  if '://' in os.fspath(path) or '://' in folder:
+  if files.is_remote(os.fspath(path)) or files.is_remote(folder):
     raise ValueError(f'{path} cannot be extracted to {folder}: both have to be local; extract it '
                      'yourself')
   os.makedirs(os.path.dirname(os.path.abspath(folder)), exist_ok=True)
