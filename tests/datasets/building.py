@@ -1,5 +1,6 @@
 """What tests of builders share: preparing, reading back, training on what was prepared."""
 
+import contextlib
 import functools
 import json
 import os
@@ -58,7 +59,9 @@ class BuilderTestCase(tfds.testing.DatasetBuilderTestCase):
     cls.EXAMPLE_DIR = tempfile.mkdtemp()
     cls.addClassCleanup(shutil.rmtree, cls.EXAMPLE_DIR)
     cls.write(pathlib.Path(cls.EXAMPLE_DIR))
-    cls.enterClassContext(kept_processes())
+    kept = contextlib.ExitStack()
+    kept.enter_context(kept_processes())
+    cls.addClassCleanup(kept.close)
     super().setUpClass()
 
 
