@@ -9,6 +9,7 @@ Flags that several programs have (`--model_dir`) are in `launch/shared_flags.py`
 programs as `tf_videogen.launch.<program>`.
 """
 
+import math
 import os
 import re
 import shutil
@@ -19,11 +20,15 @@ from absl import app
 from absl import flags
 from absl import logging
 
+flags.DEFINE_bool('traceback', False, 'Errors with the place in the code where they came up.')
+flags.disclaim_key_flags()
+
 STOPPED = 143  # the status of a program that SIGTERM ended
 
 # What Keras puts before the message of an error in a layer.
 _WHERE_KERAS_WAS = re.compile(r'^Exception encountered when calling layer .*\n\n')
 _HELP = ('-h', '-help', '--help', '--helpshort')
+_TAKING_ARGUMENTS = set()
 _FLAG_COLUMN = 24  # help that starts in this column, after the flag's name
 
 
@@ -31,10 +36,10 @@ def run(main, argv=None):
   """Parses the flags, calls `main` and exits with its status, as `absl.app.run` does.
 
   Unlike there, absl logs warnings only (Orbit prints what it logs): `--verbosity=0` shows more.
-  The status is 1 after a ValueError, FileNotFoundError or FloatingPointError, whose first line is
-  printed without a traceback, 2 after a mistake in the flags, and 130 after Ctrl-C. Other
+  The status is 1 after a ValueError, OSError or FloatingPointError, whose first line is printed
+  without a traceback, 2 after a mistake in the flags, and 130 after Ctrl-C. Other
   exceptions, and errors inside a traced function, are not the user's: they keep their traceback.
-  With TF_VIDEOGEN_TRACEBACK=1 in the environment, all do.
+  With --traceback, or TF_VIDEOGEN_TRACEBACK=1 in the environment, all do.
 
   Args:
     main: the function `main(argv)` of a program. It receives the command line without its flags.
@@ -48,7 +53,14 @@ def run(main, argv=None):
   if _asks_for_help(argv):
     print(help_text(main))
     sys.exit(0)
-  app.run(_guarded(main, name), argv, flags_parser=_parse_flags)
+  parse = lambda argv: _parse_flags(argv, main in _TAKING_ARGUMENTS)
+  app.run(_guarded(main, name), argv, flags_parser=parse)
+
+
+def takes_arguments(main):
+  """Decorates the `main` of a program that reads what is no flag, too; elsewhere it's a mistake."""
+  _TAKING_ARGUMENTS.add(main)
+  return main
 
 
 def help_text(main):
@@ -106,7 +118,7 @@ def _asks_for_help(argv):
   return any(argument in _HELP for argument in argv[1:end])
 
 
-def _parse_flags(argv):
+def _parse_flags(argv, takes_arguments):
   """Parses the flags; a mistake in them is one line and status 2."""
   try:
     arguments = flags.FLAGS(argv)
@@ -114,6 +126,12 @@ def _parse_flags(argv):
     message = re.sub(
         r'^flag --(\w+)=None: .* must have a value .*', r'--\1 is required', str(error))
     _fail(argv[0], f'{message.rstrip(".")} (see {argv[0]} --help)', 2)
+  if arguments[1:] and not takes_arguments:
+    _fail(argv[0], f'{arguments[1]!r} is no flag, and nothing reads it; flags begin with -- (see '
+          f'{argv[0]} --help)', 2)
+  for flag in flags.FLAGS.flag_values_dict().items():
+    if isinstance(flag[1], float) and not math.isfinite(flag[1]):
+      _fail(argv[0], f'--{flag[0]}={flag[1]}: it must be a number', 2)
   if flags.FLAGS['verbosity'].using_default_value:
     flags.FLAGS.verbosity = logging.WARNING
   return arguments
@@ -127,10 +145,11 @@ def _guarded(main, name):
       return main(argv)
     except KeyboardInterrupt:
       _fail(name, 'interrupted', 130)
-    except (ValueError, FileNotFoundError, FloatingPointError) as error:
+    except (ValueError, OSError, FloatingPointError) as error:
       lines = _message(error).splitlines() or [type(error).__name__]
       # gin adds lines that say where; a traced function puts its own traceback first.
-      if os.environ.get('TF_VIDEOGEN_TRACEBACK') or lines[0].startswith('in user code'):
+      wanted = flags.FLAGS.traceback or os.environ.get('TF_VIDEOGEN_TRACEBACK')
+      if wanted or lines[0].startswith('in user code'):
         raise
       _fail(name, lines[0], 1)
 
@@ -141,6 +160,8 @@ def _message(error):
   """Returns the text of an error; one that the system raised is 'path: reason'."""
   if isinstance(error, OSError) and error.filename is not None:
     return f'{error.filename}: {error.strerror}'
+  if isinstance(error, OSError) and error.strerror:
+    return error.strerror
   return _WHERE_KERAS_WAS.sub('', str(error).strip())
 
 

@@ -115,6 +115,7 @@ def _say(words):
   print(f'restarts: {words}', file=sys.stderr, flush=True)
 
 
+@program.takes_arguments
 def main(argv):
   """Runs launch.train with what stands after --."""
   arguments = argv[1:]

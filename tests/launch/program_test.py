@@ -24,6 +24,7 @@ from tf_videogen.launch import program
 _THING = flags.DEFINE_string('thing', None, 'The thing to do.', required=True)
 _TIMES = flags.DEFINE_integer('times', 3, 'How often.')
 _FAST = flags.DEFINE_bool('fast_and_without_looking_back', False, 'Hurry.')
+_SPEED = flags.DEFINE_float('speed', 1.0, 'How fast.')
 _MODE = flags.DEFINE_enum('mode', None, ['one', 'two'], 'How.')
 _FILES = flags.DEFINE_multi_string('file', [], 'A file; may be repeated.')
 
@@ -38,6 +39,8 @@ ERRORS = {
                         'it is wrong\\n'),
     'file': FileNotFoundError(2, 'No such file or directory', 'a/b'),
     'text': FileNotFoundError('no checkpoint in a/b'),
+    'disk': OSError(28, 'No space left on device', 'a/b'),
+    'stream': OSError(32, 'Broken pipe'),
     'traced': ValueError('in user code:\\n\\n  File ...'),
     'odd': OddError('odd'),
     'interrupt': KeyboardInterrupt(),
@@ -45,6 +48,7 @@ ERRORS = {
 }
 
 
+@program.takes_arguments
 def main(argv):
   if _THING.value in ERRORS:
     raise ERRORS[_THING.value]
@@ -68,6 +72,7 @@ Flags:
   --times               How often. (default: 3)
   --[no]fast_and_without_looking_back
                         Hurry. (default: false)
+  --speed               How fast. (default: 1.0)
   --mode                How. One of one, two.
   --file                A file; may be repeated.
 '''
@@ -105,6 +110,8 @@ def test_verbosity(demo):
 @pytest.mark.parametrize('arguments, message', [
     (['--thing=walk', '--tims=3'],
      "Unknown command line flag 'tims'. Did you mean: times ? (see python -m demo --help)"),
+    (['--thing=walk', '--speed=nan'], '--speed=nan: it must be a number'),
+    (['--thing=walk', '--speed=-inf'], '--speed=-inf: it must be a number'),
     ([], '--thing is required (see python -m demo --help)'),
     (['--thing=walk', '--times=x'],
      "flag --times=x: invalid literal for int() with base 10: 'x' (see python -m demo --help)"),
@@ -118,6 +125,8 @@ def test_mistakes_in_flags(demo, arguments, message):
     ('keras', 1, 'it is wrong'),
     ('file', 1, 'a/b: No such file or directory'),
     ('text', 1, 'no checkpoint in a/b'),
+    ('disk', 1, 'a/b: No space left on device'),
+    ('stream', 1, 'Broken pipe'),
     ('interrupt', 130, 'interrupted'),
 ])
 def test_errors_of_the_user_are_one_line(demo, thing, status, message):
@@ -132,6 +141,11 @@ def test_other_errors_keep_their_traceback(demo, thing, error):
 
 def test_traceback_on_request(demo):
   status, _, stderr = demo('--thing=value', TF_VIDEOGEN_TRACEBACK='1')
+  assert status == 1 and stderr.startswith('Traceback')
+
+
+def test_traceback_by_a_flag(demo):
+  status, _, stderr = demo('--thing=disk', '--traceback')
   assert status == 1 and stderr.startswith('Traceback')
 
 
