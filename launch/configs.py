@@ -18,6 +18,7 @@ import tensorflow as tf
 
 import tf_videogen
 from tf_videogen import files
+from tf_videogen.launch import bindings
 from tf_videogen.launch import cascades
 from tf_videogen.launch import renamed
 from tf_videogen.launch import shared_flags
@@ -106,7 +107,7 @@ def parse(names, params, data_dir=None, needs_all=True):
 
   Raises:
     FileNotFoundError: if a file is missing, with the nearest names.
-    ValueError: if something in them is wrong, in one line.
+    ValueError: if something in them is wrong, in one line; see `bindings.check`, too.
   """
   gin.clear_config()
   paths, seen, imports, macros = [find(name) for name in names], set(), [], set()
@@ -115,10 +116,10 @@ def parse(names, params, data_dir=None, needs_all=True):
     imports, macros = imports + more_imports, macros | more_macros
   _check_names(params, macros)
   header = list(dict.fromkeys(['from __gin__ import dynamic_registration'] + imports))
-  bindings = list(params)
+  bound = list(params)
   if data_dir is not None and any(line.endswith('import clips') for line in header):
-    bindings.append(f'clips.PreparedClips.data_dir = {data_dir!r}')
-  text = '\n'.join(header + [f"include '{path}'" for path in paths] + bindings)
+    bound.append(f'clips.PreparedClips.data_dir = {data_dir!r}')
+  text = '\n'.join(header + [f"include '{path}'" for path in paths] + bound)
   verbosity = logging.get_verbosity()
   logging.set_verbosity(logging.FATAL)  # gin reports every place where it doesn't find an include
   try:
@@ -135,6 +136,7 @@ def parse(names, params, data_dir=None, needs_all=True):
     if needs_all:
       raise ValueError(f'the config wants {name}: add --gin_param="{name}=\'...\'"')
     gin.bind_parameter(f'{name}/macro.value', name)
+  bindings.check()
 
 
 def _describes_model(path):

@@ -22,7 +22,8 @@ from tf_videogen.launch import shared_flags
 from tf_videogen.training import strategies
 
 flags.DEFINE_integer('num_samples', 16, 'How many clips.', lower_bound=1)
-flags.DEFINE_integer('seed', 0, 'The same seed gives the same clips.')
+flags.DEFINE_integer('seed', 0, 'The same seed gives the same clips.', lower_bound=0,
+                     upper_bound=2**63 - 1)
 flags.DEFINE_string('conditions', None, 'Split that conditions are taken from; by default the '
                     'first that the config evaluates.')
 flags.DEFINE_integer('samples_per_condition', 1, 'How many samples, of --num_samples, have the '

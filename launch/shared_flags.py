@@ -24,14 +24,16 @@ flags.DEFINE_string(
 flags.DEFINE_string('manual_dir', None, 'Folder with the raw files that you downloaded yourself.')
 flags.DEFINE_string('clip_shape', None, 'TxHxWxC of the clips, where the data is not prepared and '
                     'nothing else tells.')
-flags.DEFINE_integer('actions', 0, 'Numbers of actions a frame, together with --clip_shape.')
+flags.DEFINE_integer('actions', 0, 'Numbers of actions a frame, together with --clip_shape.',
+                     lower_bound=0)
 flags.DEFINE_string('strategy', 'auto', 'auto, cpu, mirrored, multi_worker or tpu.')
 flags.DEFINE_string('tpu', 'local', "local on a TPU VM, or a TPU's name.")
 flags.DEFINE_integer('batch_size', None, 'Clips at once; by default 8, at least 4 per TPU or GPU.',
                      lower_bound=1)
 flags.DEFINE_float('temperature', None, 'Divides the logits; of GANs, the standard deviation of z; '
-                   'below 1 is more conservative.')
-flags.DEFINE_float('truncation', None, 'Of GANs: z is drawn anew where it exceeds this.')
+                   'below 1 is more conservative.', lower_bound=0.0)
+flags.DEFINE_float('truncation', None, 'Of GANs: z is drawn anew where it exceeds this.',
+                   lower_bound=0.0)
 flags.DEFINE_integer('top_k', None, 'Draw from the k most likely codes only.', lower_bound=1)
 flags.DEFINE_float('top_p', None, 'Draw from the most likely codes of total probability p.',
                    lower_bound=0.0, upper_bound=1.0)

@@ -8,6 +8,7 @@ Philox takes a large share of a transformer's step. XLA also makes other floatin
 Philox's bits than TensorFlow's own kernels do: a run repeats itself to the last digit on devices of
 one kind.
 """
+import numpy as np
 import tensorflow as tf
 from tensorflow.compiler.tf2xla.python import xla
 
@@ -16,7 +17,9 @@ from tf_videogen.layers import xla_context
 
 
 def seed_of(number):
-  """The int32 [2] seed of a Python or tensor integer."""
+  """The int32 [2] seed of a tensor integer, or of a Python integer of up to 64 bits."""
+  if isinstance(number, int) and not -2**31 <= number < 2**31:
+    return tf.constant(np.array([number], np.int64).view(np.int32))
   return tf.stack([tf.cast(number, tf.int32), tf.constant(0, tf.int32)])
 
 

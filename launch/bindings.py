@@ -1,0 +1,204 @@
+"""What the bindings of a config may be: each is held against a table before anything is built.
+
+In the suite, a parameter of a name means the same everywhere, so that the table goes by names; where
+a class differs, `Class.parameter` says so. Of classes from elsewhere, the default tells the type.
+"""
+
+import importlib
+import inspect
+import math
+import re
+import typing
+
+import gin
+
+_IMPORT = re.compile(r'^(?:from (\S+) )?import (\S+)(?: as (\S+))?$', re.MULTILINE)
+
+
+class Kind(typing.NamedTuple):
+  """A kind of values.
+
+  Attributes:
+    words: what such a value is, in words.
+    accepts: a function of a value that tells whether it is one.
+    reference: whether a reference, @something, may stand in for it.
+  """
+  words: str
+  accepts: typing.Callable
+  reference: bool = False
+
+
+def _whole(least):
+  return lambda value: type(value) is int and value >= least
+
+
+def _number(accepts):
+  return lambda value: type(value) in (int, float) and math.isfinite(value) and accepts(value)
+
+
+def _all(accepts, lengths=None, least=0):
+  """Whether a value is a list or tuple of some length, and all in it are accepted."""
+  return lambda value: isinstance(value, (list, tuple)) and len(value) >= least and (
+      lengths is None or len(value) in lengths) and all(map(accepts, value))
+
+
+def _either(*accepts):
+  return lambda value: any(one(value) for one in accepts)
+
+
+def _one_of(*values):
+  return Kind('one of ' + ', '.join(map(repr, values)), lambda value: value in values)
+
+
+def _or_none(kind, meaning):
+  return Kind(f'{kind.words}, or None for {meaning}', _either(kind.accepts, lambda v: v is None))
+
+
+_is_text = lambda value: isinstance(value, str)
+POSITIVE = Kind('a whole number from 1 on', _whole(1))
+COUNT = Kind('a whole number from 0 on', _whole(0))
+WHOLE = Kind('a whole number', _whole(-math.inf))
+SEED = Kind('a whole number from 0 to 2**63 - 1', lambda value: _whole(0)(value) and value < 2**63)
+FLAG = Kind('True or False', lambda value: type(value) is bool)
+NUMBER = Kind('a number', _number(lambda value: True))
+AMOUNT = Kind('a number above 0', _number(lambda value: value > 0))
+WEIGHT = Kind('a number from 0 on', _number(lambda value: value >= 0))
+DECAY = Kind('a number from 0 on and below 1', _number(lambda value: 0 <= value < 1))
+RATE = Kind('a number above 0, or a schedule such as @optimizers.cosine_decay()',
+            AMOUNT.accepts, reference=True)
+TEXT = Kind('a text in quotes', lambda value: isinstance(value, str) and bool(value))
+ANY_TEXT = Kind('a text in quotes', _is_text)
+TEXTS = Kind("a text, or a tuple of texts, of one at least, such as ('test',)",
+             _either(TEXT.accepts, _all(TEXT.accepts, least=1)))
+SIZES = Kind('a tuple of whole numbers from 1 on, of one at least', _all(_whole(1), least=1))
+COUNTS = Kind('a tuple of whole numbers from 0 on', _all(_whole(0)))
+THREE = Kind('three whole numbers from 1 on, (time, height, width)', _all(_whole(1), (3,)))
+KERNEL = Kind('a whole number from 1 on, or three of them, (time, height, width)',
+              _either(_whole(1), THREE.accepts))
+FACTORS = Kind('a tuple of one or two whole numbers from 1 on', _all(_whole(1), (1, 2)))
+BLOCKS = Kind('a list of three whole numbers from 1 on each, (time, height, width)',
+              _all(THREE.accepts, least=1))
+MAPPING = Kind('a dict', lambda value: isinstance(value, dict), reference=True)
+OBJECT = Kind('a class or function, written with @', lambda value: False, reference=True)
+OBJECTS = Kind('a list of classes or objects, one at least, each written with @', _all(
+    lambda value: isinstance(value, gin.config.ConfigurableReference), least=1))
+
+_KINDS = {
+    POSITIVE: 'batch_size steps_per_loop checkpoint_interval evaluation_interval '
+              'evaluation_limit bits block codebooks codes decay_steps depth '
+              'dim discriminator_updates embedding examples factor feedforward first_frames '
+              'frame_step frames heads head_width hidden image_channels latent layers local_blocks '
+              'piece_frames query_chunk repeats residual_units width units sample_frames '
+              'sampled_frames samples_per_condition shapes shuffle_buffer size standing_batch '
+              'standing_passes start subsets trials upsampling_kernel upsampling_stages '
+              'encoder_kernel channels classes crop_size generated videos splits train_steps',
+    COUNT: 'preview_clips actions average_start conditioning_frames masked_frames primed_frames '
+           'reprimed_frames residual_layers warmup_steps VideoGPT.classes',
+    SEED: 'seed',
+    FLAG: 'evaluate_too causal convolutions each_block gather isolated joint one_hot pool_time '
+          'rematerialize sentinel task_metrics drop_short VQVAE.attention '
+          'BlockLocalAttention.dilated',
+    AMOUNT: 'clip_norm data_variance epsilon max_speed',
+    WEIGHT: 'commitment_cost orthogonality restart_threshold',
+    DECAY: 'average_decay beta_1 beta_2 decay dropout momentum',
+    RATE: 'learning_rate',
+    TEXT: 'dataset data_dir name network split train_path test_path validation_path train_split',
+    ANY_TEXT: 'note',
+    TEXTS: 'Experiment.splits views levels between',
+    SIZES: 'multipliers best_of PowerSpectrum.frames',
+    COUNTS: 'non_local LayerStack.dilated',
+    THREE: 'downsampling subscale shape context_kernel BlockLocalAttention.block',
+    KERNEL: 'kernel',
+    FACTORS: 'factors',
+    BLOCKS: 'blocks',
+    MAPPING: 'sampling features FrechetDistance.classes InceptionScore.classes Protocol.classes',
+    OBJECT: 'activation attention clips decoder discriminator discriminators downsample encoder '
+            'first_slice frame_encoder generator head kernels model norm optimizer pixels '
+            'predictor prior quantizer stack task temporal unit vqvae',
+    OBJECTS: 'measures lower',
+    _or_none(POSITIVE, 'all'): 'keep_checkpoints FrechetDistance.frames',
+    Kind('a whole number from 1 on, or a list of such, for each layer',
+         _either(_whole(1), SIZES.accepts)): 'LayerStack.heads',
+    # Empty where no such directory is needed any more.
+    ANY_TEXT._replace(words='the folder of a trained model, in quotes'):
+        'vqvae_dir first_slice_dir lower_dir',
+    _one_of('first', 'random'): 'real_windows generated_windows',
+    _one_of('first', 'all'): 'windows',
+    _one_of('random', 'center'): 'crop',
+    _one_of('auto', 'float32', 'mixed_bfloat16'): 'precision',
+    _one_of('logits', 'features'): 'output',
+    _one_of('real', 'reconstructed', 'generated'): 'stream',
+}
+TABLE = {name: kind for kind, names in _KINDS.items() for name in names.split()}
+_BY_DEFAULT = {bool: FLAG, int: WHOLE, float: NUMBER, str: ANY_TEXT}
+
+
+def kind_of(function, parameter):
+  """The kind of a parameter of a class or function, and whether it may be None: (Kind, bool).
+
+  The kind is None where nothing is known of it.
+  """
+  found = inspect.signature(function).parameters.get(parameter)
+  default = found.default if found is not None else inspect.Parameter.empty
+  kind = None
+  if function.__module__.partition('.')[0] == 'tf_videogen':
+    kind = TABLE.get(f'{function.__name__}.{parameter}', TABLE.get(parameter))
+  return kind or _BY_DEFAULT.get(type(default)), default is None
+
+
+def configurable(selector, modules):
+  """The class or function that a selector, 'vqvae.VQVAE', names; None if it is of gin's own.
+
+  Args:
+    selector: a name as in a config.
+    modules: dict, the full names of the modules that the config imports, by their short ones.
+  """
+  module, _, name = selector.rpartition('.')
+  first, _, rest = module.partition('.')
+  path = '.'.join(filter(None, [modules.get(first, first), rest]))
+  try:
+    return getattr(importlib.import_module(path), name, None)
+  except (ImportError, ValueError):
+    return None
+
+
+def check():
+  """Holds all that gin has parsed against the table.
+
+  Raises:
+    ValueError: with the name of the first binding that is wrong, what came, and what is wanted.
+  """
+  text = gin.config_str(max_line_length=10**6)
+  modules = {alias or name.rpartition('.')[2]: '.'.join(filter(None, [package, name]))
+             for package, name, alias in _IMPORT.findall(text)}
+  for name in re.findall(r'^([\w./]+) = ', text, re.MULTILINE):
+    selector, _, parameter = name.rpartition('/')[2].rpartition('.')
+    function = configurable(selector, modules) if selector else None
+    if function is None:
+      continue
+    kind, may_be_none = kind_of(function, parameter)
+    value = _filled(gin.query_parameter(name))
+    if kind is None or (value is None and may_be_none):
+      continue
+    if isinstance(value, gin.config.ConfigurableReference):
+      if kind.reference or value.scoped_selector.endswith('macro'):
+        continue
+    elif kind.accepts(value):
+      continue
+    raise ValueError(f'in the config: {name} = {value!r}: it must be {kind.words}'
+                     + (', or None' if may_be_none else ''))
+
+
+def _filled(value):
+  """A value with macros replaced, in lists, tuples and dicts too."""
+  if isinstance(value, gin.config.ConfigurableReference) and (
+      value.selector.rpartition('.')[2] == 'macro'):
+    try:
+      return _filled(gin.query_parameter(f'%{"/".join(value.scopes)}'))
+    except ValueError:
+      return value  # nothing gave it: who wants it says so
+  if isinstance(value, (list, tuple)):
+    return type(value)(map(_filled, value))
+  if isinstance(value, dict):
+    return {key: _filled(item) for key, item in value.items()}
+  return value
