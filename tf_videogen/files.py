@@ -1,13 +1,99 @@
 """Writing files so that neither a reader nor a crash ever sees half of one."""
 
+import contextlib
+import errno
 import io
 import json
+import math
 import os
+import re
+import socket
 import time
 import uuid
+import zipfile
+import zlib
 
 import numpy as np
 import tensorflow as tf
+
+
+# What TensorFlow raises when another machine went away, or comes back; to try again may help.
+PASSING = (tf.errors.UnavailableError, tf.errors.AbortedError, tf.errors.DeadlineExceededError,
+           tf.errors.InternalError, tf.errors.UnknownError, tf.errors.CancelledError)
+# The process that writes, in the names of its temporary files: what a dead one left is recognized.
+_TEMPORARY = re.compile(r'\.(?P<process>\d+)@(?P<host>[\w.-]+)\.[0-9a-f]{8}\.tmp$')
+_FORGOTTEN = 86400  # seconds after which other machines' temporary files are left-overs
+
+
+@contextlib.contextmanager
+def told(path, done='written'):
+  """Makes what TensorFlow and the system say of a file an OSError of one line.
+
+  Args:
+    path: the file or folder, as the user knows it.
+    done: what cannot be done with it.
+  """
+  try:
+    yield
+  except tf.errors.OpError as error:
+    if is_remote(path) and isinstance(error, PASSING):
+      raise  # to try again may help
+    reason = ' '.join(str(error.message).split()).rpartition('; ')[2][:200]
+    raise OSError(errno.EIO, f'cannot be {done} ({reason})', path) from error
+  except OSError as error:
+    if error.filename == path and error.errno == errno.EIO:
+      raise
+    raise OSError(errno.EIO, f'cannot be {done} ({error.strerror or error})', path) from error
+
+
+def check_writable(folder):
+  """Raises OSError, of one line, where nothing can be written into a folder; makes the folder."""
+  with told(folder, 'written into'):
+    tf.io.gfile.makedirs(folder)
+    probe = temporary_name(os.path.join(folder, 'probe'))
+    with tf.io.gfile.GFile(probe, 'w') as f:
+      f.write('.')
+    tf.io.gfile.remove(probe)
+
+
+def temporary_name(path):
+  """A name beside a path for what shall take its place; `remove_left` knows it."""
+  return f'{path}.{os.getpid()}@{socket.gethostname()}.{uuid.uuid4().hex[:8]}.tmp'
+
+
+def remove_left(folder):
+  """Removes temporary files and folders, anywhere below a folder, whose process is dead.
+
+  Those of other machines are left where they were until they are a day old.
+  """
+  if not tf.io.gfile.isdir(folder):
+    return
+  for inner, folders, names in tf.io.gfile.walk(folder):
+    for name in [*folders, *names]:
+      path = os.path.join(inner, name.rstrip('/'))
+      if _is_left(path):
+        (tf.io.gfile.rmtree if tf.io.gfile.isdir(path) else tf.io.gfile.remove)(path)
+
+
+def _is_left(path):
+  found = _TEMPORARY.search(path)
+  if not found:
+    return False
+  if found['host'] == socket.gethostname():
+    return not is_alive(int(found['process']))
+  stored = size_and_time(path)
+  return stored is not None and time.time() - stored[1] / 1e9 > _FORGOTTEN
+
+
+def is_alive(process):
+  """Whether a process of this machine is there, by its number."""
+  try:
+    os.kill(process, 0)
+  except ProcessLookupError:
+    return False
+  except PermissionError:  # another user's
+    pass
+  return True
 
 
 def write(path, content):
@@ -16,18 +102,22 @@ def write(path, content):
   Args:
     path: str, local or remote (gs://).
     content: str or bytes.
+
+  Raises:
+    OSError: of one line, if it cannot be written; what was there stays.
   """
-  if os.path.dirname(path):
-    tf.io.gfile.makedirs(os.path.dirname(path))
-  temporary = f'{path}.{uuid.uuid4().hex[:8]}.tmp'
-  try:
-    with tf.io.gfile.GFile(temporary, 'wb' if isinstance(content, bytes) else 'w') as f:
-      f.write(content)
-    tf.io.gfile.rename(temporary, path, overwrite=True)
-  except BaseException:
-    if tf.io.gfile.exists(temporary):
-      tf.io.gfile.remove(temporary)
-    raise
+  with told(path):
+    if os.path.dirname(path):
+      tf.io.gfile.makedirs(os.path.dirname(path))
+    temporary = temporary_name(path)
+    try:
+      with tf.io.gfile.GFile(temporary, 'wb' if isinstance(content, bytes) else 'w') as f:
+        f.write(content)
+      tf.io.gfile.rename(temporary, path, overwrite=True)
+    except BaseException:
+      if tf.io.gfile.exists(temporary):
+        tf.io.gfile.remove(temporary)
+      raise
 
 
 def write_arrays(path, arrays, compressed=False):
@@ -93,6 +183,93 @@ def size_and_time(path):
 
 
 def read(path):
-  """The text of a file."""
-  with tf.io.gfile.GFile(path) as f:
-    return f.read()
+  """The text of a file.
+
+  Raises:
+    ValueError: if it is no text in UTF-8.
+  """
+  with tf.io.gfile.GFile(path, 'rb') as f:
+    content = f.read()
+  try:
+    return content.decode()
+  except UnicodeDecodeError as error:
+    raise ValueError(f'{path} is no text in UTF-8 (byte {error.start})') from error
+
+
+def read_json(path, form, remedy='delete it'):
+  """What a JSON file holds.
+
+  Args:
+    path: the file.
+    form: its form, by example: {'step': int} is a dict that has a whole number under 'step',
+      {'levels': [str]} one with a list of texts; `object` is anything.
+    remedy: what to do where it has another form.
+
+  Raises:
+    ValueError: if it is no JSON, or has another form.
+  """
+  try:
+    found = json.loads(read(path))
+  except (ValueError, RecursionError) as error:
+    raise ValueError(f'{path} is damaged ({str(error)[:100]}): {remedy}') from error
+  if not _has_form(found, form):
+    raise ValueError(f'{path} is damaged (it does not hold what it should): {remedy}')
+  return found
+
+
+def _has_form(value, form):
+  if isinstance(form, dict):
+    return isinstance(value, dict) and all(
+        name in value and _has_form(value[name], inner) for name, inner in form.items())
+  if isinstance(form, list):
+    return isinstance(value, list) and all(_has_form(item, form[0]) for item in value)
+  return isinstance(value, form) and not (form is int and isinstance(value, bool))
+
+
+def read_arrays(path, names=None, mapped=False):
+  """The arrays of an .npz file by name, or under '' that of an .npy file.
+
+  Args:
+    path: the file.
+    names: which of an .npz file's; None: all.
+    mapped: whether an .npy file's array stays on the disk, where that is local.
+
+  Raises:
+    ValueError: if it is damaged, has Python objects, or speaks of more bytes than it holds: what it
+      speaks of would be taken from memory.
+  """
+  opened = tf.io.gfile.GFile(path, 'rb') if is_remote(path) else open(path, 'rb')
+  try:
+    with opened as file:
+      if is_remote(path):
+        file = io.BytesIO(file.read())
+      if zipfile.is_zipfile(file):
+        return _members(file, names)
+      if mapped and not is_remote(path):
+        return {'': np.load(path, mmap_mode='r', allow_pickle=False)}
+      return {'': _array(lambda: file, file.seek(0, os.SEEK_END))}
+  except (zipfile.BadZipFile, zlib.error, EOFError, OSError, ValueError, MemoryError,
+          NotImplementedError) as error:
+    raise ValueError(f'{path} cannot be read as arrays ({str(error)[:150]})') from error
+
+
+def _members(file, names):
+  with zipfile.ZipFile(file) as archive:
+    members = {info.filename.removesuffix('.npy'): info for info in archive.infolist()}
+    return {name: _array(lambda info=info: archive.open(info), info.file_size)
+            for name, info in members.items() if names is None or name in names}
+
+
+def _array(opened, size):
+  """An array of an .npy file of so many bytes; `opened` gives what it is read from."""
+  with opened() as file:
+    file.seek(0)
+    version = np.lib.format.read_magic(file)
+    header = (np.lib.format.read_array_header_1_0 if version == (1, 0)
+              else np.lib.format.read_array_header_2_0)
+    shape, _, dtype = header(file)
+    told_size = math.prod(shape) * dtype.itemsize
+    if told_size > size:
+      raise ValueError(f'its header speaks of {told_size:,} bytes, and it has {size:,}')
+    file.seek(0)
+    return np.lib.format.read_array(file, allow_pickle=False)

@@ -8,7 +8,8 @@ part the last 10,000 images of its training part.
 import numpy as np
 from PIL import Image
 from sklearn import datasets as sklearn_datasets
-import tensorflow as tf
+
+from tf_videogen import files
 
 MNIST_FILE = 'mnist.npz'
 _MNIST_VALIDATION = 10_000
@@ -47,13 +48,13 @@ def mnist_from_file(path, digit_size):
   Raises:
     ValueError: if an array isn't there or has another shape.
   """
-  with tf.io.gfile.GFile(path, 'rb') as f, np.load(f, allow_pickle=False) as arrays:
-    missing = {'x_train', 'y_train', 'x_test', 'y_test'} - set(arrays)
-    if missing:
-      raise ValueError(
-          f'{path} has no {", ".join(sorted(missing))}; expected the mnist.npz of Keras')
-    return mnist(
-        arrays['x_train'], arrays['y_train'], arrays['x_test'], arrays['y_test'], digit_size)
+  arrays = files.read_arrays(path)
+  missing = {'x_train', 'y_train', 'x_test', 'y_test'} - set(arrays)
+  if missing:
+    raise ValueError(
+        f'{path} has no {", ".join(sorted(missing))}; expected the mnist.npz of Keras')
+  return mnist(
+      arrays['x_train'], arrays['y_train'], arrays['x_test'], arrays['y_test'], digit_size)
 
 
 def mnist(x_train, y_train, x_test, y_test, digit_size):

@@ -7,6 +7,7 @@ import numpy as np
 import tensorflow as tf
 import tensorflow_datasets as tfds
 
+from tf_videogen import files
 from tf_videogen.datasets.moving_mnist_clips import digits as digit_images
 from tf_videogen.datasets.moving_mnist_clips import moving_digits
 from tf_videogen.preparation import png
@@ -115,8 +116,7 @@ class Builder(tfds.core.GeneratorBasedBuilder):
   def _published_examples(self, path):
     """Yields (key, example) from the published array, uint8 [T, N, H, W]."""
     config = self.builder_config
-    with tf.io.gfile.GFile(path, 'rb') as f:
-      videos = np.load(f, allow_pickle=False)
+    videos = files.read_arrays(path).get('', np.zeros(0))
     expected = (config.frames, config.size, config.size)
     shape = videos.shape
     if videos.dtype != np.uint8 or len(shape) != 4 or shape[:1] + shape[2:] != expected:

@@ -235,7 +235,7 @@ def test_a_damaged_cache_does_not_keep_others_from_being_got(known, cache, capsy
   (cache / f'{I3D}.npz').write_bytes(b'half a file')
   status, out, err = _run(capsys)
   assert status == 1 and len(err) == 1
-  assert err[0].startswith(f'get_networks: {cache}/{I3D}.npz cannot be read as .npz (')
+  assert err[0].startswith(f'get_networks: {cache}/{I3D}.npz cannot be read as arrays (')
   assert err[0].endswith(
       f'delete it and get it again with python -m launch.get_networks --network={I3D}')
   assert out.startswith(f'{C3D}@')

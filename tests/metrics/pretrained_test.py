@@ -281,9 +281,9 @@ def test_pickled_objects_are_refused(tmp_path, cache):
   objects[:] = [_Evil()] * 4
   path = _npz(tmp_path, {**ARRAYS, 'Conv3d_1a_7x7/batch_norm/beta': objects})
   message = _refused(pretrained.keep, NAME, str(path))
-  assert message.startswith(f'{path} cannot be read as .npz (Object arrays cannot be loaded')
+  assert message.startswith(f'{path} cannot be read as arrays (Object arrays cannot be loaded')
   network_files.save_npz(cache / f'{NAME}.npz', {**ARRAYS, 'extra': objects})
-  assert 'cannot be read as .npz' in _refused(pretrained.load, NAME)
+  assert 'cannot be read as arrays' in _refused(pretrained.load, NAME)
   assert not pathlib.Path(f'{cache.parent}.unpickled').exists()
 
 
@@ -293,12 +293,12 @@ def test_a_damaged_cache_says_how_to_mend_it(cache):
   for content in (b'', b'<html>', whole[:len(whole) // 2], whole.replace(b'NUMPY', b'NUMB?')):
     path.write_bytes(content)
     message = _refused(pretrained.load, NAME)
-    assert message.startswith(f'{path} cannot be read as .npz (')
+    assert message.startswith(f'{path} cannot be read as arrays (')
     assert message.endswith(
         f'; delete it and get it again with python -m launch.get_networks --network={NAME}')
   with open(path, 'wb') as f:
     np.save(f, np.zeros(3))  # one array, and no .npz
-  assert _refused(pretrained.load, NAME).startswith(f'{path} cannot be read as .npz (')
+  assert _refused(pretrained.load, NAME).startswith(f'{path} cannot be read as arrays (')
   network_files.save_npz(path, network_files.arrays(seed=2))
   assert _refused(pretrained.load, NAME).startswith(f'{path} has other weights than TF-Hub')
 

@@ -5,7 +5,6 @@
 """
 
 import functools
-import io
 import os
 
 import numpy as np
@@ -331,17 +330,12 @@ def _load_arrays(path):
   """Reads `video`, and `actions` and `label` where there are, from an .npz or .npy; checks them."""
   if not tf.io.gfile.exists(path):
     raise FileNotFoundError(f'there is no file {path}')
-  content, mapped = path, 'r'
-  if files.is_remote(path):  # NumPy reads local files only
-    with tf.io.gfile.GFile(path, 'rb') as file:
-      content, mapped = io.BytesIO(file.read()), None
-  if path.endswith('.npy'):
-    arrays = {'video': np.load(content, mmap_mode=mapped, allow_pickle=False)}
-  else:
-    with np.load(content, allow_pickle=False) as file:
-      arrays = {name: file[name] for name in ('video', 'actions', 'label') if name in file}
-      if 'video' not in arrays:
-        raise ValueError(f'{path} has no array `video`; it has: {", ".join(file)}')
+  found = files.read_arrays(path, mapped=True)
+  arrays = {name: found[name] for name in ('video', 'actions', 'label') if name in found}
+  if list(found) == ['']:  # an .npy file
+    arrays = {'video': found['']}
+  elif 'video' not in arrays:
+    raise ValueError(f'{path} has no array `video`; it has: {", ".join(found)}')
   expected = {
       'video': ('uint8 [N, frames, H, W, C]', 5, np.uint8),
       'actions': ('numbers [N, frames, A]', 3, np.number),

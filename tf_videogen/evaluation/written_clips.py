@@ -13,7 +13,6 @@ import collections
 from concurrent import futures
 import os
 import re
-import zipfile
 
 import numpy as np
 from PIL import Image
@@ -192,16 +191,15 @@ def _from_pictures(paths):
 def _load(path):
   """The array of videos in a file, of any type."""
   try:
-    loaded = np.load(path, allow_pickle=False)
-    if isinstance(loaded, np.ndarray):
-      return loaded
-    with loaded:
-      names = [name for name in loaded.files if loaded[name].ndim == 5]
-      for name in ('samples', 'video', *names):
-        if name in names and (name in ('samples', 'video') or len(names) == 1):
-          return loaded[name]
-  except (zipfile.BadZipFile, EOFError, OSError, ValueError) as error:
-    raise _Unreadable(f'{path} cannot be read as arrays ({error})') from error
+    loaded = files.read_arrays(path)
+  except (OSError, ValueError) as error:
+    raise _Unreadable(str(error)) from error
+  if list(loaded) == ['']:
+    return loaded['']
+  names = [name for name in loaded if loaded[name].ndim == 5]
+  for name in ('samples', 'video', *names):
+    if name in names and (name in ('samples', 'video') or len(names) == 1):
+      return loaded[name]
   raise ValueError(f'{path} must have an array `samples` or `video` [N, T, H, W, C]; it has arrays '
                    f'of five axes called: {", ".join(names) or "none"}')
 

@@ -146,12 +146,10 @@ def read(path):
 
 
 def _read_npz(path):
-  try:
-    with tf.io.gfile.GFile(path, 'rb') as f:
-      with np.load(io.BytesIO(f.read()), allow_pickle=False) as arrays:
-        return {name.lstrip('/'): np.asarray(arrays[name]) for name in arrays}
-  except Exception as error:  # of a damaged file zipfile, zlib and NumPy raise anything
-    raise ValueError(f'{path} cannot be read as .npz ({_first_line(error)})') from error
+  arrays = files.read_arrays(path)
+  if list(arrays) == ['']:
+    raise ValueError(f'{path} cannot be read as arrays (it has one alone, without a name)')
+  return {name.lstrip('/'): array for name, array in arrays.items()}
 
 
 def _read_checkpoint(prefix, path=None):

@@ -31,8 +31,7 @@ class VideoCache:
     if path is None or not tf.io.gfile.exists(path):
       return None
     try:
-      with tf.io.gfile.GFile(path, 'rb') as file:
-        arrays = np.load(io.BytesIO(file.read()), allow_pickle=False)
+      arrays = files.read_arrays(path)
       ends = np.cumsum(arrays['lengths'])
       content = arrays['content'].tobytes()
       frames = [content[end - length:end] for end, length in zip(ends, arrays['lengths'])]

@@ -14,12 +14,11 @@ import itertools
 import math
 import os
 import re
-import zipfile
 
 import numpy as np
 import PIL.Image
-import tensorflow as tf
 
+from tf_videogen import files
 from tf_videogen.data import video_io
 from tf_videogen.reporting import glossary
 from tf_videogen.reporting import page
@@ -194,12 +193,9 @@ def read_gallery(path, title='', max_bytes=1_500_000):
     ValueError: if the file is damaged or holds no videos.
   """
   try:
-    with tf.io.gfile.GFile(path, 'rb') as f:
-      with np.load(io.BytesIO(f.read()), allow_pickle=False) as arrays:
-        arrays = dict(arrays)
-  except (zipfile.BadZipFile, EOFError, OSError, ValueError) as error:
-    raise ValueError(f'{path} cannot be read as .npz ({error}); delete it or write it again.'
-                     ) from error
+    arrays = files.read_arrays(path)
+  except ValueError as error:
+    raise ValueError(f'{error}; delete it or write it again') from error
   videos = {name: array for name, array in arrays.items() if array.ndim == 5}
   if not videos:
     raise ValueError(f'{path} must hold videos, uint8 [N, T, H, W, C]; it holds '
