@@ -44,10 +44,10 @@ def save(model_dir, cascade):
     ValueError: if the folder is another cascade's.
   """
   path, text = os.path.join(model_dir, _FILE), json.dumps({'levels': cascade.levels}, indent=1)
-  if tf.io.gfile.exists(path) and json.loads(files.read(path))['levels'] != cascade.levels:
-    raise ValueError(f'{model_dir} is the directory of another cascade '
-                     f'({", ".join(json.loads(files.read(path))["levels"])}); use another '
-                     '--model_dir, or that config')
+  levels = _levels(path) if tf.io.gfile.exists(path) else cascade.levels
+  if levels != cascade.levels:
+    raise ValueError(f'{model_dir} is the directory of another cascade ({", ".join(levels)}); use '
+                     'another --model_dir, or that config')
   files.write(path, text)
 
 
@@ -68,7 +68,10 @@ def keep_below(model_dir, lower_dir, writes=True):
     if writes:
       files.write(path, json.dumps({'step': now}))
     return
-  began = json.loads(files.read(path))['step'] if tf.io.gfile.exists(path) else now
+  began = now
+  if tf.io.gfile.exists(path):
+    began = files.read_json(path, {'step': int}, 'move the directory away, and it is trained anew'
+                            )['step']
   if began != now:
     raise ValueError(f'{model_dir} is trained from step {began} of {lower_dir}, which is at step '
                      f'{now} now: move it away, and it is trained anew')
@@ -79,8 +82,12 @@ def directories(model_dir):
   path = os.path.join(model_dir, _FILE)
   if not tf.io.gfile.exists(path):
     return [model_dir]
-  levels = json.loads(files.read(path))['levels']
-  return [directory(model_dir, number) for number in range(1, len(levels) + 1)]
+  return [directory(model_dir, number) for number in range(1, len(_levels(path)) + 1)]
+
+
+def _levels(path):
+  return files.read_json(path, {'levels': [str]}, 'delete it; launch.train_cascade writes it anew'
+                         )['levels']
 
 
 def last_level(model_dir):

@@ -13,6 +13,7 @@ import sys
 
 from absl import flags
 
+from tf_videogen import files
 from tf_videogen.data import clips
 from tf_videogen.evaluation import run
 from tf_videogen.evaluation import videos
@@ -60,6 +61,8 @@ def main(argv):
                               'evaluation/folders.gin']
   configs.parse(names, values.gin_param, values.data_dir)
   protocol = evaluations.configured()
+  if values.output:
+    files.check_writable(values.output)
   generated = written_clips.WrittenClips(values.generated, values.value_range) if (
       values.generated) else None
   if values.real and os.path.exists(values.real):

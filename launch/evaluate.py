@@ -13,6 +13,7 @@ from absl import flags
 import gin
 
 from tf_videogen import experiment
+from tf_videogen import files
 from tf_videogen import trained_model
 from tf_videogen.evaluation import best
 from tf_videogen.evaluation import records
@@ -41,6 +42,7 @@ def main(argv):
   if not evaluations.is_bound():
     evaluations.refuse(('keep_best', 'follow', 'follow_timeout'),
                        'protocols: add one with --gin_file=evaluation/...')
+    files.check_writable(values.model_dir)
     evaluate = configs.configured(experiment.evaluate)
     program.print_results(evaluate(config, values.model_dir, strategy))
     return
@@ -70,6 +72,7 @@ class ProtocolOfModel:
     self.real = videos.DataVideos(
         protocol.clips or config.clips, protocol.split, protocol.videos, protocol.real_windows,
         protocol.seed)
+    files.check_writable(self.directory)
     if values.keep_best:
       best.check(values.keep_best, protocol)
 

@@ -12,9 +12,12 @@ same kind of machine. A conditional model's signature also takes `video` (the gi
 `label` and `actions`.
 """
 
+import os
+
 from absl import flags
 
 from tf_videogen import experiment
+from tf_videogen import files
 from tf_videogen import sampling
 from tf_videogen.launch import configs
 from tf_videogen.launch import program
@@ -30,6 +33,8 @@ def main(argv):
   values = flags.FLAGS
   if not values.export_dir:
     raise ValueError('--export_dir is missing: name the folder for the SavedModel')
+  files.check_writable(os.path.dirname(os.path.abspath(values.export_dir))
+                       if not files.is_remote(values.export_dir) else values.export_dir)
   configs.parse_flags()
   config = configs.configured(experiment.Experiment)()
   inputs = sampling.export(

@@ -8,6 +8,8 @@ those in time, height and width: of all pairs, and of those within a slice. Draw
 prediction of one pixel, --pixel, into --map.
 """
 
+import os
+
 from absl import flags
 import tensorflow as tf
 import tqdm
@@ -78,6 +80,7 @@ def main(argv):
   path = flags.FLAGS.map
   if not path.endswith('.png'):
     raise ValueError(f'--map={path} must end in .png')
+  files.check_writable(os.path.dirname(path) or '.')
   model = _model()
   pixel = _pixel(flags.FLAGS.pixel, model)
   files.write(path, _map(model, pixel))

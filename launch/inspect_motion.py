@@ -14,6 +14,7 @@ from absl import flags
 import numpy as np
 
 from tf_videogen import experiment
+from tf_videogen import files
 from tf_videogen.data import video_io
 from tf_videogen.evaluation import prediction
 from tf_videogen.launch import configs
@@ -64,12 +65,13 @@ def main(argv):
   configs.parse_flags()
   config = configs.configured(experiment.Experiment)()
   strategy = strategies.get(values.strategy, values.tpu)
+  directory = values.motion_output or os.path.join(values.model_dir, 'motion')
+  files.check_writable(directory)
   found = prediction.predict(config, values.model_dir, strategy, values.clips,
                              values.motion_split, shared_flags.batch_size(strategy))
   print(table(prediction.by_frame(found)))
   for name, value in prediction.agreement(found).items():
     print(f'{name}: {value:.3f}')
-  directory = values.motion_output or os.path.join(values.model_dir, 'motion')
   drawn = drawing(found, values.shown)
   video_io.write_gif(os.path.join(directory, 'motion.gif'), video_io.grid(drawn, len(drawn)))
   video_io.write_png_strip(os.path.join(directory, 'motion.png'), drawn[:2])

@@ -18,6 +18,7 @@ import tensorflow as tf
 import tensorflow_datasets as tfds
 
 import tf_videogen
+from tf_videogen import files
 from tf_videogen.launch import program
 from tf_videogen.launch import shared_flags
 from tf_videogen.preparation import outcomes
@@ -99,6 +100,7 @@ def main(argv):
     builder.options = outcomes.Options(
         values.num_processes, values.time_limit, values.max_failed_share, values.cache_dir,
         values.keep_decoded)
+  files.check_writable(os.fspath(builder.data_dir_root))
   done = outcomes.prepare(
       builder, values.manual_dir, values.beam_runner, values.beam_option)
   splits = ', '.join(f'{name} {info.num_examples:,}' for name, info in builder.info.splits.items())

@@ -11,9 +11,10 @@ import os
 
 from absl import flags
 import numpy as np
-import tensorflow as tf
 
 from tf_videogen import experiment
+from tf_videogen import file_sets
+from tf_videogen import files
 from tf_videogen import sampling
 from tf_videogen.data import video_io
 from tf_videogen.launch import configs
@@ -36,10 +37,15 @@ _SHOWN_PIXELS = 96  # at least about the width of a sample in samples.gif, for e
 
 
 def write(videos, directory, fps):
-  """Writes what `sampling.sample` returns: all together, and every sample alone."""
-  for name in ('sample*', 'levels.gif'):
-    for path in tf.io.gfile.glob(os.path.join(directory, name)):
-      tf.io.gfile.remove(path)  # of an earlier, perhaps larger sample
+  """Writes what `sampling.sample` returns: all together, and every sample alone.
+
+  What it wrote before goes, when all of this is there.
+  """
+  with file_sets.replacing(directory, 'sample', last='samples.npz') as aside:
+    _write(videos, aside, fps)
+
+
+def _write(videos, directory, fps):
   given = int(videos.get('conditioning_frames', 0))
   shown = videos['samples']
   if given:
@@ -58,7 +64,6 @@ def write(videos, directory, fps):
     video_io.write_gif(path + '.gif', video, fps)
     video_io.write_mp4(path + '.mp4', video, fps)
     video_io.write_png_strip(path + '.png', video)
-  # Last: where it is, everything is.
   video_io.write_npz(os.path.join(directory, 'samples.npz'), {**videos, 'fps': fps})
 
 
@@ -86,11 +91,12 @@ def main(argv):
   configs.parse_flags()
   strategy = strategies.get(values.strategy, values.tpu)
   config = configs.configured(experiment.Experiment)()
+  directory = values.output or os.path.join(values.model_dir, 'samples')
+  files.check_writable(directory)
   videos = sampling.sample(
       config, values.model_dir, strategy, values.num_samples, values.seed, values.conditions,
       shared_flags.batch_size(strategy), values.samples_per_condition,
       shared_flags.sampling_options())
-  directory = values.output or os.path.join(values.model_dir, 'samples')
   write(videos, directory, values.fps)
   print(f'{len(videos["samples"])} samples in {directory}')
 

@@ -6,6 +6,7 @@ SIGTERM and Ctrl-C save and exit with 143; the loss of a worker or of the TPU ex
 same command then goes on.
 """
 
+import contextlib
 import os
 import re
 import sys
@@ -15,9 +16,12 @@ from absl import flags
 import tensorflow as tf
 
 from tf_videogen import experiment
+from tf_videogen import files
 from tf_videogen.launch import configs
 from tf_videogen.launch import program
 from tf_videogen.launch import shared_flags
+from tf_videogen.model_directory import checkpoints
+from tf_videogen.model_directory import occupancy
 from tf_videogen.training import preemption
 from tf_videogen.training import strategies
 
@@ -25,11 +29,24 @@ flags.DEFINE_enum(
     'mode', 'train_and_evaluate',
     ['train', 'evaluate', 'train_and_evaluate', 'evaluate_continuously'],
     'What to do; evaluate_continuously follows another process that trains.')
+flags.DEFINE_bool('wait', False, 'Where another process trains in --model_dir: go on after it.')
 flags.DEFINE_integer('worker_timeout', strategies.WORKER_TIMEOUT, 'Seconds that a worker of '
                      '--strategy=multi_worker waits for the others.', lower_bound=1)
 shared_flags.declare(*configs.FLAGS)
 
 _LOST = 75  # "try again" in sysexits.h: a worker or the TPU went away
+
+
+@contextlib.contextmanager
+def sole(model_dir, strategy):
+  """Holds a model directory, see `occupancy.occupied`; what killed processes left in it goes."""
+  if not strategies.is_chief(strategy):
+    yield
+    return
+  with occupancy.occupied(model_dir, flags.FLAGS.wait):
+    files.remove_left(model_dir)
+    checkpoints.remove_left(model_dir)
+    yield
 
 
 def train(config, model_dir, strategy, evaluate_too):
@@ -91,8 +108,9 @@ def _run():
       flags.FLAGS.strategy, flags.FLAGS.tpu, flags.FLAGS.worker_timeout)
   config = configs.configured(experiment.Experiment)()
   if mode in ('train', 'train_and_evaluate'):
-    configs.keep(model_dir, writes=strategies.is_chief(strategy))
-    train(config, model_dir, strategy, mode == 'train_and_evaluate')
+    with sole(model_dir, strategy):
+      configs.keep(model_dir, writes=strategies.is_chief(strategy))
+      train(config, model_dir, strategy, mode == 'train_and_evaluate')
     return
   function = {'evaluate': experiment.evaluate,
               'evaluate_continuously': experiment.evaluate_continuously}[mode]

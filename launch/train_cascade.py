@@ -30,6 +30,7 @@ flags.DEFINE_multi_string(
     '--gin_param is for all of them.')
 flags.DEFINE_bool('evaluate', True, 'Whether levels are evaluated, too.')
 shared_flags.declare(*configs.FLAGS)
+flags.declare_key_flag('wait')
 flags.declare_key_flag('worker_timeout')
 
 
@@ -77,17 +78,18 @@ def _train_level(number, name, strategy):
   lower = [f'{cascades.LOWER_DIR}={below!r}'] if below else []
   configs.parse([name], params + lower, values.data_dir)
   config = configs.configured(experiment.Experiment)()
-  done = layout.finished(model_dir)
-  trained = done is not None and done >= config.train_steps
-  writes = strategies.is_chief(strategy) and not trained
-  configs.keep(model_dir, writes, (name,), tuple(params))
-  if below:
-    cascades.keep_below(model_dir, below, writes)
-  if trained:
-    print(f'level {number} ({name}) is trained, {done:,} steps', flush=True)
-    return
-  print(f'level {number} ({name}): {config.train_steps:,} steps, in {model_dir}', flush=True)
-  train.train(config, model_dir, strategy, values.evaluate)
+  with train.sole(model_dir, strategy):
+    done = layout.finished(model_dir)
+    trained = done is not None and done >= config.train_steps
+    writes = strategies.is_chief(strategy) and not trained
+    configs.keep(model_dir, writes, (name,), tuple(params))
+    if below:
+      cascades.keep_below(model_dir, below, writes)
+    if trained:
+      print(f'level {number} ({name}) is trained, {done:,} steps', flush=True)
+      return
+    print(f'level {number} ({name}): {config.train_steps:,} steps, in {model_dir}', flush=True)
+    train.train(config, model_dir, strategy, values.evaluate)
   del config
   tf.keras.backend.clear_session()
   gc.collect()  # what the level had on the devices

@@ -4,6 +4,7 @@ These are the class and the functions that gin files bind. None of them knows a 
 tasks (`tasks.task`). What draws samples from a trained model is in `sampling`.
 """
 
+import errno
 import functools
 import os
 import time
@@ -14,6 +15,7 @@ import orbit
 import tensorflow as tf
 
 from tf_videogen import building
+from tf_videogen.data import clip_source
 from tf_videogen.data import video_io
 from tf_videogen.layers import randomness
 from tf_videogen.model_directory import checkpoints
@@ -86,6 +88,7 @@ def train(experiment, model_dir, strategy, evaluate_too=True, steps_per_loop=100
   with strategy.scope():
     checkpoints.check_reachable(model_dir)
   spec = experiment.clips.example_spec()
+  experiment.clips.check(experiment.splits if evaluate_too else ())
   chief = strategies.is_chief(strategy)
   with preemption.StopRequest(strategies.any_worker(strategy)) as stop:
     built = building.build(experiment, strategy, spec)
@@ -100,7 +103,7 @@ def train(experiment, model_dir, strategy, evaluate_too=True, steps_per_loop=100
         built.task.initialize(experiment.clips)
       run = _Run(experiment, built, model_dir, stop, steps_per_loop, manager, actions)
       try:
-        with run.bar:
+        with run.bar, clip_source.errors_told():
           run.to_the_end(evaluation_interval if evaluate_too else 0, preview_clips)
       except preemption.Stopped:
         run.controller.save_checkpoint()
@@ -113,8 +116,16 @@ def train(experiment, model_dir, strategy, evaluate_too=True, steps_per_loop=100
         raise
       run.flush()
     if chief:
-      layout.set_finished(model_dir, int(built.step.numpy()))
+      _set_finished(model_dir, int(built.step.numpy()))
   return True
+
+
+def _set_finished(model_dir, step):
+  if step not in map(checkpoints.step_of, checkpoints.paths(model_dir)):
+    raise OSError(errno.EIO, f'the checkpoint of step {step} is not there', model_dir)
+  layout.set_finished(model_dir, step)
+
+
 
 
 class _Run:

@@ -2,12 +2,14 @@
 
 import contextlib
 import errno
+import fcntl
 import io
 import json
 import math
 import os
 import re
 import socket
+import stat
 import time
 import uuid
 import zipfile
@@ -118,6 +120,62 @@ def write(path, content):
       if tf.io.gfile.exists(temporary):
         tf.io.gfile.remove(temporary)
       raise
+
+
+@contextlib.contextmanager
+def exclusive(folder):
+  """Within the context, no other process is in one of the same local folder, which is made.
+
+  What is read, changed and written within it loses nothing that others write. On remote storage, and
+  on file systems without locks, there is no such thing.
+  """
+  if is_remote(folder):
+    yield
+    return
+  with told(folder, 'written into'):
+    os.makedirs(folder, exist_ok=True)
+    number = os.open(folder, os.O_RDONLY)
+  try:
+    with contextlib.suppress(OSError):
+      fcntl.flock(number, fcntl.LOCK_EX)
+    yield
+  finally:
+    os.close(number)
+
+
+_FORMULA = ('=', '+', '-', '@', '\t', '\r')
+
+
+def for_spreadsheets(field):
+  """A text of a CSV file, quoted so that no spreadsheet takes it for a formula; numbers stay."""
+  if not field.startswith(_FORMULA):
+    return field
+  try:
+    float(field)
+  except ValueError:
+    return f"'{field}"
+  return field
+
+
+def from_spreadsheets(field):
+  """The text that `for_spreadsheets` had."""
+  return field[1:] if field.startswith("'") and field[1:].startswith(_FORMULA) else field
+
+
+def private_folder(path):
+  """Makes a folder for this user alone, among those of all users, and returns its path.
+
+  Raises:
+    ValueError: if there is something else, or if others may write into it.
+  """
+  os.makedirs(os.path.dirname(path), exist_ok=True)
+  with contextlib.suppress(FileExistsError):
+    os.mkdir(path, 0o700)
+  found = os.lstat(path)
+  if not stat.S_ISDIR(found.st_mode) or found.st_uid != os.getuid() or found.st_mode & 0o077:
+    raise ValueError(f'{path} is not a folder of this user alone: remove it, or name another place '
+                     'for temporary files with TMPDIR')
+  return path
 
 
 def write_arrays(path, arrays, compressed=False):

@@ -5,6 +5,8 @@ import numpy as np
 import tensorflow as tf
 import tqdm
 
+from tf_videogen import file_sets
+from tf_videogen import files
 from tf_videogen import trained_model
 from tf_videogen.layers import randomness
 
@@ -73,7 +75,7 @@ def export(experiment, model_dir, export_dir, batch_size=8, options=None):
   Args:
     experiment: an Experiment whose task can sample.
     model_dir: a trained model's directory.
-    export_dir: a folder, local or gs://.
+    export_dir: a folder, local or gs://; an earlier export in it is replaced.
     batch_size: clips that a call draws.
     options: as of `sample`.
 
@@ -99,5 +101,7 @@ def export(experiment, model_dir, export_dir, batch_size=8, options=None):
   module = tf.Module()
   module.values = model.variables  # not the Keras model: it would save its layers
   module.draw = draw
-  tf.saved_model.save(module, export_dir, signatures={'sample': draw})
+  with file_sets.replacing_folder(export_dir, 'saved_model.pb') as folder:
+    with files.told(export_dir):
+      tf.saved_model.save(module, folder, signatures={'sample': draw})
   return inputs

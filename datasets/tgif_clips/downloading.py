@@ -128,7 +128,7 @@ def _fetch_all(folder, wanted, connections, pace):
         try:
           future.result()
         except _Dead as error:
-          dead.writerow([url, error])
+          dead.writerow(map(files.for_spreadsheets, [url, str(error)]))
           file.flush()
           kind = 'dead'
         except (_Refused, requests.exceptions.RequestException):
@@ -209,7 +209,8 @@ def _write(answer, path, accepts):
 def _record(folder, dead):
   """Writes dead_links.csv anew."""
   text = io.StringIO()
-  csv.writer(text).writerows([_COLUMNS, *dead.items()])
+  csv.writer(text).writerows([_COLUMNS, *(
+      map(files.for_spreadsheets, row) for row in dead.items())])
   files.write(os.path.join(folder, DEAD_LINKS), text.getvalue())
 
 
@@ -219,4 +220,5 @@ def _recorded(folder):
   if not os.path.exists(path):
     return {}
   with open(path, newline='') as file:
-    return {row['url']: row['reason'] for row in csv.DictReader(file)}
+    return {files.from_spreadsheets(row['url']): files.from_spreadsheets(row['reason'])
+            for row in csv.DictReader(file)}

@@ -15,6 +15,7 @@ from tf_videogen.launch import sample
 
 def _check_names(folder, count):
   names = {'samples.npz', 'samples.gif', 'samples.png'}
+  names |= {'.sample_files.json'}
   names |= {f'sample_{i:04d}.{end}' for i in range(count) for end in ('gif', 'mp4', 'png')}
   assert set(os.listdir(folder)) == names
 

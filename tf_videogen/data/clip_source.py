@@ -7,7 +7,9 @@ start of the window within a longer video, and the place of the crop within larg
 from (seed, position of the example in the stream), whichever thread decodes it.
 """
 
+import contextlib
 import os
+import re
 
 import tensorflow as tf
 
@@ -163,6 +165,21 @@ class ClipSource:
 
     return _batched(records.enumerate(), read, batch_size, host, hosts)
 
+  def check(self, splits=()):
+    """Reads an example of the training split and of others: what training would meet later.
+
+    Args:
+      splits: names of splits that will be evaluated.
+
+    Raises:
+      ValueError: if one has no examples, or none that clips can be made of.
+    """
+    for split in dict.fromkeys([self.train_split, *splits]):
+      if not self.count(split):
+        raise ValueError(f'the split {split!r} has no clips')
+      with errors_told():
+        next(iter(self.evaluation(split, 1, limit=1)))
+
   def _shuffled_records(self, epoch_seed):
     """Raw records of the training split in the order that the seed, int64 [2], determines."""
     # The global seed of the program takes part in the seed of `shuffle`; the graph of this function
@@ -177,6 +194,21 @@ class ClipSource:
     """Indices, int32 [T], of a window's frames among those of a video."""
     start = place(0, stored_frames - self.span + 1)
     return start + self.frame_step * tf.range(self.frames)
+
+
+@contextlib.contextmanager
+def errors_told():
+  """Makes what pipelines say of stored examples that no clip can be made of a ValueError."""
+  try:
+    yield
+  except tf.errors.DataLossError as error:
+    raise ValueError(f'a file of the data is damaged ({error.message[:200]}): prepare it anew'
+                     ) from error
+  except tf.errors.InvalidArgumentError as error:
+    said = re.search(r'assertion failed: \[(.*?)\]', error.message)
+    if not said:
+      raise
+    raise ValueError(said.group(1)) from error
 
 
 def first_and_middle(axis, starts):

@@ -7,6 +7,7 @@ when its successor is complete, so that a crash leaves one of the two.
 """
 
 import os
+import re
 
 import tensorflow as tf
 
@@ -84,5 +85,6 @@ def _replace(model_dir, folder, make):
   # Indices first: without one there is no checkpoint.
   for path in sorted(tf.io.gfile.glob(os.path.join(folder, 'ckpt-*')),
                      key=lambda path: not path.endswith('.index')):
-    if not os.path.basename(path).startswith(f'{name}.'):
-      (tf.io.gfile.rmtree if tf.io.gfile.isdir(path) else tf.io.gfile.remove)(path)
+    found = re.search(r'/(ckpt-\d+)\.(index|data-\d+-of-\d+)$', path)
+    if found and found.group(1) != name:
+      tf.io.gfile.remove(path)

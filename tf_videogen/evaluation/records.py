@@ -45,8 +45,8 @@ class Trials:
     self._identity.append(more_identity)
     self._identity = hashlib.sha256(json.dumps(self._identity).encode()).hexdigest()
     try:
-      found = json.loads(files.read(self._path))
-    except (tf.errors.NotFoundError, json.JSONDecodeError):
+      found = files.read_json(self._path, {'identity': str, 'trials': [[dict]]})
+    except (tf.errors.NotFoundError, ValueError):
       return []
     if found['identity'] == self._identity:
       self._done = [[_outcome(one) for one in trial] for trial in found['trials']]

@@ -5,12 +5,14 @@ checkpoint that can be read but doesn't fit is another configuration's: that is 
 reason to fall back.
 """
 import os
+import re
 
 from absl import logging
 import tensorflow as tf
 
 from tf_videogen import files
 
+_INDEX = re.compile(r'ckpt-\d+\.index$')
 UNREADABLE = (IndexError, ValueError, tf.errors.OpError)
 
 
@@ -30,8 +32,15 @@ def check_reachable(directory):
 def paths(directory):
   """Checkpoints of a model directory, the newest first, as their files stand there."""
   indices = tf.io.gfile.glob(os.path.join(directory, 'ckpt-*.index'))
-  names = [path[:-len('.index')] for path in indices]
-  return sorted(names, key=lambda name: int(name.rsplit('-', 1)[1]), reverse=True)
+  names = [path[:-len('.index')] for path in indices if _INDEX.search(path)]
+  return sorted(names, key=step_of, reverse=True)
+
+
+def remove_left(directory):
+  """Removes what TensorFlow writes before a checkpoint is complete; nobody may be writing one."""
+  for pattern in ('checkpoint.tmp*', 'ckpt-*_temp'):
+    for path in tf.io.gfile.glob(os.path.join(directory, pattern)):
+      (tf.io.gfile.rmtree if tf.io.gfile.isdir(path) else tf.io.gfile.remove)(path)
 
 
 def step_of(path):

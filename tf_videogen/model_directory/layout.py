@@ -8,6 +8,7 @@ import tensorflow as tf
 from tf_videogen import files
 
 _SPEC_FILE = 'clips.json'
+_SPEC_FORM = {'video': {'shape': [int], 'dtype': str}}
 _FINISHED_FILE = 'finished.json'
 
 
@@ -54,7 +55,7 @@ def _saved(model_dir):
   if not tf.io.gfile.exists(path):
     raise FileNotFoundError(f'{model_dir} is not a model directory (it has no {_SPEC_FILE}); '
                             'train into it first')
-  return json.loads(files.read(path))
+  return files.read_json(path, _SPEC_FORM, 'training into the directory again writes it anew')
 
 
 def set_finished(model_dir, step):
@@ -69,4 +70,6 @@ def set_finished(model_dir, step):
 def finished(model_dir):
   """The step at which training ended, an int; None if it did not."""
   path = os.path.join(model_dir, _FINISHED_FILE)
-  return json.loads(files.read(path))['step'] if tf.io.gfile.exists(path) else None
+  if not tf.io.gfile.exists(path):
+    return None
+  return files.read_json(path, {'step': int}, 'delete it, and training goes on to its end')['step']

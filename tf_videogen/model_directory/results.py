@@ -87,7 +87,8 @@ def append_rows(model_dir, results):
   now = datetime.datetime.now(datetime.timezone.utc).isoformat(timespec='seconds')
   new = [result._replace(gin_sha=result.gin_sha or sha, time=result.time or now)
          for result in results]
-  _write_records(os.path.join(model_dir, RESULTS_FILE), Result, read_results(model_dir) + new)
+  with files.exclusive(model_dir):  # training and evaluations write into one file
+    _write_records(os.path.join(model_dir, RESULTS_FILE), Result, read_results(model_dir) + new)
 
 
 def read_results(model_dir):
@@ -207,10 +208,10 @@ def _read_csv(path):
   """The header and the (line number, fields) of every row; a torn last line is dropped."""
   if not tf.io.gfile.exists(path):
     return [], []
-  with tf.io.gfile.GFile(path) as f:
-    text = f.read()
+  text = files.read(path)
   whole_lines = text[:text.rfind('\n') + 1]
-  rows = list(enumerate(csv.reader(io.StringIO(whole_lines)), start=1))
+  rows = [(line, [files.from_spreadsheets(field) for field in row])
+          for line, row in enumerate(csv.reader(io.StringIO(whole_lines)), start=1)]
   if not rows:
     return [], []
   header = rows[0][1]
@@ -224,7 +225,8 @@ def _read_csv(path):
 def _write_csv(path, rows):
   """Replaces the file by `rows` of text, in one step."""
   text = io.StringIO()
-  csv.writer(text, lineterminator='\n').writerows(rows)
+  csv.writer(text, lineterminator='\n').writerows(
+      [files.for_spreadsheets(field) for field in row] for row in rows)
   files.write(path, text.getvalue())
 
 

@@ -8,21 +8,26 @@ import contextlib
 import dataclasses
 import errno
 import fcntl
+import functools
 import json
 import os
 import shutil
 import time
+from unittest import mock
 
 import requests
 import tensorflow as tf
 import tensorflow_datasets as tfds
 from tensorflow_datasets.core.download import download_manager
+from tensorflow_datasets.core.download import downloader
 from tensorflow_datasets.core.download import util as download_util
 
 from tf_videogen import files
 from tf_videogen.preparation import raw_videos
 
 FILE_NAME = 'preparation_report.json'
+_TRIES = 4  # of a download; in between pass 0.4, 0.8 and 1.6 seconds
+_TIMEOUT = (10, 60)  # seconds until an address answers, and without a byte
 LOCK = 'preparing.lock'  # a file that the process that prepares holds a lock on
 
 
@@ -142,7 +147,7 @@ class Report:
 
 def summary(path):
   """The summary in a report's file."""
-  return json.loads(files.read(path))['summary']
+  return files.read_json(path, {'summary': str})['summary']
 
 
 def prepare(builder, manual_dir=None, beam_runner=None, beam_options=None, wait=False):
@@ -173,19 +178,27 @@ def prepare(builder, manual_dir=None, beam_runner=None, beam_options=None, wait=
       return False
     _remove_incomplete(builder)
     try:
-      builder.download_and_prepare(download_config=tfds.download.DownloadConfig(
-          manual_dir=manual_dir, beam_runner=beam_runner,
-          beam_options=_pipeline_options(beam_runner, beam_options)))
+      with _patience():
+        builder.download_and_prepare(download_config=tfds.download.DownloadConfig(
+            manual_dir=manual_dir, beam_runner=beam_runner,
+            beam_options=_pipeline_options(beam_runner, beam_options)))
     except AssertionError as error:
       if 'anual dir' not in str(error):
         raise
       raise FileNotFoundError(' '.join(str(error).split())) from error  # says what belongs there
     except (requests.exceptions.RequestException, download_util.DownloadError,
             download_manager.NonMatchingChecksumError) as error:
-      raise ValueError(f'{builder.name} cannot be downloaded ({type(error).__name__}); is there a '
-                       'network, and is the address still right? What the manual directory has is '
-                       'not downloaded') from error
+      raise ValueError(f'{builder.name} cannot be downloaded ({type(error).__name__}, after '
+                       f'{_TRIES} tries); is there a network, and is the address still right? What '
+                       'the manual directory has is not downloaded') from error
   return True
+
+
+def _patience():
+  """A context in which TFDS gives up an address that does not answer, within a minute."""
+  return mock.patch.multiple(
+      downloader, MAX_RETRIES=_TRIES - 1,
+      _open_url=functools.partial(downloader._open_url, timeout=_TIMEOUT))
 
 
 def _pipeline_options(runner, options):

@@ -54,7 +54,8 @@ class ReportingBuilder(tfds.core.GeneratorBasedBuilder, skip_registration=True):
     """Where archives of this data set are extracted to, whatever the config: a local folder."""
     root = os.fspath(self.data_dir_root)
     if files.is_remote(root):
-      root = os.path.join(tempfile.gettempdir(), 'tf_videogen')
+      root = files.private_folder(
+          os.path.join(tempfile.gettempdir(), f'tf_videogen-{os.getuid()}'))
     return os.path.join(root, 'downloads', 'extracted', self.name)
 
   def _download_and_prepare(self, dl_manager, download_config):

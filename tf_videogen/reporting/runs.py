@@ -1,12 +1,12 @@
 """The section of a page that shows one model directory: what it holds, in the order people ask."""
 
-import json
 import os
 
 import numpy as np
 import tensorflow as tf
 
 from tf_videogen.model_directory import checkpoints
+from tf_videogen.model_directory import layout
 from tf_videogen.model_directory import results as results_lib
 from tf_videogen.reporting import galleries
 from tf_videogen.reporting import page
@@ -114,10 +114,10 @@ def training_seconds(log):
 
 def clip_sentence(model_dir):
   """'clips of 16 frames, 64 × 64 pixels, color', from clips.json; '' without that file."""
-  text = _text(os.path.join(model_dir, 'clips.json'))
-  if not text:
+  try:
+    frames, height, width, channels = layout.saved_spec(model_dir)['video'].shape
+  except FileNotFoundError:
     return ''
-  frames, height, width, channels = json.loads(text)['video']['shape']
   return (f'clips of {page.count(frames, "frame")}, {width} × {height} pixels, '
           f'{"gray" if channels == 1 else "color"}')
 

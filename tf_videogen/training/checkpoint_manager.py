@@ -2,6 +2,7 @@
 
 import tensorflow as tf
 
+from tf_videogen import files
 from tf_videogen.model_directory import checkpoints
 
 
@@ -42,6 +43,7 @@ class CheckpointManager(tf.train.CheckpointManager):
     if not self.writes or number == self._last or (check_interval and early):
       return None
     self.before_save()
-    path = super().save(checkpoint_number, check_interval=False, options=options)
+    with files.told(self.directory, 'written into'):
+      path = super().save(checkpoint_number, check_interval=False, options=options)
     self._last = number
     return path

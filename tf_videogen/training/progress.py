@@ -86,7 +86,7 @@ class Summaries(orbit.utils.SummaryManager):
 
   def __init__(self, folder, step):
     super().__init__(folder, tf.summary.scalar, global_step=step)
-    self._step = step
+    self._folder, self._step = folder, step
     self._rows = []  # that are not written yet
     if folder:  # TensorFlow's own queue would write after every ten values
       self._writer = tf.summary.create_file_writer(folder, max_queue=10**6, flush_millis=10**8)
@@ -111,7 +111,7 @@ class Summaries(orbit.utils.SummaryManager):
     self._by_time.flush()
 
   def _write(self):
-    with self._writer.as_default():  # whose end is a write to storage
+    with files.told(self._folder, 'written into'), self._writer.as_default():  # its end writes
       for step, terms in self._rows:
         for name, value in terms.items():
           tf.summary.scalar(name, value, step=step)
