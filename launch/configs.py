@@ -20,6 +20,7 @@ import tf_videogen
 from tf_videogen import files
 from tf_videogen.launch import bindings
 from tf_videogen.launch import cascades
+from tf_videogen.launch import config_text
 from tf_videogen.launch import renamed
 from tf_videogen.launch import shared_flags
 from tf_videogen.model_directory import checkpoints
@@ -254,7 +255,12 @@ def keep(model_dir, writes=True, names=None, params=None):
   """
   path, now = os.path.join(model_dir, CONFIG), gin.config_str(max_line_length=100000)
   if tf.io.gfile.exists(path) and checkpoints.paths(model_dir):
-    old, new = _bindings(files.read(path)), _bindings(now)
+    kept = files.read(path)
+    try:
+      config_text.read_bindings(kept, path)
+    except ValueError as error:
+      raise ValueError(f'{error}; move it away, and the same command writes it anew') from error
+    old, new = _bindings(kept), _bindings(now)
     differing = [name for name in sorted(set(old) | set(new))
                  if old.get(name) != new.get(name) and not _MAY_DIFFER.match(name)]
     if differing:

@@ -6,17 +6,16 @@ The page needs no network and no other file; it shows what training, evaluation 
 written into the directories. What protocols measured stands on top, beside what the paper prints
 for the config of each run.
 """
-import io
 import os
 import re
 
 from absl import flags
 
-from gin import config_parser
 import tensorflow as tf
 
 from tf_videogen import files
 from tf_videogen.launch import cascades
+from tf_videogen.launch import config_text
 from tf_videogen.launch import program
 from tf_videogen.model_directory import origin
 from tf_videogen.model_directory import results
@@ -98,7 +97,7 @@ def _begun(model_dir):
 
 def section(model_dir, title, compared, given, max_bytes):
   """The section of a model directory, with what its configuration tells."""
-  bindings = read_bindings(_config(model_dir), os.path.join(model_dir, results.CONFIG_FILE))
+  bindings = config_text.read_bindings(_config(model_dir), os.path.join(model_dir, results.CONFIG_FILE))
   lead = ': '.join(filter(None, [_subject(bindings), runs.clip_sentence(model_dir)]))
   return runs.run_section(
       model_dir, title, lead=lead and lead + '.', facts=_facts(bindings),
@@ -132,25 +131,6 @@ def titles(model_dirs):
   return ['/'.join(some[-length:]) for some in parts]
 
 
-def read_bindings(text, path=''):
-  """The bindings of a config as text, 'Experiment.batch_size' -> '8'; macros are filled in.
-
-  Args:
-    text: The content of a gin file.
-    path: Its name in messages.
-  """
-  try:
-    statements = list(config_parser.ConfigParser(io.StringIO(text), _Names()))
-  except (SyntaxError, ValueError) as error:
-    raise ValueError(f'{path} is no gin config: {str(error).strip().splitlines()[0]}') from error
-  bound = [s for s in statements if isinstance(s, config_parser.BindingStatement)]
-  macros = {s.selector: s.value for s in bound if not s.arg_name}
-  for _ in macros:  # A macro's value may be a macro.
-    macros = {name: _filled(value, macros) for name, value in macros.items()}
-  return {'/'.join(filter(None, [s.scope, f'{s.selector.split(".")[-1]}.{s.arg_name}'])):
-          _shown(_filled(s.value, macros)) for s in bound if s.arg_name}
-
-
 def given_numbers(flag_values):
   """['psnr=25.1', 'test/nmse=0.2'] -> {'psnr': 25.1, ('test', 'nmse'): 0.2}."""
   numbers = {}
@@ -162,42 +142,6 @@ def given_numbers(flag_values):
     except ValueError:
       raise ValueError(f'--paper={text}: write METRIC=VALUE or SPLIT/METRIC=VALUE') from None
   return numbers
-
-
-class _Names(config_parser.ParserDelegate):
-  """Keeps references and macros as names: nothing is imported."""
-
-  class Macro(str):
-    """The name of a macro."""
-
-  class Reference(str):
-    """The name of a class or function."""
-
-  def configurable_reference(self, scoped_configurable_name, evaluate):
-    del evaluate
-    return self.Reference(scoped_configurable_name.split('.')[-1])
-
-  def macro(self, macro_name):
-    return self.Macro(macro_name)
-
-
-def _filled(value, macros):
-  """A value with macros replaced, in lists, tuples and dicts too."""
-  if isinstance(value, _Names.Macro):
-    return macros.get(value, value)
-  if isinstance(value, (list, tuple)):
-    return type(value)(_filled(item, macros) for item in value)
-  if isinstance(value, dict):
-    return {key: _filled(item, macros) for key, item in value.items()}
-  return value
-
-
-def _shown(value):
-  if isinstance(value, (list, tuple)):
-    return ', '.join(_shown(item) for item in value)
-  if isinstance(value, dict):
-    return ', '.join(f'{_shown(key)}: {_shown(item)}' for key, item in value.items())
-  return f'{value:,}' if type(value) is int else str(value)
 
 
 def _config(model_dir):

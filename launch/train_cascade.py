@@ -46,11 +46,15 @@ def _run():
     raise ValueError('--model_dir is missing: name the folder of the run')
   levels = _levels()
   strategy = strategies.get(values.strategy, values.tpu, values.worker_timeout)
+  wanted = [(number, name) for number, name in enumerate(levels, start=1)
+            if values.level in (None, number)]
+  for level in wanted:  # what is wrong with a later one is told before the first one is trained
+    config, _ = _configured(*level)
+    config.clips.check(config.splits if values.evaluate else ())
   if strategies.is_chief(strategy):
     cascades.save(values.model_dir, cascades.Cascade(levels))
-  for number, name in enumerate(levels, start=1):
-    if values.level in (None, number):
-      _train_level(number, name, strategy)
+  for level in wanted:
+    _train_level(*level, strategy)
 
 
 def _levels():
@@ -68,21 +72,28 @@ def _levels():
   return levels
 
 
-def _train_level(number, name, strategy):
+def _configured(number, name):
+  """The Experiment of a level, and the bindings of the command line for it, a tuple."""
   values = flags.FLAGS
-  model_dir = cascades.directory(values.model_dir, number)
   params = list(values.gin_param)
   params += [param.partition(':')[2] for param in values.level_param
              if param.startswith(f'{number}:')]
   below = cascades.directory(values.model_dir, number - 1) if number > 1 else None
   lower = [f'{cascades.LOWER_DIR}={below!r}'] if below else []
   configs.parse([name], params + lower, values.data_dir)
-  config = configs.configured(experiment.Experiment)()
+  return configs.configured(experiment.Experiment)(), tuple(params)
+
+
+def _train_level(number, name, strategy):
+  values = flags.FLAGS
+  config, params = _configured(number, name)
+  model_dir = cascades.directory(values.model_dir, number)
+  below = cascades.directory(values.model_dir, number - 1) if number > 1 else None
   with train.sole(model_dir, strategy):
     done = layout.finished(model_dir)
     trained = done is not None and done >= config.train_steps
     writes = strategies.is_chief(strategy) and not trained
-    configs.keep(model_dir, writes, (name,), tuple(params))
+    configs.keep(model_dir, writes, (name,), params)
     if below:
       cascades.keep_below(model_dir, below, writes)
     if trained:

@@ -10,8 +10,6 @@ import pytest
 from tf_videogen.launch import bindings
 from tf_videogen.launch import configs
 
-ALL = sorted(str(path.relative_to(configs.GIN_DIR)) for path in configs.GIN_DIR.rglob('*.gin')
-             if path.parent.name != 'base')
 VQVAE, PRIOR = 'videogpt/moving_mnist_vqvae.gin', 'videogpt/moving_mnist_prior.gin'
 GAN, STAGE2 = 'trivd_gan/smoke.gin', 'ssw_gan/smoke_stage2.gin'
 TRANSFORMER = 'video_transformer/moving_mnist_spatiotemporal.gin'
@@ -28,15 +26,14 @@ def _clear():
 def _configurables():
   """All that the suite's configs bind or refer to: {class or function: 'module.Name'}."""
   found = {}
-  for name in ALL:
-    configs.parse([name], [], needs_all=False)
-    text = gin.config_str(max_line_length=10**6)
+  for path in configs.GIN_DIR.rglob('*.gin'):
+    text = path.read_text()
     modules = {alias or module: f'{package}.{module}' for package, module, alias in re.findall(
         r'^from (\S+) import (\w+)(?: as (\w+))?$', text, re.MULTILINE)}
-    for selector in re.findall(r'\b([a-z_0-9]+\.\w+)\b', text):
+    for selector in set(re.findall(r'\b([a-z_0-9]+\.\w+)\b', text)):
       if selector.partition('.')[0] in modules:
         configurable = bindings.configurable(selector, modules)
-        if configurable is not None:
+        if callable(configurable):
           found[configurable] = selector
   return found
 

@@ -49,6 +49,24 @@ def test_paths_are_by_number(directory):
   assert not checkpoints.paths(os.path.join(directory, 'nowhere'))
 
 
+def test_what_is_called_like_a_checkpoint_and_is_none(directory):
+  for name in ('ckpt-best.index', 'ckpt-.index', 'ckpt-20-old.index', 'ckpt-30.index.tmp'):
+    with open(os.path.join(directory, name), 'w', encoding='utf-8'):
+      pass
+  assert [checkpoints.step_of(path) for path in checkpoints.paths(directory)] == [20, 10, 9]
+
+
+def test_what_a_killed_save_left_goes(directory):
+  os.mkdir(os.path.join(directory, 'ckpt-30_temp'))
+  left = ['checkpoint.tmp0123456789abcdef', 'ckpt-30_temp/part-00000-of-00001.index']
+  for name in left:
+    with open(os.path.join(directory, name), 'w', encoding='utf-8'):
+      pass
+  before = set(os.listdir(directory))
+  checkpoints.remove_left(directory)
+  assert before - set(os.listdir(directory)) == {'ckpt-30_temp', left[0]}
+
+
 def test_latest(directory, warnings):
   checkpoint = _checkpoint()
   assert checkpoints.restore_latest(checkpoint, directory).endswith('ckpt-20')

@@ -16,6 +16,7 @@ from tests import processes
 from tests.launch import in_process
 from tests.reporting import page_test
 from tf_videogen.launch import cascades
+from tf_videogen.launch import config_text
 from tf_videogen.launch import report
 from tf_videogen.model_directory import results
 from tf_videogen.reporting import comparison
@@ -195,11 +196,11 @@ def test_what_users_can_do_wrong(flag_values, error, message):
 
 def test_a_config_that_is_no_gin_is_named():
   with pytest.raises(ValueError, match='some/config.gin is no gin config'):
-    report.read_bindings('a b c', 'some/config.gin')
+    config_text.read_bindings('a b c', 'some/config.gin')
 
 
 def test_bindings_are_read_without_imports():
-  bindings = report.read_bindings("""
+  bindings = config_text.read_bindings("""
       import not_there
       A = 3
       B = [%A, @not_there.Layer()]

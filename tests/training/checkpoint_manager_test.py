@@ -2,6 +2,7 @@
 
 import os
 
+import pytest
 import tensorflow as tf
 
 from tf_videogen.model_directory import checkpoints
@@ -76,3 +77,15 @@ def test_falls_back_and_overwrites(tmp_path):
   assert step.numpy() == 10
   _run(manager, step, 20, 10)
   assert _manager(str(tmp_path))[1].numpy() == 20
+
+
+@pytest.mark.parametrize('content', ['', 'garbage', 'model_checkpoint_path: "/elsewhere/ckpt-9"\n',
+                                     'model_checkpoint_path: 3', b'\xff\xfe'])
+def test_a_state_file_that_says_nothing_of_these_checkpoints(tmp_path, content):
+  """All of them can be read: the latest is taken, and the file is written anew."""
+  _run(*_manager(str(tmp_path), interval=3), 3, 1)
+  (tmp_path / 'checkpoint').write_bytes(content if isinstance(content, bytes) else content.encode())
+  manager, step = _manager(str(tmp_path), interval=3)
+  assert step.numpy() == 3
+  _run(manager, step, 6, 1)
+  assert tf.train.latest_checkpoint(str(tmp_path)).endswith('ckpt-6')

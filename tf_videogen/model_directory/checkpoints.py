@@ -43,6 +43,24 @@ def remove_left(directory):
       (tf.io.gfile.rmtree if tf.io.gfile.isdir(path) else tf.io.gfile.remove)(path)
 
 
+def mend_state(directory):
+  """Writes TensorFlow's file `checkpoint` anew where it does not speak of what is there."""
+  found = paths(directory)
+  try:
+    state = tf.train.get_checkpoint_state(directory)
+    latest = state and os.path.join(directory, os.path.basename(state.model_checkpoint_path))
+  except (ValueError, tf.errors.OpError):
+    latest = ''  # another encoding, a folder
+  if latest is None and not found or latest in found:
+    return
+  path = os.path.join(directory, 'checkpoint')
+  if tf.io.gfile.exists(path):
+    logging.warning('%s does not speak of the checkpoints beside it: written anew', path)
+    tf.io.gfile.remove(path)
+  if found:
+    tf.compat.v1.train.update_checkpoint_state(directory, found[0], found[::-1])
+
+
 def step_of(path):
   """The step in a checkpoint's name: 'dir/ckpt-300' -> 300."""
   return int(path.rsplit('-', 1)[1])

@@ -15,13 +15,15 @@ class CheckpointManager(tf.train.CheckpointManager):
   Args:
     writes: whether this process saves; of several workers, the chief alone does.
     before_save: called before every save: what belongs to a checkpoint must not be later than it.
-    *args, **kwargs: those of tf.train.CheckpointManager.
+    checkpoint, directory, *args, **kwargs: those of tf.train.CheckpointManager.
   """
 
   _last = None
 
-  def __init__(self, *args, writes=True, before_save=lambda: None, **kwargs):
-    super().__init__(*args, **kwargs)
+  def __init__(self, checkpoint, directory, *args, writes=True, before_save=lambda: None,
+               **kwargs):
+    checkpoints.mend_state(directory)
+    super().__init__(checkpoint, directory, *args, **kwargs)
     self.writes = writes
     self.before_save = before_save
     _ = self.checkpoint.save_counter  # is made here: all workers make a variable, or none does
