@@ -126,7 +126,8 @@ def main(argv):
   trained_by, progress = 'train', {}
   if flags.FLAGS.cascade:
     trained_by, progress = 'train_cascade', {'directories': cascades.directories}
-  command = [sys.executable, '-m', 'tf_videogen.launch.cli', trained_by, *arguments]
+  # On cloud storage, what a lost machine had of the directory expires within a minute.
+  command = [sys.executable, '-m', 'tf_videogen.launch.cli', trained_by, '--wait', *arguments]
   sys.exit(run(command, model_dir[-1], flags.FLAGS.max_failures, flags.FLAGS.pause, **progress))
 
 
