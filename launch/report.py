@@ -66,7 +66,6 @@ def main(argv):
   if not model_dirs:
     raise ValueError('--model_dir is missing: name the folder of a run')
   output = values.output or os.path.join(model_dirs[0], 'report.html')
-  files.check_writable(os.path.dirname(output) or '.')
   model_dirs = [level for model_dir in model_dirs for level in _begun(model_dir)]
   opening = [page.Text(values.note, lead=True)] if values.note else []
   opening.append(page.Commands('', values.command))

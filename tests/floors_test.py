@@ -8,7 +8,7 @@ import re
 ROOT = pathlib.Path(__file__).parents[1]
 # From the ground up; those of one floor may import each other, but for circles.
 FLOORS = [
-    {'files', 'bars', 'layers', 'objectives', 'metrics', 'preparation', 'data'},
+    {'files', 'file_sets', 'bars', 'layers', 'objectives', 'metrics', 'preparation', 'data'},
     {'model_directory', 'models'},
     {'tasks'},
     {'training', 'reporting'},

@@ -167,7 +167,7 @@ ROWS = [
     Row('export', f'{_HAS} --export_dir={{tmp}}/out --temperature=inf', 'temperature', status=2),
     # Reports.
     Row('report', '', '--model_dir is missing'),
-    Row('report', f'{_HAS} --output={{tmp}}/a/b.html', 'cannot be written into', {'a': 'a file'}),
+    Row('report', f'{_HAS} --output={{tmp}}/a/b.html', 'cannot be written', {'a': 'a file'}),
     Row('report', f'{_HAS} --output={{tmp}}/a', 'a: ', {'a/x': 'mine'}),
     Row('report', f'{_HAS} --paper=psnr', '--paper=psnr: write METRIC=VALUE'),
     Row('report', f'{_HAS} --paper=psnr=high', 'write METRIC=VALUE'),

@@ -56,7 +56,8 @@ def _make(model_dir):
   for step in (1000, 2000):
     results.append_results(str(model_dir), step, {'test': ({'nmse': 0.25, 'psnr': 21.5}, 64)})
   (model_dir / 'config.gin').write_text(CONFIG)
-  (model_dir / 'clips.json').write_text(json.dumps({'video': {'shape': [6, 16, 16, 3]}}))
+  (model_dir / 'clips.json').write_text(json.dumps({
+      'video': {'shape': [6, 16, 16, 3], 'dtype': 'uint8'}}))
   model = tf.Module()
   model.kernel = tf.Variable(tf.zeros([30, 41]))
   checkpoint = tf.train.Checkpoint(model=model, optimizer=tf.Variable(tf.zeros([7])))
