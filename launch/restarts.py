@@ -49,8 +49,9 @@ def latest_step(model_dir, unknown=-1, directories=lambda model_dir: [model_dir]
   """
   try:
     latest = [checkpoints.paths(level)[:1] for level in directories(model_dir)]
-  except tf.errors.OpError as error:
-    _say(f'{model_dir} cannot be read just now ({error.message[:200]})')
+  except (tf.errors.OpError, OSError) as error:
+    said = error.message if isinstance(error, tf.errors.OpError) else str(error)
+    _say(f'{model_dir} cannot be read just now ({said[:200]})')
     return unknown
   steps = [checkpoints.step_of(path) for paths in latest for path in paths]
   return sum(steps) if steps else -1

@@ -41,9 +41,11 @@ def told(path, done='written'):
     if is_remote(path) and isinstance(error, PASSING):
       raise  # to try again may help
     reason = ' '.join(str(error.message).split()).rpartition('; ')[2][:200]
+    if isinstance(error, tf.errors.NotFoundError):
+      raise FileNotFoundError(errno.ENOENT, f'cannot be {done} ({reason})', path) from error
     raise OSError(errno.EIO, f'cannot be {done} ({reason})', path) from error
   except OSError as error:
-    if error.filename == path and error.errno == errno.EIO:
+    if error.filename == path and str(error.strerror).startswith('cannot be '):
       raise
     raise OSError(errno.EIO, f'cannot be {done} ({error.strerror or error})', path) from error
 
@@ -244,9 +246,10 @@ def read(path):
   """The text of a file.
 
   Raises:
+    OSError: if it cannot be read; FileNotFoundError if it isn't there.
     ValueError: if it is no text in UTF-8.
   """
-  with tf.io.gfile.GFile(path, 'rb') as f:
+  with told(path, 'read'), tf.io.gfile.GFile(path, 'rb') as f:
     content = f.read()
   try:
     return content.decode()

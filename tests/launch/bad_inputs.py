@@ -97,7 +97,7 @@ ROWS = [
     Row('train', f'{_VQVAE} --gin_param=clips.FileClips.train_path="{{tmp}}/a.npz"',
         'cannot be read as arrays', {'a.npz': b'PK\x03\x04 no zip'}),
     Row('train', f'{_VQVAE} --gin_param=clips.FileClips.train_path="{{tmp}}/a.npy"',
-        'its header speaks of' , {'a.npy': b"\x93NUMPY\x01\x00\x50\x00{'descr': '|u1', "
+        'cannot be read as arrays', {'a.npy': b"\x93NUMPY\x01\x00\x50\x00{'descr': '|u1', "
                                            b"'fortran_order': False, 'shape': (9, 99999, 99999, "
                                            b"9999, 3),}\n"}),
     Row('train', f'{_VQVAE} --gin_param=clips.FileClips.train_path="{{tmp}}"', 'directory'),
@@ -126,7 +126,7 @@ ROWS = [
     Row('train', '--gin_file={tmp}/tiny_vqvae.gin --model_dir={tmp}/a/b', 'cannot be written into',
         {'a': LINK}),
     Row('train', f'{_MODEL}', 'cannot be written', {'model/clips.json': FOLDER}),
-    Row('train', f'{_MODEL}', 'cannot be written', {'model/config.gin': GONE,
+    Row('train', f'{_MODEL}', 'cannot be read', {'model/config.gin': GONE,
                                                     'model/config.gin/x': 'mine'}),
     Row('train', f'{_MODEL}', 'cannot be', {'model/summaries': 'a file'}),
     Row('train', f'{_VQVAE} --mode=evaluate', 'no checkpoint'),
@@ -181,7 +181,7 @@ ROWS = [
         {'a/cascade.json': '{"levels": 3}'}),
     # Two sides.
     Row('compare', '', 'two sides are compared'),
-    Row('compare', '--real={tmp}/none', 'two sides are compared'),
+    Row('compare', '--real={tmp}/none', 'there is no folder'),
     Row('compare', '--real={tmp}/none --generated={tmp}/none', 'none'),
     Row('compare', '--real={tmp}/a --generated={tmp}/a', 'a', {'a': FOLDER}),
     Row('compare', '--real={tmp}/test.npz --generated={tmp}/a.npz --networks=random',
@@ -234,7 +234,7 @@ ROWS = [
     Row('inspect_motion', f'{_HAS} --clips=0', 'clips', status=2),
     Row('inspect_motion', f'{_HAS} --motion_output={{tmp}}/a', 'cannot be written into',
         {'a': 'a file'}),
-    Row('get_networks', '--network=none', 'none'),
+    Row('get_networks', '--network=none', 'none', status=2),
     Row('benchmark', '--work=input', '--gin_file is missing'),
     Row('benchmark', '--work=prepare', '--manual_dir is missing'),
     Row('benchmark', '--work=none', 'work', status=2),

@@ -46,7 +46,7 @@ class Trials:
     self._identity = hashlib.sha256(json.dumps(self._identity).encode()).hexdigest()
     try:
       found = files.read_json(self._path, {'identity': str, 'trials': [[dict]]})
-    except (tf.errors.NotFoundError, ValueError):
+    except (FileNotFoundError, ValueError):
       return []
     if found['identity'] == self._identity:
       self._done = [[_outcome(one) for one in trial] for trial in found['trials']]

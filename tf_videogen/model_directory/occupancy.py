@@ -83,7 +83,7 @@ def _read(path):
   """What a lock's file says; None if there is none, or nothing that can be read."""
   try:
     return files.read_json(path, _FORM)
-  except (ValueError, tf.errors.OpError):
+  except (ValueError, OSError, tf.errors.OpError):
     return None
 
 

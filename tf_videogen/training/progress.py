@@ -89,7 +89,8 @@ class Summaries(orbit.utils.SummaryManager):
     self._folder, self._step = folder, step
     self._rows = []  # that are not written yet
     if folder:  # TensorFlow's own queue would write after every ten values
-      self._writer = tf.summary.create_file_writer(folder, max_queue=10**6, flush_millis=10**8)
+      with files.told(folder, 'written into'):
+        self._writer = tf.summary.create_file_writer(folder, max_queue=10**6, flush_millis=10**8)
     else:
       self._writer = tf.summary.create_noop_writer()
     self._by_time = files.ByTime(folder or '')
