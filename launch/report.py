@@ -79,6 +79,7 @@ def main(argv):
                            for of_run, rows in zip(sections, compared)])
   if any(compared):
     sections.insert(0, page.Section('Summary', [table], 'summary'))
+  files.check_writable(os.path.dirname(output) or '.')
   page.write_page(output, values.title, [page.Section('', opening), *sections])
   print(f'the report is {output}')
   if values.curves:

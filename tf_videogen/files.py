@@ -51,9 +51,15 @@ def told(path, done='written'):
 
 
 def check_writable(folder):
-  """Raises OSError, of one line, where nothing can be written into a folder; makes the folder."""
+  """Makes a folder, and removes temporary files that dead processes left right in it.
+
+  Raises:
+    OSError: of one line, if nothing can be written into it.
+  """
   with told(folder, 'written into'):
     tf.io.gfile.makedirs(folder)
+    for name in tf.io.gfile.listdir(folder):
+      _remove_if_left(os.path.join(folder, name.rstrip('/')))
     probe = temporary_name(os.path.join(folder, 'probe'))
     with tf.io.gfile.GFile(probe, 'w') as f:
       f.write('.')
@@ -74,9 +80,12 @@ def remove_left(folder):
     return
   for inner, folders, names in tf.io.gfile.walk(folder):
     for name in [*folders, *names]:
-      path = os.path.join(inner, name.rstrip('/'))
-      if _is_left(path):
-        (tf.io.gfile.rmtree if tf.io.gfile.isdir(path) else tf.io.gfile.remove)(path)
+      _remove_if_left(os.path.join(inner, name.rstrip('/')))
+
+
+def _remove_if_left(path):
+  if _is_left(path):
+    (tf.io.gfile.rmtree if tf.io.gfile.isdir(path) else tf.io.gfile.remove)(path)
 
 
 def _is_left(path):

@@ -11,8 +11,10 @@ import pytest
 
 from tests import processes
 from tests.launch import in_process
+from tf_videogen import experiment
 from tf_videogen.launch import train
 from tf_videogen.model_directory import checkpoints
+from tf_videogen.model_directory import occupancy
 from tf_videogen.model_directory import results
 
 NAME = 'python -m launch.train'
@@ -169,3 +171,16 @@ def test_ten_kills_change_nothing(tiny_files, tmp_path):
     assert done.returncode == 0, done.stderr
   assert _last_step(broken) == steps
   _same_run(broken, unbroken)
+
+
+def test_one_process_trains_in_a_directory(fails, tiny_files, tmp_path):
+  with occupancy.occupied(str(tmp_path / 'run')):
+    fails(f'is being trained in by process {os.getpid()} of ',
+          f'--gin_file={tiny_files.vqvae_gin}')
+  assert not (tmp_path / 'run' / 'config.gin').exists()
+
+
+def test_finished_is_said_of_what_can_be_restored_alone(tmp_path):
+  with pytest.raises(OSError, match='the checkpoint of step 3 is not there'):
+    experiment._set_finished(str(tmp_path), 3)
+  assert not list(tmp_path.iterdir())

@@ -11,6 +11,7 @@ import os
 import tensorflow as tf
 import tensorflow_datasets as tfds
 
+from tf_videogen import files
 from tf_videogen.preparation import decoding
 from tf_videogen.preparation import outcomes
 from tf_videogen.preparation import raw_videos
@@ -102,7 +103,9 @@ class VideoBuilder(reporting_builder.ReportingBuilder, skip_registration=True):
 
   def _read_all(self, sources):
     processes = min(self.options.processes or os.cpu_count(), len(sources))
-    return self._reader().read_all(sources, processes)
+    reader = self._reader()
+    files.remove_left(reader.cache.folder)
+    return reader.read_all(sources, processes)
 
   def _post_download_and_prepare_hook(self):
     if not self.options.keep_decoded:
