@@ -97,7 +97,8 @@ def _begun(model_dir):
 
 def section(model_dir, title, compared, given, max_bytes):
   """The section of a model directory, with what its configuration tells."""
-  bindings = config_text.read_bindings(_config(model_dir), os.path.join(model_dir, results.CONFIG_FILE))
+  bindings = config_text.read_bindings(
+      _config(model_dir), os.path.join(model_dir, results.CONFIG_FILE))
   lead = ': '.join(filter(None, [_subject(bindings), runs.clip_sentence(model_dir)]))
   return runs.run_section(
       model_dir, title, lead=lead and lead + '.', facts=_facts(bindings),

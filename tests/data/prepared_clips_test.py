@@ -226,7 +226,7 @@ def test_frames_smaller_than_the_crop(data_dir):
   source = clips.PreparedClips('wide/8', 4, data_dir=data_dir, size=9)
   with pytest.raises(tf.errors.InvalidArgumentError, match='smaller than PreparedClips.size = 9'):
     toy_clips.arrays(source.evaluation('train', 20))
-  with pytest.raises(ValueError, match='^frames of wide/8 are smaller than PreparedClips.size = 9$'):
+  with pytest.raises(ValueError, match='^frames of wide/8 are smaller than .*size = 9$'):
     source.check()
 
 

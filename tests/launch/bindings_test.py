@@ -1,4 +1,4 @@
-"""Every binding is held against a table: what is wrong is told by its name, before anything runs."""
+"""Every binding is held against a table: what is wrong is told by name, before anything runs."""
 
 import functools
 import inspect

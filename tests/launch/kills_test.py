@@ -49,7 +49,8 @@ def jobs(folder, tiny_files, all_of_them=True):
 def _variables(folder):
   """The values of a directory's latest checkpoint, but counters of saves."""
   reader = tf.train.load_checkpoint(checkpoints.paths(str(folder))[0])
-  return {name: reader.get_tensor(name) for name, dtype in reader.get_variable_to_dtype_map().items()
+  types = reader.get_variable_to_dtype_map()
+  return {name: reader.get_tensor(name) for name, dtype in types.items()
           if dtype != tf.string and 'save_counter' not in name}
 
 
@@ -146,7 +147,8 @@ def test_kills_change_nothing(kills, tiny_files, tmp_path):
       ended = run(name, *arguments)
       assert ended.status == 0, (name, (tmp_path / 'output').read_text()[-2000:])
       seconds.append(ended.seconds)
-    hits = _kill_all(jobs(broken, tiny_files, kills > 10), run, random.Random(kills), kills, seconds)
+    hits = _kill_all(
+        jobs(broken, tiny_files, kills > 10), run, random.Random(kills), kills, seconds)
   print(f'{hits} of {kills} kills came before the end of their program')
   assert hits > kills // 2
   check_equal(unbroken, broken)
