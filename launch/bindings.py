@@ -1,7 +1,8 @@
 """What the bindings of a config may be: each is held against a table before anything is built.
 
 In the suite, a parameter of a name means the same everywhere, so that the table goes by names;
-where a class differs, `Class.parameter` says so. Of classes from elsewhere, the default tells the type.
+where a class differs, `Class.parameter` says so. Of classes from elsewhere, the default tells the
+type.
 """
 
 import importlib

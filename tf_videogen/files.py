@@ -137,8 +137,8 @@ def write(path, content):
 def exclusive(folder):
   """Within the context, no other process is in one of the same local folder, which is made.
 
-  What is read, changed and written within it loses nothing that others write. On remote storage, and
-  on file systems without locks, there is no such thing.
+  What is read, changed and written within it loses nothing that others write. On remote storage,
+  and on file systems without locks, there is no such thing.
   """
   if is_remote(folder):
     yield

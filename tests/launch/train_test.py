@@ -78,7 +78,8 @@ def test_data_that_is_not_prepared(fails, tmp_path):
     ('Experiment.batch_size = 3 is not divisible by the 2 replicas',
      ['--gin_param=experiment.Experiment.batch_size = 3', '--strategy=mirrored']),
     ('has 5 frames, clips of frames=6', ['--gin_param=clips.FileClips.frames = 6']),
-    ("Experiment.precision = 'float8': it must be one of ", ["--gin_param=experiment.Experiment.precision = 'float8'"]),
+    ("Experiment.precision = 'float8': it must be one of ",
+     ["--gin_param=experiment.Experiment.precision = 'float8'"]),
     ('there is no file nowhere.npz', ["--gin_param=clips.FileClips.train_path = 'nowhere.npz'"]),
 ])
 def test_what_does_not_fit(fails, tiny_files, message, arguments):
