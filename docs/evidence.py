@@ -53,6 +53,7 @@ def bring_up_to_date(table, wanted, compiles, forced=False):
   return f'{found or "true"}; compiled: fits: {row["fits"]} {row["error"]}'.strip()
 
 
+@program.takes_arguments
 def main(argv):
   """Prints a line for every program."""
   programs, stale = chosen(argv[1:]), 0

@@ -76,7 +76,7 @@ COUNTS = Kind('a tuple of whole numbers from 0 on', _all(_whole(0)))
 THREE = Kind('three whole numbers from 1 on, (time, height, width)', _all(_whole(1), (3,)))
 KERNEL = Kind('a whole number from 1 on, or three of them, (time, height, width)',
               _either(_whole(1), THREE.accepts))
-FACTORS = Kind('a tuple of one or two whole numbers from 1 on', _all(_whole(1), (1, 2)))
+FACTORS = Kind('a tuple of at most two whole numbers from 1 on', _all(_whole(1), (0, 1, 2)))
 BLOCKS = Kind('a list of three whole numbers from 1 on each, (time, height, width)',
               _all(THREE.accepts, least=1))
 MAPPING = Kind('a dict', lambda value: isinstance(value, dict), reference=True)

@@ -114,7 +114,7 @@ def test_pictures_of_any_kind(tmp_path):
 def test_a_folder_of_launch_sample_has_every_sample_once(tmp_path):
   samples = np.random.default_rng(0).integers(256, size=(5, 3, 8, 8, 3), dtype=np.uint8)
   sample.write({'samples': samples, 'data': 255 - samples}, str(tmp_path), fps=5)
-  assert len(os.listdir(tmp_path)) == 3 * 5 + 3
+  assert len(list(tmp_path.glob('sample*'))) == 3 * 5 + 3
   found = written_clips.WrittenClips(str(tmp_path))
   assert found.survey() == {samples.shape[1:]: 5}
   _check(list(found.read()), samples)

@@ -98,4 +98,4 @@ def test_all_bad_inputs(tmp_path, capsys, tiny_files, model_dir, subtests):
 
 
 def test_there_are_enough():
-  assert len(bad_inputs.ROWS) == len(set(map(_name, bad_inputs.ROWS))) >= 150
+  assert len(bad_inputs.ROWS) == len(set(map(repr, bad_inputs.ROWS))) >= 150

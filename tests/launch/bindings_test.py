@@ -39,7 +39,7 @@ def _configurables():
 
 
 def test_every_parameter_that_a_config_can_bind_has_a_kind():
-  found, given = _configurables(), {'x', 'experiment', 'model_dir', 'strategy', 'kwargs'}
+  found, given = _configurables(), {'x', 'experiment', 'model_dir', 'strategy', 'args', 'kwargs'}
   assert len(found) > 50
   unknown = [f'{selector}.{name}' for configurable, selector in found.items()
              if configurable.__module__.startswith('tf_videogen.')
@@ -106,7 +106,7 @@ def test_every_name_of_the_table_is_a_parameter():
     (GAN, 'optimizers.adam.beta_1 = 1', 'a number from 0 on and below 1'),
     (GAN, 'tasks.VideoGANTask.average_decay = -0.1', 'a number from 0 on and below 1'),
     (STAGE2, 'cascade.UpscalingGAN.lower = []', 'a list of classes or objects, one at least'),
-    (STAGE2, 'downsampled.DownsampledClips.factors = (2, 2, 2)', 'one or two whole numbers'),
+    (STAGE2, 'downsampled.DownsampledClips.factors = (2, 2, 2)', 'at most two whole numbers'),
     (FOLDERS, 'protocols.Protocol.trials = 0', 'a whole number from 1 on'),
     (FOLDERS, "protocols.Protocol.real_windows = 'last'", "one of 'first', 'random'"),
     (FOLDERS, "protocols.Protocol.sampling = 'warm'", 'a dict, or None'),
