@@ -162,7 +162,8 @@ def until_saved(model_dir, after, log):
 
   Fails after two minutes, with the end of the file `log`, in which the training's words are.
   """
-  from tf_videogen import checkpoints  # pylint: disable=g-import-not-at-top  (TensorFlow's seconds)
+  # Here, as it takes TensorFlow's seconds.
+  from tf_videogen.model_directory import checkpoints  # pylint: disable=g-import-not-at-top
   deadline = time.time() + 120
   while True:
     paths = checkpoints.paths(str(model_dir))
