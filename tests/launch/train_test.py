@@ -181,6 +181,31 @@ def test_one_process_trains_in_a_directory(fails, tiny_files, tmp_path):
   assert not (tmp_path / 'run' / 'config.gin').exists()
 
 
+@pytest.mark.slow
+@pytest.mark.parametrize('remote', [False, True], ids=['locks', 'leases'])
+def test_a_second_training_says_so_and_goes_on_when_the_first_is_killed(
+    remote, tiny_files, tmp_path):
+  """Two processes of one directory, also on a storage without locks."""
+  folder = tmp_path / 'run'
+  arguments = [f'--gin_file={tiny_files.vqvae_gin}', '--gin_param=TRAIN_STEPS = 1000000',
+               f'--model_dir={"file://" * remote}{folder}',
+               '--gin_param=experiment.train.evaluation_interval = None']
+  with _started(*arguments) as first:
+    processes.until(lambda: _last_step(folder) >= 3, process=first)
+    second = processes.run(*processes.program('train', *arguments))
+    assert second.returncode == 1 and f'by process {first.pid} of ' in second.stderr
+    log = tmp_path / 'log'
+    with processes.started(*processes.program('train', *arguments, '--wait'), output=log) as third:
+      processes.until(lambda: f'waiting for process {first.pid}' in log.read_text(), process=third)
+      first.kill()
+      killed = time.time()
+      processes.until(lambda: _last_step(folder, killed) > 3, process=third)
+      third.send_signal(signal.SIGTERM)
+      assert third.wait(timeout=60) == 143
+  log = [row['step'] for row in results.read_training_log(str(folder))]
+  assert log == list(range(1, log[-1] + 1))  # each step once
+
+
 def test_finished_is_said_of_what_can_be_restored_alone(tmp_path):
   with pytest.raises(OSError, match='the checkpoint of step 3 is not there'):
     experiment._set_finished(str(tmp_path), 3)
