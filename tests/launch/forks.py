@@ -49,7 +49,10 @@ for line in sys.stdin:
     if done:
       status = os.waitstatus_to_exitcode(found)
     elif seconds is not None and time.monotonic() - start >= seconds:
-      os.killpg(process, signal.SIGKILL)
+      try:
+        os.killpg(process, signal.SIGKILL)
+      except ProcessLookupError:  # it has no group of its own yet
+        os.kill(process, signal.SIGKILL)
       seconds = None
     else:
       time.sleep(0.002)
