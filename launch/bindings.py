@@ -99,12 +99,12 @@ _KINDS = {
     FLAG: 'evaluate_too causal convolutions each_block gather isolated joint one_hot pool_time '
           'rematerialize sentinel task_metrics drop_short VQVAE.attention '
           'BlockLocalAttention.dilated',
-    AMOUNT: 'clip_norm data_variance epsilon max_speed',
+    AMOUNT: 'clip_norm data_variance epsilon max_speed poll_seconds timeout',
     WEIGHT: 'commitment_cost orthogonality restart_threshold',
     DECAY: 'average_decay beta_1 beta_2 decay dropout momentum',
     RATE: 'learning_rate',
-    TEXT: 'dataset data_dir name network split train_path test_path validation_path train_split',
-    ANY_TEXT: 'note',
+    TEXT: 'dataset name network split train_path train_split',
+    ANY_TEXT: 'note data_dir test_path validation_path',
     TEXTS: 'Experiment.splits views levels between',
     SIZES: 'multipliers best_of PowerSpectrum.frames',
     COUNTS: 'non_local LayerStack.dilated',
@@ -131,7 +131,11 @@ _KINDS = {
     _one_of('real', 'reconstructed', 'generated'): 'stream',
 }
 TABLE = {name: kind for kind, names in _KINDS.items() for name in names.split()}
-_BY_DEFAULT = {bool: FLAG, int: WHOLE, float: NUMBER, str: ANY_TEXT}
+# Of classes from elsewhere, by the type of the default: what is wrong for sure.
+_A_NUMBER = Kind('a number', lambda value: not isinstance(value, (str, dict)), reference=True)
+_OF_OTHERS = {bool: FLAG._replace(accepts=_A_NUMBER.accepts, reference=True), int: _A_NUMBER,
+              float: _A_NUMBER, str: Kind('a text in quotes', lambda value: not isinstance(
+                  value, (bool, int, float)), reference=True)}
 
 
 def kind_of(function, parameter):
@@ -144,7 +148,9 @@ def kind_of(function, parameter):
   kind = None
   if function.__module__.partition('.')[0] == 'tf_videogen':
     kind = TABLE.get(f'{function.__name__}.{parameter}', TABLE.get(parameter))
-  return kind or _BY_DEFAULT.get(type(default)), default is None
+  else:
+    kind = _OF_OTHERS.get(type(default))
+  return kind, default is None
 
 
 def configurable(selector, modules):

@@ -17,6 +17,7 @@ import os
 from absl import flags
 
 from tf_videogen import experiment
+from tf_videogen import file_sets
 from tf_videogen import files
 from tf_videogen import sampling
 from tf_videogen.launch import configs
@@ -33,8 +34,8 @@ def main(argv):
   values = flags.FLAGS
   if not values.export_dir:
     raise ValueError('--export_dir is missing: name the folder for the SavedModel')
-  files.check_writable(os.path.dirname(os.path.abspath(values.export_dir))
-                       if not files.is_remote(values.export_dir) else values.export_dir)
+  files.check_writable(os.path.dirname(os.path.realpath(values.export_dir))
+                       if file_sets.can_be_moved(values.export_dir) else values.export_dir)
   configs.parse_flags()
   config = configs.configured(experiment.Experiment)()
   inputs = sampling.export(

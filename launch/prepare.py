@@ -100,7 +100,8 @@ def main(argv):
     builder.options = outcomes.Options(
         values.num_processes, values.time_limit, values.max_failed_share, values.cache_dir,
         values.keep_decoded)
-  files.check_writable(os.fspath(builder.data_dir_root))
+  if not builder.data_path.exists():
+    files.check_writable(os.fspath(builder.data_dir_root))
   done = outcomes.prepare(
       builder, values.manual_dir, values.beam_runner, values.beam_option)
   splits = ', '.join(f'{name} {info.num_examples:,}' for name, info in builder.info.splits.items())

@@ -50,7 +50,8 @@ def _run():
             if values.level in (None, number)]
   for level in wanted:  # what is wrong with a later one is told before the first one is trained
     config, _ = _configured(*level)
-    config.clips.check(config.splits if values.evaluate else ())
+    if not _is_trained(level[0], config):
+      config.clips.check(config.splits if values.evaluate else ())
   if strategies.is_chief(strategy):
     cascades.save(values.model_dir, cascades.Cascade(levels))
   for level in wanted:
@@ -84,20 +85,24 @@ def _configured(number, name):
   return configs.configured(experiment.Experiment)(), tuple(params)
 
 
+def _is_trained(number, config):
+  done = layout.finished(cascades.directory(flags.FLAGS.model_dir, number))
+  return done is not None and done >= config.train_steps
+
+
 def _train_level(number, name, strategy):
   values = flags.FLAGS
   config, params = _configured(number, name)
   model_dir = cascades.directory(values.model_dir, number)
   below = cascades.directory(values.model_dir, number - 1) if number > 1 else None
   with train.sole(model_dir, strategy):
-    done = layout.finished(model_dir)
-    trained = done is not None and done >= config.train_steps
+    trained = _is_trained(number, config)
     writes = strategies.is_chief(strategy) and not trained
     configs.keep(model_dir, writes, (name,), params)
     if below:
       cascades.keep_below(model_dir, below, writes)
     if trained:
-      print(f'level {number} ({name}) is trained, {done:,} steps', flush=True)
+      print(f'level {number} ({name}) is trained, {layout.finished(model_dir):,} steps', flush=True)
       return
     print(f'level {number} ({name}): {config.train_steps:,} steps, in {model_dir}', flush=True)
     train.train(config, model_dir, strategy, values.evaluate)

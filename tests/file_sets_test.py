@@ -97,7 +97,7 @@ def test_a_folder_in_the_way_of_a_file(tmp_path):
 
 
 def _export(folder, content):
-  with file_sets.replacing_folder(str(folder), 'saved_model.pb') as aside:
+  with file_sets.replacing_folder(str(folder), ('saved_model.pb', 'variables')) as aside:
     files.write(os.path.join(aside, 'saved_model.pb'), content)
 
 
@@ -114,7 +114,7 @@ def test_after_an_error_the_folder_of_before_is_there(tmp_path):
   folder = tmp_path / 'exported'
   _export(folder, 'old')
   with pytest.raises(RuntimeError):
-    with file_sets.replacing_folder(str(folder), 'saved_model.pb') as aside:
+    with file_sets.replacing_folder(str(folder), ('saved_model.pb', 'variables')) as aside:
       files.write(os.path.join(aside, 'saved_model.pb'), 'new')
       raise RuntimeError
   assert _there(folder) == {'saved_model.pb': 'old'}
@@ -123,7 +123,7 @@ def test_after_an_error_the_folder_of_before_is_there(tmp_path):
 
 def test_another_folder_is_not_replaced(tmp_path):
   (tmp_path / 'thesis.tex').write_text('mine')
-  with pytest.raises(ValueError, match='is there already, and has no saved_model.pb'):
+  with pytest.raises(ValueError, match='is there already, with what no export has .thesis.tex.'):
     _export(tmp_path, 'new')
   with pytest.raises(ValueError, match='is there already'):
     _export(tmp_path / 'thesis.tex', 'new')
@@ -134,3 +134,20 @@ def test_an_empty_folder_is_taken(tmp_path):
   (tmp_path / 'empty').mkdir()
   _export(tmp_path / 'empty', 'new')
   assert _there(tmp_path / 'empty') == {'saved_model.pb': 'new'}
+
+
+def test_beside_an_export_nothing_of_the_users_goes(tmp_path):
+  """As in a model directory that an export was written into."""
+  folder = tmp_path / 'run'
+  _export(folder, 'old')
+  (folder / 'ckpt-3.index').write_text('mine')
+  with pytest.raises(ValueError, match='with what no export has .ckpt-3.index.'):
+    _export(folder, 'new')
+  assert _there(folder) == {'saved_model.pb': 'old', 'ckpt-3.index': 'mine'}
+
+
+def test_a_link_to_a_folder_stays_a_link(tmp_path):
+  _export(tmp_path / 'real', 'old')
+  (tmp_path / 'link').symlink_to(tmp_path / 'real')
+  _export(tmp_path / 'link', 'new')
+  assert (tmp_path / 'link').is_symlink() and _there(tmp_path / 'real') == {'saved_model.pb': 'new'}

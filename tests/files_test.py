@@ -1,7 +1,6 @@
 """Files are whole or as before, read with care, and by time where every write takes a while."""
 
 import os
-import socket
 import subprocess
 import sys
 import time
@@ -109,7 +108,7 @@ def test_temporary_files_of_dead_processes_go_and_those_of_live_ones_stay(tmp_pa
     return path
 
   dead = processes.run(sys.executable, '-c', 'import os; print(os.getpid())')
-  here, number = socket.gethostname(), int(dead.stdout)
+  here, number = files.place(), int(dead.stdout)
   kept = [left(os.getpid(), here), left(number, 'elsewhere'), tmp_path / 'notes.tmp']
   kept[-1].touch()
   gone = [left(number, here), left(number, 'elsewhere-1', age=90_000)]

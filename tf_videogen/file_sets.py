@@ -29,8 +29,8 @@ def replacing(folder, name, last=None):
     OSError: if something cannot be written, or a folder is in a file's way.
   """
   aside = files.temporary_name(os.path.join(folder, f'.{name}'))
+  files.check_writable(folder)
   with files.told(folder, 'written into'):
-    files.remove_left(folder)
     tf.io.gfile.makedirs(aside)
   try:
     yield aside
@@ -52,13 +52,13 @@ def replacing(folder, name, last=None):
 
 
 @contextlib.contextmanager
-def replacing_folder(folder, mark):
+def replacing_folder(folder, parts):
   """A folder to write into, which takes the place of another one with the end of the context.
 
   Args:
-    folder: which is replaced as a whole, if it is such a folder; on remote storage, where folders
-      can't be moved, it is written into.
-    mark: a file that such a folder has.
+    folder: which is replaced as a whole, if it has nothing but such parts; where folders can't be
+      moved, on remote storage and where a disk is mounted, it is written into.
+    parts: names of files and folders that such a folder may have.
 
   Yields:
     The path of a folder.
@@ -67,13 +67,17 @@ def replacing_folder(folder, mark):
     ValueError: if there is something else in its place.
     OSError: if it cannot be written.
   """
-  if tf.io.gfile.exists(folder) and not tf.io.gfile.exists(os.path.join(folder, mark)) and (
-      not tf.io.gfile.isdir(folder) or tf.io.gfile.listdir(folder)):
-    raise ValueError(f'{folder} is there already, and has no {mark}: name another folder')
-  if files.is_remote(folder):
+  if tf.io.gfile.exists(folder):
+    there = tf.io.gfile.listdir(folder) if tf.io.gfile.isdir(folder) else ['']
+    others = sorted({name.rstrip('/') for name in there} - set(parts))
+    if others:
+      raise ValueError(f'{folder} is there already, with what no export has '
+                       f'({others[0] or "it is a file"}): name another folder')
+  if not can_be_moved(folder):
+    files.check_writable(folder)
     yield folder
     return
-  folder = os.path.abspath(folder)
+  folder = os.path.realpath(folder)
   files.check_writable(os.path.dirname(folder))
   aside, old = files.temporary_name(folder), files.temporary_name(folder)
   try:
@@ -86,6 +90,11 @@ def replacing_folder(folder, mark):
     for path in (aside, old):
       if os.path.isdir(path):
         tf.io.gfile.rmtree(path)
+
+
+def can_be_moved(folder):
+  """Whether a folder is on a local disk, and no disk of its own."""
+  return not files.is_remote(folder) and not os.path.ismount(folder)
 
 
 def _listed(path):

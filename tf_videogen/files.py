@@ -38,7 +38,8 @@ def told(path, done='written'):
   try:
     yield
   except tf.errors.OpError as error:
-    if is_remote(path) and isinstance(error, PASSING):
+    passing = isinstance(error, PASSING) and not isinstance(error, tf.errors.UnknownError)
+    if passing or (is_remote(path) and isinstance(error, PASSING)):
       raise  # to try again may help
     reason = ' '.join(str(error.message).split()).rpartition('; ')[2][:200]
     if isinstance(error, tf.errors.NotFoundError):
@@ -68,7 +69,7 @@ def check_writable(folder):
 
 def temporary_name(path):
   """A name beside a path for what shall take its place; `remove_left` knows it."""
-  return f'{path}.{os.getpid()}@{socket.gethostname()}.{uuid.uuid4().hex[:8]}.tmp'
+  return f'{path}.{os.getpid()}@{place()}.{uuid.uuid4().hex[:8]}.tmp'
 
 
 def remove_left(folder):
@@ -76,30 +77,40 @@ def remove_left(folder):
 
   Those of other machines are left where they were until they are a day old.
   """
-  if not tf.io.gfile.isdir(folder):
-    return
-  for inner, folders, names in tf.io.gfile.walk(folder):
-    for name in [*folders, *names]:
-      _remove_if_left(os.path.join(inner, name.rstrip('/')))
+  walk = tf.io.gfile.walk if is_remote(folder) else os.walk
+  with contextlib.suppress(tf.errors.OpError, OSError):
+    for inner, folders, names in walk(folder):
+      for name in [*folders, *names]:
+        _remove_if_left(os.path.join(inner, name.rstrip('/')))
 
 
 def _remove_if_left(path):
-  if _is_left(path):
-    (tf.io.gfile.rmtree if tf.io.gfile.isdir(path) else tf.io.gfile.remove)(path)
+  with contextlib.suppress(tf.errors.OpError, OSError):  # another's, or just removed by another
+    if _is_left(path):
+      (tf.io.gfile.rmtree if tf.io.gfile.isdir(path) else tf.io.gfile.remove)(path)
 
 
 def _is_left(path):
   found = _TEMPORARY.search(path)
   if not found:
     return False
-  if found['host'] == socket.gethostname():
+  if found['host'] == place():
     return not is_alive(int(found['process']))
   stored = size_and_time(path)
   return stored is not None and time.time() - stored[1] / 1e9 > _FORGOTTEN
 
 
+def place():
+  """Where numbers of processes mean the same: this machine, or this container on it."""
+  try:
+    numbers = os.stat('/proc/self/ns/pid').st_ino
+  except OSError:
+    numbers = 0
+  return f'{socket.gethostname()}-{numbers}'
+
+
 def is_alive(process):
-  """Whether a process of this machine is there, by its number."""
+  """Whether a process of this place is there, by its number."""
   try:
     os.kill(process, 0)
   except ProcessLookupError:

@@ -11,6 +11,9 @@ from tf_videogen import trained_model
 from tf_videogen.layers import randomness
 
 
+_SAVED_MODEL = ('saved_model.pb', 'fingerprint.pb', 'variables', 'assets')
+
+
 def sample(experiment, model_dir, strategy, num_samples=16, seed=0, split=None, batch_size=8,
            samples_per_condition=1, options=None):
   """Samples from the latest readable checkpoint.
@@ -101,7 +104,7 @@ def export(experiment, model_dir, export_dir, batch_size=8, options=None):
   module = tf.Module()
   module.values = model.variables  # not the Keras model: it would save its layers
   module.draw = draw
-  with file_sets.replacing_folder(export_dir, 'saved_model.pb') as folder:
+  with file_sets.replacing_folder(export_dir, _SAVED_MODEL) as folder:
     with files.told(export_dir):
       tf.saved_model.save(module, folder, signatures={'sample': draw})
   return inputs

@@ -6,7 +6,9 @@ import re
 
 import gin
 import pytest
+import tensorflow as tf
 
+from tf_videogen import experiment
 from tf_videogen.launch import bindings
 from tf_videogen.launch import configs
 
@@ -25,7 +27,8 @@ def _clear():
 @functools.cache
 def _configurables():
   """All that the suite's configs bind or refer to: {class or function: 'module.Name'}."""
-  found = {}
+  found = {experiment.evaluate: 'experiment.evaluate',
+           experiment.evaluate_continuously: 'experiment.evaluate_continuously'}
   for path in configs.GIN_DIR.rglob('*.gin'):
     text = path.read_text()
     modules = {alias or module: f'{package}.{module}' for package, module, alias in re.findall(
@@ -128,8 +131,10 @@ def test_a_schedule_may_stand_for_a_rate_and_a_class_of_elsewhere_is_held_to_its
   configs.parse([VQVAE], [
       'optimizers.adam.learning_rate = @optimizers.cosine_decay()',
       'optimizers.cosine_decay.learning_rate = 1e-3', 'optimizers.cosine_decay.decay_steps = 10'])
-  kind, _ = bindings.kind_of(re.compile, 'flags')  # nothing of ours
-  assert kind is bindings.WHOLE
+  for value in (0.5, 3, [2, 3]):  # Keras's own take lists where one number is the default
+    assert bindings.kind_of(tf.keras.layers.LayerNormalization, 'axis')[0].accepts(value)
+  kind, _ = bindings.kind_of(tf.keras.optimizers.Adam, 'learning_rate')
+  assert kind.reference and not kind.accepts('fast')
 
 
 def test_a_scope_is_named():

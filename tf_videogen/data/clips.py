@@ -330,12 +330,12 @@ def _load_arrays(path):
   """Reads `video`, and `actions` and `label` where there are, from an .npz or .npy; checks them."""
   if not tf.io.gfile.exists(path):
     raise FileNotFoundError(f'there is no file {path}')
-  found = files.read_arrays(path, mapped=True)
-  arrays = {name: found[name] for name in ('video', 'actions', 'label') if name in found}
-  if list(found) == ['']:  # an .npy file
-    arrays = {'video': found['']}
+  arrays = files.read_arrays(path, ('video', 'actions', 'label'), mapped=True)
+  if '' in arrays:  # an .npy file
+    arrays = {'video': arrays['']}
   elif 'video' not in arrays:
-    raise ValueError(f'{path} has no array `video`; it has: {", ".join(found)}')
+    there = ', '.join(files.read_arrays(path)) or 'nothing'
+    raise ValueError(f'{path} has no array `video`; it has: {there}')
   expected = {
       'video': ('uint8 [N, frames, H, W, C]', 5, np.uint8),
       'actions': ('numbers [N, frames, A]', 3, np.number),

@@ -58,7 +58,11 @@ def mend_state(directory):
     logging.warning('%s does not speak of the checkpoints beside it: written anew', path)
     tf.io.gfile.remove(path)
   if found:
-    tf.compat.v1.train.update_checkpoint_state(directory, found[0], found[::-1])
+    oldest_first = found[::-1]
+    times = [files.size_and_time(f'{name}.index')[1] / 1e9 for name in oldest_first]
+    tf.compat.v1.train.update_checkpoint_state(
+        directory, found[0], oldest_first, all_model_checkpoint_timestamps=times,
+        last_preserved_timestamp=min(times) - 1)  # before all of them: none is kept for ever
 
 
 def step_of(path):

@@ -2,8 +2,9 @@
 
 On a file system that has locks (`flock`; NFS too), the lock is on `training.lock`, which says who
 has it. Elsewhere, as on gs://, that file is a lease: who has it renews it, and who finds one that
-was not renewed for a minute takes it. Two that take it in the same second there may both believe to
-have it: cloud storage has nothing that TensorFlow could use against that.
+was not renewed for a minute, and is not within some seconds more, takes it. Two that take it in
+one second may both believe to have it, until the next renewal: cloud storage has nothing that
+TensorFlow could use against that.
 """
 
 import contextlib
@@ -14,6 +15,7 @@ import getpass
 import json
 import os
 import socket
+import sys
 import threading
 import time
 import uuid
@@ -25,7 +27,8 @@ from tf_videogen import files
 FILE = 'training.lock'
 RENEWED = 10.0  # seconds between two renewals of a lease
 EXPIRED = 60.0  # seconds after which a lease that was not renewed counts for nothing
-_FORM = {'host': str, 'process': int, 'user': str, 'since': str, 'id': str, 'renewed': float}
+_FORM = {'host': str, 'place': str, 'process': int, 'user': str, 'since': str, 'id': str,
+         'renewed': float}
 
 
 class Occupied(ValueError):
@@ -74,8 +77,8 @@ def _me():
     user = getpass.getuser()
   except (KeyError, OSError):  # a number without a name
     user = str(os.getuid())
-  return {'host': socket.gethostname(), 'process': os.getpid(), 'user': user,
-          'since': now.strftime('%Y-%m-%d %H:%M:%S UTC'), 'id': uuid.uuid4().hex,
+  return {'host': socket.gethostname(), 'place': files.place(), 'process': os.getpid(),
+          'user': user, 'since': now.strftime('%Y-%m-%d %H:%M:%S UTC'), 'id': uuid.uuid4().hex,
           'renewed': now.timestamp()}
 
 
@@ -116,15 +119,29 @@ def _lock(path):
   return give_back
 
 
-def _is_valid(lease):
-  if lease is None or time.time() - lease['renewed'] > EXPIRED:
-    return False
-  return lease['host'] != socket.gethostname() or files.is_alive(lease['process'])
+def _is_free(path):
+  """Whether a lease is nobody's any more."""
+  if not tf.io.gfile.exists(path):
+    return True
+  lease = _read(path)
+  if lease is not None:
+    if lease['place'] == files.place() and not files.is_alive(lease['process']):
+      return True
+    if time.time() - lease['renewed'] <= EXPIRED:
+      return False
+  # Too old by the clocks of two machines, or not readable just now: a living owner renews it.
+  end = time.monotonic() + 2.5 * RENEWED
+  while time.monotonic() < end:
+    time.sleep(RENEWED / 4)
+    now = _read(path)
+    if now is not None and (lease is None or now['renewed'] != lease['renewed']):
+      return False
+  return True
 
 
 def _lease(path):
   """Takes the lease, and returns what gives it back; None if another process has a valid one."""
-  if _is_valid(_read(path)):
+  if not _is_free(path):
     return None
   mine = _me()
   files.write(path, json.dumps(mine))
@@ -136,6 +153,11 @@ def _lease(path):
 
   def renew():
     while not ended.wait(RENEWED):
+      now = _read(path)
+      if now is not None and now['id'] != mine['id']:
+        print(f'{os.path.dirname(path)} is taken by {_who(path)}: this process was not heard of '
+              'for too long, and ends', file=sys.stderr, flush=True)
+        os._exit(1)  # nothing more may be written
       try:
         files.write(path, json.dumps({**mine, 'renewed': time.time()}))
       except (OSError, tf.errors.OpError):
@@ -147,9 +169,9 @@ def _lease(path):
   def give_back():
     ended.set()
     thread.join()
-    try:
-      tf.io.gfile.remove(path)
-    except tf.errors.OpError:
-      pass  # it expires
+    now = _read(path)
+    if now is not None and now['id'] == mine['id']:
+      with contextlib.suppress(tf.errors.OpError):  # it expires
+        tf.io.gfile.remove(path)
 
   return give_back

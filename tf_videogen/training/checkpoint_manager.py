@@ -22,7 +22,8 @@ class CheckpointManager(tf.train.CheckpointManager):
 
   def __init__(self, checkpoint, directory, *args, writes=True, before_save=lambda: None,
                **kwargs):
-    checkpoints.mend_state(directory)
+    if writes:
+      checkpoints.mend_state(directory)
     super().__init__(checkpoint, directory, *args, **kwargs)
     self.writes = writes
     self.before_save = before_save
