@@ -13,6 +13,8 @@ import typing
 
 import gin
 
+from tf_videogen.launch import config_text
+
 _IMPORT = re.compile(r'^(?:from (\S+) )?import (\S+)(?: as (\S+))?$', re.MULTILINE)
 
 
@@ -55,20 +57,17 @@ def _or_none(kind, meaning):
   return Kind(f'{kind.words}, or None for {meaning}', _either(kind.accepts, lambda v: v is None))
 
 
-_is_text = lambda value: isinstance(value, str)
 POSITIVE = Kind('a whole number from 1 on', _whole(1))
 COUNT = Kind('a whole number from 0 on', _whole(0))
-WHOLE = Kind('a whole number', _whole(-math.inf))
 SEED = Kind('a whole number from 0 to 2**63 - 1', lambda value: _whole(0)(value) and value < 2**63)
 FLAG = Kind('True or False', lambda value: type(value) is bool)
-NUMBER = Kind('a number', _number(lambda value: True))
 AMOUNT = Kind('a number above 0', _number(lambda value: value > 0))
 WEIGHT = Kind('a number from 0 on', _number(lambda value: value >= 0))
 DECAY = Kind('a number from 0 on and below 1', _number(lambda value: 0 <= value < 1))
 RATE = Kind('a number above 0, or a schedule such as @optimizers.cosine_decay()',
             AMOUNT.accepts, reference=True)
 TEXT = Kind('a text in quotes', lambda value: isinstance(value, str) and bool(value))
-ANY_TEXT = Kind('a text in quotes', _is_text)
+ANY_TEXT = Kind('a text in quotes', lambda value: isinstance(value, str))
 TEXTS = Kind("a text, or a tuple of texts, of one at least, such as ('test',)",
              _either(TEXT.accepts, _all(TEXT.accepts, least=1)))
 SIZES = Kind('a tuple of whole numbers from 1 on, of one at least', _all(_whole(1), least=1))
@@ -145,7 +144,6 @@ def kind_of(function, parameter):
   """
   found = inspect.signature(function).parameters.get(parameter)
   default = found.default if found is not None else inspect.Parameter.empty
-  kind = None
   if function.__module__.partition('.')[0] == 'tf_videogen':
     kind = TABLE.get(f'{function.__name__}.{parameter}', TABLE.get(parameter))
   else:
@@ -184,7 +182,7 @@ def check():
     if function is None:
       continue
     kind, may_be_none = kind_of(function, parameter)
-    value = _filled(gin.query_parameter(name))
+    value = config_text.mapped(_filled, gin.query_parameter(name))
     if kind is None or (value is None and may_be_none):
       continue
     if isinstance(value, gin.config.ConfigurableReference):
@@ -197,15 +195,11 @@ def check():
 
 
 def _filled(value):
-  """A value with macros replaced, in lists, tuples and dicts too."""
+  """The value of a macro; any other value as it is."""
   if isinstance(value, gin.config.ConfigurableReference) and (
       value.selector.rpartition('.')[2] == 'macro'):
     try:
-      return _filled(gin.query_parameter(f'%{"/".join(value.scopes)}'))
+      return config_text.mapped(_filled, gin.query_parameter(f'%{"/".join(value.scopes)}'))
     except ValueError:
-      return value  # nothing gave it: who wants it says so
-  if isinstance(value, (list, tuple)):
-    return type(value)(map(_filled, value))
-  if isinstance(value, dict):
-    return {key: _filled(item) for key, item in value.items()}
+      pass  # nothing gave it: who wants it says so
   return value

@@ -21,10 +21,20 @@ def read_bindings(text, path=''):
     raise ValueError(f'{path} is no gin config: {str(error).strip().splitlines()[0]}') from error
   bound = [s for s in statements if isinstance(s, config_parser.BindingStatement)]
   macros = {s.selector: s.value for s in bound if not s.arg_name}
+  fill = lambda value: macros.get(value, value) if isinstance(value, _Names.Macro) else value
   for _ in macros:  # A macro's value may be a macro.
-    macros = {name: _filled(value, macros) for name, value in macros.items()}
+    macros = {name: mapped(fill, value) for name, value in macros.items()}
   return {'/'.join(filter(None, [s.scope, f'{s.selector.split(".")[-1]}.{s.arg_name}'])):
-          _shown(_filled(s.value, macros)) for s in bound if s.arg_name}
+          _shown(mapped(fill, s.value)) for s in bound if s.arg_name}
+
+
+def mapped(function, value):
+  """A value with a function applied to all that it holds, in lists, tuples and dicts."""
+  if isinstance(value, (list, tuple)):
+    return type(value)(mapped(function, item) for item in value)
+  if isinstance(value, dict):
+    return {key: mapped(function, item) for key, item in value.items()}
+  return function(value)
 
 
 class _Names(config_parser.ParserDelegate):
@@ -42,17 +52,6 @@ class _Names(config_parser.ParserDelegate):
 
   def macro(self, macro_name):
     return self.Macro(macro_name)
-
-
-def _filled(value, macros):
-  """A value with macros replaced, in lists, tuples and dicts too."""
-  if isinstance(value, _Names.Macro):
-    return macros.get(value, value)
-  if isinstance(value, (list, tuple)):
-    return type(value)(_filled(item, macros) for item in value)
-  if isinstance(value, dict):
-    return {key: _filled(item, macros) for key, item in value.items()}
-  return value
 
 
 def _shown(value):

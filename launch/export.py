@@ -12,13 +12,10 @@ same kind of machine. A conditional model's signature also takes `video` (the gi
 `label` and `actions`.
 """
 
-import os
-
 from absl import flags
 
 from tf_videogen import experiment
 from tf_videogen import file_sets
-from tf_videogen import files
 from tf_videogen import sampling
 from tf_videogen.launch import configs
 from tf_videogen.launch import program
@@ -34,8 +31,7 @@ def main(argv):
   values = flags.FLAGS
   if not values.export_dir:
     raise ValueError('--export_dir is missing: name the folder for the SavedModel')
-  files.check_writable(os.path.dirname(os.path.realpath(values.export_dir))
-                       if file_sets.can_be_moved(values.export_dir) else values.export_dir)
+  file_sets.check_place(values.export_dir)
   configs.parse_flags()
   config = configs.configured(experiment.Experiment)()
   inputs = sampling.export(

@@ -118,7 +118,7 @@ def _asks_for_help(argv):
   return any(argument in _HELP for argument in argv[1:end])
 
 
-def _parse_flags(argv, takes_arguments):
+def _parse_flags(argv, with_arguments):
   """Parses the flags; a mistake in them is one line and status 2."""
   try:
     arguments = flags.FLAGS(argv)
@@ -126,12 +126,12 @@ def _parse_flags(argv, takes_arguments):
     message = re.sub(
         r'^flag --(\w+)=None: .* must have a value .*', r'--\1 is required', str(error))
     _fail(argv[0], f'{message.rstrip(".")} (see {argv[0]} --help)', 2)
-  if arguments[1:] and not takes_arguments:
+  if arguments[1:] and not with_arguments:
     _fail(argv[0], f'{arguments[1]!r} is no flag, and nothing reads it; flags begin with -- (see '
           f'{argv[0]} --help)', 2)
-  for flag in flags.FLAGS.flag_values_dict().items():
-    if isinstance(flag[1], float) and not math.isfinite(flag[1]):
-      _fail(argv[0], f'--{flag[0]}={flag[1]}: it must be a number', 2)
+  for flag, value in flags.FLAGS.flag_values_dict().items():
+    if isinstance(value, float) and not math.isfinite(value):
+      _fail(argv[0], f'--{flag}={value}: it must be a number', 2)
   if flags.FLAGS['verbosity'].using_default_value:
     flags.FLAGS.verbosity = logging.WARNING
   return arguments

@@ -73,12 +73,11 @@ def replacing_folder(folder, parts):
     if others:
       raise ValueError(f'{folder} is there already, with what no export has '
                        f'({others[0] or "it is a file"}): name another folder')
-  if not can_be_moved(folder):
-    files.check_writable(folder)
+  check_place(folder)
+  if not _can_be_moved(folder):
     yield folder
     return
   folder = os.path.realpath(folder)
-  files.check_writable(os.path.dirname(folder))
   aside, old = files.temporary_name(folder), files.temporary_name(folder)
   try:
     yield aside
@@ -92,7 +91,13 @@ def replacing_folder(folder, parts):
         tf.io.gfile.rmtree(path)
 
 
-def can_be_moved(folder):
+def check_place(folder):
+  """Raises OSError, of one line, where `replacing_folder` could not write a folder."""
+  files.check_writable(
+      os.path.dirname(os.path.realpath(folder)) if _can_be_moved(folder) else folder)
+
+
+def _can_be_moved(folder):
   """Whether a folder is on a local disk, and no disk of its own."""
   return not files.is_remote(folder) and not os.path.ismount(folder)
 
