@@ -1,7 +1,7 @@
 """docs/papers.md: every results table of the five papers, row by row, with its configs.
 
 Numbers are those of tf_videogen/reporting/paper_numbers.csv, core-hours those of
-docs/preflight/paper_scale.csv; what else a paper says of a config is in the config's header.
+tf_videogen/preflight/paper_scale.csv; what else a paper says of a config is in the config's header.
 Tables, and rows that have no number, are listed in `papers_tables`.
 """
 
@@ -16,7 +16,7 @@ ROOT = pathlib.Path(__file__).parents[1]
 GIN_DIR = ROOT / 'gin'
 PAGE = ROOT / 'docs' / 'papers.md'
 NUMBERS = ROOT / 'tf_videogen' / 'reporting' / 'paper_numbers.csv'
-COSTS = ROOT / 'docs' / 'preflight' / 'paper_scale.csv'
+COSTS = ROOT / 'tf_videogen' / 'preflight' / 'paper_scale.csv'
 
 METRICS = {
     'fvd': 'FVD', 'fvd_unrolled': 'FVD (Avg)', 'fvd_star': r'FVD\*', 'r_fvd': 'R-FVD', 'is': 'IS',

@@ -3,10 +3,10 @@
     python -m launch.preflight --gin_file=videogpt/bair_prior.gin --topology=v3:2x2
     python -m launch.preflight --gin_file=... --sweep=videogpt.LatentTransformer.layers=2,4,8,16
 
-Builds the programs of one core, compiles them, and prints memory, FLOPs, a bound on the time of a
-step, and core-hours; of one that does not fit, the batch that does. Sums over replicas are not in
-it. The compiler is installed on first use into a folder of its own, 1.1 GB. The status is 0 if all
-compiled and fit.
+Says what is known of the suite's own configs. Then builds the programs of one core, compiles them,
+and prints memory, FLOPs, a bound on the time of a step, core-hours, and, of what does not fit, the
+batch that does. Sums over replicas are not in it. The compiler is installed on first use into a
+folder of its own, 1.1 GB. The status is 0 if all compiled and fit.
 """
 
 import ast
@@ -16,20 +16,25 @@ import sys
 
 from absl import flags
 
-from tf_videogen import building
-from tf_videogen import experiment
-from tf_videogen import files
 from tf_videogen.launch import configs
+from tf_videogen.launch import lazy
 from tf_videogen.launch import program
 from tf_videogen.launch import shared_flags
 from tf_videogen.launch import tpu_programs
-from tf_videogen.preflight import compiler
-from tf_videogen.preflight import costs
-from tf_videogen.preflight import hardware
-from tf_videogen.preflight import output
+
+with lazy.imports():
+  from tf_videogen import experiment
+  from tf_videogen import files
+  from tf_videogen.model_directory import origin
+  from tf_videogen.preflight import compiler
+  from tf_videogen.preflight import costs
+  from tf_videogen.preflight import hardware
+  from tf_videogen.preflight import known
+  from tf_videogen.preflight import output
+  from tf_videogen.preflight import waiting
 
 flags.DEFINE_string('topology', 'v3:2x2', 'Slice of TPUs, generation:chips along each axis.')
-flags.DEFINE_multi_enum('program', ['train'], list(building.PROGRAMS),
+flags.DEFINE_multi_enum('program', ['train'], ['train', 'evaluate', 'sample'],
                         'What to compile; may be repeated.')
 flags.DEFINE_integer('batch_per_core', None, "Clips a core; by default the config's batch over all "
                      'cores of the slice.', lower_bound=1)
@@ -37,6 +42,8 @@ flags.DEFINE_bool('find_batch', False, 'Find the largest batch a core that fits,
                   'where the asked one does.')
 flags.DEFINE_float('efficiency', 0.4, "Share of the bound's speed for a second figure of "
                    'core-hours.', lower_bound=0.01, upper_bound=1.0)
+flags.DEFINE_float('price_per_chip_hour', None, 'Of a chip, for core-hours in money.',
+                   lower_bound=0.0)
 flags.DEFINE_string('sweep', None, 'BINDING=V1,V2,...: a table, a row a value.')
 flags.DEFINE_string('plot', None, 'File (.png or .svg) for a plot of the sweep.')
 flags.DEFINE_bool('json', False, 'Print one line of JSON for every program.')
@@ -68,9 +75,10 @@ def _batch(config, topology):
 
 def _cost(name, topology, batch, export_to=None, extra=()):
   values = flags.FLAGS
-  exported = tpu_programs.export_apart(tpu_programs.Request(
-      tuple(values.gin_file), (*values.gin_param, *extra), values.data_dir, name, batch,
-      values.clip_shape, values.actions))
+  with waiting.told(_say, f'building {name}, batch {batch}'):
+    exported = tpu_programs.export_apart(tpu_programs.Request(
+        tuple(values.gin_file), (*values.gin_param, *extra), values.data_dir, name, batch,
+        values.clip_shape, values.actions))
   if export_to:
     files.write(export_to, exported.hlo)
   return costs.cost(exported, compiler.compile_program(exported, topology, _say), topology)
@@ -89,6 +97,9 @@ def _as_json(config, cost, extra):
     fields.update(train_steps=config.train_steps, core_hours=hours,
                   core_hours_at_efficiency=hours / flags.FLAGS.efficiency,
                   efficiency=flags.FLAGS.efficiency)
+    if flags.FLAGS.price_per_chip_hour is not None:
+      chip = hardware.topology(cost.topology).generation.cores
+      fields.update(price=hours / chip * flags.FLAGS.price_per_chip_hour)
   return json.dumps(fields)
 
 
@@ -98,7 +109,8 @@ def _check(config, name, topology):
   cost, extra = _cost(name, topology, batch, flags.FLAGS.export_hlo), {}
   if not flags.FLAGS.json:
     steps = config.train_steps if _is_the_run(config, cost) else None
-    print('\n'.join(output.lines(cost, steps, flags.FLAGS.efficiency)), flush=True)
+    print('\n'.join(output.lines(cost, steps, flags.FLAGS.efficiency,
+                                 flags.FLAGS.price_per_chip_hour)), flush=True)
   if flags.FLAGS.find_batch or cost.too_large:
     fits = lambda size: (cost if size == batch else _cost(name, topology, size)).fits
     largest = costs.largest_batch(fits, batch)
@@ -159,6 +171,17 @@ def _number(text):
   return value if isinstance(value, (int, float)) else text
 
 
+def _say_what_is_known():
+  """Prints the rows of the table of paper-scale programs, before anything is compiled."""
+  values = flags.FLAGS
+  if len(values.gin_file) > 1 or origin.Origin(params=tuple(values.gin_param)).varied():
+    return
+  for name in values.program:
+    row = known.row(configs.name_of(configs.find(values.gin_file[0])), name)
+    if row:
+      print(f'known: {known.sentence(row)}', flush=True)
+
+
 def main(argv):
   """Compiles the programs that the flags name; the status is 0 if all fit."""
   del argv
@@ -169,6 +192,7 @@ def main(argv):
   config = _config()
   if not flags.FLAGS.json:
     print(f'{", ".join(flags.FLAGS.gin_file)} on {topology.name}, {topology.cores} cores')
+    _say_what_is_known()
   fits = [_check(config, name, topology) for name in flags.FLAGS.program]
   sys.exit(0 if all(fits) else 1)
 

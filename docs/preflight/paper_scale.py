@@ -1,4 +1,4 @@
-"""The papers' configs on cores of TPU v3: paper_scale.csv, and the page that is made of it.
+"""The papers' configs on cores of TPU v3: the table `known`, and the page that is made of it.
 
 A row a program, at the paper's batch. `python -m docs.evidence` makes rows, see there;
 `python -m docs.pages` makes the page.
@@ -10,6 +10,7 @@ import re
 from docs import shipped_configs
 from docs.preflight import evidence
 from tf_videogen.preflight import hardware
+from tf_videogen.preflight import known
 
 PAGE = pathlib.Path(__file__).with_suffix('.md')
 # Configs, by how their names begin, for more cores than the eight of the others: two clips (slices
@@ -51,7 +52,7 @@ def topology_of(name):
   return hardware.topology((found or ['v3:2x2'])[0])
 
 
-TABLE = evidence.Table(PAGE.with_suffix('.csv'), ('config', 'program'), _wanted())
+TABLE = evidence.Table(known.PATH, ('config', 'program'), _wanted())
 
 
 def _cells(row):
@@ -93,7 +94,8 @@ Programs that are the same but for their number of steps are compiled once.
   runs, it counts once: "+ 2 loops" says how many such loops a program has.
 - The last column says on which day, and at which commit, a program was compiled. A row stays true
   as long as the program's operations, shapes and types do. "(stale)" marks a program that has
-  changed since then, and paper_scale.csv says how far its operations and bytes moved.
+  changed since then; [the table](../../tf_videogen/preflight/paper_scale.csv) says how far its
+  operations and bytes moved.
 - `python -m docs.evidence` lists the stale rows. `python -m docs.evidence --compile NAME` compiles
   those that are asked for, and makes this page anew.
 

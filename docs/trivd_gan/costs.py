@@ -1,7 +1,7 @@
 """Table 1 of TrIVD-GAN, its times and memory, beside what the TPU's compiler says of our programs.
 
-costs.md is made of docs/preflight/paper_scale.csv. The paper's milliseconds and gigabytes are of a
-core of TPU v3 with 8 clips (appendices E.3, F.4), as our programs are.
+costs.md is made of tf_videogen/preflight/paper_scale.csv. The paper's milliseconds and gigabytes
+are of a core of TPU v3 with 8 clips (appendices E.3, F.4), as our programs are.
 """
 
 import pathlib

@@ -1,6 +1,7 @@
 """launch.preflight: figures, sweeps, exit statuses, mistakes in one line; and the real compiler."""
 
 import json
+import re
 import threading
 import time
 
@@ -13,6 +14,7 @@ from tf_videogen.launch import tpu_programs
 from tf_videogen.preflight import compiler
 from tf_videogen.preflight import hardware
 from tf_videogen.preflight import programs
+from tf_videogen.preflight import waiting
 
 NAME = 'python -m launch.preflight'
 HIDDEN = 'vqvae.VQVAE.hidden'
@@ -62,6 +64,48 @@ def test_figures(tiny_files, compiled, capsys):
   assert compiled == [1, 1] and f'{tiny_files.vqvae_gin} on v4:2x2x1, 4 cores' in out
   assert 'train: batch 1 a core, compiled, fits: 3.00 of 32.00 GiB' in out
   assert '6 steps on 4 cores' in out and 'evaluate: batch 1 a core' in out
+
+
+@pytest.mark.usefixtures('unexported', 'compiled')
+@pytest.mark.parametrize('arguments, known', [
+    ((), True), (('--program=sample',), True), (("--gin_param=VQVAE_DIR='somewhere'",), True),
+    (('--gin_param=videogpt.LatentTransformer.layers=2',), False),
+    (('--program=evaluate', '--gin_file=videogpt/bair_vqvae.gin'), False)])
+def test_what_is_known_comes_first(capsys, arguments, known):
+  shape = ['--clip_shape=16x64x64x3', '--actions=4']
+  assert _run('--gin_file=videogpt/bair_prior.gin', *shape, *arguments) == 0
+  first, second = capsys.readouterr().out.splitlines()[:2]
+  assert first.endswith('on v3:2x2, 8 cores')
+  assert second.startswith('known: ') == known
+  if known and not arguments:
+    assert re.fullmatch(
+        r'known: train on v3:2x2, 8 cores, batch 4 a core: 12.86 of 16.00 GiB, at least 474.0 ms a '
+        r'step, 158 core-hours \(compiled on 2026-\d\d-\d\d at commit \w{10}.*\)', second)
+
+
+@pytest.mark.usefixtures('unexported', 'compiled')
+def test_what_it_costs(tiny_files, capsys):
+  """Chips of v3 have two cores; a toy's hours have digits that tell."""
+  flags = [f'--gin_file={tiny_files.vqvae_gin}', '--price_per_chip_hour=2.2', '--batch_per_core=1']
+  assert _run(*flags, '--topology=v2:2x2', '--gin_param=experiment.Experiment.batch_size=8') == 0
+  assert '6 steps on 8 cores: 0.0364 core-hours at the bound, 0.0911 at 40%' in (
+      out := capsys.readouterr().out)
+  assert 'at 2.20 a chip and hour, they cost 0.0401 at the bound, 0.1 at 40% of its speed' in out
+  assert _run(*flags, '--topology=v2:2x2', '--gin_param=experiment.Experiment.batch_size=8',
+              '--json') == 0
+  assert json.loads(capsys.readouterr().out)['price'] == pytest.approx(0.0401, rel=1e-2)
+
+
+def test_long_work_says_so():
+  said = []
+  with waiting.told(said.append, 'compiling', 'about 3 s', seconds=0.05):
+    time.sleep(0.3)
+  assert said[0] == 'compiling: about 3 s' and said[1] == 'compiling, 0 s so far'
+  count = len(said)
+  time.sleep(0.2)
+  assert len(said) == count
+  assert compiler.expected_time(3000) == 'about 33 s'
+  assert compiler.expected_time(60_000) == 'about 6 minutes'
 
 
 @pytest.mark.usefixtures('unexported')
@@ -182,7 +226,8 @@ def test_mistakes_are_one_line(message, arguments, tiny_files, compiled, capsys)
   config = [] if '--gin_file=' in arguments else [f'--gin_file={tiny_files.vqvae_gin}']
   assert _run(*config, *[a for a in arguments if a != '--gin_file=']) == 1
   captured = capsys.readouterr()
-  assert message in captured.err and captured.err.count('\n') == 1, captured.err
+  lines = [line for line in captured.err.splitlines() if not line.startswith('preflight: building')]
+  assert len(lines) == 1 and message in lines[0], captured.err
 
 
 @pytest.mark.usefixtures('unexported')

@@ -6,18 +6,22 @@ import matplotlib
 from matplotlib import figure
 
 from tf_videogen import files
+from tf_videogen.preflight import amounts
 from tf_videogen.preflight import costs
+from tf_videogen.preflight import hardware
 
 _GIB = 1 << 30
+gib, si, seconds, rounded = amounts.gib, amounts.si, amounts.seconds, amounts.rounded
 
 
-def lines(cost, steps=None, efficiency=None):
+def lines(cost, steps=None, efficiency=None, price=None):
   """What there is to say of one program, a list of lines.
 
   Args:
     cost: a costs.Cost.
     steps: of the whole training, for its core-hours; None where the program has none.
     efficiency: share of the bound's speed for the second figure of core-hours.
+    price: of a chip and hour, for what they cost; None: not told.
   """
   if not cost.compiled:
     return [f'{cost.program}: does not compile for {cost.topology}, batch {cost.batch} a core: '
@@ -40,10 +44,14 @@ def lines(cost, steps=None, efficiency=None):
     out.append(f'  {cost.loops_of_unknown_start} loops that begin where only the data tell are '
                'counted from their first turn: figures are upper bounds')
   if steps:
-    at_bound = costs.core_hours(cost.bound_s, steps, cost.cores)
-    hoped = costs.core_hours(cost.bound_s, steps, cost.cores, efficiency)
-    out.append(f'  {steps:,} steps on {cost.cores} cores: {at_bound:,.0f} core-hours at the bound, '
-               f'{hoped:,.0f} at {efficiency:.0%} of its speed')
+    of_step = lambda efficiency: costs.core_hours(cost.bound_s, steps, cost.cores, efficiency)
+    at_bound, hoped = of_step(1.0), of_step(efficiency)
+    out.append(f'  {steps:,} steps on {cost.cores} cores: {rounded(at_bound)} core-hours at the '
+               f'bound, {rounded(hoped)} at {efficiency:.0%} of its speed')
+    if price is not None:
+      of_core = price / hardware.topology(cost.topology).generation.cores
+      out.append(f'  at {price:,.2f} a chip and hour, they cost {rounded(at_bound * of_core)} at '
+                 f'the bound, {rounded(hoped * of_core)} at {efficiency:.0%} of its speed')
   return out
 
 
@@ -85,21 +93,3 @@ def plot(path, name, rows):
   with matplotlib.rc_context({'svg.hashsalt': name}):
     fig.savefig(drawing, format=file_format, dpi=110)
   files.write(path, drawing.getvalue())
-
-
-def gib(count):
-  """Bytes in GiB, two places."""
-  return f'{count / _GIB:.2f}'
-
-
-def si(value):
-  """A large number with the prefix of its unit: 1.5e12 -> '1.50 T'."""
-  for factor, prefix in ((1e12, 'T'), (1e9, 'G'), (1e6, 'M'), (1e3, 'k')):
-    if value >= factor:
-      return f'{value / factor:.2f} {prefix}'
-  return f'{value:.0f} '
-
-
-def seconds(value):
-  """Seconds, or milliseconds below one."""
-  return f'{value:.2f} s' if value >= 1 else f'{1000 * value:.1f} ms'

@@ -33,6 +33,12 @@ class Program(typing.NamedTuple):
     """What identifies the computation, whatever its instructions are called."""
     return digest(self.hlo)
 
+  @property
+  def instructions(self):
+    """How many operations it has: what compiling it takes grows with it."""
+    module = hlo_pb2.HloModuleProto.FromString(self.hlo)
+    return sum(len(computation.instructions) for computation in module.computations)
+
 
 def export(name, function, inputs, batch, parameters):
   """Exports a function; nothing is computed.
