@@ -10,13 +10,15 @@
 # directory is <bucket>/runs/<run>. Steps can be repeated when no training runs there: training goes
 # on from its latest checkpoint, also on another TPU.
 #
+#   --copy=P      a file or folder of yours, such as a gin file that is not committed: goes to the
+#                 TPU at the step run, under the name that it has here; may be repeated
 #   --run=R       a run's name; default: --name  --spot      cheaper, may be taken away at any time
 #   --project=P   instead of gcloud's own        --dry_run   print every command, run none
 #   --runtime=R   instead of TensorFlow 2.15.1's
 set -euo pipefail
 
 root="$(cd -P -- "$(dirname -- "${BASH_SOURCE[0]}")/.." && pwd -P)"
-name='' run='' zone='' type='' bucket='' dataset='' project='' runtime='' spot=() dry_run='' steps=() training=()
+name='' run='' zone='' type='' bucket='' dataset='' project='' runtime='' spot=() dry_run='' steps=() training=() copies=()
 
 say() { echo "tpu_vm: $*" >&2; }
 fail() { say "$*"; exit 2; }
@@ -31,6 +33,7 @@ while (($#)); do
     --dataset=*) dataset="${1#*=}" ;;
     --project=*) project="${1#*=}" ;;
     --runtime=*) runtime="${1#*=}" ;;
+    --copy=*) copies+=("${1#*=}") ;;
     --spot) spot=(--spot) ;;
     --dry_run) dry_run=yes ;;
     -h | --help) sed -n '2,/^set /{/^set /d;s/^# \{0,1\}//p}' "${BASH_SOURCE[0]}"; exit 0 ;;
@@ -152,6 +155,48 @@ sudo apt-get -o DPkg::Lock::Timeout=600 install -y python3-venv; }'
   on all "$idle && rm -rf tf_videogen && tar -xzf tf_videogen.tar.gz && ${venv//$'\n'/ } && tf_videogen/launch/install.sh"
 }
 
+# Files of the user's go into the checkout, where programs run.
+copy() {
+  local folder
+  folder="$(mktemp -d)"
+  call tar -czf "$folder/copies.tar.gz" -- "${copies[@]}"
+  tpus tpu-vm scp "$folder/copies.tar.gz" "$name:copies.tar.gz" --worker=all
+  rm -rf -- "$folder"
+  on all "$idle && tar -xzf copies.tar.gz -C tf_videogen"
+}
+
+# Fails where a config, or one that it includes, is neither in the last commit, nor in the cloud, nor
+# among what is copied.
+check_config() {
+  local config="$1" copied included found=''
+  [[ "$config" != gs://* ]] || return 0
+  for copied in ${copies[@]+"${copies[@]}"}; do
+    copied="${copied#./}"
+    for found in "$config" "gin/$config"; do
+      [[ "${found#./}/" == "${copied%/}"/* ]] && break 2
+      found=''
+    done
+  done
+  if [[ -z "$found" ]]; then
+    git -C "$root" cat-file -e "HEAD:gin/$config" 2> /dev/null ||
+      git -C "$root" cat-file -e "HEAD:$config" 2> /dev/null ||
+      fail "the config $config is not in the last commit, which is what goes to the TPU: commit it, or add --copy=$config"
+  elif [[ -f "$found" ]]; then
+    while read -r included; do
+      check_config "$included"
+    done < <(sed -n "s/^include  *['\"]\(.*\)['\"].*/\1/p" "$found")
+  fi
+}
+
+check_configs() {
+  local argument before=''
+  for argument in ${training[@]+"${training[@]}"}; do
+    [[ "$argument" != -*gin_file=* ]] || check_config "${argument#*gin_file=}"
+    [[ "$before" != --gin_file && "$before" != -gin_file ]] || check_config "$argument"
+    before="$argument"
+  done
+}
+
 in_checkout() { echo "cd tf_videogen && export $(environment) && $1"; }
 
 prepare() {
@@ -191,8 +236,15 @@ for step in "${steps[@]}"; do
   esac
   [[ "$step" != run ]] || ((${#training[@]})) ||
     fail "the step 'run' needs what launch.train is to do: -- --gin_file=..."
+  [[ "$step" != run ]] || check_configs
   [[ "$step" != sample ]] || ! is_pod ||
     fail "the step 'sample' is for one host: use a TPU of 8 cores, or a machine without one"
+done
+
+for copied in ${copies[@]+"${copies[@]}"}; do
+  [[ "$copied" != /* && "/$copied/" != */../* ]] ||
+    fail "--copy=$copied must be below the current folder: go to the folder that has it"
+  [[ -e "$copied" ]] || fail "--copy=$copied is not there"
 done
 
 for step in "${steps[@]}"; do
@@ -201,7 +253,9 @@ for step in "${steps[@]}"; do
     create) create ;;
     install) install ;;
     prepare) prepare ;;
-    run) train ;;
+    run)
+      ((${#copies[@]} == 0)) || copy
+      train ;;
     follow) follow ;;
     sample) sample ;;
     delete) drop ;;

@@ -15,6 +15,7 @@ from tests import processes
 LAUNCH = pathlib.Path(__file__).resolve().parents[2] / 'launch'
 GUIDE = LAUNCH.parent / 'docs' / 'tpu.md'
 TYPED = 'v2-alpha-tpuv6e'
+SMOKE = '--gin_file=videogpt/smoke.gin'
 NAMED = ['--name=bair', '--zone=europe-west4-a', '--dry_run']
 
 
@@ -84,10 +85,57 @@ def test_a_tpu_is_requested_and_waited_for(gcloud):
 def test_every_step_asks_what_gcloud_knows(gcloud, tmp_path):
   steps = ['create', 'install', 'prepare', 'run', 'follow', 'sample', 'delete']
   status, asked, error = gcloud('ACTIVE', 'ACTIVE', arguments=[
-      '--bucket=gs://b', '--dataset=x', '--project=p', '--spot', *steps, '--', '--gin_file=x'])
+      '--bucket=gs://b', '--dataset=x', '--project=p', '--spot', *steps, '--', SMOKE])
   assert (status, asked[:2]) == (0, ['describe', 'describe']), error
   verbs = [line.split()[:5] for line in (tmp_path / 'asked').read_text().splitlines()]
   assert len(verbs) == 11 and verbs[-2][:2] == ['storage', 'cp']
+
+
+RUN = ['--bucket=gs://b', '--type=v3-8', 'run', '--']
+
+
+def test_own_files_are_copied(tmp_path):
+  """Before training begins, into the folder where it runs."""
+  (tmp_path / 'mine').mkdir()
+  (tmp_path / 'mine' / 'own.gin').touch()
+  done = processes.run(LAUNCH / 'tpu_vm.sh', *NAMED, '--copy=mine', *RUN, '--gin_file=mine/own.gin',
+                       cwd=tmp_path)
+  commands = [shlex.split(line) for line in done.stdout.splitlines()]
+  assert [command[0] for command in commands] == ['tar', 'gcloud', 'gcloud', 'gcloud']
+  assert commands[0][-2:] == ['--', 'mine'] and 'scp' in commands[1]
+  assert any(word.endswith(' && tar -xzf copies.tar.gz -C tf_videogen') for word in commands[2])
+  assert any('--gin_file=mine/own.gin' in word for word in commands[3])
+
+
+def test_what_a_config_includes_must_be_there_too(tmp_path):
+  (tmp_path / 'gin' / 'mine').mkdir(parents=True)
+  (tmp_path / 'gin' / 'mine' / 'own.gin').write_text("include 'mine/base.gin'\n")
+  run = lambda *words: processes.run(LAUNCH / 'tpu_vm.sh', *NAMED, *words, *RUN, '--gin_file',
+                                     'mine/own.gin', cwd=tmp_path)
+  copied = run('--copy=gin/mine/own.gin')
+  assert copied.returncode == 2 and 'the config mine/base.gin is not' in copied.stderr
+  assert run('--copy=./gin').returncode == 0
+  assert 'the config mine/own.gin is not' in run().stderr
+
+
+@pytest.mark.parametrize('arguments, message', [
+    (['--gin_file=own.gin'], 'the config own.gin is not in the last commit, which is what goes to '
+     'the TPU: commit it, or add --copy=own.gin'),
+    (['--gin_file=videogpt/bair_vqvae.gin'], ''),
+    (['--gin_file=gin/videogpt/bair_vqvae.gin'], ''),
+    (['--gin_file=gs://b/own.gin'], '')])
+def test_a_config_that_would_not_be_there(arguments, message):
+  done = _run(*RUN, *arguments)
+  assert (done.returncode, done.stderr.removeprefix('tpu_vm: ').strip()) == (
+      (2, message) if message else (0, 'run'))
+
+
+@pytest.mark.parametrize('path, message', [
+    ('/etc/passwd', 'must be below the current folder'), ('a/../../b', 'must be below'),
+    ('nowhere', 'is not there')])
+def test_what_cannot_be_copied(path, message):
+  done = _run(f'--copy={path}', *RUN, '--gin_file=gs://b/own.gin')
+  assert done.returncode == 2 and f'--copy={path}' in done.stderr and message in done.stderr
 
 
 def test_a_runtime_that_google_does_not_list(gcloud):
@@ -169,7 +217,7 @@ def test_training_goes_on_without_its_shell(machine, tmp_path, status):
   step = lambda *words: _commands('--type=v3-32', '--bucket=gs://b', *words)[-1]
   nothing = machine(step('follow'))
   assert nothing.returncode == 1 and 'nothing was trained there' in nothing.stderr
-  run = step('run', '--', '--gin_file=x.gin', "--gin_param=A='a b'")
+  run = step('run', '--', '--gin_file=videogpt/smoke.gin', "--gin_param=A='a b'")
   started = machine(run)
   assert started.returncode == 0, started.stderr
   again = machine(run)
@@ -181,7 +229,7 @@ def test_training_goes_on_without_its_shell(machine, tmp_path, status):
   assert ('training ended with status' in followed.stderr) == (status != 0)
   log, = [line for line in followed.stdout.splitlines() if 'gin_file' in line]
   assert log.startswith('0 -m launch.restarts ')
-  assert log.endswith("--tpu=bair --gin_file=x.gin --gin_param=A='a b'")
+  assert log.endswith("--tpu=bair --gin_file=videogpt/smoke.gin --gin_param=A='a b'")
   assert followed.stdout.endswith('\ntrained\n')
 
 
@@ -221,7 +269,7 @@ def _documented():
 @pytest.mark.parametrize('kind, hosts, runtime, environment', _documented())
 def test_runtime_and_environment_of_a_type(kind, hosts, runtime, environment):
   """A pod is trained by its name, from one host; later generations need the PJRT runtime."""
-  words = f'--type={kind}', '--bucket=gs://b', '--spot', 'create', 'run', '--', '--gin_file=x.gin'
+  words = f'--type={kind}', '--bucket=gs://b', '--spot', 'create', 'run', '--', SMOKE
   if runtime.startswith('refused: '):
     done = _run(*words)
     assert done.returncode == 2 and not done.stdout
@@ -232,7 +280,7 @@ def test_runtime_and_environment_of_a_type(kind, hosts, runtime, environment):
   assert f'--accelerator-type={kind}' in create and f'--runtime-version={runtime}' in create
   assert '--spot' in create and '--spot' not in _commands(f'--type={kind}', 'create')[1]
   train, tpu = ' '.join(train), 'local' if hosts == '1' else 'bair'
-  assert f'--tpu={tpu} --gin_file=x.gin' in train
+  assert f'--tpu={tpu} --gin_file=videogpt/smoke.gin' in train
   told = f'TFDS_DATA_DIR=gs://b/data {environment}'.strip()
   assert f'export {told} && launch/training_service.sh start' in train
 
@@ -252,11 +300,11 @@ def test_samples_of_another_run():
 
 @pytest.mark.parametrize('message, arguments', [
     ("--type is missing: the step 'create' needs it", ['create']),
-    ("--bucket is missing: the step 'run' needs it", ['run', '--', '--gin_file=x']),
+    ("--bucket is missing: the step 'run' needs it", ['run', '--', SMOKE]),
     ("--type is missing: the step 'run' needs it",
-     ['--bucket=gs://b', 'run', '--', '--gin_file=x']),
+     ['--bucket=gs://b', 'run', '--', '--gin_file=videogpt/smoke.gin']),
     ("--dataset is missing: the step 'prepare' needs it",
-     ['--type=v3-8', '--bucket=gs://b', '--', '--gin_file=x']),
+     ['--type=v3-8', '--bucket=gs://b', '--', '--gin_file=videogpt/smoke.gin']),
     ('--type=v3 must end in a number', ['--type=v3', 'create']),
     ('--bucket=b must begin with gs://', ['--bucket=b', 'prepare']),
     ("--dataset is missing: the step 'prepare' needs it", ['--bucket=gs://b', 'prepare']),
