@@ -23,16 +23,19 @@ import sys
 
 from absl import flags
 
-from tf_videogen import experiment
-from tf_videogen.benchmarks import cascade_memory
-from tf_videogen.benchmarks import data
-from tf_videogen.benchmarks import metrics
-from tf_videogen.benchmarks import models
 from tf_videogen.launch import configs
+from tf_videogen.launch import lazy
 from tf_videogen.launch import program
 from tf_videogen.launch import shared_flags
-from tf_videogen.training import precision as precisions
-from tf_videogen.training import strategies
+
+with lazy.imports():
+  from tf_videogen import experiment
+  from tf_videogen.benchmarks import cascade_memory
+  from tf_videogen.benchmarks import data
+  from tf_videogen.benchmarks import metrics
+  from tf_videogen.benchmarks import models
+  from tf_videogen.training import precision as precisions
+  from tf_videogen.training import strategies
 
 flags.DEFINE_enum('work', 'videogpt_moving_mnist',
                   ['videogpt_moving_mnist', 'video_transformer', 'trivd_gan', 'input', 'prepare',

@@ -6,12 +6,15 @@ one carries all others; programs that are given the cascade's directory take tha
 
 import json
 import os
+from tf_videogen.launch import lazy
 
-import tensorflow as tf
+with lazy.imports():
+  import tensorflow as tf
+  from tf_videogen import files
+  from tf_videogen.model_directory import checkpoints
+  from tf_videogen.model_directory import layout
 
-from tf_videogen import files
-from tf_videogen.model_directory import checkpoints
-from tf_videogen.model_directory import layout
+
 
 _FILE = 'cascade.json'
 _BELOW = 'below.json'  # in a level's directory

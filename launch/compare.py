@@ -13,16 +13,19 @@ import sys
 
 from absl import flags
 
-from tf_videogen import files
-from tf_videogen.data import clips
-from tf_videogen.evaluation import run
-from tf_videogen.evaluation import videos
-from tf_videogen.evaluation import written_clips
 from tf_videogen.launch import configs
 from tf_videogen.launch import evaluations
+from tf_videogen.launch import lazy
 from tf_videogen.launch import program
 from tf_videogen.launch import shared_flags
-from tf_videogen.training import strategies
+
+with lazy.imports():
+  from tf_videogen import files
+  from tf_videogen.data import clips
+  from tf_videogen.evaluation import run
+  from tf_videogen.evaluation import videos
+  from tf_videogen.evaluation import written_clips
+  from tf_videogen.training import strategies
 
 flags.DEFINE_string('real', None, 'Folder or file of real videos, or a prepared data set; by '
                     'default the data of the protocol.')
@@ -37,7 +40,7 @@ flags.DEFINE_integer('size', None, 'Of the clips of a data set: their middle.', 
 flags.DEFINE_integer('frame_step', None, 'Between frames of a data set.', lower_bound=1)
 flags.DEFINE_integer('videos', None, 'How many of each side; by default all.', lower_bound=2)
 flags.DEFINE_enum('on_mismatch', 'refuse', ['refuse', 'cut'], 'If sides differ.')
-flags.DEFINE_enum('value_range', None, list(written_clips.RANGES), 'Of arrays of floats.')
+flags.DEFINE_enum('value_range', None, ['0,1', '-1,1', '0,255'], 'Of arrays of floats.')
 _OF_CONFIGS = ('gin_file', 'gin_param', 'data_dir', 'strategy', 'tpu')
 shared_flags.declare(*_OF_CONFIGS, *evaluations.FLAGS)
 
@@ -49,7 +52,6 @@ def main(argv):
   """Compares."""
   del argv
   values = flags.FLAGS
-  strategy = strategies.get(values.strategy, values.tpu)
   evaluations.refuse(('model_dir',), 'models; name a folder for results with --output')
   if values.generated and values.baseline:
     raise ValueError('two sides are compared: either --generated or --baseline')
@@ -57,6 +59,7 @@ def main(argv):
     raise ValueError(_TWO_SIDES)
   if values.paired and values.gin_file:
     raise ValueError('--paired is the protocol evaluation/folders_paired.gin: include it in yours')
+  strategy = strategies.get(values.strategy, values.tpu)
   names = values.gin_file or ['evaluation/folders_paired.gin' if values.paired else
                               'evaluation/folders.gin']
   configs.parse(names, values.gin_param, values.data_dir)

@@ -9,9 +9,12 @@ more are kept in dead_links.csv, with the reason, and are not asked again unless
 
 from absl import flags
 
-from tf_videogen.datasets.tgif_clips import downloading
+from tf_videogen.launch import lazy
 from tf_videogen.launch import program
 from tf_videogen.launch import shared_flags
+
+with lazy.imports():
+  from tf_videogen.datasets.tgif_clips import downloading
 
 flags.DEFINE_list('splits', ['train', 'validation', 'test'], 'Which splits to fetch.')
 flags.DEFINE_integer('connections', 8, 'How many GIFs are fetched at once.', lower_bound=1)

@@ -10,21 +10,24 @@ launch.get_networks; what lacks one is reported as missing. launch.compare takes
 import sys
 
 from absl import flags
-import gin
 
-from tf_videogen import experiment
-from tf_videogen import files
-from tf_videogen import trained_model
-from tf_videogen.evaluation import best
-from tf_videogen.evaluation import records
-from tf_videogen.evaluation import run
-from tf_videogen.evaluation import videos
 from tf_videogen.launch import configs
 from tf_videogen.launch import evaluations
+from tf_videogen.launch import lazy
 from tf_videogen.launch import program
 from tf_videogen.launch import shared_flags
-from tf_videogen.training import preemption
-from tf_videogen.training import strategies
+
+with lazy.imports():
+  import gin
+  from tf_videogen import experiment
+  from tf_videogen import files
+  from tf_videogen import trained_model
+  from tf_videogen.evaluation import best
+  from tf_videogen.evaluation import records
+  from tf_videogen.evaluation import run
+  from tf_videogen.evaluation import videos
+  from tf_videogen.training import preemption
+  from tf_videogen.training import strategies
 
 flags.DEFINE_string('keep_best', None, 'Metric by which <model_dir>/best is chosen.')
 flags.DEFINE_bool('follow', False, 'Every checkpoint, as it comes.')
@@ -36,8 +39,8 @@ def main(argv):
   """Evaluates."""
   del argv
   values = flags.FLAGS
-  strategy = strategies.get(values.strategy, values.tpu)
   configs.parse_flags()
+  strategy = strategies.get(values.strategy, values.tpu)
   config = configs.configured(experiment.Experiment)()
   if not evaluations.is_bound():
     evaluations.refuse(('keep_best', 'follow', 'follow_timeout'),

@@ -3,14 +3,17 @@
 import sys
 
 from absl import flags
-import gin
 
-from tf_videogen.evaluation import protocols
-from tf_videogen.evaluation import records
 from tf_videogen.launch import configs
+from tf_videogen.launch import lazy
 from tf_videogen.launch import shared_flags
-from tf_videogen.model_directory import origin
-from tf_videogen.training import strategies
+
+with lazy.imports():
+  import gin
+  from tf_videogen.evaluation import protocols
+  from tf_videogen.evaluation import records
+  from tf_videogen.model_directory import origin
+  from tf_videogen.training import strategies
 
 FLAGS = ('batch_size', 'networks', 'output')  # what this reads
 

@@ -14,12 +14,15 @@ same kind of machine. A conditional model's signature also takes `video` (the gi
 
 from absl import flags
 
-from tf_videogen import experiment
-from tf_videogen import file_sets
-from tf_videogen import sampling
 from tf_videogen.launch import configs
+from tf_videogen.launch import lazy
 from tf_videogen.launch import program
 from tf_videogen.launch import shared_flags
+
+with lazy.imports():
+  from tf_videogen import experiment
+  from tf_videogen import file_sets
+  from tf_videogen import sampling
 
 flags.DEFINE_string('export_dir', None, 'Folder for the SavedModel.')
 shared_flags.declare('gin_file', 'gin_param', 'model_dir', 'batch_size', *shared_flags.SAMPLING)

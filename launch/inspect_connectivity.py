@@ -11,19 +11,22 @@ prediction of one pixel, --pixel, into --map.
 import os
 
 from absl import flags
-import tensorflow as tf
-import tqdm
 
-from tf_videogen import bars
-from tf_videogen import experiment
-from tf_videogen import files
 from tf_videogen.launch import configs
+from tf_videogen.launch import lazy
 from tf_videogen.launch import program
 from tf_videogen.launch import shared_flags
 from tf_videogen.launch import tpu_programs
-from tf_videogen.models import connectivity
-from tf_videogen.models import video_transformer
-from tf_videogen.reporting import blind_spots
+
+with lazy.imports():
+  import tensorflow as tf
+  import tqdm
+  from tf_videogen import bars
+  from tf_videogen import experiment
+  from tf_videogen import files
+  from tf_videogen.models import connectivity
+  from tf_videogen.models import video_transformer
+  from tf_videogen.reporting import blind_spots
 
 flags.DEFINE_string('pixel', None, 'T,H,W of the pixel whose map is drawn; by default the middle '
                     'of the last slice.')

@@ -11,17 +11,20 @@ truth is known, also how far shapes are from where they should be, and how motio
 import os
 
 from absl import flags
-import numpy as np
 
-from tf_videogen import experiment
-from tf_videogen import files
-from tf_videogen.data import video_io
-from tf_videogen.evaluation import prediction
 from tf_videogen.launch import configs
+from tf_videogen.launch import lazy
 from tf_videogen.launch import program
 from tf_videogen.launch import shared_flags
-from tf_videogen.reporting import color_wheel
-from tf_videogen.training import strategies
+
+with lazy.imports():
+  import numpy as np
+  from tf_videogen import experiment
+  from tf_videogen import files
+  from tf_videogen.data import video_io
+  from tf_videogen.evaluation import prediction
+  from tf_videogen.reporting import color_wheel
+  from tf_videogen.training import strategies
 
 flags.DEFINE_integer('clips', 64, 'How many clips are continued.', lower_bound=1)
 flags.DEFINE_string('motion_split', None, 'Split of the clips; by default the first that the '

@@ -14,15 +14,18 @@ import os
 import pathlib
 
 from absl import flags
-import tensorflow as tf
-import tensorflow_datasets as tfds
 
 import tf_videogen
-from tf_videogen import files
+from tf_videogen.launch import lazy
 from tf_videogen.launch import program
 from tf_videogen.launch import shared_flags
-from tf_videogen.preparation import outcomes
-from tf_videogen.preparation import reporting_builder
+
+with lazy.imports():
+  import tensorflow as tf
+  import tensorflow_datasets as tfds
+  from tf_videogen import files
+  from tf_videogen.preparation import outcomes
+  from tf_videogen.preparation import reporting_builder
 
 flags.DEFINE_string('dataset', None,
                     "What to prepare: 'name', 'name/config' or 'name/config:1.0.0'.")

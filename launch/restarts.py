@@ -22,11 +22,14 @@ os.environ['TPU_LOAD_LIBRARY'] = '0'
 os.environ.pop('TF_PLUGGABLE_DEVICE_LIBRARY_PATH', None)
 
 # pylint: disable=g-import-not-at-top,wrong-import-position
-import tensorflow as tf
 
 from tf_videogen.launch import cascades
+from tf_videogen.launch import lazy
 from tf_videogen.launch import program
-from tf_videogen.model_directory import checkpoints
+
+with lazy.imports():
+  import tensorflow as tf
+  from tf_videogen.model_directory import checkpoints
 # pylint: enable=g-import-not-at-top,wrong-import-position
 
 flags.DEFINE_integer('max_failures', 5, 'Ends in a row without a new checkpoint, after which to '

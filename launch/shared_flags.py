@@ -4,8 +4,11 @@ absl refuses a second definition when two programs are imported into one process
 """
 
 from absl import flags
+from tf_videogen.launch import lazy
 
-from tf_videogen.training import strategies
+with lazy.imports():
+  from tf_videogen.training import strategies
+
 
 UNPREPARED = ('clip_shape', 'actions')
 # Flags that are options of sampling, and what those are called.

@@ -9,13 +9,16 @@ import threading
 import typing
 
 from absl import logging
-import tensorflow as tf
 
-from tf_videogen import building
-from tf_videogen import experiment
 from tf_videogen.launch import configs
+from tf_videogen.launch import lazy
 from tf_videogen.launch import prepare
-from tf_videogen.preflight import programs
+
+with lazy.imports():
+  import tensorflow as tf
+  from tf_videogen import building
+  from tf_videogen import experiment
+  from tf_videogen.preflight import programs
 
 
 class Request(typing.NamedTuple):
