@@ -6,8 +6,10 @@ import sys
 import tf_videogen
 from tf_videogen.launch import program
 
-# Command, which is a module of this package, and what it does. Modules are imported when called.
+# Command and what it does. Its module has the same name, but for MODULES; it is imported when
+# called.
 COMMANDS = {
+    'configs': 'list configs, or show one',
     'download_tgif': 'fetch the GIFs of TGIF',
     'prepare': 'prepare a data set',
     'preflight': 'tell what a config costs on a TPU, without one',
@@ -24,6 +26,7 @@ COMMANDS = {
     'report': 'make a page of results and videos',
     'benchmark': 'time training and sampling',
 }
+MODULES = {'configs': 'list_configs'}  # launch.configs reads them
 
 
 def help_text():
@@ -61,7 +64,8 @@ def main(argv=None):
     print(f'tf-videogen: no command {arguments[0]!r}; there are: {", ".join(COMMANDS)}',
           file=sys.stderr)
     return 2
-  module = importlib.import_module(f'tf_videogen.launch.{arguments[0]}')
+  name = MODULES.get(arguments[0], arguments[0])
+  module = importlib.import_module(f'tf_videogen.launch.{name}')
   return program.run(module.main, [f'tf-videogen {arguments[0]}'] + arguments[1:])
 
 

@@ -112,10 +112,39 @@ def test_unknown_command(capsys):
 def test_help_of_a_command_fits_a_screen(command, monkeypatch):
   """All in one process, so that no two programs define the same flag."""
   monkeypatch.setenv('COLUMNS', '80')
-  module = importlib.import_module(f'tf_videogen.launch.{command}')
+  module = importlib.import_module(f'tf_videogen.launch.{cli.MODULES.get(command, command)}')
   text = program.help_text(module.main)
   assert text.startswith(module.__doc__.strip()) and 'Flags:' in text
   assert fits(text, lines=40, columns=100)
+
+
+def test_help_does_not_wait_for_tensorflow():
+  """Nor for anything else that takes long."""
+  run_python('-c', """
+import importlib, sys
+from tf_videogen.launch import cli, lazy
+for command in cli.COMMANDS:
+  program = importlib.import_module(f'tf_videogen.launch.{cli.MODULES.get(command, command)}')
+waiting = ('tensorflow', 'tensorflow_datasets', 'numpy', 'matplotlib', 'tf_videogen.experiment')
+assert not set(waiting) & set(sys.modules), set(waiting) & set(sys.modules)
+from tf_videogen.launch import train
+assert train.tf.__version__ and train.experiment.Experiment
+import tensorflow, tf_videogen.experiment
+assert type(tensorflow) is type(tf_videogen.experiment) is type(sys)
+assert train.tf.Tensor is tensorflow.Tensor
+""")
+
+
+@pytest.mark.parametrize('command', ['train', 'train_cascade', 'evaluate', 'compare', 'sample'])
+def test_mistakes_in_flags_do_not_wait_for_tensorflow(command):
+  run_python('-c', """
+import sys
+from tf_videogen.launch import cli
+try:
+  cli.main(['tf-videogen', sys.argv[1]])
+except SystemExit as end:
+  assert end.code == 1 and not {'tensorflow', 'matplotlib'} & set(sys.modules)
+""", command)
 
 
 # Both from one process that has imported what takes long, as `python -m` and as a command do.
