@@ -121,7 +121,7 @@ _KINDS = {
          _either(_whole(1), SIZES.accepts)): 'LayerStack.heads',
     # Empty where no such directory is needed any more.
     ANY_TEXT._replace(words='the folder of a trained model, in quotes'):
-        'vqvae_dir first_slice_dir lower_dir',
+        'vqvae_dir first_slice_dir lower_dir init_from',
     _one_of('first', 'random'): 'real_windows generated_windows',
     _one_of('first', 'all'): 'windows',
     _one_of('random', 'center'): 'crop',
@@ -167,6 +167,12 @@ def configurable(selector, modules):
     return None
 
 
+def imported(text):
+  """The full names of the modules that a config imports, by their short ones, a dict."""
+  return {alias or name.rpartition('.')[2]: '.'.join(filter(None, [package, name]))
+          for package, name, alias in _IMPORT.findall(text)}
+
+
 def check():
   """Holds all that gin has parsed against the table.
 
@@ -174,8 +180,7 @@ def check():
     ValueError: with the name of the first binding that is wrong, what came, and what is wanted.
   """
   text = gin.config_str(max_line_length=10**6)
-  modules = {alias or name.rpartition('.')[2]: '.'.join(filter(None, [package, name]))
-             for package, name, alias in _IMPORT.findall(text)}
+  modules = imported(text)
   for name in re.findall(r'^([\w./]+) = ', text, re.MULTILINE):
     selector, _, parameter = name.rpartition('/')[2].rpartition('.')
     function = configurable(selector, modules) if selector else None

@@ -1,31 +1,51 @@
 """What the text of a gin file binds: read without importing what it names."""
 
 import io
+import posixpath
+import tokenize
 
 from gin import config_parser
 
+OF_A_RUN = ('Experiment', 'train', 'evaluate', 'evaluate_continuously')  # what a run begins with
 
-def read_bindings(text, path=''):
+
+def read_bindings(text, path='', used_by=()):
   """The bindings of a config as text, 'Experiment.batch_size' -> '8'; macros are filled in.
 
   Args:
     text: The content of a gin file.
     path: Its name in messages.
+    used_by: Names of classes and functions. If there are any, only bindings of these are returned,
+      and of what their bindings refer to: an included file may bind what nothing uses.
 
   Raises:
     ValueError: if it is no gin file.
   """
   try:
     statements = list(config_parser.ConfigParser(io.StringIO(text), _Names()))
-  except (SyntaxError, ValueError) as error:
-    raise ValueError(f'{path} is no gin config: {str(error).strip().splitlines()[0]}') from error
+  except (SyntaxError, ValueError, tokenize.TokenError) as error:
+    reason = str(error.args[0]).strip().splitlines()[0]
+    raise ValueError(f'{path} is no gin config: {reason}') from error
   bound = [s for s in statements if isinstance(s, config_parser.BindingStatement)]
   macros = {s.selector: s.value for s in bound if not s.arg_name}
   fill = lambda value: macros.get(value, value) if isinstance(value, _Names.Macro) else value
   for _ in macros:  # A macro's value may be a macro.
     macros = {name: mapped(fill, value) for name, value in macros.items()}
-  return {'/'.join(filter(None, [s.scope, f'{s.selector.split(".")[-1]}.{s.arg_name}'])):
-          _shown(mapped(fill, s.value)) for s in bound if s.arg_name}
+  bound = [s._replace(value=mapped(fill, s.value)) for s in bound if s.arg_name]
+  bound = list({(s.scope, _owner(s), s.arg_name): s for s in bound}.values())  # the last one counts
+  if used_by:
+    used = _used(bound, used_by)
+    bound = [s for s in bound if _owner(s) in used]
+  return {'/'.join(filter(None, [s.scope, f'{_owner(s)}.{s.arg_name}'])): _shown(s.value)
+          for s in bound}
+
+
+def data_of(bindings):
+  """What is trained on, from the bindings of a run: a data set, a folder or a file, or a class."""
+  datasets = [value for name, value in bindings.items() if name.endswith('.dataset')]
+  places = [posixpath.basename(value.rstrip('/')) for name, value in bindings.items()
+            if name.endswith(('.folder', '.train_path'))]
+  return next(iter(datasets + places), bindings.get('Experiment.clips', ''))
 
 
 def mapped(function, value):
@@ -48,10 +68,29 @@ class _Names(config_parser.ParserDelegate):
 
   def configurable_reference(self, scoped_configurable_name, evaluate):
     del evaluate
-    return self.Reference(scoped_configurable_name.split('.')[-1])
+    return self.Reference(scoped_configurable_name.split('/')[-1].split('.')[-1])
 
   def macro(self, macro_name):
     return self.Macro(macro_name)
+
+
+def _owner(statement):
+  """The class or function that a statement binds a parameter of, without its module."""
+  return statement.selector.split('.')[-1]
+
+
+def _used(bound, roots):
+  """Names of classes and functions that some of them refer to, through others; a set."""
+  used, waiting = set(), list(roots)
+  while waiting:
+    owner = waiting.pop()
+    if owner not in used:
+      used.add(owner)
+      for statement in bound:
+        if _owner(statement) == owner:
+          mapped(lambda value: isinstance(value, _Names.Reference) and waiting.append(value),
+                 statement.value)
+  return used
 
 
 def _shown(value):

@@ -14,32 +14,43 @@ import tokenize
 from absl import flags
 from absl import logging
 import gin
-import tensorflow as tf
 
 import tf_videogen
-from tf_videogen import files
 from tf_videogen.launch import bindings
 from tf_videogen.launch import cascades
 from tf_videogen.launch import config_text
-from tf_videogen.launch import renamed
+from tf_videogen.launch import hints
+from tf_videogen.launch import lazy
 from tf_videogen.launch import shared_flags
-from tf_videogen.model_directory import checkpoints
-from tf_videogen.model_directory import origin
+
+with lazy.imports():
+  import tensorflow as tf
+  from tf_videogen import files
+  from tf_videogen.model_directory import checkpoints
+  from tf_videogen.model_directory import origin
+  from tf_videogen.training import progress
 
 FLAGS = ('gin_file', 'gin_param', 'model_dir', 'data_dir', 'strategy', 'tpu')  # what this reads
 GIN_DIR = pathlib.Path(tf_videogen.__file__).parent / 'gin'
 CONFIG = 'config.gin'
+_LINE = 100  # characters: gin rules lines of this length between its sections
 
 # Bindings that may change between two starts of the same model directory: what they bind doesn't
-# change what is learned.
+# change what is learned,
 _MAY_DIFFER = re.compile(
     r'^(experiment\.(train|evaluate|evaluate_continuously)\.|'
-    r'experiment\.Experiment\.(train_steps|splits|evaluation_limit)$|'
-    r'.*\.(data_dir|vqvae_dir|first_slice_dir|lower_dir)$|clips\.FileClips\.\w+_path$)')
+    r'experiment\.Experiment\.(splits|evaluation_limit)$|'
+    r'.*\.(data_dir|vqvae_dir|first_slice_dir|lower_dir)$|clips\.FileClips\.\w+_path$|'
+    r'(.*\.)?from_video_folder\.(folder|processes|max_failed_share)$)')
+# or how long and how fast, which is said at the start.
+_LENGTH_AND_RATES = re.compile(
+    r'^experiment\.Experiment\.train_steps$|'
+    r'(.*/)?optimizers\.\w+\.(learning_rate|decay_steps|warmup_steps)$')
 
 shared_flags.declare(*FLAGS)
 gin.add_config_file_search_path(str(GIN_DIR))
-gin.config.register_file_reader(tf.io.gfile.GFile, tf.io.gfile.exists)  # gs:// paths
+gin.config.register_file_reader(  # gs:// paths
+    lambda path: tf.io.gfile.GFile(path), lambda path: tf.io.gfile.exists(path))
 
 
 def find(name):
@@ -73,9 +84,16 @@ def _imports_and_macros(path, seen):
 
 
 def _first_line(error):
+  """What gin says is wrong, in one line, and in which file."""
   lines = [line.strip() for line in str(error).splitlines() if line.strip()]
-  where = [line for line in lines[1:] if line.startswith('In ')]
-  return lines[0] + (f' ({where[0]})' if where else '') if lines else type(error).__name__
+  if not lines:
+    return type(error).__name__
+  said = re.sub(
+      r"<module '([\w.]+)' from '[^']*'> has no attribute (\w+)", r'\1 has no \2', lines[0])
+  where = [line for line in lines[1:] if line.startswith('In file')]
+  if where:
+    return f'{said.rstrip(".")} ({where[0]})'
+  return re.sub(r'\.?( *\(In bindings string line \d+\))?$', '', said)
 
 
 def _check_names(params, macros):
@@ -86,8 +104,11 @@ def _check_names(params, macros):
       raise ValueError(f'--gin_param={param} is no binding; write NAME=VALUE, strings in quotes: '
                        '"NAME=\'value\'"')
     if '.' not in name and name not in macros:
-      raise ValueError(f'--gin_param={param}: the config has no macro {name}; there are: '
-                       f'{", ".join(sorted(macros)) or "none"}')
+      raise ValueError(f'--gin_param={param}: the config has no macro {name}'
+                       + (hints.nearest(name, macros) or '; there are: '
+                          f'{", ".join(sorted(macros)) or "none"}'))
+    if typed := hints.quotes(param):
+      raise ValueError(f'--gin_param={param}: a text needs quotes; type {typed}')
 
 
 def _required():
@@ -129,8 +150,9 @@ def parse(names, params, data_dir=None, needs_all=True):
     raise ValueError(f'in the config: {e.args[0]}') from e
   except (ValueError, SyntaxError, TypeError, NameError, ImportError, AttributeError,
           OSError) as e:
-    hint = renamed.hint('\n'.join([*map(files.read, seen), *params]))
-    raise ValueError(f'in the config: {_first_line(e)}' + (f'; {hint}' if hint else '')) from e
+    hint = hints.renamed('\n'.join([*map(files.read, seen), *params]))
+    hint = f'; {hint}' if hint else hints.of_error(str(e), header)
+    raise ValueError(f'in the config: {_first_line(e)}{hint}') from e
   finally:
     logging.set_verbosity(verbosity)
   for name in _required():
@@ -214,7 +236,7 @@ def _bindings(text):
   return {name: macros.get(value, value) for name, value in found.items() if '.' in name}
 
 
-def _name(path):
+def name_of(path):
   """A config's name under the suite's gin/; its path, if it is elsewhere."""
   inside = os.path.relpath(os.path.realpath(path), GIN_DIR.resolve())
   return path if inside.startswith(os.pardir) else pathlib.Path(inside).as_posix()
@@ -232,7 +254,7 @@ def _origin(kept, names, params):
   if tf.io.gfile.exists(kept) and not any(_describes_model(find(name)) for name in names):
     names.insert(0, kept)
   for path in map(find, names):
-    known, name = origin.read(files.read(path)), _name(path)
+    known, name = origin.read(files.read(path)), name_of(path)
     itself = os.path.normpath(path) == os.path.normpath(kept)
     if not (known.configs or itself or name.startswith('evaluation/')):
       known = known._replace(configs=(name,))
@@ -253,21 +275,14 @@ def keep(model_dir, writes=True, names=None, params=None):
   Raises:
     ValueError: if the directory has a checkpoint, and was made by another config.
   """
-  path, now = os.path.join(model_dir, CONFIG), gin.config_str(max_line_length=100000)
+  path, now = os.path.join(model_dir, CONFIG), gin.config_str(max_line_length=_LINE)
   if tf.io.gfile.exists(path) and checkpoints.paths(model_dir):
     kept = files.read(path)
     try:
       config_text.read_bindings(kept, path)
     except ValueError as error:
       raise ValueError(f'{error}; move it away, and the same command writes it anew') from error
-    old, new = _bindings(kept), _bindings(now)
-    differing = [name for name in sorted(set(old) | set(new))
-                 if old.get(name) != new.get(name) and not _MAY_DIFFER.match(name)]
-    if differing:
-      shown = '; '.join(f'{name} was {old.get(name, "not set")}, now {new.get(name, "not set")}'
-                        for name in differing[:3])
-      raise ValueError(f'{model_dir} is the directory of another config ({shown}); use another '
-                       '--model_dir, or that config')
+    _check_same(model_dir, _bindings(kept), _bindings(now), writes)
   if writes:
     values = flags.FLAGS
     if names is None:
@@ -275,6 +290,48 @@ def keep(model_dir, writes=True, names=None, params=None):
     files.write(path, origin.comment(_origin(path, names, params)) + now)
 
 
+def _check_same(model_dir, old, new, says):
+  """Refuses to go on where another model, or on other data, would be trained.
+
+  Args:
+    model_dir: the directory.
+    old, new: the bindings of the kept config, and of this start.
+    says: whether to print how length and rates of training change.
+
+  Raises:
+    ValueError: with the bindings that differ and may not.
+  """
+  differing = [name for name in sorted(set(old) | set(new))
+               if old.get(name) != new.get(name) and not _MAY_DIFFER.match(name)]
+  changes = {name: f'{name} was {old.get(name, "not set")}, now {new.get(name, "not set")}'
+             for name in differing}
+  refused = [change for name, change in changes.items() if not (
+      # A schedule in place of a number has other variables.
+      _LENGTH_AND_RATES.match(name) and '@' not in old.get(name, '') + new.get(name, ''))]
+  if refused:
+    raise ValueError(
+        f'{model_dir} is the directory of another config ({"; ".join(refused[:3])}); use another '
+        '--model_dir (--init_from begins it with these weights), or that config')
+  for change in changes.values() if says else ():
+    print(f'{model_dir} goes on: {change}', flush=True)
+
+
 def keep_operative(model_dir):
-  """Writes what was really used, defaults included; to be called after the first step."""
-  files.write(os.path.join(model_dir, 'operative_config.gin'), gin.operative_config_str())
+  """Writes what was really used, defaults included; to be called after the first step.
+
+  TensorBoard shows it, too, and compares runs by what they bind.
+  """
+  text = gin.operative_config_str()
+  files.write(os.path.join(model_dir, 'operative_config.gin'), text)
+  bound = config_text.read_bindings(gin.config_str(), used_by=config_text.OF_A_RUN)
+  progress.write_configuration(
+      os.path.join(model_dir, 'summaries'), text,
+      {name: _number(value) for name, value in bound.items()})
+
+
+def _number(text):
+  """'1,000' -> 1000.0; what is no number stays."""
+  try:
+    return float(text.replace(',', ''))
+  except ValueError:
+    return text

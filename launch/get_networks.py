@@ -11,22 +11,26 @@ They go into ~/.cache/tf_videogen, or the folder that TF_VIDEOGEN_CACHE names.
 """
 
 import os
+import sys
 import tempfile
 import urllib.parse
 
 from absl import flags
-import numpy as np
-import requests
-import tensorflow as tf
-import tqdm
 
-from tf_videogen import bars
+from tf_videogen.launch import lazy
 from tf_videogen.launch import program
-from tf_videogen.metrics import networks
-from tf_videogen.metrics import pretrained
 
-flags.DEFINE_multi_enum('network', [], list(pretrained.KNOWN), 'Which; may be repeated. All by '
-                        'default.')
+with lazy.imports():
+  import numpy as np
+  import requests
+  import tensorflow as tf
+  import tqdm
+  from tf_videogen import bars
+  from tf_videogen.metrics import networks
+  from tf_videogen.metrics import pretrained
+
+flags.DEFINE_multi_enum('network', [], ['i3d_kinetics400', 'i3d_kinetics600', 'c3d_ucf101'],
+                        'Which; may be repeated. All by default.')
 flags.DEFINE_string('path', None, 'A file or folder that has it.')
 
 PUBLISHED = {30: 151.39}  # FVD of black against white videos of so many frames
@@ -46,8 +50,16 @@ def download(url, path):
         bar.update(len(chunk))
 
 
+class _NotFetched(ValueError):
+  """No source has a network, which it names."""
+
+
 def fetch(known):
-  """Downloads a network of `pretrained.KNOWN` from the first source that has it, and keeps it."""
+  """Downloads a network of `pretrained.KNOWN` from the first source that has it, and keeps it.
+
+  Raises:
+    ValueError: if no source has it. What each of them said is printed before, a line each.
+  """
   reasons = []
   for source in known.sources:
     with tempfile.TemporaryDirectory() as scratch:
@@ -56,8 +68,8 @@ def fetch(known):
           download(url, os.path.join(scratch, file_name(url)))
       except (requests.RequestException, OSError) as error:
         status = getattr(getattr(error, 'response', None), 'status_code', None)
-        what = f'status {status}' if status else type(error).__name__
-        reasons.append(f'{url}: {what}')
+        said = f'status {status}' if status else _in_words(error)
+        reasons.append(f'{file_name(url)}: {said}' if source[1:] else said)
         continue
       only = os.listdir(scratch)
       path, origin = scratch, os.path.dirname(source[0])
@@ -68,8 +80,19 @@ def fetch(known):
         return
       except (ValueError, FileNotFoundError) as error:  # a proxy's page, half a file, other weights
         reasons.append(str(error).replace(path, origin))
-  raise ValueError(f'{known.name} could not be fetched ({"; ".join(reasons)}); fetch it elsewhere '
-                   f'and add --path: {", ".join(known.sources[0])}')
+  print(f'{known.name} was looked for at', file=sys.stderr)
+  for source, reason in zip(known.sources, reasons):
+    print(*(f'  {url}' for url in source), f'    {reason}', sep='\n', file=sys.stderr)
+  raise _NotFetched(known.name)
+
+
+def _in_words(error):
+  """Why nothing came, in a few words."""
+  if isinstance(error, requests.Timeout):
+    return f'no answer within {_TIMEOUT} s'
+  if isinstance(error, requests.ConnectionError):
+    return 'cannot be reached: is there a network?'
+  return type(error).__name__
 
 
 def file_name(url):
@@ -119,7 +142,7 @@ def main(argv):
     if names == ['i3d_kinetics400']:
       check()
     return
-  failures = []
+  failures, missing = [], []
   for name in names:
     try:
       if tf.io.gfile.exists(pretrained.cached_path(name)):
@@ -129,8 +152,13 @@ def main(argv):
         fetch(pretrained.KNOWN[name])
       if name == 'i3d_kinetics400':
         check()
+    except _NotFetched as error:
+      missing.append(str(error))
     except ValueError as error:
       failures.append(str(error))
+  if missing:
+    failures.append(f'{", ".join(missing)} could not be fetched; fetch elsewhere, from one of '
+                    'these addresses, and name the file or folder with --network and --path')
   if failures:
     raise ValueError('; '.join(failures))
 

@@ -9,6 +9,7 @@ Flags that several programs have (`--model_dir`) are in `launch/shared_flags.py`
 programs as `tf_videogen.launch.<program>`.
 """
 
+import logging as python_logging
 import math
 import os
 import re
@@ -26,7 +27,10 @@ flags.disclaim_key_flags()
 STOPPED = 143  # the status of a program that SIGTERM ended
 
 # What Keras puts before the message of an error in a layer.
-_WHERE_KERAS_WAS = re.compile(r'^Exception encountered when calling layer .*\n\n')
+_WHERE_KERAS_WAS = re.compile(
+    r"^Exception encountered when calling layer ['\"]?([^'\"\s]+)['\"]? \(type (\w+)\).*\n\n")
+_LIBRARIES = re.compile(
+    r'(site|dist)-packages[/\\](tensorflow|tensorflow_datasets|keras|tf_keras|orbit)[/\\]')
 _HELP = ('-h', '-help', '--help', '--helpshort')
 _TAKING_ARGUMENTS = set()
 _FLAG_COLUMN = 24  # help that starts in this column, after the flag's name
@@ -35,7 +39,7 @@ _FLAG_COLUMN = 24  # help that starts in this column, after the flag's name
 def run(main, argv=None):
   """Parses the flags, calls `main` and exits with its status, as `absl.app.run` does.
 
-  Unlike there, absl logs warnings only (Orbit prints what it logs): `--verbosity=0` shows more.
+  Unlike there, absl logs our warnings only, and libraries' errors: `--verbosity=0` shows more.
   The status is 1 after a ValueError, OSError or FloatingPointError, whose first line is printed
   without a traceback, 2 after a mistake in the flags, and 130 after Ctrl-C. Other
   exceptions, and errors inside a traced function, are not the user's: they keep their traceback.
@@ -134,7 +138,14 @@ def _parse_flags(argv, with_arguments):
       _fail(argv[0], f'--{flag}={value}: it must be a number', 2)
   if flags.FLAGS['verbosity'].using_default_value:
     flags.FLAGS.verbosity = logging.WARNING
+    logging.get_absl_logger().addFilter(_is_for_users)
+    python_logging.getLogger('tensorflow').setLevel(python_logging.ERROR)
   return arguments
+
+
+def _is_for_users(record):
+  """Whether a record is ours, or an error: what libraries warn of is for who writes programs."""
+  return record.levelno >= python_logging.ERROR or not _LIBRARIES.search(record.pathname)
 
 
 def _guarded(main, name):
@@ -151,7 +162,7 @@ def _guarded(main, name):
       wanted = flags.FLAGS.traceback or os.environ.get('TF_VIDEOGEN_TRACEBACK')
       if wanted or lines[0].startswith('in user code'):
         raise
-      _fail(name, lines[0], 1)
+      _fail(name, lines[0] + (' (--traceback shows all of it)' if lines[1:] else ''), 1)
 
   return guarded_main
 
@@ -162,7 +173,12 @@ def _message(error):
     return f'{error.filename}: {error.strerror}'
   if isinstance(error, OSError) and error.strerror:
     return error.strerror
-  return _WHERE_KERAS_WAS.sub('', str(error).strip())
+  message = str(error).strip()
+  layer = _WHERE_KERAS_WAS.match(message)
+  if not layer:
+    return message
+  first, *more = message[layer.end():].splitlines()
+  return '\n'.join([f'{first} (layer {layer.group(1)}, {layer.group(2)})', *more])
 
 
 def _fail(name, message, status):

@@ -15,7 +15,7 @@ from docs import shipped_configs
 from tf_videogen import experiment
 from tf_videogen import tasks
 from tf_videogen.launch import configs
-from tf_videogen.launch import renamed
+from tf_videogen.launch import hints
 from tf_videogen.models import vqvae
 
 VQVAE = 'videogpt/moving_mnist_vqvae.gin'
@@ -49,14 +49,19 @@ def test_a_misspelt_file(name, message):
 
 
 @pytest.mark.parametrize('param, message', [
-    ('vqvae.VQVEA.hidden = 3', 'VQVEA'),
-    ('vqvea.VQVAE.hidden = 3', "'vqvea' was not provided by an import statement"),
-    ('vqvae.VQVAE.hiden = 3', 'hiden'),
+    ('vqvae.VQVEA.hidden = 3', 'tf_videogen.models.vqvae has no VQVEA; did you mean VQVAE?'),
+    ('vqvea.VQVAE.hidden = 3',
+     "'vqvea' was not provided by an import statement; did you mean vqvae?"),
+    ('prior.Prior.hidden = 3',
+     '; a config imports what it names: from tf_videogen... import prior'),
+    ('vqvae.VQVAE.hiden = 3', "doesn't have a parameter named 'hiden'; did you mean hidden?"),
     ('vqvae.VQVAE.norm = @vqvae.LayerNrom', 'LayerNrom'),
-    ('TRAIN_STEP = 3', 'the config has no macro TRAIN_STEP; there are: TRAIN_STEPS'),
+    ('TRAIN_STEP = 3', 'the config has no macro TRAIN_STEP; did you mean TRAIN_STEPS?'),
+    ('DATASET = 3', 'the config has no macro DATASET; there are: TRAIN_STEPS'),
+    ('TRAIN_STEPS = many', 'a text needs quotes; type --gin_param="TRAIN_STEPS=\'many\'"'),
     ('vqvae.VQVAE.hidden', 'is no binding; write NAME=VALUE'),
     ("vqvae.VQVAE.hidden = 'a", 'in the config: '),
-    ('experiment.Experiment.clips = clips', 'in the config: '),
+    ('experiment.Experiment.clips = cl?ps', 'a text needs quotes; type '),
 ])
 def test_a_misspelt_binding(param, message):
   with pytest.raises(ValueError) as info:
@@ -134,6 +139,26 @@ def test_keep(tmp_path):
     assert param.split('=')[0] in str(info.value) and '\n' not in str(info.value)
   configs.parse([str(tmp_path / configs.CONFIG)], [])  # as evaluation and sampling do
   assert configs.configured(experiment.Experiment)().train_steps == 7
+
+
+def test_a_run_may_be_longer_or_faster(tmp_path, capsys):
+  _keep(tmp_path)
+  _keep(tmp_path)
+  assert not capsys.readouterr().out
+  _keep(tmp_path, 'TRAIN_STEPS=900', 'optimizers.adam.learning_rate=0.002')
+  out = capsys.readouterr().out
+  assert f'{tmp_path} goes on: experiment.Experiment.train_steps was ' in out
+  assert ', now 900\n' in out
+  assert 'optimizers.adam.learning_rate was ' in out and ', now 0.002\n' in out
+  with pytest.raises(ValueError, match='another config .*learning_rate was 0.002, now @'):
+    _keep(tmp_path, 'optimizers.adam.learning_rate=@optimizers.cosine_decay()',
+          'optimizers.cosine_decay.learning_rate=0.002', 'optimizers.cosine_decay.decay_steps=5')
+
+
+def test_a_kept_config_is_small(tmp_path):
+  _keep(tmp_path, files=('trivd_gan/kinetics600_table1_stronger.gin',))
+  text = (tmp_path / configs.CONFIG).read_text()
+  assert max(map(len, text.splitlines())) <= 110 and len(text) < 16_000
 
 
 def test_keep_before_the_first_checkpoint(tmp_path):
@@ -335,7 +360,7 @@ def test_table_3_compares_like_with_like():
 def test_names_of_before(tmp_path):
   """A file with one says what it is called now; every new name is one that gin files bind."""
   bound = ''.join(path.read_text() for path in configs.GIN_DIR.rglob('*.gin'))
-  for old, new in renamed.NAMES.items():
+  for old, new in hints.NAMES.items():
     name = new.partition(' ')[0].rstrip(',')
     assert name in bound or name == 'PreparedClips.features'
     module, _, rest = old.partition('.')

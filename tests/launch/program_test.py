@@ -54,6 +54,7 @@ def main(argv):
     raise ERRORS[_THING.value]
   logging.info('some information')
   logging.warning('a warning')
+  exec(compile("logging.warning('of a library')", '/site-packages/tensorflow/core.py', 'exec'))
   print(_THING.value, _TIMES.value, argv[1:])
 
 
@@ -101,10 +102,12 @@ def test_main_gets_flags_and_the_other_arguments(demo):
   status, stdout, stderr = demo('--thing=walk', '--times', '5', 'a', '--', '--help')
   assert (status, stdout) == (0, "walk 5 ['a', '--help']\n")
   assert 'a warning' in stderr and 'some information' not in stderr
+  assert 'of a library' not in stderr
 
 
 def test_verbosity(demo):
-  assert 'some information' in demo('--thing=walk', '--verbosity=0')[2]
+  stderr = demo('--thing=walk', '--verbosity=0')[2]
+  assert 'some information' in stderr and 'of a library' in stderr
 
 
 @pytest.mark.parametrize('arguments, message', [
@@ -121,8 +124,8 @@ def test_mistakes_in_flags(demo, arguments, message):
 
 
 @pytest.mark.parametrize('thing, status, message', [
-    ('value', 1, 'thing: this is wrong'),
-    ('keras', 1, 'it is wrong'),
+    ('value', 1, 'thing: this is wrong (--traceback shows all of it)'),
+    ('keras', 1, 'it is wrong (layer a, A)'),
     ('file', 1, 'a/b: No such file or directory'),
     ('text', 1, 'no checkpoint in a/b'),
     ('disk', 1, 'a/b: No space left on device'),

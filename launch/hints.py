@@ -1,0 +1,79 @@
+"""What may be meant where a config is wrong: names of today, the nearest names, quotes."""
+
+import difflib
+import importlib
+import inspect
+import re
+
+from tf_videogen.launch import bindings
+from tf_videogen.launch import config_text
+
+NAMES = {
+    'likelihood.VQVAETask': 'tasks.VQVAETask',
+    'likelihood.VideoGPTTask': 'tasks.VideoGPTTask',
+    'slices.VideoTransformerTask': 'tasks.VideoTransformerTask',
+    'adversarial.AdversarialTask': 'tasks.VideoGANTask',
+    'upscaling.UpscalingTask': 'tasks.UpscalingTask',
+    'protocol.Protocol': 'protocols.Protocol',
+    'trivd_gan.VideoGAN': 'dvd_gan.VideoGAN',
+    'cvg.FirstLevel': 'cascade.FirstGenerator',
+    'cvg.UpscalingLevel': 'cascade.UpscalingGenerator',
+    'cvg.CVG': 'cascade.UpscalingGAN, with downsample = @resampling.bilinear',
+    'ssw_gan.FirstStage': 'cascade.FirstGenerator, in the scope level1 (was stage1)',
+    'ssw_gan.UpsamplingStage': 'cascade.UpscalingGenerator, in the scopes level2 and level3 (were '
+                               'stage2 and stage3)',
+    'ssw_gan.SSWGAN': 'cascade.UpscalingGAN, with downsample = @resampling.nearest',
+    'PreparedClips.label_feature': "PreparedClips.features = {'label': ...}",
+    'PreparedClips.actions_feature': "PreparedClips.features = {'actions': ...}",
+    'PreparedClips.video_feature': "PreparedClips.features = {'video': ...}",
+}
+
+
+def quotes(param):
+  """What to type for a binding 'NAME=VALUE' whose value lacks its quotes; '' where it is fine."""
+  name, _, value = (part.strip() for part in param.partition('='))
+  try:
+    config_text.read_bindings(f'a.b = {value}')
+    return ''
+  except ValueError:
+    return f'--gin_param="{name}=\'{value}\'"' if value and not re.search('[\'"]', value) else ''
+
+
+def nearest(name, names):
+  """'; did you mean ...?' with the names of some that are like a name; '' without any."""
+  near = difflib.get_close_matches(name, names, n=3, cutoff=0.6)
+  return f'; did you mean {", ".join(near)}?' if near else ''
+
+
+def of_error(message, imports):
+  """The nearest names to what an error of gin says is not there; '' if nothing is like it.
+
+  Args:
+    message: gin's.
+    imports: lines of import in the config.
+  """
+  modules = bindings.imported('\n'.join(imports))
+  parameter = re.search(r"Configurable '([\w.]+)' doesn't have a parameter named '(\w+)'", message)
+  if parameter:
+    function = bindings.configurable(parameter.group(1), modules)
+    return function and nearest(parameter.group(2), inspect.signature(function).parameters) or ''
+  attribute = re.search(r"<module '([\w.]+)'.* has no attribute (\w+)", message)
+  if attribute:
+    return nearest(attribute.group(2), dir(importlib.import_module(attribute.group(1))))
+  module = re.search(r"'(\w+)' was not provided by an import statement", message)
+  if module:
+    return nearest(module.group(1), modules) or (
+        f'; a config imports what it names: from tf_videogen... import {module.group(1)}')
+  return ''
+
+
+def renamed(text):
+  """What the first old name in a gin file's text is called now, a sentence; '' without any.
+
+  In a block, its names stand below that of their class.
+  """
+  text = re.sub(r'#.*', '', text)
+  text = re.sub(r'\.(\w+):\n((?:[ \t]+.*\n?)+)', lambda block: ''.join(
+      f'.{block.group(1)}.{line.strip()}\n' for line in block.group(2).splitlines()), text)
+  found = re.search(r'(?<!\w)(' + '|'.join(map(re.escape, NAMES)) + r')\b', text)
+  return f'{found.group(1)} is now {NAMES[found.group(1)]}' if found else ''
