@@ -3,30 +3,34 @@
   python -m launch.report --model_dir=runs/vqvae --model_dir=runs/prior --output=runs/report.html
 
 The page needs no network and no other file; it shows what training, evaluation and sampling have
-written into the directories. What protocols measured stands on top, beside what the paper prints
-for the config of each run.
+written into the directories. Runs of the same task are compared on top: numbers, the bindings that
+differ, curves, samples of the same conditions and seeds. Then comes what protocols measured, beside
+what the paper prints for the config of each run.
 """
 import os
 import re
 
 from absl import flags
 
-import tensorflow as tf
-
-from tf_videogen import files
 from tf_videogen.launch import cascades
 from tf_videogen.launch import config_text
+from tf_videogen.launch import lazy
 from tf_videogen.launch import program
-from tf_videogen.model_directory import origin
-from tf_videogen.model_directory import results
-from tf_videogen.reporting import comparison
-from tf_videogen.reporting import page
-from tf_videogen.reporting import paper_numbers
-from tf_videogen.reporting import plots
-from tf_videogen.reporting import runs
-from tf_videogen.reporting import summary
 
-MAX_BYTES = 8_000_000  # Of all moving pictures of a page.
+with lazy.imports():
+  import tensorflow as tf
+  from tf_videogen import files
+  from tf_videogen.model_directory import origin
+  from tf_videogen.model_directory import results
+  from tf_videogen.reporting import comparison
+  from tf_videogen.reporting import page
+  from tf_videogen.reporting import paper_numbers
+  from tf_videogen.reporting import plots
+  from tf_videogen.reporting import runs
+  from tf_videogen.reporting import runs_compared
+  from tf_videogen.reporting import summary
+
+MAX_BYTES = 8_000_000  # Of the runs' moving pictures; of those that compare them, half as many.
 MAX_FACTS = 48
 
 
@@ -66,7 +70,7 @@ def main(argv):
   if not model_dirs:
     raise ValueError('--model_dir is missing: name the folder of a run')
   output = values.output or os.path.join(model_dirs[0], 'report.html')
-  model_dirs = [level for model_dir in model_dirs for level in _begun(model_dir)]
+  model_dirs = list(dict.fromkeys(level for model_dir in model_dirs for level in _begun(model_dir)))
   opening = [page.Text(values.note, lead=True)] if values.note else []
   opening.append(page.Commands('', values.command))
   given = given_numbers(values.paper)
@@ -77,8 +81,12 @@ def main(argv):
     of_run.anchor = page.anchor(i, of_run.title)
   table = summary.Summary([summary.Run(of_run.title, of_run.anchor, rows)
                            for of_run, rows in zip(sections, compared)])
+  groups = _comparable(model_dirs, sections)
   if any(compared):
     sections.insert(0, page.Section('Summary', [table], 'summary'))
+  heading = lambda task: f'{task}: the runs compared' if len(groups) > 1 else 'The runs compared'
+  sections = [runs_compared.section(group, MAX_BYTES // 2 // len(groups), heading(task))
+              for task, group in groups.items()] + sections
   files.check_writable(os.path.dirname(output) or '.')
   page.write_page(output, values.title, [page.Section('', opening), *sections])
   print(f'the report is {output}')
@@ -89,6 +97,28 @@ def main(argv):
       files.write(os.path.join(values.curves, f'{name}.svg'), plot.standalone())
 
 
+def _comparable(model_dirs, sections):
+  """Runs of the same task, {task: [Run, ...]}, where there are two or more of it.
+
+  Levels of a cascade are not compared with each other, but with those of another cascade.
+  """
+  groups = {}
+  for model_dir, of_run in zip(model_dirs, sections):
+    bindings = _bindings(model_dir)
+    task = bindings.get('Experiment.task', '').removesuffix('Task')
+    task = f'{task} {_level(model_dir)}'.strip()
+    groups.setdefault(task, []).append(runs_compared.Run(
+        of_run.title, of_run.anchor, model_dir, {
+            name: value for name, value in bindings.items() if not name.endswith('.data_dir')}))
+  return {task: runs for task, runs in groups.items() if task and len(runs) > 1}
+
+
+def _level(model_dir):
+  """'level2', where a model directory is a cascade's; else ''."""
+  above, _, name = model_dir.rstrip('/').rpartition('/')
+  return name if os.path.join(above, name) in cascades.directories(above) else ''
+
+
 def _begun(model_dir):
   """The model directories of a cascade's levels that are begun; of any other directory, itself."""
   levels = cascades.directories(model_dir)
@@ -97,8 +127,7 @@ def _begun(model_dir):
 
 def section(model_dir, title, compared, given, max_bytes):
   """The section of a model directory, with what its configuration tells."""
-  bindings = config_text.read_bindings(
-      _config(model_dir), os.path.join(model_dir, results.CONFIG_FILE))
+  bindings = _bindings(model_dir)
   lead = ': '.join(filter(None, [_subject(bindings), runs.clip_sentence(model_dir)]))
   return runs.run_section(
       model_dir, title, lead=lead and lead + '.', facts=_facts(bindings),
@@ -151,12 +180,16 @@ def _config(model_dir):
   return files.read(path) if tf.io.gfile.exists(path) else ''
 
 
+def _bindings(model_dir):
+  """What the configuration of a run binds and the run uses, see `config_text.read_bindings`."""
+  return config_text.read_bindings(
+      _config(model_dir), os.path.join(model_dir, results.CONFIG_FILE), config_text.OF_A_RUN)
+
+
 def _subject(bindings):
   """'VQVAE on moving_digits', as far as the configuration tells."""
   task = bindings.get('Experiment.task', '').removesuffix('Task')
-  data = (bindings.get('PreparedClips.dataset') or
-          os.path.basename(bindings.get('FileClips.train_path', '')))
-  return ' on '.join(filter(None, [task, data]))
+  return ' on '.join(filter(None, [task, config_text.data_of(bindings)]))
 
 
 def _facts(bindings):

@@ -17,6 +17,7 @@ from tests.launch import in_process
 from tests.reporting import page_test
 from tf_videogen.launch import cascades
 from tf_videogen.launch import config_text
+from tf_videogen.launch import configs
 from tf_videogen.launch import report
 from tf_videogen.model_directory import results
 from tf_videogen.reporting import comparison
@@ -33,6 +34,7 @@ SIZE = 8
 BATCH_SIZE = %SIZE
 
 experiment.Experiment.batch_size = %BATCH_SIZE
+experiment.Experiment.clips = @clips.PreparedClips()
 experiment.Experiment.splits = ('test', %SIZE)
 experiment.Experiment.task = @tasks.VQVAETask
 experiment.Experiment.train_steps = 12000
@@ -209,6 +211,31 @@ def test_bindings_are_read_without_imports():
       not_there.Model.name = 'x'
       not_there.Model.unknown = %C""")
   assert bindings == {'scope/Model.sizes': '3, Layer', 'Model.name': 'x', 'Model.unknown': 'C'}
+
+
+def test_a_page_is_small(tmp_path):
+  """The rules of a kept config don't make it large."""
+  configs.parse(['trivd_gan/kinetics600_table1_stronger.gin'], [])
+  run = tmp_path / 'run'
+  configs.keep(str(run), True, ['trivd_gan/kinetics600_table1_stronger.gin'], [])
+  assert in_process.run(report.main, f'--model_dir={run}') == 0
+  assert 10_000 < (run / 'report.html').stat().st_size < 60_000
+
+
+def test_what_nothing_uses_is_not_said():
+  config = """
+      Experiment.clips = @scope/downsampled.DownsampledClips()
+      Experiment.task = @tasks.VQVAETask
+      scope/downsampled.DownsampledClips.clips = @video_folder.from_video_folder()
+      from_video_folder.folder = '/some/own_videos/'
+      PreparedClips.dataset = 'ucf101_clips/64'
+      train.steps_per_loop = 10"""
+  used = config_text.read_bindings(config, used_by=('Experiment', 'train'))
+  assert 'PreparedClips.dataset' not in used
+  assert list(used) == [
+      'Experiment.clips', 'Experiment.task', 'scope/DownsampledClips.clips',
+      'from_video_folder.folder', 'train.steps_per_loop']
+  assert report._subject(used) == 'VQVAE on own_videos'  # pylint: disable=protected-access
 
 
 def test_model_dir_may_be_given_once_or_repeatedly():

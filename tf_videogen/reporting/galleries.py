@@ -52,6 +52,7 @@ class Gallery:
     max_clips: No more clips of a kind are shown.
     max_bytes: Less clips are shown where this size would be exceeded; one always is.
     protocol: The name of the protocol that made them; empty for others.
+    by_condition: Whether every row is a condition, and every column a kind: the data, or a run.
   """
   title: str
   videos: dict
@@ -61,6 +62,7 @@ class Gallery:
   max_clips: int = 16
   max_bytes: int = 1_500_000
   protocol: str = ''
+  by_condition: bool = False
 
   def __post_init__(self):
     for name, video in self.videos.items():
@@ -97,7 +99,7 @@ class Gallery:
 
   def _moving_pictures(self, kinds, max_bytes):
     """The GIFs: one figure a kind, or, with several samples a condition, one row a condition."""
-    by_condition = 'samples_2' in kinds
+    by_condition = self.by_condition or 'samples_2' in kinds
     columns = 1 if by_condition else max(1, COLUMNS // len(kinds))
     pictures = {name: [] for name in kinds}
     rows = max(len(video) for video in kinds.values())
@@ -135,7 +137,12 @@ class Gallery:
     if name == 'data' and self.conditioning_frames:
       about = 'the ground truth'
     about = f'<span class="quiet">{html.escape(about)}</span>' if about else ''
-    return f'<b>{_title(name)}</b> {about}'
+    return f'<b>{self._title(name)}</b> {about}'
+
+  def _title(self, name):
+    """The name of a kind, or of a run, as a caption, HTML."""
+    return html.escape(name if self.by_condition and name not in ORDER
+                       else _capitalized(name.replace('_', ' ')))
 
   def _gif(self, name, video, index):
     video = self._outlined(name, video)
@@ -163,7 +170,7 @@ class Gallery:
     for i in range(clips):
       for name, video in kinds.items():
         number = f' {i + 1}' if clips > 1 else ''
-        rows.append(f'<span class="quiet">{_title(name)}{number}</span>'
+        rows.append(f'<span class="quiet">{self._title(name)}{number}</span>'
                     f'{self._strip(name, video[i], i)}')
     longest = max(video.shape[1] for video in kinds.values())
     stride = math.ceil(longest / STRIP_FRAMES)
@@ -221,11 +228,6 @@ def _image(kind, data, width, alt):
   """An <img> of `width` CSS pixels that carries its data."""
   uri = f'data:image/{kind};base64,{base64.b64encode(data).decode()}'
   return f'<img class="pixels" style="width: {width}px" alt="{html.escape(alt)}" src="{uri}">'
-
-
-def _title(name):
-  """The name of a kind as a caption, HTML."""
-  return html.escape(_capitalized(name.replace('_', ' ')))
 
 
 def _capitalized(text):

@@ -70,6 +70,64 @@ def training_plots(log, results=()):
   return plots
 
 
+def plots_of_runs(logs, results):
+  """One plot a term that runs have logged, then one a metric and split that they have evaluated.
+
+  Args:
+    logs: A dict by run of the rows of `results.read_training_log`.
+    results: A dict by run of lists of `results.Result`; those of protocols are left out.
+
+  Returns:
+    A list of `Plot` with a color for every run: the loss first, the speed last.
+  """
+  evaluations = {run: _evaluations(rows) for run, rows in results.items()}
+  terms = dict.fromkeys(name for log in logs.values() for row in log for name in row
+                        if name != 'step')
+  order = {'loss': 0, results_lib.SPEED: 2}
+  plots = []
+  for name in sorted(terms, key=lambda name: order.get(name, 1)):
+    lines = {run: [(row['step'], row[name]) for row in log if name in row]
+             for run, log in logs.items()}
+    plots.append(plot_of_runs(glossary.metric(name).title, lines, {}))
+  evaluated = dict.fromkeys((metric, split) for found in evaluations.values()
+                            for metric, splits in found.items() for split in splits)
+  for metric, split in evaluated:
+    points = {run: found.get(metric, {}).get(split, []) for run, found in evaluations.items()}
+    if any(len(some) > 1 for some in points.values()):
+      plots.append(plot_of_runs(f'{glossary.metric(metric).title}, {split}', {}, points))
+  return plots
+
+
+def plot_of_runs(title, lines, points):
+  """Draws one quantity of several runs against the training step.
+
+  Args:
+    title: The name of the quantity; the page prints it, the drawing does not.
+    lines: A dict by run of lists of (step, value): a smoothed line over a faint raw one.
+    points: The same, of evaluations: markers.
+
+  Returns:
+    A `Plot`.
+  """
+  values = [value for of_runs in (lines, points) for some in of_runs.values() for _, value in some]
+  logarithmic = _is_wide([value for value in values if math.isfinite(value)])
+  runs = list(dict.fromkeys([*lines, *points]))
+  colors = {run: _SERIES[i % len(_SERIES)] for i, run in enumerate(runs)}
+  with matplotlib.rc_context({'svg.fonttype': 'none', 'svg.hashsalt': title}):
+    fig = figure.Figure(figsize=(WIDTH, HEIGHT), layout='constrained')
+    axes = fig.add_subplot()
+    _style(axes)
+    for run in runs:
+      if lines.get(run):
+        _draw_training(axes, *np.array(lines[run], np.float64).T, logarithmic, colors[run])
+      if points.get(run):
+        _draw_evaluation(axes, colors[run], *np.array(points[run], np.float64).T)
+    _scale(axes, 'y', logarithmic)
+    svg = _svg(fig, f'{title} of the runs against the step')
+  return Plot(title, svg, [(run, _COLORS[color]) for run, color in colors.items()
+                           if lines.get(run) or points.get(run)])
+
+
 def plot(title, training, evaluations):
   """Draws one quantity against the training step.
 
@@ -197,16 +255,16 @@ def _split_colors(evaluations):
   return [_SERIES[1 + i % (len(_SERIES) - 1)] for i in range(len(evaluations))]
 
 
-def _draw_training(axes, steps, values, logarithmic):
+def _draw_training(axes, steps, values, logarithmic, color=_SERIES[0]):
   """The smoothed line over the raw one; a single line, with its points, where they are few."""
   if len(steps) < FEW_POINTS:
-    axes.plot(steps, values, color=_SERIES[0], linewidth=1.5, marker='o', markersize=2.5)
+    axes.plot(steps, values, color=color, linewidth=1.5, marker='o', markersize=2.5)
     return
   stride = math.ceil(len(steps) / MAX_POINTS)
   width = max(1., len(steps) / 50)
   line = np.exp(smooth(np.log(values), width)) if logarithmic else smooth(values, width)
-  axes.plot(steps[::stride], values[::stride], color=_SERIES[0], linewidth=0.8, alpha=0.3)
-  axes.plot(steps[::stride], line[::stride], color=_SERIES[0], linewidth=1.6)
+  axes.plot(steps[::stride], values[::stride], color=color, linewidth=0.8, alpha=0.3)
+  axes.plot(steps[::stride], line[::stride], color=color, linewidth=1.6)
 
 
 def _draw_evaluation(axes, color, steps, values):

@@ -1,0 +1,218 @@
+"""Two or more runs of one task beside each other: numbers, what differs, curves, samples.
+
+A page begins with this section where it shows such runs. Everything has a column, or a color, for
+every run, in the order of the command line.
+"""
+
+import collections
+import dataclasses
+import html
+import math
+import os
+import typing
+
+import numpy as np
+import tensorflow as tf
+
+from tf_videogen import files
+from tf_videogen.model_directory import results as results_lib
+from tf_videogen.reporting import galleries
+from tf_videogen.reporting import glossary
+from tf_videogen.reporting import page
+from tf_videogen.reporting import plots
+from tf_videogen.reporting import runs as runs_lib
+from tf_videogen.reporting import summary
+
+_NOTHING = '–'
+
+
+class Run(typing.NamedTuple):
+  """A run to be compared: its name, its section's id, its directory, what its config binds."""
+  name: str
+  anchor: str
+  model_dir: str
+  bindings: dict
+
+
+@dataclasses.dataclass
+class Columns:
+  """A table with a column for every run.
+
+  Attributes:
+    title: A heading.
+    head: HTML of each column, the first one's first.
+    rows: A list of lists of HTML, a cell for each column.
+  """
+  title: str
+  head: list
+  rows: list
+
+  def html(self):
+    if not self.rows:
+      return ''
+    head = ''.join(f'<th>{cell}</th>' for cell in self.head)
+    rows = ''.join(f'<tr data-item>{"".join(f"<td>{cell}</td>" for cell in row)}</tr>'
+                   for row in self.rows)
+    return (f'<div data-group><h3>{html.escape(self.title)}</h3><div class="scroll">'
+            f'<table class="runs"><thead><tr>{head}</tr></thead><tbody>{rows}</tbody></table>'
+            '</div></div>')
+
+
+# What bindings of the data end with: where they differ, numbers are of different videos.
+_DATA = ('.dataset', '.folder', '.train_path', '.test_path', '.frames', '.frame_step', '.size')
+
+
+def section(runs, max_bytes, title='The runs compared'):
+  """The section of some runs.
+
+  Args:
+    runs: A list of `Run`, two or more.
+    max_bytes: The size that moving pictures may take, all together.
+    title: Its heading.
+
+  Returns:
+    A `page.Section`.
+  """
+  logs = {run.name: results_lib.read_training_log(run.model_dir) for run in runs}
+  results = {run.name: results_lib.read_results(run.model_dir) for run in runs}
+  blocks = [numbers(runs, logs, results), differences(runs),
+            page.Curves('Training', plots.plots_of_runs(logs, results),
+                        'Against the step, a color for each run: running means, over single values '
+                        'where there are many. Of evaluations, points.')]
+  blocks += samples(runs, max_bytes)
+  return page.Section(title, blocks, page.anchor(0, title))
+
+
+def numbers(runs, logs, results):
+  """The latest value of every metric of every run, as `Columns`.
+
+  The best one of a row is bold, where all are of the same data.
+  """
+  latest = {}
+  for run in runs:
+    for row in results[run.name]:
+      key = (row.protocol, row.split, row.metric)
+      latest.setdefault(key, {})[run.name] = row  # rows are in the order of steps
+  same_data = len({tuple((name, value) for name, value in sorted(run.bindings.items())
+                         if name.endswith(_DATA)) for run in runs}) == 1
+  rows = [_row('steps', [f'{max([row["step"] for row in logs[run.name]] or [0]):,}'
+                         for run in runs]),
+          _row('time of training', [
+              runs_lib.duration(seconds) if (seconds := runs_lib.training_seconds(logs[run.name]))
+              else _NOTHING for run in runs])]
+  for (protocol, split, metric), found in latest.items():
+    values = [found.get(run.name) for run in runs]
+    best = _best(metric, values) if same_data else None
+    cells = [_NOTHING if value is None else _value(value, value is best) for value in values]
+    about = ' · '.join(filter(None, [split, protocol]))
+    rows.append([f'{page.explained(metric)[0]} <span class="quiet">{html.escape(about)}</span>',
+                 *cells])
+  return Columns('Numbers', ['', *map(_linked, runs)], rows)
+
+
+def _row(name, cells):
+  return [f'<b>{html.escape(name)}</b>', *map(html.escape, cells)]
+
+
+def _linked(run):
+  return f'<a href="#{run.anchor}">{summary.breakable(run.name)}</a>'
+
+
+def _value(result, is_best):
+  value = page.with_deviation(result.value, result.std)
+  value = f'<b>{value}</b>' if is_best else value
+  step = f'step {result.step:,} · ' if result.step else ''
+  return f'{value}<span class="quiet">{step}{page.count(result.examples, "clip")}</span>'
+
+
+def _best(metric, values):
+  """The best of some Results that are comparable; None where there are no two, or nobody knows."""
+  better = glossary.metric(metric).better
+  values = [value for value in values if value is not None and math.isfinite(value.value)]
+  if not better or len(values) < 2 or len({(v.examples, v.network) for v in values}) > 1:
+    return None
+  return (min if better == 'lower' else max)(values, key=lambda value: value.value)
+
+
+def differences(runs):
+  """The bindings that are not the same in all runs, as `Columns`."""
+  names = dict.fromkeys(name for run in runs for name in run.bindings)
+  rows = []
+  for name in names:
+    values = [run.bindings.get(name, 'not bound') for run in runs]
+    if len(set(values)) > 1:
+      rows.append([f'<code>{summary.breakable(name)}</code>', *map(html.escape, values)])
+  return Columns('What differs', ['binding', *map(_linked, runs)], rows)
+
+
+def samples(runs, max_bytes):
+  """Galleries of what runs made of the same: a row a condition, a column a run.
+
+  Files of samples have seeds and conditions; of those of several runs, the rows are shown that have
+  the same. Previews show the same clips where data and splits are the same.
+
+  Args:
+    runs: A list of `Run`.
+    max_bytes: The size that moving pictures may take, all together.
+
+  Returns:
+    A list of blocks.
+  """
+  paths = {}
+  for folder in ('samples', 'previews'):
+    for run in runs:
+      for path in tf.io.gfile.glob(os.path.join(run.model_dir, folder, '*.npz')):
+        paths.setdefault((folder, os.path.basename(path)), {})[run.name] = path
+  paths = {key: of_runs for key, of_runs in paths.items() if len(of_runs) > 1}
+  found = []
+  for (folder, name), of_runs in paths.items():
+    found += _side_by_side(
+        name.removesuffix('.npz'), folder == 'samples',
+        {run: files.read_arrays(path) for run, path in of_runs.items()}, max_bytes // len(paths))
+  return found
+
+
+def _side_by_side(name, drawn, of_runs, max_bytes):
+  """Blocks of one file of several runs: {run: {name: array}}; none where they show other things."""
+  kind = 'samples' if all('samples' in arrays for arrays in of_runs.values()) else 'reconstructions'
+  if not all(kind in arrays for arrays in of_runs.values()):
+    return []
+  title = f'{kind} beside each other' if drawn else f'{kind} of the {name} split'
+  if len({int(arrays.get('seed', 0)) for arrays in of_runs.values()}) > 1:
+    return [page.Text(f'The runs have {kind} of different seeds, which are not comparable one by '
+                      'one: draw them with the same launch.sample --seed.')]
+  keys = {run: _keys(arrays, kind, drawn) for run, arrays in of_runs.items()}
+  common = [key for key in next(iter(keys.values())) if all(key in some for some in keys.values())]
+  if not common:
+    return [page.Text(f'The runs have {kind} of different conditions ({name}).')] if drawn else []
+  first = next(iter(of_runs))
+  videos = {}
+  if 'data' in of_runs[first]:
+    videos['data'] = of_runs[first]['data'][[keys[first][key] for key in common]]
+  for run, arrays in of_runs.items():
+    videos[run if run not in galleries.ORDER else f'run {run}'] = arrays[kind][
+        [keys[run][key] for key in common]]
+  given = int(of_runs[first].get('conditioning_frames', 0)) if kind == 'samples' else 0
+  text = 'The same conditions and seeds' if drawn else 'Of the same clips, at the latest evaluation'
+  return [galleries.Gallery(
+      title, videos, given, fps=float(of_runs[first].get('fps', galleries.DEFAULT_FPS)),
+      text=f'{text}: a row each, a column a run.', max_bytes=max_bytes, by_condition=True)]
+
+
+def _keys(arrays, kind, drawn):
+  """{what a row of an array of videos was made of: the row's number}, in order.
+
+  Noise is of a row, so that rows of the same condition are told apart by how many came before.
+  """
+  count = len(arrays[kind])
+  if 'data' in arrays:
+    conditions = [np.ascontiguousarray(clip).tobytes() for clip in arrays['data']]
+  elif drawn and 'labels' in arrays:
+    conditions = [int(label) for label in arrays['labels']]
+  else:
+    conditions = [''] * count
+  before, keys = collections.Counter(), {}
+  for row, condition in enumerate(conditions[:count]):
+    keys[condition, before[condition]] = row
+    before[condition] += 1
+  return keys
