@@ -3,24 +3,28 @@
   python -m launch.sample --model_dir=runs/prior --num_samples=16 --seed=0
 
 Conditions (first frames, classes, actions) are taken from the clips of --conditions, a split of the
-config's data set; --samples_per_condition draws several samples for each of them. Of a cascade,
-levels.gif shows all levels side by side. Files go to <model_dir>/samples, or to --output.
+config's data set, over and over where it is small; --samples_per_condition draws several samples
+for each of them, and --label=NAME has all of one class. Of a cascade, levels.gif shows all levels
+side by side. Files go to <model_dir>/samples, or to --output.
 """
 
 import os
 
 from absl import flags
-import numpy as np
 
-from tf_videogen import experiment
-from tf_videogen import file_sets
-from tf_videogen import files
-from tf_videogen import sampling
-from tf_videogen.data import video_io
 from tf_videogen.launch import configs
+from tf_videogen.launch import lazy
 from tf_videogen.launch import program
 from tf_videogen.launch import shared_flags
-from tf_videogen.training import strategies
+
+with lazy.imports():
+  import numpy as np
+  from tf_videogen import experiment
+  from tf_videogen import file_sets
+  from tf_videogen import files
+  from tf_videogen import sampling
+  from tf_videogen.data import video_io
+  from tf_videogen.training import strategies
 
 flags.DEFINE_integer('num_samples', 16, 'How many clips.', lower_bound=1)
 flags.DEFINE_integer('seed', 0, 'The same seed gives the same clips.', lower_bound=0,
@@ -29,6 +33,7 @@ flags.DEFINE_string('conditions', None, 'Split that conditions are taken from; b
                     'first that the config evaluates.')
 flags.DEFINE_integer('samples_per_condition', 1, 'How many samples, of --num_samples, have the '
                      'same conditions.', lower_bound=1)
+flags.DEFINE_string('label', None, 'Class of all samples, its name or number.')
 flags.DEFINE_string('output', None, 'Folder for the files; by default <model_dir>/samples.')
 flags.DEFINE_integer('fps', 8, 'Frames per second of GIF and MP4.', lower_bound=1)
 shared_flags.declare(*configs.FLAGS, 'batch_size', *shared_flags.SAMPLING)
@@ -96,7 +101,7 @@ def main(argv):
   videos = sampling.sample(
       config, values.model_dir, strategy, values.num_samples, values.seed, values.conditions,
       shared_flags.batch_size(strategy), values.samples_per_condition,
-      shared_flags.sampling_options())
+      shared_flags.sampling_options(), values.label)
   write(videos, directory, values.fps)
   print(f'{len(videos["samples"])} samples in {directory}')
 

@@ -10,6 +10,7 @@ import tensorflow as tf
 from tf_videogen import experiment as experiments
 from tf_videogen import sampling
 from tf_videogen.model_directory import results
+from tf_videogen.training import optimizers
 from tf_videogen.training import strategies
 
 pytestmark = [pytest.mark.filterwarnings('ignore:Even though the `tf.config'),
@@ -41,7 +42,7 @@ def test_a_prior_samples_without_its_vqvae(tiny, vqvae, cpu, tmp_path):
 
   def sample(count, **kwargs):
     videos = sampling.sample(experiment, model_dir, cpu, count, batch_size=4, **kwargs)
-    assert set(videos) == {'samples'}
+    assert set(videos) == {'samples', 'seed'} and videos['seed'] == kwargs.get('seed', 0)
     return videos['samples']
 
   samples = sample(5)
@@ -66,9 +67,11 @@ def test_a_conditional_prior(tiny, vqvae, cpu, two_replicas, tmp_path, monkeypat
     assert previews['samples'].shape == previews['data'].shape == (2, 4, 8, 8, 1)
   videos, same = (sampling.sample(experiment, model_dir, strategy, num_samples=12, batch_size=8,
                                   options={'top_k': 1}) for strategy in (cpu, two_replicas))
-  assert len(videos['samples']) == len(videos['data']) == 10  # as many as the split has
-  with np.load(tiny.files.test) as arrays:
-    np.testing.assert_array_equal(videos['data'], arrays['video'][:, :4])
+  with np.load(tiny.files.test) as arrays:  # 10 clips, which come again
+    np.testing.assert_array_equal(videos['data'], arrays['video'][np.arange(12) % 10, :4])
+    np.testing.assert_array_equal(videos['labels'], arrays['label'][np.arange(12) % 10])
+  assert len(videos['samples']) == len(videos['ids']) == 12
+  assert videos['ids'][10] == videos['ids'][0]
   assert videos['conditioning_frames'] == 0
   np.testing.assert_array_equal(videos['samples'], same['samples'])
 
@@ -85,6 +88,37 @@ def test_a_prior_continues_frames(tiny, vqvae, cpu, tmp_path):
   assert videos['samples'].shape == videos['data'].shape == (3, 4, 8, 8, 1)
   assert videos['conditioning_frames'] == 1
   assert not results.read_results(model_dir)
+
+
+@pytest.mark.usefixtures('eagerly')
+def test_a_class_is_chosen(tiny, vqvae, cpu, tmp_path):
+  """Also by a number, and, where nothing else is given, without data."""
+  def trained(name, **conditions):
+    experiment = tiny.experiment(
+        lambda: tiny.prior(vqvae, **EIGHT_CODES, classes=3, **conditions), train_steps=2,
+        optimizer=lambda: optimizers.adam(0.3))  # until a class tells
+    experiment.clips.class_names = lambda: ['cats', 'dogs', 'eels']
+    assert experiments.train(experiment, str(tmp_path / name), cpu, evaluate_too=False)
+    return lambda label, count=5: sampling.sample(
+        experiment, str(tmp_path / name), cpu, count, batch_size=2, label=label)
+
+  of_class = trained('of_class')
+  videos = of_class('dogs')
+  assert videos['labels'].tolist() == [1] * 5 and 'data' not in videos
+  np.testing.assert_array_equal(videos['samples'], of_class('1')['samples'])
+  assert (videos['samples'] != of_class('eels')['samples']).any()
+  for label, there in (('dog', 'there are: dogs'), ('7', 'there are: cats, dogs, eels')):
+    with pytest.raises(ValueError, match=f'--label={label} is no class of this model; {there}'):
+      of_class(label)
+
+  encoder = tf.keras.layers.Conv3D(6, (1, 4, 4), (1, 4, 4))
+  videos = trained('frames', conditioning_frames=1, frame_encoder=encoder)('dogs', 7)
+  with np.load(tiny.files.test) as arrays:
+    clips = arrays['video'][arrays['label'] == 1][:, :4]
+  assert 1 < len(clips) < 7
+  np.testing.assert_array_equal(videos['data'], clips[np.arange(7) % len(clips)])
+  again = len(clips)  # the same condition, other noise
+  assert (videos['samples'][0, 1:] != videos['samples'][again, 1:]).any()
 
 
 def test_errors(tiny, vqvae, cpu, tmp_path):

@@ -3,6 +3,7 @@
 All that samples opens a model directory here: `sampling`, evaluations, predictions.
 """
 
+import difflib
 import inspect
 
 import numpy as np
@@ -23,6 +24,7 @@ class TrainedModel:
     spec: name -> TensorSpec of one example of its clips.
     conditioning_frames: how many first frames of its samples are given.
     labelled: whether its clips have classes.
+    class_names: of these, a list; empty if unknown.
     reconstructs: whether it encodes and decodes clips.
     drawn: True: another seed gives other samples.
     checkpoint, step: path of the checkpoint whose weights it has, and its step.
@@ -60,6 +62,7 @@ class TrainedModel:
     self.conditioning_frames = self.options.get(
         'conditioning_frames', self.task.conditioning_frames)
     self.labelled = 'label' in self.spec
+    self.class_names = layout.saved_class_names(model_dir)
     self.reconstructs = self.task.reconstructs
     self._functions = {}
     self._previews = tf.function(self.task.previews, autograph=False)
@@ -109,6 +112,24 @@ class TrainedModel:
       if variable.dtype.is_floating and not np.isfinite(variable.numpy()).all():
         raise ValueError(f'{variable.name} in {checkpoint} has values that are not finite (NaN): '
                          'training has failed, there is nothing to evaluate or to sample')
+
+  def class_number(self, name):
+    """The number of a class, an int, from its name or its number as a text.
+
+    Raises:
+      ValueError: if samples depend on no class, or if there is none of that name.
+    """
+    if not (self.labelled and self.task.conditional):
+      raise ValueError('samples of this model depend on no class: leave --label out')
+    if name in self.class_names:
+      return self.class_names.index(name)
+    told = 'label' in self.task.conditions
+    classes = self.task.classes if told else len(self.class_names)
+    if name.isdigit() and (int(name) < classes or not classes):
+      return int(name)
+    near = difflib.get_close_matches(name, self.class_names) or self.class_names
+    there = ', '.join(near[:8]) or f'the numbers from 0 to {classes - 1}'
+    raise ValueError(f'--label={name} is no class of this model; there are: {there}')
 
   @property
   def variables(self):

@@ -1,6 +1,7 @@
 """Clips of a folder of video files: splits, labels, damage, and what changes afterwards."""
 
 import pathlib
+import re
 
 import numpy as np
 import pytest
@@ -62,6 +63,16 @@ def test_a_flat_folder(tmp_path):
   assert _ids(again, 'test') == test
 
 
+def test_every_class_is_tested(tmp_path):
+  names = [f'{folder}/{i}.mp4' for folder in ('a', 'b', 'c') for i in range(5)] + ['d/0.mp4']
+  _write(tmp_path / 'videos', names, frames=4)
+  clips = _clips(tmp_path)
+  test = _ids(clips, 'test')
+  assert sorted(test + _ids(clips, 'train')) == names
+  assert {name[0] for name in test} == {'a', 'b', 'c'} and len(test) < 9
+  assert clips.class_names() == ['a', 'b', 'c', 'd']
+
+
 def test_a_folder_that_changes(tmp_path):
   _write(tmp_path / 'videos', ['train/a.mp4', 'test/b.mp4'])
   assert _clips(tmp_path).count('train') == 1
@@ -88,8 +99,8 @@ def test_same_frames_as_stored(tmp_path):
   assert training.shape == video.shape
 
 
-def test_train_by_a_gin_file(tmp_path):
-  """The page's example."""
+def test_train_by_a_gin_file(tmp_path, capsys):
+  """The page's example. What it prints are progress and results, and no word of a library's."""
   _write(tmp_path / 'videos', [f'{split}/{i}.mp4' for split in ('train', 'test') for i in range(4)],
          frames=20)
   page = (pathlib.Path(__file__).parents[2] / 'docs' / 'data.md').read_text()
@@ -102,6 +113,13 @@ def test_train_by_a_gin_file(tmp_path):
       '--gin_param=tasks.VQVAETask.data_variance = 0.06',  # that of 1,000 clips takes seconds
       '--strategy=cpu', name='train')
   assert status == 0 and (tmp_path / 'model' / 'ckpt-10.index').exists()
+  captured = capsys.readouterr()
+  lines = captured.out.splitlines()
+  assert lines[0] == f'preparing the videos in {tmp_path / "videos"}, once'
+  assert lines[1].startswith('8 videos: 8 prepared, 0 unusable; details in ')
+  assert lines[-1] == f'trained to step 10, in {tmp_path / "model"}' and len(lines) <= 10
+  bars = re.sub(r'(train|test|evaluate test):? .*?\[.*?\]', '', captured.err.replace('\r', '\n'))
+  assert not bars.replace('\x1b[A', '').strip()
 
 
 def test_errors(tmp_path):

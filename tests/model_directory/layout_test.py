@@ -31,6 +31,10 @@ def test_shapes_of_clips_are_what_was_saved(tmp_path):
   layout.save_spec(spec, model_dir, reduction)
   assert layout.saved_spec(model_dir) == spec
   assert layout.saved_reduction(model_dir) == reduction
+  assert layout.saved_class_names(model_dir) == []
+  layout.save_spec(spec, model_dir, class_names=['cats', 'dogs'])
+  assert layout.saved_class_names(model_dir) == ['cats', 'dogs']
+  assert layout.saved_spec(model_dir) == spec
 
 
 @pytest.mark.parametrize('folder', ['nowhere', '.'])

@@ -57,6 +57,10 @@ class ClipSource:
     """
     raise NotImplementedError
 
+  def class_names(self):
+    """Returns names of the classes, a list whose number k is that of label k; empty if unknown."""
+    return []
+
   def reduction(self):
     """How stored videos are reduced to the frames of clips, in time and in space.
 

@@ -83,6 +83,12 @@ class PreparedClips(clip_source.ClipSource):
     """Returns the specs of one example, see `ClipSource.example_spec`."""
     return dict(self._spec)
 
+  def class_names(self):
+    """See `ClipSource.class_names`."""
+    if 'label' not in self.example_spec():
+      return []
+    return prepared.class_names(self._builder, self.features['label'])
+
   def unreachable(self):
     """See `ClipSource.unreachable`."""
     folder = os.fspath(self._builder.data_dir)

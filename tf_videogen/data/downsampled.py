@@ -43,6 +43,10 @@ class DownsampledClips(clip_source.ClipSource):
     smaller = self._smaller(tf.zeros(spec['video'].shape, tf.uint8))
     return {**spec, 'video': tf.TensorSpec(smaller.shape, tf.uint8)}
 
+  def class_names(self):
+    """See `ClipSource.class_names`."""
+    return self.clips.class_names()
+
   def reduction(self):
     """See `ClipSource.reduction`."""
     found = self.clips.reduction()

@@ -127,6 +127,13 @@ def feature_shape(read_only_builder, name):
   return tuple(infos[name].shape), infos[name].np_dtype
 
 
+def class_names(read_only_builder, name):
+  """Returns the names of a feature's classes, a list; empty where the data set has none."""
+  features = read_only_builder.info.features
+  feature = features[name] if isinstance(features, tfds.features.FeaturesDict) else None
+  return list(feature.names) if isinstance(feature, tfds.features.ClassLabel) else []
+
+
 def image_of_frames(read_only_builder, name):
   """Returns the image feature that encodes each frame of a video, None if frames aren't images."""
   features = read_only_builder.info.features

@@ -4,11 +4,13 @@
     video_folder.from_video_folder.folder = '/path/to/videos'
 
 Files in folders called train, validation (or val) and test are of these splits; of files in no such
-folder, a tenth is for testing. Where the files lie in several folders, these are their labels. On
-first use the folder is decoded, as by `launch.prepare`, into the data directory; a folder that has
-changed is prepared anew, from what was decoded before and is the same.
+folder, a tenth is for testing, and of each class that has two or more at least one. Where the files
+lie in several folders, these are their labels. On first use the folder is decoded, as by
+`launch.prepare`, into the data directory; a folder that has changed is prepared anew, from what was
+decoded before and is the same.
 """
 
+import collections
 import dataclasses
 import functools
 import hashlib
@@ -46,17 +48,21 @@ class VideoFolderConfig(video_builder.VideoConfig):
 class VideoFolder(video_builder.VideoBuilder, skip_registration=True):
   """The videos below a folder."""
 
-  VERSION = tfds.core.Version('1.0.0')
+  VERSION = tfds.core.Version('1.1.0')
 
   @functools.cached_property
   def _videos(self):
     """Split -> list of paths relative to the folder."""
     config = self.builder_config
     names = raw_files.of_split(config.names, _FOLDERS)
+    of_class = collections.defaultdict(list)
     for name in names.pop(None):
-      chance = zlib.crc32(name.encode()) / 2**32
-      names['test' if chance < config.test_share else 'train'].append(name)
-    return {split: found for split, found in names.items() if found}
+      of_class[_label(name)].append(name)
+    for found in of_class.values():
+      test = _for_testing(found, config.test_share)
+      names['test'] += [name for name in found if name in test]
+      names['train'] += [name for name in found if name not in test]
+    return {split: sorted(found) for split, found in names.items() if found}
 
   @functools.cached_property
   def _labels(self):
@@ -79,6 +85,13 @@ class VideoFolder(video_builder.VideoBuilder, skip_registration=True):
   def _cache_name(self):
     return f'{self.builder_config.short_side}'
 
+  def _log_download_bytes(self):  # in place of TFDS's two lines
+    print(f'preparing the videos in {self.builder_config.folder}, once', flush=True)
+
+  def _log_download_done(self):
+    report = os.path.join(self.data_dir, outcomes.FILE_NAME)
+    print(f'{outcomes.summary(report)}; details in {report}', flush=True)
+
   def _source(self, name):
     label = {'label': self._labels.index(_label(name))} if self._labels else {}
     return video_builder.Source(name, os.path.join(self.builder_config.folder, name), label)
@@ -88,6 +101,20 @@ def _label(name):
   """The folder that a file lies in, '' for one of a split."""
   folder = os.path.basename(os.path.dirname(name))
   return '' if any(folder.lower() in names for names in _FOLDERS.values()) else folder
+
+
+def _for_testing(names, share):
+  """A share of a class's videos, drawn by their names, a set.
+
+  What is drawn stays when others come, unless it was taken as the one that every class must have.
+  """
+  chance = lambda name: zlib.crc32(name.encode()) / 2**32
+  drawn = {name for name in names if chance(name) < share}
+  if share > 0 and len(names) > 1 and not drawn:
+    drawn = {min(names, key=chance)}
+  if share < 1 and len(names) > 1 and len(drawn) == len(names):
+    drawn.remove(max(names, key=chance))
+  return drawn
 
 
 class _FolderClips(clips.PreparedClips):
@@ -102,7 +129,11 @@ class _FolderClips(clips.PreparedClips):
   def _builder(self):
     builder = self._make_builder()
     builder.options = self._options
-    outcomes.prepare(builder, wait=True)
+    tfds.disable_progress_bar()  # of many short phases; that of decoding is ours
+    try:
+      outcomes.prepare(builder, wait=True)
+    finally:
+      tfds.enable_progress_bar()
     if 'label' in builder.info.features:
       self.features['label'] = 'label'
     return tfds.builder_from_directory(builder.data_dir)

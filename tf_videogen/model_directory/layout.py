@@ -1,4 +1,4 @@
-"""What a model directory says of itself: shapes of its clips, and whether its training ended."""
+"""What a model directory says of itself: its clips' shapes and classes, and if training ended."""
 
 import json
 import os
@@ -12,16 +12,19 @@ _SPEC_FORM = {'video': {'shape': [int], 'dtype': str}}
 _FINISHED_FILE = 'finished.json'
 
 
-def save_spec(spec, model_dir, reduction=None):
+def save_spec(spec, model_dir, reduction=None, class_names=()):
   """Writes the shapes of an example into the model directory, so that sampling needs no data.
 
   Args:
     spec: name -> TensorSpec of one example, without the batch axis.
     model_dir: the directory.
     reduction: of the videos, see `ClipSource.reduction`.
+    class_names: of the labels, see `ClipSource.class_names`.
   """
   readable = {name: {'shape': list(s.shape), 'dtype': s.dtype.name} for name, s in spec.items()}
   readable['video'].update(reduction or {})
+  if class_names:
+    readable['label']['names'] = list(class_names)
   files.write(os.path.join(model_dir, _SPEC_FILE), json.dumps(readable, indent=1))
 
 
@@ -48,6 +51,15 @@ def saved_reduction(model_dir):
   """
   video = _saved(model_dir)['video']
   return {name: value for name, value in video.items() if name not in ('shape', 'dtype')}
+
+
+def saved_class_names(model_dir):
+  """Names of the classes that it was trained on, see `ClipSource.class_names`.
+
+  Raises:
+    FileNotFoundError: if it is no model directory.
+  """
+  return _saved(model_dir).get('label', {}).get('names', [])
 
 
 def _saved(model_dir):

@@ -25,6 +25,7 @@ class Task(abc.ABC):
   Attributes:
     conditioning_frames: how many first frames of a sample are given.
     conditions: what else of a clip a sample depends on, names of 'label' and 'actions'.
+    classes: how many classes there are, where 'label' is one of them.
     cannot_sample: why there is nothing to sample from, a sentence; '' where there is.
     reconstructs: whether `reconstruct` encodes and decodes clips.
     recordings: a list of `layers.recording.Recording`, one a generator with standing statistics, in
@@ -33,6 +34,7 @@ class Task(abc.ABC):
 
   conditioning_frames = 0
   conditions = ()
+  classes = 0
   cannot_sample = ''
   reconstructs = False
   recordings = ()

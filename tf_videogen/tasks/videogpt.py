@@ -164,6 +164,11 @@ class VideoGPTTask(task.LossTask):
     wanted = {'label': self.model.classes, 'actions': self.model.actions}
     return [name for name in wanted if wanted[name]]
 
+  @property
+  def classes(self):
+    """How many classes there are, 0 without any."""
+    return self.model.classes
+
   def build(self, clip_shape):
     """Creates the variables for clips (T, H, W, C)."""
     self._frames = clip_shape[0]
