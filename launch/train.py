@@ -13,24 +13,29 @@ import sys
 import traceback
 
 from absl import flags
-import tensorflow as tf
 
-from tf_videogen import experiment
-from tf_videogen import files
 from tf_videogen.launch import configs
+from tf_videogen.launch import lazy
 from tf_videogen.launch import program
 from tf_videogen.launch import shared_flags
-from tf_videogen.model_directory import checkpoints
-from tf_videogen.model_directory import occupancy
-from tf_videogen.training import preemption
-from tf_videogen.training import strategies
+
+with lazy.imports():
+  import tensorflow as tf
+  from tf_videogen import experiment
+  from tf_videogen import files
+  from tf_videogen.model_directory import checkpoints
+  from tf_videogen.model_directory import occupancy
+  from tf_videogen.training import preemption
+  from tf_videogen.training import strategies
 
 flags.DEFINE_enum(
     'mode', 'train_and_evaluate',
     ['train', 'evaluate', 'train_and_evaluate', 'evaluate_continuously'],
     'What to do; evaluate_continuously follows another process that trains.')
+flags.DEFINE_string('init_from', None, 'Model directory whose weights a new --model_dir begins '
+                    'with, for fine-tuning.')
 flags.DEFINE_bool('wait', False, 'Where another process trains in --model_dir: go on after it.')
-flags.DEFINE_integer('worker_timeout', strategies.WORKER_TIMEOUT, 'Seconds that a worker of '
+flags.DEFINE_integer('worker_timeout', 300, 'Seconds that a worker of '
                      '--strategy=multi_worker waits for the others.', lower_bound=1)
 shared_flags.declare(*configs.FLAGS)
 
@@ -89,7 +94,9 @@ def guarded(run):
   """Calls a function without arguments; exits with 75 where a worker or the TPU went away."""
   try:
     run()
-  except strategies.LOST as error:
+  except Exception as error:  # pylint: disable=broad-exception-caught
+    if 'tensorflow' not in sys.modules or not isinstance(error, strategies.LOST):
+      raise
     _say_what_was_lost(error)
     # Not sys.exit: collective operations that wait for the lost one would hold up the end.
     os._exit(_LOST)
@@ -102,6 +109,9 @@ def main(argv):
 
 
 def _run():
+  if flags.FLAGS.init_from:  # is kept with the config
+    flags.FLAGS.gin_param = [
+        *flags.FLAGS.gin_param, f'experiment.train.init_from={flags.FLAGS.init_from!r}']
   configs.parse_flags()
   mode, model_dir = flags.FLAGS.mode, flags.FLAGS.model_dir
   strategy = strategies.get(

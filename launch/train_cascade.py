@@ -13,16 +13,20 @@ import gc
 import re
 
 from absl import flags
-import tensorflow as tf
 
-from tf_videogen import experiment
 from tf_videogen.launch import cascades
 from tf_videogen.launch import configs
+from tf_videogen.launch import lazy
 from tf_videogen.launch import program
 from tf_videogen.launch import shared_flags
 from tf_videogen.launch import train
-from tf_videogen.model_directory import layout
-from tf_videogen.training import strategies
+
+with lazy.imports():
+  import tensorflow as tf
+  from tf_videogen import experiment
+  from tf_videogen.model_directory import checkpoints
+  from tf_videogen.model_directory import layout
+  from tf_videogen.training import strategies
 
 flags.DEFINE_integer('level', None, 'Train this level alone, counted from 1.', lower_bound=1)
 flags.DEFINE_multi_string(
@@ -44,6 +48,8 @@ def _run():
   values = flags.FLAGS
   if not values.model_dir:
     raise ValueError('--model_dir is missing: name the folder of the run')
+  if values.init_from:
+    raise ValueError('--init_from is for launch.train, which trains the config of one level')
   levels = _levels()
   strategy = strategies.get(values.strategy, values.tpu, values.worker_timeout)
   wanted = [(number, name) for number, name in enumerate(levels, start=1)
@@ -51,6 +57,7 @@ def _run():
   for level in wanted:  # what is wrong with a later one is told before the first one is trained
     config, _ = _configured(*level)
     if not _is_trained(level[0], config):
+      _check_above(level[0])
       config.clips.check(config.splits if values.evaluate else ())
   if strategies.is_chief(strategy):
     cascades.save(values.model_dir, cascades.Cascade(levels))
@@ -88,6 +95,15 @@ def _configured(number, name):
 def _is_trained(number, config):
   done = layout.finished(cascades.directory(flags.FLAGS.model_dir, number))
   return done is not None and done >= config.train_steps
+
+
+def _check_above(number):
+  """Refuses to train a level on of which the next one has been made already."""
+  done = layout.finished(cascades.directory(flags.FLAGS.model_dir, number))
+  above = cascades.directory(flags.FLAGS.model_dir, number + 1)
+  if done is not None and checkpoints.paths(above):
+    raise ValueError(f'{above} is trained from step {done:,} of level {number}, which would go on: '
+                     'move it away, and it is trained anew')
 
 
 def _train_level(number, name, strategy):

@@ -8,10 +8,12 @@ import signal
 from absl import logging
 import numpy as np
 import pytest
+import tensorflow as tf
 
 from tf_videogen import experiment as experiments
 from tf_videogen.model_directory import checkpoints
 from tf_videogen.model_directory import results
+from tf_videogen.training import optimizers
 
 pytestmark = [pytest.mark.filterwarnings('ignore:Even though the `tf.config'),
               pytest.mark.usefixtures('eagerly')]
@@ -59,7 +61,7 @@ def test_a_whole_run(unbroken):
   # Loops of 2 steps that end at multiples of 2, and at the evaluations.
   assert [row['step'] for row in log] == [2, 3, 4, 5]
   assert set(log[0]) == {
-      'step', 'loss', 'nmse', 'commitment', 'gradient_norm', 'steps_per_second'}
+      'step', 'loss', 'nmse', 'commitment', 'gradient_norm', 'learning_rate', 'steps_per_second'}
   rows = results.read_results(unbroken)
   assert len(rows) == len(_values(unbroken))  # none twice
   assert {row.step for row in rows} == {3, STEPS}
@@ -122,6 +124,64 @@ def test_a_missing_evaluation_is_made_up(experiment, unbroken, cpu, tmp_path):
   before = results.read_results(model_dir)
   assert experiments.train(experiment, model_dir, cpu, **HOW)
   assert results.read_results(model_dir) == before
+
+
+def test_training_longer(tiny, unbroken, cpu, tmp_path, monkeypatch, capsys):
+  """With another rate, which is in the log; a rate of 0 is told once."""
+  model_dir, warnings = str(tmp_path / 'run'), []
+  shutil.copytree(unbroken, model_dir)
+  monkeypatch.setattr(logging, 'warning', lambda text, *args: warnings.append(text % args))
+  longer = lambda steps, rate: experiments.train(
+      tiny.experiment(train_steps=steps, optimizer=lambda: optimizers.adam(rate)), model_dir, cpu,
+      evaluate_too=False, steps_per_loop=1)
+  assert longer(STEPS + 2, 0.01) and longer(STEPS + 4, 0.)
+  rates = [row['learning_rate'] for row in results.read_training_log(model_dir)]
+  assert rates[-5:] == [np.float32(3e-4), np.float32(0.01), np.float32(0.01), 0., 0.]
+  assert [warning for warning in warnings if 'learning rate is 0' in warning] == [
+      f'the learning rate is 0 at step {STEPS + 3}, and nothing is learned any more: its schedule '
+      f'(decay_steps) ends before Experiment.train_steps = {STEPS + 4}']
+  out = capsys.readouterr().out
+  assert f', from step {STEPS} to {STEPS + 2}\n' in out
+  assert f'trained to step {STEPS + 4}, in {model_dir}\n' in out
+
+
+def test_begins_with_the_weights_of_another_run(tiny, experiment, unbroken, cpu, tmp_path):
+  """And with a step and an optimizer of its own; what was begun so goes on by itself."""
+  model_dir = str(tmp_path / 'tuned')
+  tuned = tiny.experiment(train_steps=1, optimizer=lambda: optimizers.adam(0.))
+  for _ in range(2):
+    assert experiments.train(tuned, model_dir, cpu, evaluate_too=False, init_from=unbroken)
+  assert [checkpoints.step_of(path) for path in checkpoints.paths(model_dir)] == [1]
+  values = lambda folder: {
+      name: tf.train.load_variable(checkpoints.paths(folder)[0], name)
+      for name, _ in tf.train.list_variables(checkpoints.paths(folder)[0])}
+  ours, theirs = values(model_dir), values(unbroken)
+  kernels = [name for name in ours if name.startswith('model/') and '/kernel/' in name
+             and 'OPTIMIZER' not in name]
+  assert len(kernels) > 5
+  for name in kernels:
+    np.testing.assert_array_equal(ours[name], theirs[name])
+  wider = tiny.experiment(lambda: tiny.vqvae_task(codes=16), train_steps=1)
+  with pytest.raises(ValueError, match='was made by another configuration than the model to begin'):
+    experiments.train(wider, str(tmp_path / 'wider'), cpu, init_from=unbroken)
+
+
+def test_of_a_small_split_nothing_is_shown_twice(tiny, experiment, unbroken, cpu, tmp_path):
+  model_dir = str(tmp_path / 'run')
+  shutil.copytree(unbroken, model_dir)
+  experiments.evaluate(experiment, model_dir, cpu, preview_clips=12)
+  with np.load(os.path.join(model_dir, 'previews', 'test.npz')) as previews:
+    assert previews['data'].shape == previews['reconstructions'].shape == (10, 4, 8, 8, 1)
+
+
+def test_groups_in_tensorboard(unbroken):
+  tags = set()
+  for path in glob.glob(os.path.join(unbroken, 'summaries', '*', 'events.out.tfevents.*')):
+    for event in tf.compat.v1.train.summary_iterator(path):
+      tags |= {value.tag for value in event.summary.value}
+  assert {'train/loss', 'train/nmse', 'train/gradient_norm', 'rates/learning_rate',
+          'rates/steps_per_second', 'test/nmse', 'train/psnr', 'test/data'} <= tags
+  assert {tag.split('/')[0] for tag in tags if '/' in tag} == {'train', 'test', 'rates'}
 
 
 def test_evaluate_appends(experiment, unbroken, cpu, tmp_path):

@@ -12,7 +12,7 @@ FLOORS = [
     {'model_directory', 'models'},
     {'tasks'},
     {'training', 'reporting'},
-    {'building', 'experiment', 'trained_model', 'sampling', 'evaluation', 'preflight',
+    {'building', 'experiment', 'previews', 'trained_model', 'sampling', 'evaluation', 'preflight',
      'benchmarks'},
     {'launch'},
 ]

@@ -70,10 +70,15 @@ def build(experiment, strategy, spec, precision=None):
     step = tf.Variable(0, dtype=tf.int64, trainable=False, name='step',
                        aggregation=tf.VariableAggregation.ONLY_FIRST_REPLICA)
     standing = standing_statistics.Recorder(task, experiment.clips, spec['video'].shape)
-  logging.info('%s: %s trainable parameters, %s', type(task).__name__, f'{_parameters(task):,}',
-               policy)
   checkpoint = tf.train.Checkpoint(model=task.model, optimizer=optimizer, step=step)
-  return Built(task, optimizer, step, checkpoint, standing)
+  built = Built(task, optimizer, step, checkpoint, standing)
+  logging.info('%s, %s', described(built), policy)
+  return built
+
+
+def described(built):
+  """What was built, in words: the task's name, and how many parameters are trained."""
+  return f'{type(built.task).__name__}, {_parameters(built.task):,} trainable parameters'
 
 
 def _in_a_graph():

@@ -10,20 +10,18 @@ import os
 import time
 
 from absl import logging
-import numpy as np
 import orbit
 import tensorflow as tf
 
 from tf_videogen import building
+from tf_videogen import previews
 from tf_videogen.data import clip_source
-from tf_videogen.data import video_io
-from tf_videogen.layers import randomness
 from tf_videogen.model_directory import checkpoints
 from tf_videogen.model_directory import layout
 from tf_videogen.model_directory import results
-from tf_videogen.reporting import color_wheel
 from tf_videogen.training import checkpoint_manager
 from tf_videogen.training import evaluator as evaluators
+from tf_videogen.training import optimizers
 from tf_videogen.training import preemption
 from tf_videogen.training import progress
 from tf_videogen.training import strategies
@@ -62,7 +60,7 @@ class Experiment:
 
 def train(experiment, model_dir, strategy, evaluate_too=True, steps_per_loop=100,
           checkpoint_interval=1000, evaluation_interval=None, keep_checkpoints=3, preview_clips=8,
-          actions=()):
+          init_from=None, actions=()):
   """Trains to `experiment.train_steps`, from the latest readable checkpoint of `model_dir`.
 
   Args:
@@ -75,6 +73,8 @@ def train(experiment, model_dir, strategy, evaluate_too=True, steps_per_loop=100
     evaluation_interval: steps between two evaluations, None for one at the end.
     keep_checkpoints: how many are kept.
     preview_clips: clips shown at every evaluation, 0 for none.
+    init_from: model directory whose weights a new run begins with; step, optimizer, statistics of
+      the data and earlier stages are the new run's own. None: initial values.
     actions: callables that get the terms of the loss after every loop.
 
   Returns:
@@ -94,13 +94,13 @@ def train(experiment, model_dir, strategy, evaluate_too=True, steps_per_loop=100
     built = building.build(experiment, strategy, spec)
     built.standing.after_batch = stop.check
     if chief:
-      layout.save_spec(spec, model_dir, experiment.clips.reduction())
+      layout.save_spec(
+          spec, model_dir, experiment.clips.reduction(), experiment.clips.class_names())
     with strategies.scope(strategy):
       manager = checkpoint_manager.CheckpointManager(
           built.checkpoint, model_dir, keep_checkpoints, step_counter=built.step,
           checkpoint_interval=checkpoint_interval, writes=chief)
-      if not checkpoints.paths(model_dir):
-        built.task.initialize(experiment.clips)
+      _begin(experiment, built, model_dir, init_from)
       run = _Run(experiment, built, model_dir, stop, steps_per_loop, manager, actions)
       try:
         with run.bar, clip_source.errors_told():
@@ -117,15 +117,25 @@ def train(experiment, model_dir, strategy, evaluate_too=True, steps_per_loop=100
       run.flush()
     if chief:
       _set_finished(model_dir, int(built.step.numpy()))
+      print(f'trained to step {int(built.step.numpy()):,}, in {model_dir}', flush=True)
   return True
+
+
+def _begin(experiment, built, model_dir, init_from):
+  """Gives a new run what it begins with; one that has checkpoints goes on from those."""
+  if checkpoints.paths(model_dir):
+    if init_from and strategies.is_chief(tf.distribute.get_strategy()):
+      print(f'{model_dir} has begun, and goes on from its own checkpoint, not from {init_from}')
+    return
+  if init_from:
+    checkpoints.load_part(init_from, 'the model to begin with', model=built.task.model)
+  built.task.initialize(experiment.clips)  # statistics and earlier stages are this config's
 
 
 def _set_finished(model_dir, step):
   if step not in map(checkpoints.step_of, checkpoints.paths(model_dir)):
     raise OSError(errno.EIO, f'the checkpoint of step {step} is not there', model_dir)
   layout.set_finished(model_dir, step)
-
-
 
 
 class _Run:
@@ -145,26 +155,31 @@ class _Run:
     self.log = results.TrainingLog(model_dir)
     manager.before_save = self.flush
     trainer = building.make_trainer(experiment, built, self._before_call)
-    self.controller = orbit.Controller(
-        trainer=trainer,
-        evaluator=_evaluator(experiment, built, stop.check, limit=experiment.evaluation_limit),
-        strategy=tf.distribute.get_strategy(), global_step=built.step,
-        # Loops end at multiples, wherever the run goes on from.
-        steps_per_loop=lambda step: steps_per_loop - int(step) % steps_per_loop,
-        checkpoint_manager=manager, summary_manager=self.summaries,
-        eval_summary_dir=summaries('evaluation'),
-        train_actions=[self._after_loop, *(actions if self.chief else ())],
-        eval_actions=[self._after_evaluation])
+    rates = optimizers.constant_rates(built.optimizer)
+    with progress.quiet():
+      self.controller = orbit.Controller(
+          trainer=trainer,
+          evaluator=_evaluator(experiment, built, stop.check, limit=experiment.evaluation_limit),
+          strategy=tf.distribute.get_strategy(), global_step=built.step,
+          # Loops end at multiples, wherever the run goes on from.
+          steps_per_loop=lambda step: steps_per_loop - int(step) % steps_per_loop,
+          checkpoint_manager=manager, summary_manager=self.summaries,
+          eval_summary_dir=summaries('evaluation'),
+          train_actions=[self._after_loop, *(actions if self.chief else ())],
+          eval_actions=[self._after_evaluation])
+    for variable, rate in rates:
+      variable.assign(rate)
+    self._knows_of_zero = False  # that learning rates are 0
     self._has_frozen = False  # standing statistics of frozen levels
     if self.chief:
       self.log.truncate(self.step)
       if self.step < experiment.train_steps:
         layout.set_finished(model_dir, None)
-    self.bar = progress.Progress(self.step, experiment.train_steps)
+    self.bar = progress.Progress(self.step, experiment.train_steps, prints=self.chief)
 
   @functools.cached_property
   def _previews(self):
-    return _previews(self.built)
+    return previews.maker(self.built)
 
   @property
   def step(self):
@@ -191,10 +206,23 @@ class _Run:
     self.bar.move(self.step)
     if self.chief:
       self.log.append(self.step, self.bar.row(terms))
+      self._warn_of_zero(terms)
+
+  def _warn_of_zero(self, terms):
+    """Says once that nothing is learned; the first step of a warm-up is to have a rate of 0."""
+    rates = [value for name, value in terms.items() if name.endswith('learning_rate')]
+    if self.step > 1 and 0. in rates and not self._knows_of_zero:
+      self._knows_of_zero = True
+      logging.warning('the learning rate is 0 at step %d, and nothing is learned any more: its '
+                      'schedule (decay_steps) ends before Experiment.train_steps = %d', self.step,
+                      self.experiment.train_steps)
 
   def _after_evaluation(self, output):
     if self.chief:
-      _append_results(self.model_dir, self.step, output)
+      by_split = _append_results(self.model_dir, self.step, output)
+      for split, (metrics, examples) in by_split.items():
+        self.bar.say(f'step {self.step:,}, {split}, {examples:,} clips: '
+                     f'{progress.listed(metrics)}')
 
   def _renew_frozen(self):
     """Before anything is computed: what is frozen has the same statistics all the time."""
@@ -205,6 +233,7 @@ class _Run:
   def to_the_end(self, evaluation_interval, preview_clips):
     """Trains from evaluation to evaluation; one that is due and not in results.csv is made up."""
     end = self.experiment.train_steps
+    self.bar.say(f'{building.described(self.built)}, from step {self.step:,} to {end:,}')
     interval = evaluation_interval or end
     evaluated = results.evaluated_steps(self.model_dir)
     while True:
@@ -214,7 +243,7 @@ class _Run:
         self.built.standing.renew()
         if self.chief:
           with self.controller.eval_summary_manager.summary_writer().as_default():
-            _write_previews(
+            previews.write(
                 self.experiment, self.built, self.model_dir, preview_clips, self._previews)
         self.controller.evaluate()  # its rows come last: what they record is all done
         evaluated.add(self.step)
@@ -267,7 +296,7 @@ def evaluate(experiment, model_dir, strategy, preview_clips=8):
       _append_results(model_dir, int(built.step.numpy()), output)
       summaries = os.path.join(model_dir, 'summaries', 'evaluation')
       with tf.summary.create_file_writer(summaries).as_default():
-        _write_previews(experiment, built, model_dir, preview_clips, _previews(built))
+        previews.write(experiment, built, model_dir, preview_clips, previews.maker(built))
   return output
 
 
@@ -347,34 +376,11 @@ def _evaluator(experiment, built, after_batch=lambda: None, splits=None, limit=N
 
 
 def _append_results(model_dir, step, output):
-  """Flat {'<split>/<metric>': value} -> rows of results.csv."""
+  """Flat {'<split>/<metric>': value} -> rows of results.csv; {split: (metrics, examples)}."""
   by_split = {}
   for name, value in output.items():
     split, metric = name.rsplit('/', 1)
     by_split.setdefault(split, {})[metric] = float(value)
-  results.append_results(model_dir, step, {
-      split: (metrics, int(metrics.pop('examples'))) for split, metrics in by_split.items()})
-
-
-def _previews(built):
-  """What makes a task's previews: one program for all evaluations, where there are programs."""
-  return strategies.on_replicas(tf.distribute.get_strategy(), built.task.previews)
-
-
-def _write_previews(experiment, built, model_dir, count, previews):
-  """The task's previews of the first clips of the first split: previews/*.npz, TensorBoard."""
-  if not count:
-    return
-  split = experiment.splits[0]
-  batch = next(iter(experiment.clips.evaluation(split, count, limit=count)))
-  videos = previews(batch, randomness.seed_of(experiment.seed))
-  if 'motion' in videos:
-    videos['motion'] = color_wheel.picture(videos['motion'])
-  directory = os.path.join(model_dir, 'previews')
-  given = {'conditioning_frames': np.int32(built.task.conditioning_frames)}
-  video_io.write_npz(os.path.join(directory, f'{split}.npz'), {**videos, **given})
-  for name, video in videos.items():
-    gif = video_io.gif_bytes(video_io.grid(video))
-    summary = tf.compat.v1.Summary()
-    summary.value.add(tag=f'{split}/{name}', image={'encoded_image_string': gif})
-    tf.summary.experimental.write_raw_pb(summary.SerializeToString(), int(built.step.numpy()))
+  by_split = {split: (metrics, int(metrics.pop('examples'))) for split, metrics in by_split.items()}
+  results.append_results(model_dir, step, by_split)
+  return by_split

@@ -177,7 +177,7 @@ def test_replicas_agree(cpu, two_replicas):
           variable.numpy() for variable in built.task.trainable_variables]
   gin.clear_config()
   for one, two in zip(found[cpu][0], found[two_replicas][0]):
-    assert one.keys() == two.keys() == {'loss', 'gradient_norm'}
+    assert one.keys() == two.keys() == {'loss', 'gradient_norm', 'learning_rate'}
     np.testing.assert_allclose(list(one.values()), list(two.values()), rtol=1e-4)
   for one, two in zip(found[cpu][1], found[two_replicas][1], strict=True):
     np.testing.assert_allclose(two, one, atol=1e-4)

@@ -8,6 +8,7 @@ import time
 
 import numpy as np
 import pytest
+import tensorflow as tf
 
 from tests import processes
 from tests.launch import in_process
@@ -84,6 +85,32 @@ def test_data_that_is_not_prepared(fails, tmp_path):
 ])
 def test_what_does_not_fit(fails, tiny_files, message, arguments):
   fails(message, f'--gin_file={tiny_files.vqvae_gin}', *arguments)
+
+
+@pytest.mark.usefixtures('eagerly')
+def test_longer_and_from_another_run(tiny_files, tmp_path, capsys):
+  run, tuned = tmp_path / 'run', tmp_path / 'tuned'
+  config = f'--gin_file={tiny_files.vqvae_gin}'
+  assert _run(config, f'--model_dir={run}', '--mode=train') == 0
+  assert f'trained to step 6, in {run}\n' in capsys.readouterr().out
+  assert _run(config, f'--model_dir={run}', '--mode=train', '--gin_param=TRAIN_STEPS=8') == 0
+  out = capsys.readouterr().out
+  assert f'{run} goes on: experiment.Experiment.train_steps was 6, now 8\n' in out
+  assert 'from step 6 to 8\n' in out and f'trained to step 8, in {run}\n' in out
+  assert _run(config, f'--model_dir={tuned}', '--mode=train', f'--init_from={run}',
+              '--gin_param=TRAIN_STEPS=1', '--gin_param=optimizers.adam.learning_rate=1e-9') == 0
+  ours, theirs = (checkpoints.paths(str(folder))[0] for folder in (tuned, run))
+  kernel = next(name for name, _ in tf.train.list_variables(ours)
+                if name.startswith('model/') and '/kernel/' in name and 'OPTIMIZER' not in name)
+  assert checkpoints.step_of(ours) == 1
+  np.testing.assert_allclose(tf.train.load_variable(ours, kernel),
+                             tf.train.load_variable(theirs, kernel), atol=1e-7)
+  texts = [value for path in (tuned / 'summaries').glob('events.out.tfevents.*')
+           for event in tf.compat.v1.train.summary_iterator(str(path))
+           for value in event.summary.value]
+  assert {value.tag for value in texts} == {'configuration', '_hparams_/session_start_info'}
+  shown = next(value for value in texts if value.tag == 'configuration')
+  assert b'VQVAE' in shown.tensor.string_val[0]
 
 
 @pytest.mark.usefixtures('eagerly')

@@ -1,6 +1,8 @@
 """Checkpoints: the latest readable one is taken, another configuration's is an error."""
 
+import gc
 import glob
+import logging as python_logging
 import os
 
 from absl import logging
@@ -100,6 +102,18 @@ def test_none_readable(directory):
     _truncate(directory, step, part)
   with pytest.raises(ValueError, match=r'^none of the 3 checkpoints in .* can be read; .*$'):
     checkpoints.restore_latest(_checkpoint(), directory)
+
+
+def test_of_values_that_find_no_place_nothing_is_said(tmp_path, caplog):
+  """One line says that it is another configuration's."""
+  theirs, ours = (tf.train.Checkpoint(model=tf.Module()) for _ in range(2))
+  theirs.model.first, ours.model.second = tf.Variable(0.), tf.Variable(0.)
+  theirs.save(str(tmp_path / 'ckpt'))
+  caplog.set_level(python_logging.WARNING, 'tensorflow')
+  with pytest.raises(ValueError, match='another configuration'):
+    checkpoints.restore_latest(ours, str(tmp_path))
+  gc.collect()  # TensorFlow speaks where what it restored from is given up
+  assert 'Value in checkpoint' not in caplog.text
 
 
 @pytest.mark.parametrize('other', [{'shape': (999,)}, {'extra': True}])

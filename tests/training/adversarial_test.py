@@ -24,7 +24,8 @@ from tf_videogen.training import trainer as trainers
 pytestmark = pytest.mark.filterwarnings('ignore:Even though the `tf.config')
 
 TERMS = {'discriminator_loss', 'real_score', 'fake_score', 'discriminator_gradient_norm',
-         'generator_loss', 'orthogonality', 'generator_gradient_norm'}
+         'generator_loss', 'orthogonality', 'generator_gradient_norm',
+         'discriminator_learning_rate', 'generator_learning_rate'}
 
 
 def _trainer(experiment, strategy):

@@ -121,7 +121,7 @@ def test_replicas_agree_in_a_graph(tiny, cpu, two_replicas):
   for _ in range(STEPS):
     before = of_one.task.model.w.numpy()
     terms, others = one.train(1), two.train(1)
-    assert set(terms) == set(others) == {'loss', 'gradient_norm'}
+    assert set(terms) == set(others) == {'loss', 'gradient_norm', 'learning_rate'}
     for name, term in terms.items():
       np.testing.assert_allclose(others[name], term, 1e-5, err_msg=name)
     w = of_one.task.model.w.numpy()

@@ -28,7 +28,8 @@ pytestmark = [pytest.mark.filterwarnings('ignore:Even though the `tf.config'),
               pytest.mark.usefixtures('eagerly')]
 
 TERMS = {'discriminator_loss', 'real_score', 'fake_score', 'discriminator_gradient_norm',
-         'generator_loss', 'generator_gradient_norm'}
+         'generator_loss', 'generator_gradient_norm', 'discriminator_learning_rate',
+         'generator_learning_rate'}
 METRICS = {'psnr_of_input', 'frame_difference', 'frame_difference_of_data'}
 
 

@@ -1,5 +1,8 @@
 """What code may know of XLA: whether it will be compiled by it, and what keeps it from merging."""
 
+import functools
+import os
+
 import tensorflow as tf
 from tensorflow.compiler.tf2xla.python import xla
 from tensorflow.python.ops import control_flow_util
@@ -13,7 +16,28 @@ def compiled_by_xla():
 def compiled(function):
   """A function as a program of XLA's, or a part of the caller's where that is one itself."""
   program = tf.function(function, autograph=False, jit_compile=True)
-  return lambda *args: (function if compiled_by_xla() else program)(*args)
+
+  def call(*args):
+    if compiled_by_xla():
+      return function(*args)
+    _first_compilation()
+    return program(*args)
+
+  return call
+
+
+@functools.lru_cache(maxsize=None)
+def _first_compilation():
+  """Compiles nothing worth a word: XLA tells of its first program on stderr, whatever the level."""
+  with open(os.devnull, 'wb') as nowhere:
+    kept = os.dup(2)
+    os.dup2(nowhere.fileno(), 2)
+    try:
+      with tf.init_scope(), tf.device('/cpu:0'):
+        tf.function(lambda: tf.zeros([]), autograph=False, jit_compile=True)()
+    finally:
+      os.dup2(kept, 2)
+      os.close(kept)
 
 
 def optimization_barrier(tensors):

@@ -88,9 +88,9 @@ def restore(checkpoint, path, what='this config'):
     ValueError: if the checkpoint is readable and of another configuration.
   """
   try:
-    status = checkpoint.restore(path)
+    # Not a line for every value that nothing took: what is missing is told below.
+    status = checkpoint.restore(path).expect_partial()
     status.assert_existing_objects_matched()
-    status.expect_partial()
     return True
   except AssertionError as e:
     reason = str(e).splitlines()[0]

@@ -46,3 +46,30 @@ class TwoPlayers(tf.Module):
     """Creates the variables for a task's `trainable_variables`, which have the same two names."""
     self.generator.build(players.generator)
     self.discriminator.build(players.discriminator)
+
+
+def _players(optimizer):
+  """The Keras optimizers of an optimizer, by what the names of their terms begin with."""
+  if isinstance(optimizer, TwoPlayers):
+    return {'discriminator_': optimizer.discriminator, 'generator_': optimizer.generator}
+  return {'': optimizer}
+
+
+def learning_rates(optimizer):
+  """The rates of the latest update: {'learning_rate': float}, of two players one for each."""
+  return {f'{name}learning_rate': float(player.learning_rate.numpy())
+          for name, player in _players(optimizer).items()}
+
+
+def constant_rates(optimizer):
+  """Learning rates that are numbers, as (variable, float); a checkpoint has them, too.
+
+  Assigned again after a checkpoint is restored, they are the configuration's.
+  """
+  return [(rate, float(rate.numpy())) for rate in (
+      player.learning_rate for player in _players(optimizer).values()
+      if not _has_schedule(player))]
+
+
+def _has_schedule(optimizer):
+  return isinstance(optimizer.get_config()['learning_rate'], dict)

@@ -1,10 +1,15 @@
-"""Progress of training: a bar with rate and time left, rows of training.csv, and summaries."""
+"""Progress of training: a bar and lines, rows of training.csv, and what TensorBoard shows."""
 
 import contextlib
+import html
+import math
 import sys
 import time
+from unittest import mock
 
+from absl import logging
 import orbit
+from tensorboard.plugins.hparams import api as hparams
 import tensorflow as tf
 import tqdm
 
@@ -12,29 +17,42 @@ from tf_videogen import bars
 from tf_videogen import files
 
 
-class Progress:
-  """A bar over the steps of a whole training.
+_SECONDS_A_LINE = 20.0
 
-  A context: within it, what is printed goes above the bar.
+
+class Progress:
+  """A bar over the steps of a whole training, and a line of its terms now and then.
+
+  A context: within it, what is printed goes above the bar, without what Orbit prints.
 
   Args:
     step: where training starts.
     train_steps: where it ends.
+    prints: whether there are lines; of several workers, one prints.
   """
 
-  def __init__(self, step, train_steps):
+  def __init__(self, step, train_steps, prints=True):
     self._bar = tqdm.tqdm(total=train_steps, initial=step, desc='train', unit='step',
                           dynamic_ncols=True, mininterval=bars.interval())
+    self._train_steps = train_steps
     self._last_row = step, time.time()
-    self._printing = contextlib.redirect_stdout(_AboveBars(sys.stdout))
+    self._last_line = -math.inf
+    self._prints = prints
+    self._entered = contextlib.ExitStack()
 
   def __enter__(self):
-    self._printing.__enter__()
+    self._entered.enter_context(contextlib.redirect_stdout(_AboveBars(sys.stdout)))
+    self._entered.enter_context(quiet())
     return self
 
   def __exit__(self, *error):
-    self._printing.__exit__(*error)
+    self._entered.close()
     self._bar.close()
+
+  def say(self, text):
+    """Prints a line."""
+    if self._prints:
+      print(text, flush=True)
 
   def move(self, step):
     """Moves the bar to `step`."""
@@ -44,17 +62,22 @@ class Progress:
     """What training.csv keeps of a loop: the terms of its last step, and its rate.
 
     Args:
-      terms: dict of scalars; 'loss', and what ends so, is shown beside the bar.
+      terms: dict of scalars; losses and learning rates are shown beside the bar.
 
     Returns:
       dict of floats.
     """
     row = {name: float(value) for name, value in terms.items()}
-    shown = {name: f'{value:.4g}' for name, value in row.items() if name.endswith('loss')}
+    shown = {name: f'{value:.4g}' for name, value in row.items()
+             if name.endswith(('loss', 'learning_rate'))}
     self._bar.set_postfix(shown, refresh=False)
     step, start = self._last_row
     self._last_row = self._bar.n, time.time()
-    return {**row, 'steps_per_second': (self._bar.n - step) / max(time.time() - start, 1e-9)}
+    row['steps_per_second'] = (self._bar.n - step) / max(time.time() - start, 1e-9)
+    if time.time() - self._last_line >= _SECONDS_A_LINE or self._bar.n == self._train_steps:
+      self._last_line = time.time()
+      self.say(f'step {self._bar.n:,} of {self._train_steps:,}: {listed(row)}')
+    return row
 
   def skip_time(self):
     """Leaves out the time since the last row, which was not training."""
@@ -69,11 +92,22 @@ class _AboveBars:
 
   def write(self, text):
     """Writes text."""
-    tqdm.tqdm.write(text, file=self._stream, end='')
+    with contextlib.redirect_stdout(self._stream):  # tqdm looks for bars beside sys.stdout
+      tqdm.tqdm.write(text, file=self._stream, end='')
 
   def flush(self):
     """Writes what is held back."""
     self._stream.flush()
+
+
+def quiet():
+  """A context in which Orbit, which prints what it logs, logs alone (`--verbosity=0`)."""
+  return mock.patch.object(orbit.controller, '_log', logging.info)
+
+
+def listed(values):
+  """Numbers as a line has them: {'loss': 0.12345, ...} -> 'loss 0.1235, ...'."""
+  return ', '.join(f'{name} {value:.4g}' for name, value in values.items())
 
 
 class Summaries(orbit.utils.SummaryManager):
@@ -115,5 +149,23 @@ class Summaries(orbit.utils.SummaryManager):
     with files.told(self._folder, 'written into'), self._writer.as_default():  # its end writes
       for step, terms in self._rows:
         for name, value in terms.items():
-          tf.summary.scalar(name, value, step=step)
+          tf.summary.scalar(f'{_group(name)}/{name}', value, step=step)
     self._rows = []
+
+
+def _group(name):
+  """The group of a term in TensorBoard."""
+  return 'rates' if name.endswith(('learning_rate', 'steps_per_second')) else 'train'
+
+
+def write_configuration(folder, text, bindings):
+  """Shows a configuration in TensorBoard: its text, and hyperparameters that runs are compared by.
+
+  Args:
+    folder: of the summaries of a run.
+    text: of the configuration.
+    bindings: dict of texts by name.
+  """
+  with files.told(folder, 'written into'), tf.summary.create_file_writer(folder).as_default():
+    tf.summary.text('configuration', f'<pre>{html.escape(text)}</pre>', step=0)
+    hparams.hparams(bindings)

@@ -7,6 +7,7 @@ import tensorflow as tf
 
 from tf_videogen.layers import randomness
 from tf_videogen.layers import replicas
+from tf_videogen.training import optimizers
 from tf_videogen.training import step_record
 from tf_videogen.training import strategies
 
@@ -112,7 +113,7 @@ class Trainer(orbit.AbstractTrainer):
     tf.while_loop(lambda done: done < num_steps, one_more, [tf.constant(0)])
 
   def train(self, num_steps):
-    """Trains `num_steps` steps and returns the terms of the last one.
+    """Trains `num_steps` steps; returns terms and learning rate of the last one.
 
     Raises:
       FloatingPointError: after a call in which a term was not finite.
@@ -133,7 +134,7 @@ class Trainer(orbit.AbstractTrainer):
       if self._loops:
         rate = steps / (time.time() - start)
         self._steps_a_call = max(1, int(rate * _SECONDS_A_CALL))
-    return self._record.read()
+    return {**self._record.read(), **optimizers.learning_rates(self.optimizer)}
 
   def _fail(self, step, names):
     raise FloatingPointError(
