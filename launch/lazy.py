@@ -67,6 +67,15 @@ class _Finder(importlib.abc.MetaPathFinder, importlib.abc.Loader):
     """See importlib."""
 
 
+def load(program):
+  """Imports what the names of a program, or of a module that it imports, stand for."""
+  for value in list(vars(program).values()):
+    if isinstance(value, _Later):
+      importlib.import_module(value.__name__)
+    elif isinstance(value, types.ModuleType) and value.__name__.startswith('tf_videogen.launch.'):
+      load(value)
+
+
 @contextlib.contextmanager
 def imports():
   """A context in which modules that nobody has imported yet are only noted."""

@@ -31,6 +31,8 @@ _WHERE_KERAS_WAS = re.compile(
     r"^Exception encountered when calling layer ['\"]?([^'\"\s]+)['\"]? \(type (\w+)\).*\n\n")
 _LIBRARIES = re.compile(
     r'(site|dist)-packages[/\\](tensorflow|tensorflow_datasets|keras|tf_keras|orbit)[/\\]')
+_WHERE_GIN_WAS = re.compile(r'\n +In call to configurable.*', re.DOTALL)
+_OF_SYSTEM = re.compile(r"\[Errno \d+\] (.*): '(.*)'")
 _HELP = ('-h', '-help', '--help', '--helpshort')
 _TAKING_ARGUMENTS = set()
 _FLAG_COLUMN = 24  # help that starts in this column, after the flag's name
@@ -158,7 +160,7 @@ def _guarded(main, name):
       _fail(name, 'interrupted', 130)
     except (ValueError, OSError, FloatingPointError) as error:
       lines = _message(error).splitlines() or [type(error).__name__]
-      # gin adds lines that say where; a traced function puts its own traceback first.
+      # A traced function puts its own traceback first.
       wanted = flags.FLAGS.traceback or os.environ.get('TF_VIDEOGEN_TRACEBACK')
       if wanted or lines[0].startswith('in user code'):
         raise
@@ -173,7 +175,10 @@ def _message(error):
     return f'{error.filename}: {error.strerror}'
   if isinstance(error, OSError) and error.strerror:
     return error.strerror
-  message = str(error).strip()
+  message = _WHERE_GIN_WAS.sub('', str(error)).strip()
+  of_system = _OF_SYSTEM.fullmatch(message)  # what gin raises again has its text alone
+  if of_system:
+    return f'{of_system.group(2)}: {of_system.group(1)}'
   layer = _WHERE_KERAS_WAS.match(message)
   if not layer:
     return message

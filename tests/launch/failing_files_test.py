@@ -109,7 +109,7 @@ def test_one_write_after_the_other(error, run, tiny_files, tmp_path):
 
 def _is_a_result(path):
   """Whether a file is what somebody could miss: no temporary one, nor an older checkpoint."""
-  return not (path.name.endswith('.tmp') or 'ckpt' in str(path) or 'decoded' in path.parts
+  return not ('.tmp' in path.name or 'ckpt' in str(path) or 'decoded' in path.parts
               or 'incomplete' in str(path) or path.name in ('training.lock', 'finished.json'))
 
 

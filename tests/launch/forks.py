@@ -14,10 +14,13 @@ from tests import processes
 _SERVER = '''
 import ctypes, importlib, json, os, signal, sys, time, traceback
 
+from tf_videogen.launch import lazy
 from tf_videogen.launch import program as programs
 
 PROGRAMS = ('train', 'train_cascade', 'evaluate', 'sample', 'export', 'report', 'prepare')
 modules = {name: importlib.import_module(f'tf_videogen.launch.{name}') for name in PROGRAMS}
+for module in modules.values():
+  lazy.load(module)
 
 
 def child(name, arguments, output):

@@ -35,6 +35,8 @@ class OddError(Exception):
 
 ERRORS = {
     'value': ValueError('thing: this is wrong\\n  In call to configurable'),
+    'lines': ValueError('this is wrong\\nand more'),
+    'again': OSError("[Errno 5] cannot be written: 'a/b'\\n  In call to configurable 'x'"),
     'keras': ValueError("Exception encountered when calling layer 'a' (type A).\\n\\n"
                         'it is wrong\\n'),
     'file': FileNotFoundError(2, 'No such file or directory', 'a/b'),
@@ -124,7 +126,9 @@ def test_mistakes_in_flags(demo, arguments, message):
 
 
 @pytest.mark.parametrize('thing, status, message', [
-    ('value', 1, 'thing: this is wrong (--traceback shows all of it)'),
+    ('value', 1, 'thing: this is wrong'),
+    ('lines', 1, 'this is wrong (--traceback shows all of it)'),
+    ('again', 1, 'a/b: cannot be written'),
     ('keras', 1, 'it is wrong (layer a, A)'),
     ('file', 1, 'a/b: No such file or directory'),
     ('text', 1, 'no checkpoint in a/b'),
