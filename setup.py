@@ -43,12 +43,14 @@ TENSORFLOW_REQUIREMENTS = {
     '2.15': [  # Cloud TPU's images carry it; the last one that TF-GAN and TF Addons work with
         'numpy>=1.26,<2',  # TensorFlow 2.15 is compiled against NumPy 1
         'protobuf>=4.21,<5',
+        'tensorboard>=2.15,<2.16',  # TensorFlow's own; its HParams compare runs
         'tensorflow>=2.15,<2.16',
         'tensorflow-metadata>=1.13,<1.16',  # later code is made by protobuf 5
         'tf-models-official>=2.15,<2.16',  # for Orbit
     ],
     '2.20': [
         'numpy>=1.26,<3',
+        'tensorboard>=2.20,<2.21',
         'tensorflow>=2.20,<2.21',
         'tf-keras>=2.20,<2.21',
         'tf-models-official>=2.20,<2.21',
