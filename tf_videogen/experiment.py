@@ -152,6 +152,7 @@ class _Run:
     self.chief = strategies.is_chief(tf.distribute.get_strategy())
     summaries = lambda name: os.path.join(model_dir, 'summaries', name) if self.chief else None
     self.summaries = progress.Summaries(summaries('train'), built.step)
+    self.evaluations = progress.Summaries(summaries('evaluation'), built.step)
     self.log = results.TrainingLog(model_dir)
     manager.before_save = self.flush
     trainer = building.make_trainer(experiment, built, self._before_call)
@@ -164,7 +165,7 @@ class _Run:
           # Loops end at multiples, wherever the run goes on from.
           steps_per_loop=lambda step: steps_per_loop - int(step) % steps_per_loop,
           checkpoint_manager=manager, summary_manager=self.summaries,
-          eval_summary_dir=summaries('evaluation'),
+          eval_summary_dir=summaries('evaluation'), eval_summary_manager=self.evaluations,
           train_actions=[self._after_loop, *(actions if self.chief else ())],
           eval_actions=[self._after_evaluation])
     for variable, rate in rates:
@@ -190,6 +191,7 @@ class _Run:
     """Writes what is logged and not written yet."""
     self.log.flush()
     self.summaries.flush_now()
+    self.evaluations.flush_now()
 
   def flush_if_possible(self):
     """The same where something has failed already, which is what shall be told."""
@@ -242,9 +244,9 @@ class _Run:
         self._renew_frozen()
         self.built.standing.renew()
         if self.chief:
-          with self.controller.eval_summary_manager.summary_writer().as_default():
-            previews.write(
-                self.experiment, self.built, self.model_dir, preview_clips, self._previews)
+          videos = previews.made(self.experiment, self.built, preview_clips, self._previews)
+          previews.write(videos, self.experiment, self.built, self.model_dir,
+                         self.controller.eval_summary_manager.summary_writer)
         self.controller.evaluate()  # its rows come last: what they record is all done
         evaluated.add(self.step)
         self.bar.skip_time()
@@ -295,8 +297,9 @@ def evaluate(experiment, model_dir, strategy, preview_clips=8):
     if strategies.is_chief(strategy):
       _append_results(model_dir, int(built.step.numpy()), output)
       summaries = os.path.join(model_dir, 'summaries', 'evaluation')
-      with tf.summary.create_file_writer(summaries).as_default():
-        previews.write(experiment, built, model_dir, preview_clips, previews.maker(built))
+      videos = previews.made(experiment, built, preview_clips, previews.maker(built))
+      previews.write(videos, experiment, built, model_dir,
+                     lambda: tf.summary.create_file_writer(summaries))
   return output
 
 

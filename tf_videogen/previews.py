@@ -5,6 +5,7 @@ import os
 import numpy as np
 import tensorflow as tf
 
+from tf_videogen import files
 from tf_videogen.data import video_io
 from tf_videogen.layers import randomness
 from tf_videogen.reporting import color_wheel
@@ -16,18 +17,17 @@ def maker(built):
   return strategies.on_replicas(tf.distribute.get_strategy(), built.task.previews)
 
 
-def write(experiment, built, model_dir, count, make):
-  """Writes previews/<split>.npz, and a summary for TensorBoard's current writer.
+def made(experiment, built, count, make):
+  """Previews of the first clips of an experiment's first split, {name: uint8 [N, T, H, W, C]}.
 
   Args:
-    experiment: an Experiment, of whose first split the first clips are shown.
+    experiment: an Experiment.
     built: a building.Built, ready to sample.
-    model_dir: the directory.
-    count: how many clips, at most; 0: nothing is written.
+    count: how many clips, at most; 0: none, and the dict is empty.
     make: what `maker` returns.
   """
   if not count:
-    return
+    return {}
   split = experiment.splits[0]
   batch = next(iter(experiment.clips.evaluation(split, count, limit=count)))
   videos = make(batch, randomness.seed_of(experiment.seed))
@@ -35,11 +35,28 @@ def write(experiment, built, model_dir, count, make):
   videos = {name: video[:clips] for name, video in videos.items()}
   if 'motion' in videos:
     videos['motion'] = color_wheel.picture(videos['motion'])
+  return videos
+
+
+def write(videos, experiment, built, model_dir, summary_writer):
+  """Writes previews/<split>.npz, and GIFs for TensorBoard.
+
+  Args:
+    videos: what `made` returns; nothing is written where it is empty.
+    experiment, built: as there.
+    model_dir: the directory.
+    summary_writer: () -> a writer of summaries.
+  """
+  if not videos:
+    return
+  split = experiment.splits[0]
   directory = os.path.join(model_dir, 'previews')
   given = {'conditioning_frames': np.int32(built.task.conditioning_frames)}
   video_io.write_npz(os.path.join(directory, f'{split}.npz'), {**videos, **given})
-  for name, video in videos.items():
-    gif = video_io.gif_bytes(video_io.grid(video))
-    summary = tf.compat.v1.Summary()
-    summary.value.add(tag=f'{split}/{name}', image={'encoded_image_string': gif})
-    tf.summary.experimental.write_raw_pb(summary.SerializeToString(), int(built.step.numpy()))
+  with files.told(os.path.join(model_dir, 'summaries'), 'written into'):
+    with summary_writer().as_default():
+      for name, video in videos.items():
+        gif = video_io.gif_bytes(video_io.grid(video))
+        summary = tf.compat.v1.Summary()
+        summary.value.add(tag=f'{split}/{name}', image={'encoded_image_string': gif})
+        tf.summary.experimental.write_raw_pb(summary.SerializeToString(), int(built.step.numpy()))

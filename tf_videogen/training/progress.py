@@ -111,7 +111,7 @@ def listed(values):
 
 
 class Summaries(orbit.utils.SummaryManager):
-  """Writes the terms of the loss for TensorBoard, see `files.ByTime`.
+  """Writes terms of the loss, or metrics of splits, for TensorBoard, see `files.ByTime`.
 
   Args:
     folder: where; None: nowhere.
@@ -122,19 +122,19 @@ class Summaries(orbit.utils.SummaryManager):
     super().__init__(folder, tf.summary.scalar, global_step=step)
     self._folder, self._step = folder, step
     self._rows = []  # that are not written yet
-    if folder:  # TensorFlow's own queue would write after every ten values
-      with files.told(folder, 'written into'):
-        self._writer = tf.summary.create_file_writer(folder, max_queue=10**6, flush_millis=10**8)
-    else:
-      self._writer = tf.summary.create_noop_writer()
+    self._writer = None if folder else tf.summary.create_noop_writer()
     self._by_time = files.ByTime(folder or '')
 
   def summary_writer(self, relative_path=''):
-    """The one writer; terms of a loss are not nested."""
+    """The one writer, made when it is first asked for; what is written is not nested."""
+    if self._writer is None:  # TensorFlow's own queue would write after every ten values
+      with files.told(self._folder, 'written into'):
+        self._writer = tf.summary.create_file_writer(
+            self._folder, max_queue=10**6, flush_millis=10**8)
     return self._writer
 
   def write_summaries(self, summary_dict):
-    """Keeps terms of the loss, {name: scalar}, for `flush`."""
+    """Keeps terms, {name: scalar}, or metrics, {'<split>/<name>': scalar}, for `flush`."""
     self._rows.append((int(self._step.numpy()), dict(summary_dict)))
 
   def flush(self):
@@ -146,10 +146,11 @@ class Summaries(orbit.utils.SummaryManager):
     self._by_time.flush()
 
   def _write(self):
-    with files.told(self._folder, 'written into'), self._writer.as_default():  # its end writes
+    writer = self.summary_writer()
+    with files.told(self._folder, 'written into'), writer.as_default():  # its end writes
       for step, terms in self._rows:
         for name, value in terms.items():
-          tf.summary.scalar(f'{_group(name)}/{name}', value, step=step)
+          tf.summary.scalar(name if '/' in name else f'{_group(name)}/{name}', value, step=step)
     self._rows = []
 
 
