@@ -186,6 +186,13 @@ def prepare(builder, manual_dir=None, beam_runner=None, beam_options=None, wait=
       if 'anual dir' not in str(error):
         raise
       raise FileNotFoundError(' '.join(str(error).split())) from error  # says what belongs there
+    except (tf.errors.OpError, RuntimeError) as error:
+      # TFDS raises again what went wrong with a file, sometimes as a RuntimeError.
+      cause = error if isinstance(error, tf.errors.OpError) else error.__cause__
+      if not isinstance(cause, (tf.errors.OpError, OSError)):
+        raise
+      with files.told(os.fspath(builder.data_path.parent), 'written into'):
+        raise cause
     except (requests.exceptions.RequestException, download_util.DownloadError,
             download_manager.NonMatchingChecksumError) as error:
       raise ValueError(f'{builder.name} cannot be downloaded ({type(error).__name__}, after '
