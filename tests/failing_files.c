@@ -5,7 +5,7 @@
  *   failing_files_count(): how many there were.
  *
  * Counted are opening for writing, each write, making folders and renaming. Where the error is EROFS,
- * opening and removing fail as well, whatever n is.
+ * removing fails from then on as well.
  */
 #define _GNU_SOURCE
 #include <dlfcn.h>
@@ -159,7 +159,7 @@ int mkdir(const char* path, mode_t mode) {
 
 int unlink(const char* path) {
   REAL(int, "unlink", const char*);
-  if (below(path) && at && with_error == EROFS) {
+  if (below(path) && at && count >= at && with_error == EROFS) {
     errno = EROFS;
     return -1;
   }
