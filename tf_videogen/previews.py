@@ -51,6 +51,7 @@ def write(videos, experiment, built, model_dir, summary_writer):
     return
   split = experiment.splits[0]
   directory = os.path.join(model_dir, 'previews')
+  files.remove_left(directory)  # an evaluation that was killed does not train again
   given = {'conditioning_frames': np.int32(built.task.conditioning_frames)}
   video_io.write_npz(os.path.join(directory, f'{split}.npz'), {**videos, **given})
   with files.told(os.path.join(model_dir, 'summaries'), 'written into'):
