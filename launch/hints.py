@@ -36,7 +36,8 @@ def quotes(param):
     config_text.read_bindings(f'a.b = {value}')
     return ''
   except ValueError:
-    return f'--gin_param="{name}=\'{value}\'"' if value and not re.search('[\'"]', value) else ''
+    is_text = value and not re.search('[][(){}@%\'"]', value)
+    return f'--gin_param="{name}=\'{value}\'"' if is_text else ''
 
 
 def nearest(name, names):
