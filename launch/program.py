@@ -140,9 +140,14 @@ def _parse_flags(argv, with_arguments):
       _fail(argv[0], f'--{flag}={value}: it must be a number', 2)
   if flags.FLAGS['verbosity'].using_default_value:
     flags.FLAGS.verbosity = logging.WARNING
-    logging.get_absl_logger().addFilter(_is_for_users)
-    python_logging.getLogger('tensorflow').setLevel(python_logging.ERROR)
+    quiet_libraries()
   return arguments
+
+
+def quiet_libraries():
+  """Leaves out what libraries warn of, in this process."""
+  logging.get_absl_logger().addFilter(_is_for_users)
+  python_logging.getLogger('tensorflow').setLevel(python_logging.ERROR)
 
 
 def _is_for_users(record):

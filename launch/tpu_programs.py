@@ -13,6 +13,7 @@ from absl import logging
 from tf_videogen.launch import configs
 from tf_videogen.launch import lazy
 from tf_videogen.launch import prepare
+from tf_videogen.launch import program
 
 with lazy.imports():
   import tensorflow as tf
@@ -81,6 +82,7 @@ def export_apart(request):
 def _begin_apart():
   """In the process apart: it ends where its parent is gone, and does not keep its memory."""
   logging.use_absl_handler()
+  program.quiet_libraries()
 
   def end_with_parent():
     multiprocessing.parent_process().join()
