@@ -329,7 +329,7 @@ def test_sampled_from_noise(tiny, cpu, tmp_path):
       'frame_difference', 'frame_difference_of_data'}
   experiment.clips = None
   videos = sampling.sample(experiment, str(tmp_path), cpu, num_samples=3, batch_size=2)
-  assert set(videos) == {'samples'} and videos['samples'].shape == (3, 7, 16, 16, 1)
+  assert set(videos) == {'samples', 'seed'} and videos['samples'].shape == (3, 7, 16, 16, 1)
   assert (videos['samples'][0] != videos['samples'][1]).any()
 
 
