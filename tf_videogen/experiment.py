@@ -117,7 +117,6 @@ def train(experiment, model_dir, strategy, evaluate_too=True, steps_per_loop=100
       run.flush()
     if chief:
       _set_finished(model_dir, int(built.step.numpy()))
-      print(f'trained to step {int(built.step.numpy()):,}, in {model_dir}', flush=True)
   return True
 
 
@@ -136,6 +135,7 @@ def _set_finished(model_dir, step):
   if step not in map(checkpoints.step_of, checkpoints.paths(model_dir)):
     raise OSError(errno.EIO, f'the checkpoint of step {step} is not there', model_dir)
   layout.set_finished(model_dir, step)
+  print(f'trained to step {step:,}, in {model_dir}', flush=True)
 
 
 class _Run:
