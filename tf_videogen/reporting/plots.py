@@ -109,21 +109,11 @@ def plot_of_runs(title, lines, points):
   Returns:
     A `Plot`.
   """
-  values = [value for of_runs in (lines, points) for some in of_runs.values() for _, value in some]
-  logarithmic = _is_wide([value for value in values if math.isfinite(value)])
   runs = list(dict.fromkeys([*lines, *points]))
   colors = {run: _SERIES[i % len(_SERIES)] for i, run in enumerate(runs)}
-  with matplotlib.rc_context({'svg.fonttype': 'none', 'svg.hashsalt': title}):
-    fig = figure.Figure(figsize=(WIDTH, HEIGHT), layout='constrained')
-    axes = fig.add_subplot()
-    _style(axes)
-    for run in runs:
-      if lines.get(run):
-        _draw_training(axes, *np.array(lines[run], np.float64).T, logarithmic, colors[run])
-      if points.get(run):
-        _draw_evaluation(axes, colors[run], *np.array(points[run], np.float64).T)
-    _scale(axes, 'y', logarithmic)
-    svg = _svg(fig, f'{title} of the runs against the step')
+  svg = _against_the_step(title, f'{title} of the runs against the step',
+                          [(colors[run], some) for run, some in lines.items()],
+                          [(colors[run], some) for run, some in points.items()])
   return Plot(title, svg, [(run, _COLORS[color]) for run, color in colors.items()
                            if lines.get(run) or points.get(run)])
 
@@ -139,24 +129,30 @@ def plot(title, training, evaluations):
   Returns:
     A `Plot`.
   """
-  values = [value for points in (training, *evaluations.values()) for _, value in points]
+  svg = _against_the_step(title, f'{title} against the step', [(_SERIES[0], training)],
+                          list(zip(_split_colors(evaluations), evaluations.values())))
+  legend = [('training', _COLORS[_SERIES[0]])] if training and evaluations else []
+  if training or len(evaluations) > 1:
+    legend += [(split, _COLORS[color])
+               for split, color in zip(evaluations, _split_colors(evaluations))]
+  return Plot(title, svg, legend)
+
+
+def _against_the_step(title, label, lines, points):
+  """The SVG of lists of (color, [(step, value), ...]): smoothed lines, and markers."""
+  values = [value for _, some in [*lines, *points] for _, value in some]
   logarithmic = _is_wide([value for value in values if math.isfinite(value)])
   # Text stays text; ids that are no function of the drawing's content would change in every run.
   with matplotlib.rc_context({'svg.fonttype': 'none', 'svg.hashsalt': title}):
     fig = figure.Figure(figsize=(WIDTH, HEIGHT), layout='constrained')
     axes = fig.add_subplot()
     _style(axes)
-    if training:
-      _draw_training(axes, *np.array(training, np.float64).T, logarithmic)
-    for color, points in zip(_split_colors(evaluations), evaluations.values()):
-      _draw_evaluation(axes, color, *np.array(points, np.float64).T)
+    for color, some in filter(lambda series: series[1], lines):
+      _draw_training(axes, *np.array(some, np.float64).T, logarithmic, color)
+    for color, some in filter(lambda series: series[1], points):
+      _draw_evaluation(axes, color, *np.array(some, np.float64).T)
     _scale(axes, 'y', logarithmic)
-    svg = _svg(fig, f'{title} against the step')
-  legend = [('training', _COLORS[_SERIES[0]])] if training and evaluations else []
-  if training or len(evaluations) > 1:
-    legend += [(split, _COLORS[color])
-               for split, color in zip(evaluations, _split_colors(evaluations))]
-  return Plot(title, svg, legend)
+    return _svg(fig, label)
 
 
 def curve_plots(points):
@@ -255,7 +251,7 @@ def _split_colors(evaluations):
   return [_SERIES[1 + i % (len(_SERIES) - 1)] for i in range(len(evaluations))]
 
 
-def _draw_training(axes, steps, values, logarithmic, color=_SERIES[0]):
+def _draw_training(axes, steps, values, logarithmic, color):
   """The smoothed line over the raw one; a single line, with its points, where they are few."""
   if len(steps) < FEW_POINTS:
     axes.plot(steps, values, color=color, linewidth=1.5, marker='o', markersize=2.5)
