@@ -16,6 +16,7 @@ from tf_videogen.launch import cascades
 from tf_videogen.launch import config_text
 from tf_videogen.launch import lazy
 from tf_videogen.launch import program
+from tf_videogen.launch import shared_flags
 
 with lazy.imports():
   import tensorflow as tf
@@ -49,6 +50,7 @@ class _OneOrMore(flags.Flag):
       super().parse(argument)
 
 
+shared_flags.declare()  # has a --model_dir, whose place this one takes whatever is imported first
 flags.DEFINE_flag(_OneOrMore(
     parser=flags.ArgumentParser(), serializer=None, name='model_dir', default=None,
     help_string='Folder of a run, or of a cascade; may be repeated.', allow_override=True))
