@@ -85,19 +85,20 @@ OBJECTS = Kind('a list of classes or objects, one at least, each written with @'
 
 _KINDS = {
     POSITIVE: 'batch_size steps_per_loop checkpoint_interval evaluation_interval '
-              'evaluation_limit bits block codebooks codes decay_steps depth '
+              'evaluation_limit bits block codebooks codes cross_values decay_steps depth '
               'dim discriminator_updates embedding examples factor feedforward first_frames '
               'frame_step frames heads head_width hidden image_channels latent layers local_blocks '
-              'piece_frames query_chunk repeats residual_units width units sample_frames '
+              'piece_frames query_chunk repeats width units sample_frames '
               'sampled_frames samples_per_condition shapes shuffle_buffer size standing_batch '
-              'standing_passes start subsets trials upsampling_kernel upsampling_stages '
-              'encoder_kernel channels classes crop_size generated videos splits train_steps',
+              'standing_passes start subsets trials latent_kernel strided_kernel '
+              'upsampling_stages channels classes crop_size generated videos splits train_steps',
     COUNT: 'preview_clips actions average_start conditioning_frames masked_frames primed_frames '
-           'reprimed_frames residual_layers warmup_steps VideoGPT.classes',
+           'reprimed_frames ResidualStack.layers warmup_steps VideoGPT.classes',
     SEED: 'seed',
     FLAG: 'evaluate_too causal convolutions each_block gather isolated joint one_hot pool_time '
-          'rematerialize sentinel task_metrics drop_short VQVAE.attention '
-          'BlockLocalAttention.dilated',
+          'rematerialize sentinel task_metrics drop_short ResidualStack.attention '
+          'BlockLocalAttention.dilated mirrored position_embedding codebook_axis epsilon_outside '
+          'truncates deviation_over_n',
     AMOUNT: 'clip_norm data_variance epsilon max_speed poll_seconds timeout',
     WEIGHT: 'commitment_cost orthogonality restart_threshold',
     DECAY: 'average_decay beta_1 beta_2 decay dropout momentum',
@@ -105,6 +106,7 @@ _KINDS = {
     TEXT: 'dataset name network split train_path train_split',
     ANY_TEXT: 'note data_dir test_path validation_path',
     TEXTS: 'Experiment.splits views levels between',
+    Kind("a tuple of texts, such as ('train',)", _all(TEXT.accepts)): 'task_splits',
     SIZES: 'multipliers best_of PowerSpectrum.frames',
     COUNTS: 'non_local LayerStack.dilated',
     THREE: 'downsampling subscale shape context_kernel BlockLocalAttention.block',
@@ -114,7 +116,7 @@ _KINDS = {
     MAPPING: 'sampling features FrechetDistance.classes InceptionScore.classes Protocol.classes',
     OBJECT: 'activation attention clips decoder discriminator discriminators downsample encoder '
             'first_slice frame_encoder generator head kernels model norm optimizer pixels '
-            'predictor prior quantizer stack task temporal unit vqvae',
+            'predictor prior quantizer residual_stack stack task temporal unit vqvae',
     OBJECTS: 'measures lower',
     _or_none(POSITIVE, 'all'): 'keep_checkpoints FrechetDistance.frames',
     Kind('a whole number from 1 on, or a list of such, for each layer',
@@ -122,6 +124,8 @@ _KINDS = {
     # Empty where no such directory is needed any more.
     ANY_TEXT._replace(words='the folder of a trained model, in quotes'):
         'vqvae_dir first_slice_dir lower_dir init_from',
+    Kind('18, 34, or how many blocks each of the four groups has',
+         _either(lambda value: value in (18, 34), _all(_whole(1), (4,)))): 'ResNet3D.depth',
     _one_of('first', 'random'): 'real_windows generated_windows',
     _one_of('first', 'all'): 'windows',
     _one_of('random', 'center'): 'crop',

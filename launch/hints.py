@@ -23,6 +23,12 @@ NAMES = {
     'ssw_gan.UpsamplingStage': 'cascade.UpscalingGenerator, in the scopes level2 and level3 (were '
                                'stage2 and stage3)',
     'ssw_gan.SSWGAN': 'cascade.UpscalingGAN, with downsample = @resampling.nearest',
+    'VQVAE.residual_units': 'units of vqvae.ResidualStack',
+    'VQVAE.residual_layers': 'layers of vqvae.ResidualStack',
+    'VQVAE.attention': 'attention of vqvae.ResidualStack',
+    'VQVAE.norm': 'norm of vqvae.ResidualStack',
+    'VQVAE.encoder_kernel': 'strided_kernel, of strided and transposed convolutions',
+    'VQVAE.upsampling_kernel': 'strided_kernel, of strided and transposed convolutions',
     'PreparedClips.label_feature': "PreparedClips.features = {'label': ...}",
     'PreparedClips.actions_feature': "PreparedClips.features = {'actions': ...}",
     'PreparedClips.video_feature': "PreparedClips.features = {'video': ...}",

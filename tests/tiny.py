@@ -69,9 +69,10 @@ tasks.VQVAETask.data_variance = 0.06
 vqvae.VQVAE.quantizer = @vector_quantizer.VectorQuantizer()
 vqvae.VQVAE.downsampling = (2, 2, 2)
 vqvae.VQVAE.hidden = 8
-vqvae.VQVAE.residual_units = 4
-vqvae.VQVAE.residual_layers = 1
-vqvae.VQVAE.attention = False
+vqvae.VQVAE.residual_stack = @vqvae.ResidualStack
+vqvae.ResidualStack.units = 4
+vqvae.ResidualStack.layers = 1
+vqvae.ResidualStack.attention = False
 
 vector_quantizer.VectorQuantizer.codes = 8
 vector_quantizer.VectorQuantizer.dim = 4
@@ -170,8 +171,8 @@ class Tiny:
   def vqvae(self, codes=8, attention=False, downsampling=(2, 2, 2), **quantizer):
     """A VQ-VAE; its latents are [2, 4, 4] unless it is said otherwise."""
     quantizer = vector_quantizer.VectorQuantizer(codes, dim=4, **quantizer)
-    return vqvae.VQVAE(quantizer, downsampling, hidden=8, residual_units=4, residual_layers=1,
-                       attention=attention)
+    stack = functools.partial(vqvae.ResidualStack, layers=1, units=4, attention=attention)
+    return vqvae.VQVAE(quantizer, downsampling, hidden=8, residual_stack=stack)
 
   def vqvae_task(self, **kwargs):
     """A task; to compute the variance takes as long as all training."""

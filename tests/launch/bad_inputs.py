@@ -37,8 +37,8 @@ def _of_bindings():
   wrong = [
       ('vqvae.VQVAE.hidden', ["'eight'", '2.5', '-8', '0', 'None', 'True', '(8,8)']),
       ('vqvae.VQVAE.downsampling', ['(4,4)', '4', '(0,2,2)', "'all'", '(2,2,2.5)', '()']),
-      ('vqvae.VQVAE.attention', ["'no'", '0', 'None']),
-      ('vqvae.VQVAE.residual_layers', ['-1', '1.0']),
+      ('vqvae.ResidualStack.attention', ["'no'", '0', 'None']),
+      ('vqvae.ResidualStack.layers', ['-1', '1.0']),
       ('vqvae.VQVAE.quantizer', ['8', "'vq'"]),
       ('vector_quantizer.VectorQuantizer.codes', ['0', '-1', "'many'"]),
       ('vector_quantizer.VectorQuantizer.decay', ['1', '-0.5', "'slow'"]),

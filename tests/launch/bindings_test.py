@@ -71,7 +71,7 @@ def test_every_name_of_the_table_is_a_parameter():
     (VQVAE, 'vqvae.VQVAE.downsampling = (4, 4)', 'three whole numbers from 1 on'),
     (VQVAE, 'vqvae.VQVAE.downsampling = (4, 4, 0)', 'three whole numbers from 1 on'),
     (VQVAE, 'vqvae.VQVAE.downsampling = 4', 'three whole numbers from 1 on'),
-    (VQVAE, "vqvae.VQVAE.attention = 'no'", 'True or False'),
+    (VQVAE, "vqvae.ResidualStack.attention = 'no'", 'True or False'),
     (VQVAE, 'vqvae.VQVAE.quantizer = 64', 'a class or function, written with @'),
     (VQVAE, 'vector_quantizer.VectorQuantizer.decay = 1.0', 'from 0 on and below 1'),
     (VQVAE, 'vector_quantizer.VectorQuantizer.codes = 0', 'a whole number from 1 on'),

@@ -35,8 +35,8 @@ def test_one_is_shown(capsys):
   lines = _printed(capsys, '--show=videogpt/bair_prior.gin')
   assert lines[0].startswith('VideoGPT, single-frame conditional prior for BAIR')
   assert any('python -m launch.train --gin_file=videogpt/bair_prior.gin' in line for line in lines)
-  assert lines[-3:] == ['  videogpt/bair_prior.gin', '    videogpt/bair_vqvae.gin',
-                        '      base/vqvae.gin']
+  assert lines[-4:] == ['  videogpt/bair_prior.gin', '    videogpt/bair_vqvae.gin',
+                        '      base/vqvae.gin', '    base/prior.gin']
 
 
 @pytest.mark.parametrize('arguments, message', [

@@ -23,14 +23,14 @@ ALL_CONDITIONS = {'conditioning_frames': 2, 'classes': 3, 'actions': 8}
 def new(pattern='full', codebooks=1, layers=2, dropout=0.0, resnet=False, **conditions):
   """Not built yet; frames are encoded by one convolution, or by a ResNet."""
   quantizer = vector_quantizer.VectorQuantizer(codes=6, dim=4, codebooks=codebooks)
-  first_stage = vqvae.VQVAE(quantizer, (2, 2, 2), hidden=4, residual_units=4, residual_layers=1,
-                            attention=False)
+  stack = functools.partial(vqvae.ResidualStack, layers=1, units=4, attention=False)
+  first_stage = vqvae.VQVAE(quantizer, (2, 2, 2), hidden=4, residual_stack=stack)
   prior = videogpt.LatentTransformer(layers, width=12, heads=2, feedforward=20, dropout=dropout,
                                      attention=PATTERNS[pattern])
   encoder = None
   if 'conditioning_frames' in conditions:
     encoder = (resnet3d.ResNet3D(18, units=16, width=8) if resnet else
-               tf.keras.layers.Conv2D(16, 4, 4))
+               tf.keras.Sequential([tf.keras.layers.Conv2D(16, 4, 4)]))
   return videogpt.VideoGPT(first_stage, prior, encoder, **conditions)
 
 

@@ -103,7 +103,7 @@ def test_transformer_block():
   rng = np.random.default_rng(2)
   block = videogpt.TransformerBlock(
       attention.CausalAttention((6,)), width=8, heads=2, feedforward=10, dropout=0.5, depth=1,
-      cross_attention=True, condition_size=5)
+      cross_attention=attention.MultiHeadAttention(2, value_width=6), condition_size=5)
   x, frames = (tf.constant(rng.normal(size=(2, n, 8)), tf.float32) for n in (6, 3))
   conditions = videogpt.Conditions(frames, tf.constant(rng.normal(size=(2, 5)), tf.float32))
   block(x, conditions)
@@ -199,12 +199,12 @@ def test_the_vqvae_is_frozen():
 
 
 def _resnet_parameters(channels, width, units, blocks):
-  count, inputs = 27 * channels * width, width
+  count, inputs = 27 * channels * width + 2 * width, width  # the stem and its norm
   for group, repeats in enumerate(blocks):
     outputs = units if group == 3 else width * 2**group
     for i in range(repeats):
-      changes = i == 0 and (inputs != outputs or group in (1, 2))
-      count += 27 * inputs * outputs + 27 * outputs**2 + 4 * outputs + changes * inputs * outputs
+      count += 27 * inputs * outputs + 27 * outputs**2 + 4 * outputs
+      count += inputs * outputs + 2 * outputs if i == 0 else 0  # a projection and its norm
       inputs = outputs
   return count
 
@@ -221,8 +221,8 @@ def _prior_parameters(shape, layers, width, feedforward, codes, dim, codebooks=1
   block = 2 * norm + 4 * width**2 + width + (2 * width + 1) * feedforward + width
   if frames_width:
     block += norm + 2 * width**2 + 2 * frames_width * width + width
-  shape = shape + ((codebooks,) if codebooks > 1 else ())
-  ends = codebooks * dim * width + width + codebooks * width * codes
+  shape = shape + (codebooks,)
+  ends = dim * width + width + width * codes
   return ends + _position_parameters(shape, width) + layers * block + norm
 
 
@@ -252,7 +252,7 @@ def _parameters_for_bair(actions):
                         _position_parameters((1, 16, 16), 512))
 
 
-BAIR = pytest.mark.parametrize('actions, parameters', [(0, 131_341_107), (64, 134_552_371)])
+BAIR = pytest.mark.parametrize('actions, parameters', [(0, 131_344_315), (64, 134_555_579)])
 
 
 @BAIR
@@ -269,7 +269,8 @@ def test_parameters_for_bair_by_formula(actions, parameters):
 def test_parameters_for_bair(actions, parameters):
   pattern = functools.partial(attention.CausalAttention, query_chunk=8192)  # the smallest graph
   with tf.Graph().as_default():  # variables of their shapes, no values
-    first_stage = vqvae.VQVAE(vector_quantizer.VectorQuantizer(), (2, 2, 2), residual_layers=0)
+    stack = functools.partial(vqvae.ResidualStack, layers=0)
+    first_stage = vqvae.VQVAE(vector_quantizer.VectorQuantizer(), (2, 2, 2), residual_stack=stack)
     model = videogpt.VideoGPT(first_stage, videogpt.LatentTransformer(attention=pattern),
                               resnet3d.ResNet3D(34), conditioning_frames=1, actions=actions)
     tf.autograph.experimental.do_not_convert(model.build)((None, 16, 64, 64, 3))

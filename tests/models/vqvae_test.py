@@ -6,6 +6,7 @@ import pytest
 import tensorflow as tf
 
 from tf_videogen.layers import batch_norm
+from tf_videogen.layers import layer_norm
 from tf_videogen.layers import positions
 from tf_videogen.layers import randomness
 from tf_videogen.layers import vector_quantizer
@@ -17,10 +18,14 @@ SEED = randomness.seed_of(5)
 pytestmark = pytest.mark.usefixtures('same_initial_values')
 
 
-def _model(downsampling=(2, 2, 2), codebooks=1, hidden=8, attention=True, **kwargs):
+def _stack(layers=2, units=6, **kwargs):
+  return functools.partial(vqvae.ResidualStack, layers, units, **kwargs)
+
+
+def _model(downsampling=(2, 2, 2), codebooks=1, hidden=8, attention=True, layers=2, **kwargs):
   quantizer = vector_quantizer.VectorQuantizer(codes=16, dim=4, codebooks=codebooks)
-  kwargs = {'residual_units': 6, 'residual_layers': 2, **kwargs}
-  return vqvae.VQVAE(quantizer, downsampling, hidden, attention=attention, **kwargs)
+  kwargs = {'residual_stack': _stack(layers, attention=attention), **kwargs}
+  return vqvae.VQVAE(quantizer, downsampling, hidden, **kwargs)
 
 
 def _video(shape, seed=0):
@@ -54,7 +59,7 @@ SHAPES = [  # downsampling, clip, latents
     *[pytest.param(*shapes, i > 0, marks=pytest.mark.slow)
       for i, shapes in enumerate(SHAPES)]])
 def test_shapes(downsampling, clip, latents, attention):
-  model = _model(downsampling, attention=attention, residual_layers=1)
+  model = _model(downsampling, attention=attention, layers=1)
   model.build((None,) + clip)
   assert model.latent_shape(clip) == latents
   reconstruction, quantized = model(_video((2,) + clip))
@@ -91,28 +96,28 @@ def test_factors_are_powers_of_two(downsampling):
 
 
 def _expected_parameters(clip, downsampling, hidden, units, layers, attention, latents,
-                         encoder_kernel=3, upsampling_kernel=4):
+                         strided_kernel=4, latent_kernel=1):
   """Trainable parameters of encoder and decoder, layer by layer; `latents` are channels."""
-  def convolution(kernel, inputs, outputs):
-    return kernel**3 * inputs * outputs + outputs
+  def convolution(kernel, inputs, outputs, bias=True):
+    return kernel**3 * inputs * outputs + bias * outputs
 
   norm = lambda channels: 2 * channels
   stages = int(np.log2(max(downsampling)))
   channels = clip[-1]
-  down = (convolution(encoder_kernel, channels, hidden) +
-          (stages - 1) * convolution(encoder_kernel, hidden, hidden) +
+  down = (convolution(strided_kernel, channels, hidden) +
+          (stages - 1) * convolution(strided_kernel, hidden, hidden) +
           convolution(3, hidden, hidden))
-  up = ((stages - 1) * convolution(upsampling_kernel, hidden, hidden) +
-        convolution(upsampling_kernel, hidden, channels))
-  block = (norm(hidden) + convolution(3, hidden, units) +
-           norm(units) + convolution(1, units, hidden))
+  up = ((stages - 1) * convolution(strided_kernel, hidden, hidden) +
+        convolution(strided_kernel, hidden, channels))
+  block = (norm(hidden) + convolution(3, hidden, units, bias=False) +
+           norm(units) + convolution(1, units, hidden, bias=False))
   position = 0
   if attention:
     block += norm(hidden) + 3 * (4 * hidden**2 + hidden)  # queries, keys, values; output with bias
     widths = [len(range(i, hidden, 3)) for i in range(3)]
     position = sum(size // factor * width
                    for size, factor, width in zip(clip, downsampling, widths))
-  middle = convolution(1, hidden, latents) + convolution(1, latents, hidden)
+  middle = convolution(1, hidden, latents) + convolution(latent_kernel, latents, hidden)
   return down + middle + up + 2 * (layers * block + norm(hidden)) + position
 
 
@@ -121,7 +126,7 @@ def _state(codes, dim, codebooks=1):
   return codebooks * codes * (2 * dim + 1) + 1 + 1 + 3
 
 
-KERNELS = {'encoder_kernel': 4, 'upsampling_kernel': 2}
+KERNELS = {'strided_kernel': 2, 'latent_kernel': 3}
 
 
 @pytest.mark.parametrize('downsampling, kwargs, attention', [
@@ -142,12 +147,13 @@ def test_parameters_for_bair(layers):
   """Of one of the four blocks a side, which have as many each; or of all four."""
   clip = (16, 64, 64, 3)
   with tf.Graph().as_default():  # variables of their shapes, no values
-    assert vqvae.VQVAE(vector_quantizer.VectorQuantizer()).residual_layers == 4
-    model = vqvae.VQVAE(vector_quantizer.VectorQuantizer(), (2, 2, 2), residual_layers=layers)
+    assert vqvae.ResidualStack().layers == 4 and vqvae.ResidualStack().units == 128
+    stack = functools.partial(vqvae.ResidualStack, layers)
+    model = vqvae.VQVAE(vector_quantizer.VectorQuantizer(), (2, 2, 2), residual_stack=stack)
     tf.autograph.experimental.do_not_convert(model.build)((None,) + clip)
   expected = functools.partial(_expected_parameters, clip, (2, 2, 2), hidden=240, units=128,
                                attention=True, latents=256)
-  assert expected(layers=4) == 14_180_611
+  assert expected(layers=4) == 14_204_307
   assert _size(model.trainable_variables) == expected(layers=layers)
   assert _size(model.non_trainable_variables) == _state(1024, 256)
 
@@ -164,8 +170,7 @@ def test_three_more_blocks_a_side_stand_in_for_attention():
 
 def test_all_blocks_share_one_position_embedding():
   model = _trained_a_step(3, 3)
-  blocks = [layer for layer in model.encoder + model.decoder
-            if isinstance(layer, vqvae.AttentionResidualBlock)]
+  blocks = model.encoder[-1].blocks + model.decoder[0].blocks
   assert len(blocks) == 4 and len({id(block.position) for block in blocks}) == 1
   tables = blocks[0].position.tables
   assert [table.shape for table in tables] == [(2, 3), (4, 3), (4, 2)]
@@ -182,13 +187,14 @@ def _numpy_convolution(x, layer):
   size, (_, t, h, w, _) = kernel.shape[0], x.shape
   before = (size - 1) // 2
   padded = np.pad(x, [(0, 0)] + [(before, size - 1 - before)] * 3 + [(0, 0)])
-  return layer.bias.numpy() + sum(
+  assert layer.bias is None
+  return sum(
       padded[:, i:i + t, j:j + h, k:k + w] @ kernel[i, j, k]
       for i in range(size) for j in range(size) for k in range(size))
 
 
 def _numpy_norm_relu(x, layer):
-  x = (x - x.mean(-1, keepdims=True)) / np.sqrt(x.var(-1, keepdims=True) + layer.epsilon)
+  x = (x - x.mean(-1, keepdims=True)) / np.sqrt(x.var(-1, keepdims=True) + 1e-5)
   return np.maximum(x * layer.gamma.numpy() + layer.beta.numpy(), 0)
 
 
@@ -196,7 +202,7 @@ def _numpy_norm_relu(x, layer):
 def test_attention_residual_block(attention):
   rng = np.random.default_rng(1)
   position = positions.SpatioTemporalEmbedding((2, 3, 4), 8, stddev=1.0) if attention else None
-  block = vqvae.AttentionResidualBlock(8, 6, tf.keras.layers.LayerNormalization, position)
+  block = vqvae.AttentionResidualBlock(8, 6, layer_norm.LayerNorm, attention, position)
   x = rng.normal(size=(2, 2, 3, 4, 8)).astype(np.float32)
   block(x)
   for v in block.trainable_variables:
@@ -242,9 +248,26 @@ def test_gradients_reach_every_parameter(attention):
     assert gradient is not None and np.any(gradient), v.name
 
 
-def test_batch_norm_as_in_the_public_code():
+@pytest.mark.parametrize('mirrored, strides', [
+    (True, [(2, 1, 1), (2, 2, 2)]), (False, [(2, 2, 2), (2, 1, 1)])])
+def test_strides_of_the_decoder(mirrored, strides):
+  model = _model((4, 2, 2), mirrored=mirrored, layers=1, attention=False)
+  model.build((None, 4, 4, 4, 1))
+  assert [layer.strides for layer in model.encoder[:2]] == [(2, 2, 2), (2, 1, 1)]
+  assert [layer.strides for layer in model.decoder[1:]] == strides
+
+
+def test_attention_without_positions():
+  stack = _stack(1, position_embedding=False)
+  model = _model(residual_stack=stack)
+  model.build((None, 4, 8, 8, 1))
+  assert model.encoder[-1].position is None and model.encoder[-1].blocks[0].attention is not None
+  assert not any('axis_' in v.name for v in model.trainable_variables)
+
+
+def test_batch_norm_as_in_the_authors_code():
   video = _video((2, 4, 8, 8, 1))
-  model = _model(norm=batch_norm.SyncBatchNorm, residual_layers=1)
+  model = _model(residual_stack=_stack(1, norm=batch_norm.SyncBatchNorm))
   model.build((None,) + tuple(video.shape[1:]))
   norms = [layer for layer in model.submodules if isinstance(layer, batch_norm.SyncBatchNorm)]
   assert len(norms) == 2 * 3 + 2 and all(norm.synchronized for norm in norms)

@@ -20,8 +20,8 @@ CLIP = (4, 8, 8, 1)  # latents 2 x 4 x 4
 def vqvae_of(codes=16, codebooks=1, hidden=16):
   """A VQ-VAE that halves all sides; not built yet."""
   quantizer = vector_quantizer.VectorQuantizer(codes, dim=8, codebooks=codebooks)
-  return vqvae.VQVAE(quantizer, (2, 2, 2), hidden, residual_units=hidden, residual_layers=1,
-                     attention=False)
+  stack = functools.partial(vqvae.ResidualStack, layers=1, units=hidden, attention=False)
+  return vqvae.VQVAE(quantizer, (2, 2, 2), hidden, stack)
 
 
 def _always_the_same(make):

@@ -46,8 +46,9 @@ class RandomClips(clip_source.ClipSource):
 def make_vqvae(small):
   """16 x 64 x 64 -> 4 x 16 x 16, 240 hidden, 2 residual layers, 512 codes of 64."""
   quantizer = vector_quantizer.VectorQuantizer(codes=512, dim=64)
-  return vqvae.VQVAE(quantizer, (4, 4, 4), hidden=16 if small else 240,
-                     residual_units=16 if small else 128, residual_layers=2, attention=False)
+  stack = functools.partial(
+      vqvae.ResidualStack, layers=2, units=16 if small else 128, attention=False)
+  return vqvae.VQVAE(quantizer, (4, 4, 4), hidden=16 if small else 240, residual_stack=stack)
 
 
 def make_prior(small, pattern):

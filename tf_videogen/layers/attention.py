@@ -41,11 +41,14 @@ class MultiHeadAttention(tf.keras.layers.Layer):
     heads: number of heads; it divides D.
     pattern: a causal pattern of `attention_patterns`, or None.
     output_stddev: standard deviation of the output kernel, where it is another.
+    value_width: channels V of the values, all heads together, where they aren't D; `heads` divide
+      it, too.
 
   Call arguments:
     x: [B, N, D].
     context: [B, M, E], which queries of x attend to; only without a pattern. The first call with it
       creates the kernels of keys and values, [E, D].
+    seed: int32 [2], which turns the pattern's dropout on, if it has some; None: off.
 
   Returns:
     [B, N, D].
@@ -55,32 +58,38 @@ class MultiHeadAttention(tf.keras.layers.Layer):
   then `y_t = layer.step_context(x_t, kv)`.
   """
 
-  def __init__(self, heads, pattern=None, output_stddev=None, name=None):
+  def __init__(self, heads, pattern=None, output_stddev=None, value_width=None, name=None):
     super().__init__(name=name)
     self.heads = heads
     self.pattern = pattern
     self.output_stddev = output_stddev
+    self.value_width = value_width
 
   def build(self, input_shape):
     width = input_shape[-1]
     if width % self.heads:
       raise ValueError(f'heads must divide the width {width} of x, got {self.heads}.')
+    value_width = self.value_width or width
+    if value_width % self.heads:
+      raise ValueError(f'heads must divide the width {value_width} of the values, got '
+                       f'{self.heads}.')
     self.w_q, self.w_k, self.w_v = (
-        tf.keras.layers.Dense(width, use_bias=False, kernel_initializer=_normal(), name=name,
-                              dtype=self.dtype_policy) for name in ('w_q', 'w_k', 'w_v'))
+        tf.keras.layers.Dense(channels, use_bias=False, kernel_initializer=_normal(), name=name,
+                              dtype=self.dtype_policy)
+        for name, channels in (('w_q', width), ('w_k', width), ('w_v', value_width)))
     self.w_o = tf.keras.layers.Dense(
         width, kernel_initializer=_normal(self.output_stddev), name='w_o', dtype=self.dtype_policy)
     self._head_width = width // self.heads
     super().build(input_shape)
 
-  def call(self, x, context=None):
+  def call(self, x, context=None, seed=None):
     if self.pattern is None:
       k, v = self.project_context(x if context is None else context)
       return self.step_context(x, (k, v))
     if context is not None:
       raise ValueError('context must be None for attention with a causal pattern.')
     k, v = self.project_context(x)
-    return self._merge_heads(self.pattern(self._split_heads(self.w_q(x)), k, v))
+    return self._merge_heads(self.pattern(self._split_heads(self.w_q(x)), k, v, seed))
 
   def initial_cache(self, batch_size, tokens=None):
     """An empty cache (k, v), [B, H, M, D / H] each; the layer must have been built.
@@ -115,7 +124,7 @@ class MultiHeadAttention(tf.keras.layers.Layer):
     return self._merge_heads(y_t), (k, v)
 
   def project_context(self, context):
-    """Keys and values of a context [B, M, E]: (k, v), [B, H, M, D / H] each."""
+    """Keys and values of a context [B, M, E]: [B, H, M, D / H] and [B, H, M, V / H]."""
     return self._split_heads(self.w_k(context)), self._split_heads(self.w_v(context))
 
   def step_context(self, x, kv):
@@ -124,13 +133,13 @@ class MultiHeadAttention(tf.keras.layers.Layer):
 
   def _split_heads(self, x):
     # [B, N, D] -> [B, N, H, D / H] -> [B, H, N, D / H]
-    x = tf.reshape(x, [-1, x.shape[1], self.heads, self._head_width])
+    x = tf.reshape(x, [-1, x.shape[1], self.heads, x.shape[2] // self.heads])
     return tf.transpose(x, [0, 2, 1, 3])
 
   def _merge_heads(self, x):
     # [B, H, N, D / H] -> [B, N, H, D / H] -> [B, N, D]; then the output projection
     x = tf.transpose(x, [0, 2, 1, 3])
-    return self.w_o(tf.reshape(x, [-1, x.shape[1], self.heads * self._head_width]))
+    return self.w_o(tf.reshape(x, [-1, x.shape[1], self.heads * x.shape[3]]))
 
 
 class AxialAttention(tf.keras.layers.Layer):

@@ -4,7 +4,7 @@ Sparse Transformers (Child et al. 2019, https://arxiv.org/abs/1904.10509), over 
 VideoGPT (Yan et al. 2021, section 4.1, https://arxiv.org/abs/2104.10157). A pattern is built with
 the shape of the latents, takes their tokens in raster order, and offers
 
-  pattern(q, k, v)                         the full pass, [B, H, N, D] -> [B, H, N, D];
+  pattern(q, k, v, seed)                   the full pass, [B, H, N, D] -> [B, H, N, D];
   pattern.step(q_t, k_cache, v_cache, t)   row t of it, for sampling with caches.
 
 No scores are kept (the recomputation of FlashAttention, Dao et al. 2022,
@@ -14,7 +14,8 @@ S, P = exp(S - lse) and O = P v, the backward pass computes
   dv = P^T dO,   dS = P (dO v^T - rowsum(dO O)),   dq = dS k / sqrt(D),   dk = dS^T q / sqrt(D)
 
 from q, k, v, O and lse alone: full attention a chunk of queries at a time, sparse attention a head
-at a time. Scores, softmax and lse are float32 in every precision; the matrix products have the type
+at a time. With dropout of P, of mask M, it is O = (M P) v, dv = (M P)^T dO and dS = P (M (dO v^T) -
+rowsum(dO O)); the backward pass draws M again. Scores, softmax and lse are float32 in every precision; the matrix products have the type
 of the inputs.
 """
 
@@ -23,6 +24,7 @@ import functools
 import numpy as np
 import tensorflow as tf
 
+from tf_videogen.layers import randomness
 from tf_videogen.layers import xla_context
 
 _MASKED = -1e30  # added to a score, it makes its exponential exactly 0
@@ -31,32 +33,37 @@ _MASKED = -1e30  # added to a score, it makes its exponential exactly 0
 class _CausalPattern:
   """What both patterns share: a backward pass that computes the scores again.
 
-  `_outputs(q, k, v)` returns the output [B, H, N, D] and the log-sum-exp of the scores [B, H, N,
-  1]; `_gradients(q, upstream, lse, delta, k, v)` those of q, k and v, where `delta` is rowsum(dO
-  O), [B, H, N, 1]. Queries are scaled.
+  `_outputs(q, k, v, seed)` returns the output [B, H, N, D] and the log-sum-exp of the scores [B, H,
+  N, 1]; `_gradients(q, upstream, lse, delta, k, v, seed)` those of q, k and v, where `delta` is
+  rowsum(dO O), [B, H, N, 1]. Queries are scaled; the seed is None, or of dropout.
   """
 
   def __init__(self, shape):
     self.shape = tuple(int(size) for size in shape)
     self.length = int(np.prod(self.shape))
 
-  def __call__(self, q, k, v):
-    """Attention of every token to its keys: q, k, v [B, H, N, D] -> [B, H, N, D]."""
+  def __call__(self, q, k, v, seed=None):
+    """Attention of every token to its keys: q, k, v [B, H, N, D] -> [B, H, N, D].
+
+    Args:
+      q, k, v: queries, keys and values.
+      seed: int32 [2], which turns dropout on where the pattern has some; None: off.
+    """
     for name, x in (('q', q), ('k', k), ('v', v)):
       if x.shape.rank != 4 or x.shape[2] != self.length:
         raise ValueError(f'{name} must be [B, H, {self.length}, D] for latents of shape '
                          f'{self.shape}, got {x.shape}.')
-    return tf.custom_gradient(self._forward)(_scaled(q), k, v)
+    return tf.custom_gradient(lambda q, k, v: self._forward(q, k, v, seed))(_scaled(q), k, v)
 
-  def _forward(self, q, k, v):
+  def _forward(self, q, k, v, seed):
     """The output, and the function that is its backward pass."""
-    output, lse = self._outputs(q, k, v)
-    return output, functools.partial(self._backward, q, k, v, output, lse)
+    output, lse = self._outputs(q, k, v, seed)
+    return output, functools.partial(self._backward, q, k, v, seed, output, lse)
 
-  def _backward(self, q, k, v, output, lse, upstream):
+  def _backward(self, q, k, v, seed, output, lse, upstream):
     q, k, v, upstream = xla_context.optimization_barrier([q, k, v, upstream])
     delta = tf.reduce_sum(_float(upstream) * _float(output), -1, keepdims=True)
-    return self._gradients(q, upstream, lse, delta, k, v)
+    return self._gradients(q, upstream, lse, delta, k, v, seed)
 
 
 class CausalAttention(_CausalPattern):
@@ -68,10 +75,12 @@ class CausalAttention(_CausalPattern):
       128. Then a sixteenth of the work is spent on masked scores; a chunk of a model small enough
       for a CPU stays in its caches (N = 1,024: 128 and 256 are equally fast, 512 slower by a
       quarter); and 8,192 tokens on a TPU are 8 chunks of 1,024, a small graph of large products.
+    dropout: rate at which training leaves out attention's weights.
   """
 
-  def __init__(self, shape, query_chunk=None):
+  def __init__(self, shape, query_chunk=None, dropout=0.0):
     super().__init__(shape)
+    self.dropout = dropout
     self.query_chunk = min(query_chunk or max(128, -(-self.length // 8)), self.length)
     self._chunks = [(start, min(start + self.query_chunk, self.length))
                     for start in range(0, self.length, self.query_chunk)]
@@ -85,22 +94,30 @@ class CausalAttention(_CausalPattern):
     index = _opaque(np.arange(self.length, dtype=np.int32))
     return [_bias(index[:stop] <= index[start:stop, tf.newaxis]) for start, stop in self._chunks]
 
-  def _outputs(self, q, k, v):
+  def _dropout(self, seed, chunk):
+    """The dropout of a chunk's weights, a function; the same in both passes."""
+    if seed is None or not self.dropout:
+      return _as_it_is
+    return functools.partial(
+        randomness.dropout, rate=self.dropout, seed=randomness.fold_in(seed, chunk))
+
+  def _outputs(self, q, k, v, seed):
     outputs, lses = [], []
-    for (start, stop), bias in zip(self._chunks, self._biases()):
+    for i, ((start, stop), bias) in enumerate(zip(self._chunks, self._biases())):
       with _two_at_once(outputs):
-        output, lse = _attend(q[:, :, start:stop], k[:, :, :stop], v[:, :, :stop], bias)
+        output, lse = _attend(q[:, :, start:stop], k[:, :, :stop], v[:, :, :stop], bias,
+                              self._dropout(seed, i))
       outputs.append(output)
       lses.append(lse)
     return tf.concat(outputs, 2), tf.concat(lses, 2)
 
-  def _gradients(self, q, upstream, lse, delta, k, v):
+  def _gradients(self, q, upstream, lse, delta, k, v, seed):
     dq, dk, dv = [], [0.0] * len(self._chunks), [0.0] * len(self._chunks)
     for (start, stop), bias in zip(self._chunks, self._biases()):
       with _two_at_once(dq):
         rows = [x[:, :, start:stop] for x in (q, upstream, lse, delta)]
         dq_chunk, dk_chunk, dv_chunk = _attend_backward(
-            *rows, k[:, :, :stop], v[:, :, :stop], bias)
+            *rows, k[:, :, :stop], v[:, :, :stop], bias, self._dropout(seed, len(dq)))
         for i, (first, last) in enumerate(self._chunks[:len(dq) + 1]):
           dk[i] += _float(dk_chunk[..., first:last])
           dv[i] += _float(dv_chunk[..., first:last])
@@ -163,11 +180,13 @@ class SparseCausalAttention(_CausalPattern):
     """The size of a cache with room for so many tokens: whole blocks."""
     return -(-tokens // self.block) * self.block
 
-  def _outputs(self, q, k, v):
+  def _outputs(self, q, k, v, seed):
+    del seed  # it has no dropout, nor has that of the authors' code
     output, lse = self._each_head(self._head_outputs, [q, k, v], [q.dtype, tf.float32])
     return output, lse[..., tf.newaxis]
 
-  def _gradients(self, q, upstream, lse, delta, k, v):
+  def _gradients(self, q, upstream, lse, delta, k, v, seed):
+    del seed
     # A TPU pads the last axis of what a loop takes to 128: there is no axis of 1 here.
     return self._each_head(self._head_gradients, [q, upstream, lse[..., 0], delta[..., 0], k, v],
                            [q.dtype] * 3)
@@ -329,13 +348,18 @@ def _is_valid(shift, blocks):
   return (blocks // stride) % extent >= steps
 
 
-def _attend(q, k, v, bias):
+def _as_it_is(weights):
+  return weights
+
+
+def _attend(q, k, v, bias, dropout=_as_it_is):
   """Attention of some queries.
 
   Args:
     q: [..., queries, D], scaled.
     k, v: [..., keys, D].
     bias: [..., queries, keys].
+    dropout: a function of weights [..., queries, keys].
 
   Returns:
     Output [..., queries, D], and log-sum-exp of the scores [..., queries, 1], float32.
@@ -344,24 +368,25 @@ def _attend(q, k, v, bias):
   peak = tf.reduce_max(scores, -1, keepdims=True)
   weights = tf.exp(scores - peak)
   total = tf.reduce_sum(weights, -1, keepdims=True)
-  output = _float(tf.matmul(tf.cast(weights, v.dtype), v)) / total
+  output = _float(tf.matmul(tf.cast(dropout(weights), v.dtype), v)) / total
   return tf.cast(output, q.dtype), peak + tf.math.log(total)
 
 
-def _attend_backward(q, upstream, lse, delta, k, v, bias):
+def _attend_backward(q, upstream, lse, delta, k, v, bias, dropout=_as_it_is):
   """Gradients of `_attend`: the equations on top of this file.
 
   Args:
     q, upstream: scaled queries and the gradient of their output, [..., queries, D].
     lse, delta: log-sum-exp, and the sum of output * upstream, [..., queries, 1].
-    k, v, bias: as for `_attend`.
+    k, v, bias, dropout: as for `_attend`.
 
   Returns:
     dq [..., queries, D]; dk and dv transposed, [..., D, keys].
   """
   weights = tf.exp(_scores(q, k, bias) - lse)
-  d_scores = weights * (_float(tf.matmul(upstream, v, transpose_b=True)) - delta)
-  weights, d_scores = tf.cast(weights, q.dtype), tf.cast(d_scores, q.dtype)
+  d_weights = dropout(_float(tf.matmul(upstream, v, transpose_b=True)))
+  d_scores = weights * (d_weights - delta)
+  weights, d_scores = tf.cast(dropout(weights), q.dtype), tf.cast(d_scores, q.dtype)
   return (tf.matmul(d_scores, k), tf.matmul(q, d_scores, transpose_a=True),
           tf.matmul(upstream, weights, transpose_a=True))
 

@@ -11,14 +11,20 @@ class ConditionalLayerNorm(tf.keras.layers.Layer):
   At the start g = 1 and b = 0. Without a condition it is layer normalization. Statistics are
   float32 whatever the compute type.
 
+  Args:
+    epsilon: a small number.
+    epsilon_outside: whether it is added to 1 / sqrt(variance), as the authors' code does, which
+      makes NaN of a vector whose numbers are all the same.
+
   Call arguments:
     x: [B, N, D].
     condition: [B, C], or None.
   """
 
-  def __init__(self, epsilon=1e-5, name=None):
+  def __init__(self, epsilon=1e-5, epsilon_outside=False, name=None):
     super().__init__(name=name)
     self.epsilon = epsilon
+    self.epsilon_outside = epsilon_outside
 
   def build(self, input_shape):
     width = input_shape[-1]
@@ -38,7 +44,10 @@ class ConditionalLayerNorm(tf.keras.layers.Layer):
   def call(self, x, condition=None):
     values = tf.cast(x, tf.float32)
     mean, variance = tf.nn.moments(values, axes=[-1], keepdims=True)
-    normalized = (values - mean) * tf.math.rsqrt(variance + self.epsilon)
+    if self.epsilon_outside:
+      normalized = (values - mean) * (self.epsilon + tf.math.rsqrt(variance))
+    else:
+      normalized = (values - mean) * tf.math.rsqrt(variance + self.epsilon)
     gain, bias = tf.cast(self.gain, tf.float32), tf.cast(self.bias, tf.float32)
     if condition is not None:
       affine = tf.matmul(tf.cast(condition, tf.float32), tf.cast(self.condition_kernel, tf.float32))

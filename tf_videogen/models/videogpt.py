@@ -14,8 +14,9 @@ default pattern, `CausalAttention` the full one.
 Conditions: frames through a 3-D ResNet and cross-attention; classes and actions through
 conditional layer norm, the actions of a clip as one flattened vector.
 
-Several codebooks (Table 7): each has its own input map and its own output map, and the sequence is
-t * h * w * codebooks long.
+Several codebooks (Table 7): the sequence is t * h * w * codebooks long, and its positions have a
+fourth axis. All codebooks share the input map and the output map, as in the authors' code, which
+also settles the epsilon of norms and the activation.
 
 Gin files: every `gin/videogpt/*_prior*.gin`.
 """
@@ -56,22 +57,20 @@ class TransformerBlock(tf.keras.layers.Layer):
     feedforward: hidden width of the feed-forward layer.
     dropout: rate, after each of the three.
     depth: blocks L of the network; attention's output maps start with deviation 1 / sqrt(D L).
-    cross_attention: whether the block reads conditioning frames.
+    cross_attention: a layer that reads conditioning frames, or None.
     condition_size: numbers of the conditional vector, 0 for none.
+    norm: a callable that makes a ConditionalLayerNorm.
   """
 
-  def __init__(self, pattern, width, heads, feedforward, dropout, depth, cross_attention,
-               condition_size, name=None):
+  def __init__(self, pattern, width, heads, feedforward, dropout, depth, cross_attention=None,
+               condition_size=0, norm=conditional_norm.ConditionalLayerNorm, name=None):
     super().__init__(name=name)
     self.dropout = dropout
     self.condition_size = condition_size
-    stddev = (width * depth)**-0.5
-    self.attention = attention_layers.MultiHeadAttention(heads, pattern, output_stddev=stddev)
-    self.cross_attention = None
-    if cross_attention:
-      self.cross_attention = attention_layers.MultiHeadAttention(heads, output_stddev=stddev)
-    self.norms = [conditional_norm.ConditionalLayerNorm(name=f'norm_{i}')
-                  for i in range(3 if cross_attention else 2)]
+    self.attention = attention_layers.MultiHeadAttention(
+        heads, pattern, output_stddev=(width * depth)**-0.5)
+    self.cross_attention = cross_attention
+    self.norms = [norm(name=f'norm_{i}') for i in range(2 if cross_attention is None else 3)]
     self.expand = tf.keras.layers.Dense(feedforward, activation=quick_gelu, name='expand')
     self.contract = tf.keras.layers.Dense(width, name='contract')
 
@@ -84,8 +83,8 @@ class TransformerBlock(tf.keras.layers.Layer):
 
   def call(self, x, conditions, seed=None):
     """x [B, N, D] -> [B, N, D]; `seed` turns dropout on."""
-    seeds = [None if seed is None else randomness.fold_in(seed, i) for i in range(3)]
-    h = self.attention(self.norms[0](x, conditions.vector))
+    seeds = [None if seed is None else randomness.fold_in(seed, i) for i in range(4)]
+    h = self.attention(self.norms[0](x, conditions.vector), seed=seeds[3])
     x += randomness.dropout(h, self.dropout, seeds[0])
     if self.cross_attention is not None:
       h = self.cross_attention(self.norms[1](x, conditions.vector), conditions.frames)
@@ -112,13 +111,18 @@ class LatentTransformer(tf.keras.layers.Layer):
     feedforward: hidden width of the feed-forward layers.
     dropout: rate after attention and feed-forward layers, in training.
     attention: a causal attention pattern (class), made with the shape of the latents.
+    norm: a callable that makes a ConditionalLayerNorm.
+    codebook_axis: whether positions of one codebook's codes have an axis for it, too, which is of
+      size 1; of several codebooks they always do.
+    cross_values: channels of cross-attention's values, all heads together; None: the width.
     rematerialize: whether training keeps a block's input alone and computes the block again in the
       backward pass: less memory, a third more arithmetic.
   """
 
   def __init__(self, layers=16, width=512, heads=4, feedforward=2048, dropout=0.2,
-               attention=attention_layers.SparseCausalAttention, rematerialize=False,
-               name='prior'):
+               attention=attention_layers.SparseCausalAttention,
+               norm=conditional_norm.ConditionalLayerNorm, codebook_axis=True, cross_values=None,
+               rematerialize=False, name='prior'):
     super().__init__(name=name)
     self.layers = layers
     self.width = width
@@ -126,38 +130,38 @@ class LatentTransformer(tf.keras.layers.Layer):
     self.feedforward = feedforward
     self.dropout = dropout
     self.attention = attention
+    self.make_norm = norm
+    self.codebook_axis = codebook_axis
+    self.cross_values = cross_values
     self.rematerialize = rematerialize
 
   def build_for(self, latent_shape, quantizer, cross_attention, condition_size):
     """Creates the layers for codes [t, h, w] of each codebook of `quantizer`."""
     self.codebooks, self.codes = quantizer.codebooks, quantizer.codes
-    self.shape = tuple(latent_shape) + ((self.codebooks,) if self.codebooks > 1 else ())
+    codebook_axis = (self.codebooks,) if self.codebook_axis or self.codebooks > 1 else ()
+    self.shape = tuple(latent_shape) + codebook_axis
     self.tokens = int(tf.TensorShape(self.shape).num_elements())
     normal = tf.keras.initializers.RandomNormal
     self.embedding = self.add_weight(
-        'embedding', [self.codebooks, quantizer.dim, self.width], initializer=normal(stddev=0.02))
+        'embedding', [quantizer.dim, self.width], initializer=normal(stddev=0.02))
     self.start = self.add_weight('start', [self.width], initializer=normal(stddev=0.02))
     self.position = positions.SpatioTemporalEmbedding(self.shape, self.width, name='position')
     pattern = self.attention(self.shape)
     self.blocks = [
         TransformerBlock(pattern, self.width, self.heads, self.feedforward, self.dropout,
-                         self.layers, cross_attention, condition_size, name=f'block_{i}')
+                         self.layers, self._cross_attention() if cross_attention else None,
+                         condition_size, self.make_norm, name=f'block_{i}')
         for i in range(self.layers)]
-    self.norm = conditional_norm.ConditionalLayerNorm(name='norm')
+    self.norm = self.make_norm(name='norm')
     self.norm.build((None, None, self.width))
     if condition_size:
       self.norm.build_condition(condition_size)
     self.output_map = self.add_weight(
-        'output_map', [self.codebooks, self.width, self.codes], initializer='zeros')
+        'output_map', [self.width, self.codes], initializer='zeros')
 
-  def _per_codebook(self, x, maps):
-    """Applies the map of each token's codebook: [B, N, D], [C, D, E] -> [B, N, E]."""
-    maps = tf.cast(maps, x.dtype)
-    if self.codebooks == 1:
-      return tf.matmul(x, maps[0])
-    by_book = tf.reshape(x, [-1, self.tokens // self.codebooks, self.codebooks, x.shape[-1]])
-    mapped = tf.einsum('bncd,cde->bnce', by_book, maps)  # [B, N / C, C, D] -> [B, N / C, C, E]
-    return tf.reshape(mapped, [-1, self.tokens, maps.shape[-1]])  # -> [B, N, E]
+  def _cross_attention(self):
+    return attention_layers.MultiHeadAttention(
+        self.heads, output_stddev=(self.width * self.layers)**-0.5, value_width=self.cross_values)
 
   def call(self, vectors, conditions, seed=None):
     """Codebook vectors of whole clips -> logits; row t has seen the tokens before t.
@@ -170,15 +174,16 @@ class LatentTransformer(tf.keras.layers.Layer):
     Returns:
       float32 [B, N, K].
     """
-    x = self._per_codebook(tf.cast(vectors, self.compute_dtype), self.embedding)
+    x = tf.matmul(tf.cast(vectors, self.compute_dtype),
+                  tf.cast(self.embedding, self.compute_dtype))
     start = tf.broadcast_to(tf.cast(self.start, x.dtype), [tf.shape(x)[0], 1, self.width])
     x = tf.concat([start, x[:, :-1]], axis=1)
-    # [t, h, w, (C,) D] -> [N, D]
+    # [t, h, w, C, D] -> [N, D]
     x += tf.reshape(self.position.grid(), [self.tokens, self.width])
     for i, block in enumerate(self.blocks):
       x = self._block(block, x, conditions, None if seed is None else randomness.fold_in(seed, i))
     x = self.norm(x, conditions.vector)
-    return tf.cast(self._per_codebook(x, self.output_map), tf.float32)
+    return tf.cast(tf.matmul(x, tf.cast(self.output_map, x.dtype)), tf.float32)
 
   def _block(self, block, x, conditions, seed):
     if not self.rematerialize or not block.built:
@@ -219,9 +224,8 @@ class LatentTransformer(tf.keras.layers.Layer):
     Returns:
       (float32 logits [B, K], caches)
     """
-    book_before, book = (t - 1) % self.codebooks, t % self.codebooks
     embedding = tf.cast(self.embedding, self.compute_dtype)
-    x = tf.matmul(tf.cast(previous, self.compute_dtype), tf.gather(embedding, book_before))
+    x = tf.matmul(tf.cast(previous, self.compute_dtype), embedding)
     x = tf.where(t > 0, x, tf.cast(self.start, x.dtype))
     x += tf.gather(tf.reshape(self.position.grid(), [self.tokens, self.width]), t)
     x, new_caches = x[:, None], []
@@ -229,7 +233,7 @@ class LatentTransformer(tf.keras.layers.Layer):
       x, cache = block.step(x, cache, t, conditions, kv)
       new_caches.append(cache)
     x = self.norm(x, conditions.vector)
-    logits = tf.matmul(x[:, 0], tf.gather(tf.cast(self.output_map, x.dtype), book))
+    logits = tf.matmul(x[:, 0], tf.cast(self.output_map, x.dtype))
     return tf.cast(logits, tf.float32), new_caches
 
 
@@ -240,7 +244,7 @@ class VideoGPT(tf.keras.Model):
     vqvae: a VQVAE, trained before; never trained here.
     prior: a LatentTransformer.
     frame_encoder: a layer [B, T, H, W, C] -> [B, T, h, w, D] of the conditioning frames, such as
-      ResNet3D, or None.
+      ResNet3D, which is told whether it is in training; or None.
     conditioning_frames: how many first frames are given, 0 for none.
     classes: number of classes that a clip's label is one of, 0 for none.
     actions: numbers in a clip's flattened actions, 0 for none (BAIR: 16 frames x 4 = 64; ViZDoom:
@@ -279,13 +283,14 @@ class VideoGPT(tf.keras.Model):
     self(tf.zeros((1,) + self.latent_shape + (self.vqvae.quantizer.codebooks,), tf.int32),
          conditions)
 
-  def conditions(self, video=None, label=None, actions=None):
+  def conditions(self, video=None, label=None, actions=None, training=False):
     """Encodes what the clip is generated from.
 
     Args:
       video: float [B, T, H, W, C] in [-0.5, 0.5]; the first `conditioning_frames` are read.
       label: int [B].
       actions: float [B, T, A], or flattened [B, T * A].
+      training: whether the frame encoder is being trained, which batch normalization depends on.
 
     Returns:
       Conditions.
@@ -297,7 +302,7 @@ class VideoGPT(tf.keras.Model):
         raise ValueError(f'this VideoGPT is conditioned on {name}, and the batch has none')
     frames, parts = None, []
     if self.frame_encoder is not None:
-      frames = self.frame_encoder(video[:, :self.conditioning_frames])
+      frames = self.frame_encoder(video[:, :self.conditioning_frames], training=training)
       frames += tf.cast(self.frame_position.grid(), frames.dtype)
       # [B, T, h, w, D] -> [B, T * h * w, D]
       frames = tf.reshape(frames, [-1, frames.shape[1:4].num_elements(), frames.shape[4]])

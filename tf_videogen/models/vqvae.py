@@ -1,27 +1,32 @@
 """VQ-VAE for videos: VideoGPT, section 3 ("Learning Latent Codes") and Table 8.
 
     video [B, T, H, W, C] in [-0.5, 0.5]
-      -> encoder: strided 3-D convolutions, residual blocks -> 1x1x1
-      -> z [B, t, h, w, codebooks * dim] -> nearest codes -> 1x1x1
-      -> decoder: residual blocks, transposed convolutions -> video
+      -> encoder: strided 3-D convolutions, a 3x3x3 convolution, residual stack -> 1x1x1
+      -> z [B, t, h, w, codebooks * dim] -> nearest codes -> convolution
+      -> decoder: residual stack, transposed convolutions -> video
 
 Figure 3's attention residual block is read as: norm, ReLU, 3x3x3 to the residual units, norm, ReLU,
 1x1x1 back to the hidden units, and, with attention, norm, ReLU, axial attention over W, H and T
-(two heads); added to the block's input.
+(two heads); added to the block's input. The position embedding, shared by all axial attention
+layers of encoder and decoder, is added to what each of them reads.
 
-Where the public code differs from the paper, the paper's value is the default and the code's is an
-option: layer norm (code: batch norm, `norm=@batch_norm.SyncBatchNorm`), 128 residual units (code:
-half the hidden units), encoder kernel 3 (code: 4). The position embedding, shared by all axial
-attention layers of encoder and decoder, is added to what each of them reads.
+What the paper does not say is taken from the authors' code: convolutions of a block have no bias,
+layer norm has an epsilon of 1e-5, and the odd zero of a strided convolution stands before the video
+(`layers.convolution`). Table 8's "encoder filter size 3" is read as that of the unstrided
+convolution: strided and transposed ones, which mirror each other, are both of size 4, as in the
+code, so that every input weighs the same. Where paper and code contradict each other, the paper's
+value is the default, and the code's is an option (docs/videogpt.md).
 
 Where the factors differ, the decoder takes the encoder's strides in reverse, which halves its work
-for (8, 4, 4); the public code takes them in the same order. The paper doesn't say.
+for (8, 4, 4); the code takes them in the same order (`mirrored=False`). The paper does not say.
 
 Gin files: every `gin/videogpt/*_vqvae*.gin`.
 """
 import tensorflow as tf
 
 from tf_videogen.layers import attention as attention_layers
+from tf_videogen.layers import convolution
+from tf_videogen.layers import layer_norm
 from tf_videogen.layers import positions
 
 
@@ -41,27 +46,74 @@ class AttentionResidualBlock(tf.keras.layers.Layer):
     hidden: channels in and out.
     units: channels of the 3x3x3 convolution.
     norm: a callable that makes a normalization layer.
-    position: the shared SpatioTemporalEmbedding, or None for a block without attention.
+    attention: whether it has axial attention.
+    position: the shared SpatioTemporalEmbedding that attention adds, or None.
   """
 
-  def __init__(self, hidden, units, norm, position=None, name=None):
+  def __init__(self, hidden, units, norm, attention=False, position=None, name=None):
     super().__init__(name=name)
     self.norm_1 = norm(name='norm_1')
-    self.convolution_1 = tf.keras.layers.Conv3D(units, 3, padding='same', name='convolution_1')
+    self.convolution_1 = tf.keras.layers.Conv3D(
+        units, 3, padding='same', use_bias=False, name='convolution_1')
     self.norm_2 = norm(name='norm_2')
-    self.convolution_2 = tf.keras.layers.Conv3D(hidden, 1, name='convolution_2')
+    self.convolution_2 = tf.keras.layers.Conv3D(hidden, 1, use_bias=False, name='convolution_2')
     self.position = position
-    if position is not None:
+    self.attention = None
+    if attention:
       self.norm_3 = norm(name='norm_3')
       self.attention = attention_layers.AxialAttention(heads=2)
 
   def call(self, x, training=False):
     h = self.convolution_1(tf.nn.relu(self.norm_1(x, training=training)))
     h = self.convolution_2(tf.nn.relu(self.norm_2(h, training=training)))
-    if self.position is not None:
+    if self.attention is not None:
       h = tf.nn.relu(self.norm_3(h, training=training))
-      h = self.attention(h + tf.cast(self.position.grid(), h.dtype))
+      if self.position is not None:
+        h += tf.cast(self.position.grid(), h.dtype)
+      h = self.attention(h)
     return x + h
+
+
+class ResidualStack(tf.keras.layers.Layer):
+  """Residual blocks, a norm and a ReLU. [B, t, h, w, hidden] -> the same shape.
+
+  Args:
+    layers: residual blocks.
+    units: channels inside of them.
+    attention: whether they have axial attention.
+    position_embedding: whether attention knows positions. The released code's does not.
+    norm: a callable that makes the normalization layers.
+  """
+
+  def __init__(self, layers=4, units=128, attention=True, position_embedding=True,
+               norm=layer_norm.LayerNorm, name=None):
+    super().__init__(name=name)
+    self.layers = layers
+    self.units = units
+    self.attention = attention
+    self.position_embedding = position_embedding
+    self.norm = norm
+
+  def build_for(self, latent_shape, hidden, position=None):
+    """Creates the blocks for [B, *latent_shape, hidden].
+
+    Args:
+      latent_shape: (t, h, w).
+      hidden: channels.
+      position: the position embedding of another stack, to be shared; None: its own.
+    """
+    self.position = position
+    if position is None and self.attention and self.position_embedding:
+      self.position = positions.SpatioTemporalEmbedding(latent_shape, hidden)
+    self.blocks = [AttentionResidualBlock(hidden, self.units, self.norm, self.attention,
+                                          self.position, name=f'block_{i}')
+                   for i in range(self.layers)]
+    self.last_norm = self.norm(name='norm')
+
+  def call(self, x, training=False):
+    for block in self.blocks:
+      x = block(x, training=training)
+    return tf.nn.relu(self.last_norm(x, training=training))
 
 
 class VQVAE(tf.keras.Model):
@@ -72,17 +124,14 @@ class VQVAE(tf.keras.Model):
     downsampling: factors (time, height, width), powers of two, that the video's shape must be
       divisible by.
     hidden: channels of encoder and decoder.
-    residual_units: channels inside the residual blocks.
-    residual_layers: residual blocks of the encoder, and of the decoder.
-    attention: whether the residual blocks have axial attention.
-    norm: a callable that makes the normalization layers.
-    encoder_kernel: size of the strided convolutions.
-    upsampling_kernel: size of the transposed convolutions.
+    residual_stack: a callable that makes the stack of the encoder, and that of the decoder.
+    strided_kernel: size of the strided and of the transposed convolutions.
+    latent_kernel: size of the convolution that the decoder reads codes with.
+    mirrored: whether the decoder takes the encoder's strides in reverse, not in the same order.
   """
 
-  def __init__(self, quantizer, downsampling=(4, 4, 4), hidden=240, residual_units=128,
-               residual_layers=4, attention=True, norm=tf.keras.layers.LayerNormalization,
-               encoder_kernel=3, upsampling_kernel=4, name='vqvae'):
+  def __init__(self, quantizer, downsampling=(4, 4, 4), hidden=240, residual_stack=ResidualStack,
+               strided_kernel=4, latent_kernel=1, mirrored=True, name='vqvae'):
     super().__init__(name=name)
     if any(n < 1 or n & (n - 1) for n in downsampling) or max(downsampling) == 1:
       raise ValueError('VQVAE.downsampling takes three powers of two, one above 1; '
@@ -90,12 +139,10 @@ class VQVAE(tf.keras.Model):
     self.quantizer = quantizer
     self.downsampling = tuple(downsampling)
     self.hidden = hidden
-    self.residual_units = residual_units
-    self.residual_layers = residual_layers
-    self.attention = attention
-    self.norm = norm
-    self.encoder_kernel = encoder_kernel
-    self.upsampling_kernel = upsampling_kernel
+    self.residual_stack = residual_stack
+    self.strided_kernel = strided_kernel
+    self.latent_kernel = latent_kernel
+    self.mirrored = mirrored
 
   def latent_shape(self, clip_shape):
     """(T, H, W, C) of a clip -> (t, h, w) of its latents.
@@ -117,43 +164,41 @@ class VQVAE(tf.keras.Model):
     self.data_variance = self.add_weight(
         name='data_variance', shape=[], initializer='ones', trainable=False, dtype=tf.float32,
         aggregation=tf.VariableAggregation.ONLY_FIRST_REPLICA)
-    position = (
-        positions.SpatioTemporalEmbedding(latent_shape, self.hidden) if self.attention else None)
     # No other variable tells factors apart, and a prior must not read codes of other factors.
     self.stored_downsampling = self.add_weight(
         name='downsampling', shape=[3], dtype=tf.int32, trainable=False,
         initializer=lambda shape, dtype: tf.constant(self.downsampling, dtype),
         aggregation=tf.VariableAggregation.ONLY_FIRST_REPLICA)
     strides = _halvings(self.downsampling)
-    self.encoder = self._encoder(strides, position)
+    self.encoder = self._encoder(strides, latent_shape)
     self.to_latents = tf.keras.layers.Conv3D(
         self.quantizer.codebooks * self.quantizer.dim, 1, name='to_latents')
-    self.from_latents = tf.keras.layers.Conv3D(self.hidden, 1, name='from_latents')
-    self.decoder = self._decoder(strides[::-1], position, clip_shape[-1])
+    self.from_latents = tf.keras.layers.Conv3D(
+        self.hidden, self.latent_kernel, padding='same', name='from_latents')
+    self.decoder = self._decoder(
+        strides[::-1] if self.mirrored else strides, latent_shape, clip_shape[-1])
     self.built = True  # Keras's own build would call the model with an unknown batch size
     self(tf.zeros((1,) + clip_shape))
 
-  def _residual_stack(self, position, name):
-    blocks = [AttentionResidualBlock(self.hidden, self.residual_units, self.norm, position,
-                                     name=f'{name}_block_{i}')
-              for i in range(self.residual_layers)]
-    return blocks + [self.norm(name=f'{name}_norm'), tf.keras.layers.ReLU()]
-
-  def _encoder(self, strides, position):
-    stages = [tf.keras.layers.Conv3D(self.hidden, self.encoder_kernel, s, 'same',
-                                     activation='relu', name=f'down_{i}')
+  def _encoder(self, strides, latent_shape):
+    stages = [convolution.SamePadConv3D(self.hidden, self.strided_kernel, s, activation='relu',
+                                        name=f'down_{i}')
               for i, s in enumerate(strides)]
     last = tf.keras.layers.Conv3D(self.hidden, 3, padding='same', name='encoder_convolution')
-    return stages + [last] + self._residual_stack(position, 'encoder')
+    stack = self.residual_stack(name='encoder_stack')
+    stack.build_for(latent_shape, self.hidden)
+    return stages + [last, stack]
 
-  def _decoder(self, strides, position, channels):
+  def _decoder(self, strides, latent_shape, channels):
+    stack = self.residual_stack(name='decoder_stack')
+    stack.build_for(latent_shape, self.hidden, self.encoder[-1].position)
     stages = []
     for i, s in enumerate(strides):
       last = i == len(strides) - 1
       stages.append(tf.keras.layers.Conv3DTranspose(
-          channels if last else self.hidden, self.upsampling_kernel, s, 'same', name=f'up_{i}',
+          channels if last else self.hidden, self.strided_kernel, s, 'same', name=f'up_{i}',
           activation=None if last else 'relu'))
-    return self._residual_stack(position, 'decoder') + stages
+    return [stack] + stages
 
   def encode(self, video, training=False):
     """float [B, T, H, W, C] in [-0.5, 0.5] -> encoder outputs z [B, t, h, w, codebooks * dim]."""

@@ -1,0 +1,32 @@
+"""3-D convolutions with the zeros that VideoGPT's code pads (its `SamePadConv3d`).
+
+TensorFlow's 'same' splits the k - s zeros of an axis evenly, and puts an odd one behind; VideoGPT's
+code puts it before. Where every k - s is even, the two agree.
+"""
+import tensorflow as tf
+
+
+class SamePadConv3D(tf.keras.layers.Conv3D):
+  """[B, T, H, W, C] -> [B, T / s, H / s, W / s, filters], for sizes that the strides s divide.
+
+  Of the k - s zeros of an axis (kernel size k), the half that is larger stands before it.
+  """
+
+  def __init__(self, filters, kernel_size, strides=1, name=None, **kwargs):
+    super().__init__(filters, kernel_size, strides, padding='valid', name=name, **kwargs)
+    zeros = [max(k - s, 0) for k, s in zip(self.kernel_size, self.strides)]
+    self._zeros = [((n + 1) // 2, n // 2) for n in zeros]
+    if all(before == after for before, after in self._zeros) and all(
+        k >= s for k, s in zip(self.kernel_size, self.strides)):
+      self.padding, self._zeros = 'same', None  # TensorFlow pads these alike
+
+  def build(self, input_shape):
+    shape = list(input_shape)
+    for axis, zeros in enumerate(self._zeros or (), 1):
+      shape[axis] = shape[axis] and shape[axis] + sum(zeros)
+    super().build(tf.TensorShape(shape))
+
+  def call(self, x):
+    if self._zeros is not None:
+      x = tf.pad(x, [(0, 0), *self._zeros, (0, 0)])
+    return super().call(x)

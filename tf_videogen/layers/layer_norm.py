@@ -1,0 +1,12 @@
+"""Layer normalization over channels with the epsilon of PyTorch's.
+
+Keras's default, 1e-3, is no small number beside the variance of a first layer's input.
+"""
+import tensorflow as tf
+
+
+class LayerNorm(tf.keras.layers.LayerNormalization):
+  """Keras's layer normalization with epsilon 1e-5; a layer's `norm` argument takes it."""
+
+  def __init__(self, epsilon=1e-5, name=None):
+    super().__init__(epsilon=epsilon, name=name)
