@@ -11,7 +11,7 @@ FLOORS = [
     {'files', 'file_sets', 'bars', 'layers', 'objectives', 'metrics', 'preparation', 'data'},
     {'model_directory', 'models'},
     {'tasks'},
-    {'training', 'reporting'},
+    {'training', 'reporting', 'published'},
     {'building', 'experiment', 'previews', 'trained_model', 'sampling', 'evaluation', 'preflight',
      'benchmarks'},
     {'launch'},
