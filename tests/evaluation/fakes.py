@@ -12,7 +12,9 @@ from tf_videogen.metrics import pretrained
 from tf_videogen.model_directory import layout
 
 FEATURES, CLASSES = 6, 5
-MIN_FRAMES = {'i3d_kinetics400': 9, 'i3d_kinetics600': 9, 'c3d_ucf101': 16}
+WEIGHTS = ['c3d_ucf101', 'i3d_kinetics400', 'i3d_kinetics600']
+MIN_FRAMES = {'i3d_kinetics400': 9, 'i3d_kinetics400_port': 9, 'i3d_kinetics600': 9,
+              'c3d_ucf101': 16}
 
 
 class Network(tf.Module):
@@ -42,7 +44,7 @@ class Network(tf.Module):
 
 def weights(name):
   """Weights of a network, as `pretrained.load` returns them."""
-  rng = np.random.default_rng(sorted(MIN_FRAMES).index(name))
+  rng = np.random.default_rng(WEIGHTS.index(name))
   return {'kernel': rng.normal(0, 4, [15, FEATURES]).astype(np.float32),
           'head': rng.normal(0, 4, [FEATURES, CLASSES]).astype(np.float32)}
 

@@ -138,6 +138,25 @@ def test_convolution_unit_equals_numpy(kernel, stride, shape):
   np.testing.assert_allclose(y, expected, atol=1e-5)
 
 
+def test_epsilon_of_batch_norm():
+  """The default is DeepMind's; what the port has shows where a variance is small."""
+  x = np.random.default_rng(1).normal(size=(1, 2, 3, 4, 3)).astype(np.float32)
+  outputs = []
+  for epsilon in ({}, {'epsilon': 1e-3}, {'epsilon': 1e-5}):
+    unit = i3d.ConvolutionUnit(4, 1, **epsilon)
+    unit.build(x.shape)
+    _randomize(unit.by_name())
+    unit.moving_variance.assign([1e-3] * 4)
+    outputs.append((unit(x).numpy(), unit))
+  np.testing.assert_array_equal(outputs[0][0], outputs[1][0])
+  (ours, unit), (port, _) = outputs[1:]
+  shift = unit.beta.numpy() - unit.moving_mean.numpy() / np.sqrt(2e-3)
+  kernel = unit.w.numpy()[0, 0, 0]
+  np.testing.assert_allclose(ours, np.maximum(x @ kernel / np.sqrt(2e-3) + shift, 0), rtol=1e-4)
+  shift = unit.beta.numpy() - unit.moving_mean.numpy() / np.sqrt(1.01e-3)
+  np.testing.assert_allclose(port, np.maximum(x @ kernel / np.sqrt(1.01e-3) + shift, 0), rtol=1e-4)
+
+
 @pytest.fixture(name='module')
 def _module():
   """A small InceptionModule, its values, and an input."""

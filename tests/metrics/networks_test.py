@@ -8,6 +8,7 @@ import tensorflow as tf
 
 from tests.metrics import network_files
 from tf_videogen.metrics import c3d
+from tf_videogen.metrics import i3d
 from tf_videogen.metrics import networks
 from tf_videogen.metrics import pretrained
 
@@ -71,6 +72,32 @@ def test_what_reaches_i3d(random_i3d, monkeypatch, size, frames):
   assert seen[0].dtype == tf.float32 and seen[0].shape == expected.shape
   np.testing.assert_allclose(seen[0], expected, atol=1e-6)
   assert np.min(seen[0]) < -0.95 and np.max(seen[0]) > 0.95
+
+
+def test_what_reaches_the_port(monkeypatch):
+  """Half pixels; the weights are those of I3D, and the label tells the networks apart."""
+  made = []
+  monkeypatch.setattr(i3d, 'I3D', lambda *args: made.append(args) or _NoModel())
+  port = networks.FeatureNetwork('random:i3d_kinetics400_port')
+  assert made == [(400, 1e-5)]
+  video = _video(1, 9, 20, 33)
+  seen = port(tf.constant(video))
+  expected = tf.image.resize(video.reshape([-1, 20, 33, 3]), (224, 224), antialias=False)
+  np.testing.assert_allclose(
+      seen, (2 * expected.numpy() / 255 - 1).reshape([1, 9, 224, 224, 3]), atol=1e-5)
+  assert networks._WEIGHTS == {'i3d_kinetics400_port': 'i3d_kinetics400'}
+
+
+class _NoModel(tf.Module):
+  """In the place of I3D: what it gets."""
+
+  trainable_variables = ()
+
+  def build(self):
+    """Nothing to build."""
+
+  def __call__(self, video):
+    return video
 
 
 def test_extremes_reach_i3d_as_minus_one_and_one(random_i3d, monkeypatch):
@@ -222,8 +249,8 @@ def test_unknown_names(name):
   with pytest.raises(ValueError) as info:
     networks.FeatureNetwork(name)
   assert str(info.value) == (
-      f'unknown network {name!r}; there are: i3d_kinetics400, i3d_kinetics600, c3d_ucf101, and, '
-      'for smoke tests, random:i3d_kinetics400 and so on')
+      f'unknown network {name!r}; there are: i3d_kinetics400, i3d_kinetics600, '
+      'i3d_kinetics400_port, c3d_ucf101, and, for smoke tests, random:i3d_kinetics400 and so on')
 
 
 @pytest.mark.parametrize('shape,dtype', [

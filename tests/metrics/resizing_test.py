@@ -93,6 +93,20 @@ def test_corners_stay_where_they_are_when_aligned():
   assert np.abs(resized - legacy).mean() > 5
 
 
+@pytest.mark.parametrize('jit_compile', [False, True])
+def test_half_pixels_are_those_of_later_libraries(jit_compile):
+  """That of TensorFlow 2; and by hand in a row of two pixels, as PyTorch's without aligned corners."""
+  resize = lambda new: tf.function(
+      lambda x: resizing.bilinear(x, new, half_pixels=True), jit_compile=jit_compile)
+  for size, new in SIZES[:1] + SIZES[-3:]:
+    images = _images(size)
+    expected = tf.image.resize(images, new, antialias=False)
+    np.testing.assert_allclose(resize(new)(tf.constant(images)), expected, atol=5e-3)
+  row = tf.constant([0.0, 100.0], shape=[1, 1, 2, 1])
+  np.testing.assert_allclose(
+      resize((1, 8))(row)[0, 0, :, 0], [0, 0, 12.5, 37.5, 62.5, 87.5, 100, 100], atol=1e-4)
+
+
 def _distance_to_half_pixels(images):
   """The mean difference, of 255, that a mix-up of conventions makes."""
   half_pixel = tf.image.resize(images, (224, 224), antialias=False)

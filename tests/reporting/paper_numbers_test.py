@@ -98,12 +98,16 @@ def test_numbers_are_as_the_header_has_them(config):
 
 
 def test_numbers_of_a_config():
-  fvd, star = [[number for number in paper_numbers.for_config('videogpt/bair_prior.gin')
-                if number.metric == metric] for metric in ('fvd', 'fvd_star')]
+  numbers = paper_numbers.for_config('videogpt/bair_prior.gin')
+  fvd, star = [[number for number in numbers if number.metric == metric and
+                number.protocol == 'videogpt_bair'] for metric in ('fvd', 'fvd_star')]
   assert [number.printed for number in fvd + star] == ['103.6 ± 2.0', '94.6 ± 1.5']
   assert fvd[0].source == 'Table 4, 16 layers; also Table 5, Table 6, Table 7'
   assert (fvd[0].protocol, fvd[0].value, fvd[0].std) == ('videogpt_bair', 103.6, 2.0)
   assert star[0].source == 'Table 5, 8 x 32 x 32'
+  by_authors = [number for number in numbers if number.protocol == 'videogpt_bair_authors']
+  assert [number._replace(protocol='videogpt_bair') for number in by_authors] == [
+      number for number in numbers if number.protocol == 'videogpt_bair']
 
 
 def test_a_number_has_the_deviation_that_one_of_its_tables_prints():

@@ -166,8 +166,8 @@ def test_the_vqvae_is_loaded_from_its_directory(tmp_path):
 def test_a_vqvae_of_other_factors_is_an_error(tmp_path):
   """Its variables have the same shapes, its codes another meaning."""
   quantizer = vector_quantizer.VectorQuantizer(8, dim=8)
-  trained = vqvae.VQVAE(quantizer, (1, 2, 2), hidden=4, residual_units=4, residual_layers=1,
-                        attention=False)
+  stack = functools.partial(vqvae.ResidualStack, layers=1, units=4, attention=False)
+  trained = vqvae.VQVAE(quantizer, (1, 2, 2), hidden=4, residual_stack=stack)
   trained.build((None,) + CLIP)
   tf.train.Checkpoint(model=trained).save(str(tmp_path / 'ckpt'))
   task = videogpt_tasks.prior_task()

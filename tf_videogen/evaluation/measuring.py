@@ -107,8 +107,8 @@ class Measure(abc.ABC):
     """{stream: sums} -> Measured."""
 
 
-def over_trials(outcomes):
-  """The means of several trials' outcomes, their standard deviations (n - 1) in `spreads`."""
+def over_trials(outcomes, ddof=1):
+  """The means of several trials' outcomes, their standard deviations (n - ddof) in `spreads`."""
   if len(outcomes) == 1:
     return outcomes[0]
   first = outcomes[0]
@@ -116,7 +116,7 @@ def over_trials(outcomes):
   for name in first.values:
     values = [outcome.values[name] for outcome in outcomes if name in outcome.values]
     merged.values[name] = float(np.mean(values))
-    merged.spreads[name] = float(np.std(values, ddof=1)) if len(values) > 1 else np.nan
+    merged.spreads[name] = float(np.std(values, ddof=ddof)) if len(values) > 1 else np.nan
   points = collections.defaultdict(list)
   for outcome in outcomes:
     for key, curve in outcome.curves.items():
@@ -127,5 +127,5 @@ def over_trials(outcomes):
       merged.curves[key] = curves[0]
       continue
     merged.curves[key] = [(position, float(mean), float(spread)) for (position, _, _), mean, spread
-                          in zip(curves[0], values.mean(0), values.std(0, ddof=1))]
+                          in zip(curves[0], values.mean(0), values.std(0, ddof=ddof))]
   return merged

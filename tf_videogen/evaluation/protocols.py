@@ -26,6 +26,9 @@ class Protocol:
     classes: dict of names and labels, where samples are of these alone, equally many of each, and
       so are the real videos; None: of the conditions' classes.
     task_metrics: whether what the task itself measures (bits/dim, NMSE) belongs to it.
+    task_splits: further splits that the task measures; their metrics have the split's name before
+      theirs, as train_nats_per_code.
+    deviation_over_n: whether standard deviations over trials divide by their number n, not n - 1.
     seed: of samples, and of random windows.
     note: a few words that go with every number, after those of what is above.
   """
@@ -45,6 +48,8 @@ class Protocol:
   generated_windows: str = 'first'
   classes: dict | None = None
   task_metrics: bool = False
+  task_splits: tuple = ()
+  deviation_over_n: bool = False
   seed: int = 0
   note: str = ''
 

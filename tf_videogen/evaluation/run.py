@@ -48,7 +48,7 @@ def run(protocol, real, make, strategy, batch_size=8, random_networks=False, gen
 
 
 def task_values(config, protocol, model_dir, strategy, checkpoint):
-  """What the task measures of a protocol's split, of as many videos, as a list of Value.
+  """What the task measures of a protocol's splits, of as many videos, as a list of Value.
 
   Args:
     config: an Experiment.
@@ -57,12 +57,16 @@ def task_values(config, protocol, model_dir, strategy, checkpoint):
     strategy: a tf.distribute.Strategy.
     checkpoint: the path of one.
   """
-  split = f'{protocol.split}/'
-  measured = experiment.measure(
-      config, model_dir, strategy, checkpoint, (protocol.split,), protocol.videos)
-  examples = int(measured[f'{split}examples'])
-  return [protocols.Value(name.removeprefix(split), value, float('nan'), examples, '', '')
-          for name, value in measured.items() if name != f'{split}examples']
+  measured = experiment.measure(config, model_dir, strategy, checkpoint,
+                                (protocol.split, *protocol.task_splits), protocol.videos)
+  values = []
+  for name, value in measured.items():
+    split, _, metric = name.rpartition('/')
+    if metric != 'examples':
+      of_split = '' if split == protocol.split else f'{split}_'
+      values.append(protocols.Value(of_split + metric, value, float('nan'),
+                                    int(measured[f'{split}/examples']), '', ''))
+  return values
 
 
 class _Run:
@@ -143,7 +147,8 @@ class _Run:
           kept.add(found, self.gallery, self.conditioning_frames)
       for measure, outcome in zip(measures, found):
         outcomes.setdefault(measure, []).append(outcome)
-    return self._summary({measure: measuring.over_trials(found)
+    ddof = 0 if self.protocol.deviation_over_n else 1
+    return self._summary({measure: measuring.over_trials(found, ddof)
                           for measure, found in outcomes.items()})
 
   def _of(self, stream):

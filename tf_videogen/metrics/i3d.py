@@ -31,7 +31,7 @@ _MIXED = {
 
 
 class ConvolutionUnit(tf.keras.layers.Layer):
-  """Convolution without bias, batch norm without gain (epsilon 1e-3), ReLU.
+  """Convolution without bias, batch norm without gain, ReLU.
 
   The norm is a part of the convolution: weights are divided by the standard deviation, what is left
   is a bias.
@@ -40,10 +40,12 @@ class ConvolutionUnit(tf.keras.layers.Layer):
     channels: of the output.
     kernel: side of the cubic kernel.
     stride: in time, height and width.
+    epsilon: of batch norm.
   """
 
-  def __init__(self, channels, kernel, stride=1):
+  def __init__(self, channels, kernel, stride=1, epsilon=1e-3):
     super().__init__(dtype='float32')
+    self.epsilon = epsilon
     self.channels = channels
     self.kernel = kernel
     self.stride = stride
@@ -59,7 +61,7 @@ class ConvolutionUnit(tf.keras.layers.Layer):
     super().build(shape)
 
   def call(self, x):
-    scale = tf.math.rsqrt(self.moving_variance + 1e-3)
+    scale = tf.math.rsqrt(self.moving_variance + self.epsilon)
     x = full_precision.conv3d(x, self.w * scale, self.stride)
     return tf.nn.relu(tf.nn.bias_add(x, self.beta - self.moving_mean * scale))
 
@@ -76,12 +78,13 @@ class InceptionModule(tf.keras.layers.Layer):
   Args:
     channels: six numbers, see `_MIXED`.
     names: of the units, 'Branch_0/Conv3d_0a_1x1' and so on; in that order.
+    epsilon: of batch norm.
   """
 
-  def __init__(self, channels, names):
+  def __init__(self, channels, names, epsilon=1e-3):
     super().__init__(dtype='float32')
     kernels = (1, 1, 3, 1, 3, 1)
-    self.units = [ConvolutionUnit(*sizes) for sizes in zip(channels, kernels)]
+    self.units = [ConvolutionUnit(*sizes, epsilon=epsilon) for sizes in zip(channels, kernels)]
     self.names = names
 
   def call(self, x):
@@ -101,17 +104,18 @@ class I3D(tf.keras.Model):
 
   Args:
     classes: 400 or 600, of Kinetics-400 or -600.
+    epsilon: of batch norm, 1e-3 in DeepMind's code.
   """
 
-  def __init__(self, classes=400):
+  def __init__(self, classes=400, epsilon=1e-3):
     super().__init__(dtype='float32')
     self.classes = classes
     self.stem = {
-        'Conv3d_1a_7x7': ConvolutionUnit(64, 7, stride=2),
-        'Conv3d_2b_1x1': ConvolutionUnit(64, 1),
-        'Conv3d_2c_3x3': ConvolutionUnit(192, 3),
+        'Conv3d_1a_7x7': ConvolutionUnit(64, 7, stride=2, epsilon=epsilon),
+        'Conv3d_2b_1x1': ConvolutionUnit(64, 1, epsilon=epsilon),
+        'Conv3d_2c_3x3': ConvolutionUnit(192, 3, epsilon=epsilon),
     }
-    self.mixed = {name: InceptionModule(channels, _unit_names(name))
+    self.mixed = {name: InceptionModule(channels, _unit_names(name), epsilon)
                   for name, channels in _MIXED.items()}
 
   def build(self, shape=None):

@@ -31,13 +31,20 @@ def repeated(video, frames):
 
 
 class _I3DNetwork(tf.Module):
-  """I3D behind FVD's preprocessing: resized to 224x224 whole, by TensorFlow 1's legacy bilinear."""
+  """I3D behind FVD's preprocessing: resized to 224x224 whole, by TensorFlow 1's legacy bilinear.
+
+  Args:
+    classes: 400 or 600.
+    epsilon: of batch norm.
+    half_pixels: whether it is resized by the half-pixel convention instead.
+  """
 
   min_frames = i3d.MIN_FRAMES
 
-  def __init__(self, classes):
+  def __init__(self, classes, epsilon=1e-3, half_pixels=False):
     super().__init__()
-    self.model = i3d.I3D(classes)
+    self.half_pixels = half_pixels
+    self.model = i3d.I3D(classes, epsilon)
     self.model.build()
 
   def assign(self, arrays):
@@ -49,7 +56,8 @@ class _I3DNetwork(tf.Module):
     video = repeated(video, self.min_frames)
     batch, frames = video.shape[:2]
     images = tf.reshape(video, [-1, *video.shape[2:]])  # [B, T, H, W, C] -> [B*T, H, W, C]
-    images = resizing.bilinear(images, (i3d.SIZE, i3d.SIZE)) * (2.0 / 255.0) - 1.0
+    images = resizing.bilinear(images, (i3d.SIZE, i3d.SIZE), half_pixels=self.half_pixels)
+    images = images * (2.0 / 255.0) - 1.0
     return self.model(tf.reshape(images, [batch or -1, frames, i3d.SIZE, i3d.SIZE, 3]))
 
 
@@ -74,15 +82,20 @@ class _C3DNetwork(tf.Module):
     return self.model(c3d.preprocess(repeated(video, self.min_frames), self.mean))
 
 
-_MAKERS = {'i3d_kinetics400': lambda: _I3DNetwork(400), 'i3d_kinetics600': lambda: _I3DNetwork(600),
-           'c3d_ucf101': _C3DNetwork}
+_MAKERS = {
+    'i3d_kinetics400': lambda: _I3DNetwork(400), 'i3d_kinetics600': lambda: _I3DNetwork(600),
+    # The port to PyTorch by which VideoGPT's authors, and others after them, computed FVD.
+    'i3d_kinetics400_port': lambda: _I3DNetwork(400, epsilon=1e-5, half_pixels=True),
+    'c3d_ucf101': _C3DNetwork}
+_WEIGHTS = {'i3d_kinetics400_port': 'i3d_kinetics400'}  # whose weights a network has, if not its own
 
 
 class FeatureNetwork:
   """A network with its weights.
 
   Args:
-    name: 'i3d_kinetics400', 'i3d_kinetics600' or 'c3d_ucf101'; or one of these after 'random:'.
+    name: 'i3d_kinetics400', 'i3d_kinetics600' or 'c3d_ucf101'; 'i3d_kinetics400_port', of the same
+      weights in another way; or one of these after 'random:'.
 
   Raises:
     pretrained.Missing: if its weights aren't in the cache.
@@ -102,7 +115,7 @@ class FeatureNetwork:
       raise ValueError(f'unknown network {name!r}; there are: {", ".join(_MAKERS)}, and, for smoke '
                        f'tests, {RANDOM}{next(iter(_MAKERS))} and so on')
     self.comparable = kind == name
-    arrays = pretrained.load(kind) if self.comparable else None
+    arrays = pretrained.load(_WEIGHTS.get(kind, kind)) if self.comparable else None
     self._network = _MAKERS[kind]()
     self.min_frames = self._network.min_frames
     if self.comparable:

@@ -14,6 +14,9 @@ METRICS = {
     'nmse': Entry(
         'NMSE', 'lower', 'Mean squared error of the reconstructions, divided by the variance of '
         'the data: 0 is perfect, 1 is what a constant mean color would reach.'),
+    'nmse_fixed_variance': Entry(
+        'Squared error / 0.06', 'lower', 'Mean squared error of the reconstructions, divided by '
+        '0.06 whatever the data, as the code of VideoGPT\'s authors tells it.'),
     'psnr': Entry(
         'PSNR, dB', 'higher', 'Peak signal-to-noise ratio, the mean over frames: 6 dB more is half '
         'the error; from about 30 dB on, differences are hard to see.'),

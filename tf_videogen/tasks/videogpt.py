@@ -20,15 +20,22 @@ def to_float(video):
   return tf.cast(video, tf.float32) / 255.0 - 0.5
 
 
-def to_uint8(video):
+AUTHORS_VARIANCE = 0.06  # that the authors' code divides squared errors by, whatever the data
+
+
+def to_uint8(video, truncates=False):
   """float [...] -> uint8, clipped to [-0.5, 0.5].
+
+  Args:
+    video: the video.
+    truncates: whether values are cut off, as in the authors' evaluation, and not rounded.
 
   Raises:
     FloatingPointError: outside of graphs, if a value is not finite.
   """
   task.refuse_nan(video)
   video = tf.clip_by_value(tf.cast(video, tf.float32) + 0.5, 0.0, 1.0)
-  return tf.cast(tf.round(video * 255.0), tf.uint8)
+  return tf.cast(video * 255.0 if truncates else tf.round(video * 255.0), tf.uint8)
 
 
 def variance_of(clips, examples=1000):
@@ -60,17 +67,19 @@ class VQVAETask(task.LossTask):
   Args:
     model: a VQVAE.
     commitment_cost: beta of section 2.1.
-    data_variance: a fixed variance instead of the data set's (the public code has 0.06 throughout),
-      or None.
+    data_variance: a fixed variance instead of the data set's (the authors' code has 0.06
+      throughout), or None.
+    truncates: see `to_uint8`.
   """
 
   cannot_sample = 'VQVAETask has nothing to sample from; sample from the directory of a prior'
   reconstructs = True
 
-  def __init__(self, model, commitment_cost=0.25, data_variance=None):
+  def __init__(self, model, commitment_cost=0.25, data_variance=None, truncates=False):
     super().__init__(model)
     self.commitment_cost = commitment_cost
     self.data_variance = data_variance
+    self.truncates = truncates
 
   def build(self, clip_shape):
     """Creates the variables for clips (T, H, W, C)."""
@@ -94,7 +103,7 @@ class VQVAETask(task.LossTask):
     del seed
     video, valid = to_float(batch['video']), batch['valid']
     reconstruction, quantized = self.model(video, training=False)
-    shown = to_uint8(reconstruction)
+    shown = to_uint8(reconstruction, self.truncates)
     psnr = tf.reduce_mean(image_quality.psnr(shown, batch['video']), axis=1)  # [B, T] -> [B]
     ssim = tf.reduce_mean(image_quality.ssim(shown, batch['video']), axis=1)
     return {
@@ -116,12 +125,16 @@ class VQVAETask(task.LossTask):
     return tf.reshape(uses, [quantizer.codebooks, quantizer.codes])
 
   def metrics(self, sums):
-    """NMSE (Table 3), PSNR, SSIM, perplexity and share of used codes, means over the codebooks."""
+    """NMSE (Table 3), PSNR, SSIM, perplexity and share of used codes, means over the codebooks.
+
+    `nmse_fixed_variance` is the NMSE that the authors' code tells, of AUTHORS_VARIANCE.
+    """
     count = sums['examples']
     frequencies = sums['uses'] / np.sum(sums['uses'], axis=1, keepdims=True)
     entropy = -np.sum(frequencies * np.log(np.maximum(frequencies, 1e-30)), axis=1)
     return {
         'nmse': sums['squared_error'] / count / float(self.model.data_variance.numpy()),
+        'nmse_fixed_variance': sums['squared_error'] / count / AUTHORS_VARIANCE,
         'psnr': sums['psnr'] / count,
         'ssim': sums['ssim'] / count,
         'codebook_perplexity': float(np.mean(np.exp(entropy))),
@@ -136,7 +149,7 @@ class VQVAETask(task.LossTask):
   def reconstruct(self, batch):
     """Clips, encoded and decoded: uint8 [B, T, H, W, C]."""
     reconstruction, _ = self.model(to_float(batch['video']), training=False)
-    return to_uint8(reconstruction)
+    return to_uint8(reconstruction, self.truncates)
 
 
 class VideoGPTTask(task.LossTask):
@@ -145,13 +158,15 @@ class VideoGPTTask(task.LossTask):
   Args:
     model: a VideoGPT.
     vqvae_dir: model directory of its VQ-VAE, read once, when the prior's directory is new.
+    truncates: see `to_uint8`.
   """
 
   reconstructs = True
 
-  def __init__(self, model, vqvae_dir):
+  def __init__(self, model, vqvae_dir, truncates=False):
     super().__init__(model)
     self.vqvae_dir = vqvae_dir
+    self.truncates = truncates
 
   @property
   def conditioning_frames(self):
@@ -184,15 +199,16 @@ class VideoGPTTask(task.LossTask):
       raise ValueError(f'the VQ-VAE in {self.vqvae_dir} has downsampling {trained}, this config '
                        f'{vqvae.downsampling}; use the config that trained it, or another VQ-VAE')
 
-  def _conditions(self, batch):
+  def _conditions(self, batch, training=False):
     video, actions = to_float(batch['video']), batch.get('actions')
     if actions is not None and actions.shape[1] > self._frames:  # longer clips than the model's
       actions = actions[:, :self._frames]
-    return self.model.conditions(video=video, label=batch.get('label'), actions=actions)
+    return self.model.conditions(
+        video=video, label=batch.get('label'), actions=actions, training=training)
 
   def _nll(self, batch, seed=None):
     codes = tf.stop_gradient(self.model.vqvae.codes(to_float(batch['video'])))
-    logits = self.model(codes, self._conditions(batch), seed)
+    logits = self.model(codes, self._conditions(batch, training=seed is not None), seed)
     return objectives.categorical_nll(logits, tf.reshape(codes, [-1, self.model.prior.tokens]))
 
   def loss(self, batch, seed):
@@ -222,7 +238,7 @@ class VideoGPTTask(task.LossTask):
   def reconstruct(self, batch):
     """Clips as the VQ-VAE encodes and decodes them: uint8 [B, T, H, W, C]."""
     codes = self.model.vqvae.codes(to_float(batch['video']))
-    return to_uint8(self.model.vqvae.decode_codes(codes))
+    return to_uint8(self.model.vqvae.decode_codes(codes), self.truncates)
 
   def sample(self, batch, seed, temperature=1.0, top_k=None, top_p=None):
     """Samples a clip for each clip of the batch, which has the conditions: frames, label, actions.
@@ -241,4 +257,4 @@ class VideoGPTTask(task.LossTask):
     draw = self._program((clips, *how), lambda conditions, seed: self.model.sample_codes(
         clips, conditions, seed, *how))
     codes = draw(self._conditions(batch), seed)
-    return to_uint8(self.model.vqvae.decode_codes(codes))
+    return to_uint8(self.model.vqvae.decode_codes(codes), self.truncates)
