@@ -16,6 +16,7 @@ COMMANDS = {
     'train': 'train a model, from a gin file',
     'train_cascade': 'train the levels of a cascade, one after the other',
     'restarts': 'train, and start again after a preemption',
+    'import_videogpt': "make a model directory of the VideoGPT authors' weights",
     'get_networks': 'get the networks that FVD, IS and FID need',
     'evaluate': 'measure a trained model',
     'compare': 'measure two folders of videos, or a baseline',

@@ -83,6 +83,11 @@ def _imports_and_macros(path, seen):
   return imports, macros
 
 
+def macros(names):
+  """Names of the macros that config files, and all that they include, give values to: a set."""
+  return set().union(*(_imports_and_macros(find(name), set())[1] for name in names))
+
+
 def _first_line(error):
   """What gin says is wrong, in one line, and in which file."""
   lines = [line.strip() for line in str(error).splitlines() if line.strip()]
@@ -117,7 +122,7 @@ def _required():
           if line.endswith('= %gin.REQUIRED')]
 
 
-def parse(names, params, data_dir=None, needs_all=True):
+def parse(names, params, data_dir=None, needs_all=True, imports=()):
   """Reads configs and bindings into gin.
 
   Args:
@@ -126,17 +131,18 @@ def parse(names, params, data_dir=None, needs_all=True):
     data_dir: binds the data sets' folder, if given.
     needs_all: whether everything that the config requires must be there, such as VQVAE_DIR; what
       is not is otherwise its own name.
+    imports: lines of import that the bindings need, beside those of the files.
 
   Raises:
     FileNotFoundError: if a file is missing, with the nearest names.
     ValueError: if something in them is wrong, in one line; see `bindings.check`, too.
   """
   gin.clear_config()
-  paths, seen, imports, macros = [find(name) for name in names], set(), [], set()
+  paths, seen, imports, known = [find(name) for name in names], set(), list(imports), set()
   for path in paths:
     more_imports, more_macros = _imports_and_macros(path, seen)
-    imports, macros = imports + more_imports, macros | more_macros
-  _check_names(params, macros)
+    imports, known = imports + more_imports, known | more_macros
+  _check_names(params, known)
   header = list(dict.fromkeys(['from __gin__ import dynamic_registration'] + imports))
   bound = list(params)
   if data_dir is not None and any(line.endswith('import clips') for line in header):
@@ -234,6 +240,11 @@ def _bindings(text):
       found[match.group(1)] = match.group(2)
   macros = {f'%{name}': value for name, value in found.items() if '.' not in name}
   return {name: macros.get(value, value) for name, value in found.items() if '.' in name}
+
+
+def bound():
+  """What gin has parsed, as 'NAME' -> 'VALUE', macros filled in."""
+  return _bindings(gin.config_str(max_line_length=_LINE))
 
 
 def name_of(path):

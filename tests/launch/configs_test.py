@@ -1,6 +1,7 @@
 """Configs: every file under gin/ is sound, and what is wrong in one is said in one line."""
 
 import os
+import pathlib
 import re
 
 from absl import flags
@@ -225,7 +226,11 @@ def _bindings_of_its_command(name):
   header = (configs.GIN_DIR / name).read_text().split('\nfrom ')[0].split('\ninclude ')[0]
   comment = ' '.join(re.sub(r'\\?\n#', ' ', '\n' + header).split())
   program = 'sample' if '_cooking' in name else 'train'
-  assert f'python -m launch.{program} --gin_file={name} --model_dir=runs/' in comment
+  command = f'python -m launch.{program} --gin_file={name} --model_dir=runs/'
+  if '/published/' in name:  # weights of others
+    stem = pathlib.PurePath(name).stem
+    command = f'python -m launch.import_videogpt --checkpoint={stem} --model_dir=runs/{stem}'
+  assert command in comment
   given = dict(re.findall(r'--gin_param="(\w+)=([^"]*)"', comment))
   # What it proposes besides.
   proposed = re.findall(r'--gin_param=(\w+\.[\w.]+=\d+)', comment)
