@@ -62,6 +62,8 @@ def _prior(label, stem):
   return Row(label, f'videogpt/{stem}_prior.gin', ('videogpt_likelihood',))
 
 
+_AUTHORS = ('videogpt_bair_vqvae_authors', 'videogpt_bair_authors')
+
 VIDEOGPT = Paper('videogpt', 'VideoGPT', """
 A VQ-VAE comes first, then its prior. R-FVD and NMSE are evaluated of the VQ-VAE's directory, all
 else of the prior's.
@@ -96,8 +98,15 @@ python -m launch.train --gin_file=videogpt/PRIOR.gin --model_dir=runs/prior \\
     Table('no table', 'variants of our own', (
         Row('full attention in place of sparse', 'videogpt/bair_prior_full_attention.gin',
             ('videogpt_bair',)),
-        Row('choices of the public code', 'videogpt/bair_prior_public_code.gin',
-            ('videogpt_bair_vqvae', 'videogpt_bair')))),
+        Row('the code of the released weights', 'videogpt/bair_prior_released.gin', _AUTHORS),
+        Row('the code beside the paper', 'videogpt/bair_prior_paper_code.gin', _AUTHORS))),
+    Table('released weights', 'imported, not trained ([page](videogpt.md))', tuple(
+        Row(f'`{name}`', f'videogpt/published/{name}.gin', protocols, state='imported') for
+        name, protocols in (
+            ('bair_gpt', ('videogpt_bair_authors',)),
+            ('bair_stride4x2x2', ('videogpt_bair_vqvae_authors',)),
+            ('ucf101_uncond_gpt', ('videogpt_ucf101',)), ('ucf101_stride4x4x4', ()),
+            ('kinetics_stride4x4x4', ()), ('kinetics_stride2x4x4', ())))),
 ))
 
 

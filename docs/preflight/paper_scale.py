@@ -33,7 +33,7 @@ _TOPOLOGIES = {
 _WHOLE = ('videogpt/bair_vqvae.gin', 'videogpt/bair_prior.gin', 'videogpt/ucf101_vqvae.gin',
           'videogpt/ucf101_prior.gin', 'video_transformer/bair_spatiotemporal.gin',
           'video_transformer/kinetics600_spatiotemporal.gin')
-_NOT_TRAINED_AT_PAPER_SCALE = re.compile('quickstart|_small|_cooking|smoke')
+_NOT_TRAINED_AT_PAPER_SCALE = re.compile('quickstart|_small|_cooking|smoke|published/')
 
 
 def _wanted():
