@@ -6,6 +6,7 @@ import pytest
 import tensorflow as tf
 
 from tf_videogen.layers import attention
+from tf_videogen.layers import randomness
 
 CausalAttention = attention.CausalAttention
 SparseCausalAttention = attention.SparseCausalAttention
@@ -396,3 +397,61 @@ def test_axial_attention_sums_three_axes():
         expected[b, t, i] += _numpy_layer(layer.along['W'], x[b, t, i].numpy()[None])[0]
   np.testing.assert_allclose(y, expected, atol=1e-5)
   assert layer.count_params() == 3 * (4 * 36 + 6)
+
+
+# --- dropout of weights ---
+
+
+def _masked_by_hand(pattern, rate, seed, q, k, v):
+  """Plain attention with the masks that the pattern draws, a chunk of queries at a time."""
+  weights = []
+  for i, (start, stop) in enumerate(pattern._chunks):
+    mask = randomness.dropout(
+        tf.ones([*q.shape[:2], stop - start, stop]), rate, randomness.fold_in(seed, i))
+    weights.append(tf.pad(mask, [[0, 0], [0, 0], [0, 0], [0, q.shape[2] - stop]]))
+  mask = tf.concat(weights, 2)
+  scores = tf.matmul(q, k, transpose_b=True) / np.sqrt(q.shape[-1])
+  causal = np.tril(np.ones([q.shape[2]] * 2, bool))
+  return tf.matmul(tf.nn.softmax(tf.where(causal, scores, -1e30)) * mask, v)
+
+
+def test_dropout_and_its_gradients():
+  pattern = attention.CausalAttention((12,), query_chunk=5, dropout=0.4)
+  seed = randomness.seed_of(3)
+  q, k, v, upstream = _qkv(pattern, count=4)
+  ours = _gradients(lambda q, k, v: pattern(q, k, v, seed), q, k, v, upstream)
+  by_hand = _gradients(
+      lambda q, k, v: _masked_by_hand(pattern, 0.4, seed, q, k, v), q, k, v, upstream)
+  np.testing.assert_allclose(
+      pattern(q, k, v, seed), _masked_by_hand(pattern, 0.4, seed, q, k, v), atol=1e-5)
+  for a, b in zip(ours, by_hand, strict=True):
+    np.testing.assert_allclose(a, b, atol=1e-5)
+  assert np.any(pattern(q, k, v, seed) != pattern(q, k, v))
+  np.testing.assert_array_equal(
+      pattern(q, k, v), attention.CausalAttention((12,), query_chunk=5)(q, k, v))
+
+
+def test_a_layer_passes_the_seed_on():
+  pattern = attention.CausalAttention((12,), dropout=0.4)
+  layer, x = attention.MultiHeadAttention(2, pattern), _normal(2, 12, 8)
+  plain = layer(x)
+  np.testing.assert_array_equal(layer(x), plain)
+  assert np.any(layer(x, seed=randomness.seed_of(1)) != plain)
+  np.testing.assert_array_equal(
+      layer(x, seed=randomness.seed_of(1)), layer(x, seed=randomness.seed_of(1)))
+
+
+def test_values_may_be_narrower():
+  layer = attention.MultiHeadAttention(2, value_width=6)
+  x, context = _normal(2, 5, 8), _normal(2, 3, 10, seed=1)
+  y = layer(x, context)
+  assert y.shape == (2, 5, 8)
+  assert layer.w_v.kernel.shape == (10, 6) and layer.w_o.kernel.shape == (6, 8)
+  q, k, v = (np.asarray(a) @ w.kernel.numpy() for a, w in (
+      (x, layer.w_q), (context, layer.w_k), (context, layer.w_v)))
+  heads = [_numpy_attention(q[..., 4 * h:4 * h + 4], k[..., 4 * h:4 * h + 4],
+                            v[..., 3 * h:3 * h + 3]) for h in range(2)]
+  np.testing.assert_allclose(
+      y, np.concatenate(heads, -1) @ layer.w_o.kernel.numpy() + layer.w_o.bias.numpy(), atol=1e-5)
+  with pytest.raises(ValueError, match='must divide the width 7 of the values'):
+    attention.MultiHeadAttention(2, value_width=7)(x, context)

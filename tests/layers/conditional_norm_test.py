@@ -41,3 +41,14 @@ def test_statistics_are_float32_in_bfloat16():
   assert out.dtype == tf.float32 or out.dtype == tf.bfloat16
   rounded = tf.cast(tf.cast(x, tf.bfloat16), tf.float32).numpy()
   np.testing.assert_allclose(tf.cast(out, tf.float32), _numpy(rounded, 1, 0), atol=0.03)
+
+
+def test_epsilon_outside():
+  """(x - mean) (epsilon + 1 / sqrt(variance)), where it shows: of small numbers."""
+  x = 1e-3 * np.random.default_rng(0).normal(size=(2, 3, 8)).astype(np.float32)
+  deviations = x - x.mean(-1, keepdims=True)
+  variance = x.var(-1, keepdims=True)
+  outside = conditional_norm.ConditionalLayerNorm(epsilon=0.5, epsilon_outside=True)(x)
+  np.testing.assert_allclose(outside, deviations * (0.5 + variance**-0.5), rtol=1e-3)
+  inside = conditional_norm.ConditionalLayerNorm(epsilon=0.5)(x)
+  np.testing.assert_allclose(inside, deviations * (variance + 0.5)**-0.5, rtol=1e-3, atol=1e-6)

@@ -144,3 +144,9 @@ def test_a_vqvae_learns_one_batch():
   assert videogpt_tasks.learn(task, batch, steps=150, learning_rate=5e-3)['nmse'] < 0.1
   metrics = task.metrics(videogpt_tasks.arrays(task.statistics(batch, randomness.seed_of(0))))
   assert metrics['nmse'] < 0.15 and metrics['psnr'] > 18
+
+
+def test_pixels_are_rounded_or_cut_off():
+  video = tf.constant([-0.6, -0.5, 0.4 / 255 - 0.5, 0.6 / 255 - 0.5, 254.9 / 255 - 0.5, 0.5, 0.7])
+  assert tasks.videogpt.to_uint8(video).numpy().tolist() == [0, 0, 0, 1, 255, 255, 255]
+  assert tasks.videogpt.to_uint8(video, truncates=True).numpy().tolist() == [0, 0, 0, 0, 254, 255, 255]

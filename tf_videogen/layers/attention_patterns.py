@@ -7,16 +7,8 @@ the shape of the latents, takes their tokens in raster order, and offers
   pattern(q, k, v, seed)                   the full pass, [B, H, N, D] -> [B, H, N, D];
   pattern.step(q_t, k_cache, v_cache, t)   row t of it, for sampling with caches.
 
-No scores are kept (the recomputation of FlashAttention, Dao et al. 2022,
-https://arxiv.org/abs/2205.14135, without its kernel). With S = q k^T / sqrt(D), lse = log sum exp
-S, P = exp(S - lse) and O = P v, the backward pass computes
-
-  dv = P^T dO,   dS = P (dO v^T - rowsum(dO O)),   dq = dS k / sqrt(D),   dk = dS^T q / sqrt(D)
-
-from q, k, v, O and lse alone: full attention a chunk of queries at a time, sparse attention a head
-at a time. With dropout of P, of mask M, it is O = (M P) v, dv = (M P)^T dO and dS = P (M (dO v^T) -
-rowsum(dO O)); the backward pass draws M again. Scores, softmax and lse are float32 in every precision; the matrix products have the type
-of the inputs.
+No scores are kept: the backward pass computes them again (`recomputed_attention`), full attention a
+chunk of queries at a time, sparse attention a head at a time.
 """
 
 import functools
@@ -25,9 +17,8 @@ import numpy as np
 import tensorflow as tf
 
 from tf_videogen.layers import randomness
+from tf_videogen.layers import recomputed_attention as recomputed
 from tf_videogen.layers import xla_context
-
-_MASKED = -1e30  # added to a score, it makes its exponential exactly 0
 
 
 class _CausalPattern:
@@ -53,7 +44,8 @@ class _CausalPattern:
       if x.shape.rank != 4 or x.shape[2] != self.length:
         raise ValueError(f'{name} must be [B, H, {self.length}, D] for latents of shape '
                          f'{self.shape}, got {x.shape}.')
-    return tf.custom_gradient(lambda q, k, v: self._forward(q, k, v, seed))(_scaled(q), k, v)
+    attention = tf.custom_gradient(lambda q, k, v: self._forward(q, k, v, seed))
+    return attention(recomputed.scaled(q), k, v)
 
   def _forward(self, q, k, v, seed):
     """The output, and the function that is its backward pass."""
@@ -92,12 +84,13 @@ class CausalAttention(_CausalPattern):
   def _biases(self):
     """The bias of the scores of every chunk, [queries, keys]."""
     index = _opaque(np.arange(self.length, dtype=np.int32))
-    return [_bias(index[:stop] <= index[start:stop, tf.newaxis]) for start, stop in self._chunks]
+    return [recomputed.bias_where(index[:stop] <= index[start:stop, tf.newaxis])
+            for start, stop in self._chunks]
 
   def _dropout(self, seed, chunk):
     """The dropout of a chunk's weights, a function; the same in both passes."""
     if seed is None or not self.dropout:
-      return _as_it_is
+      return recomputed.as_it_is
     return functools.partial(
         randomness.dropout, rate=self.dropout, seed=randomness.fold_in(seed, chunk))
 
@@ -105,7 +98,7 @@ class CausalAttention(_CausalPattern):
     outputs, lses = [], []
     for i, ((start, stop), bias) in enumerate(zip(self._chunks, self._biases())):
       with _two_at_once(outputs):
-        output, lse = _attend(q[:, :, start:stop], k[:, :, :stop], v[:, :, :stop], bias,
+        output, lse = recomputed.attend(q[:, :, start:stop], k[:, :, :stop], v[:, :, :stop], bias,
                               self._dropout(seed, i))
       outputs.append(output)
       lses.append(lse)
@@ -116,7 +109,7 @@ class CausalAttention(_CausalPattern):
     for (start, stop), bias in zip(self._chunks, self._biases()):
       with _two_at_once(dq):
         rows = [x[:, :, start:stop] for x in (q, upstream, lse, delta)]
-        dq_chunk, dk_chunk, dv_chunk = _attend_backward(
+        dq_chunk, dk_chunk, dv_chunk = recomputed.attend_backward(
             *rows, k[:, :, :stop], v[:, :, :stop], bias, self._dropout(seed, len(dq)))
         for i, (first, last) in enumerate(self._chunks[:len(dq) + 1]):
           dk[i] += _float(dk_chunk[..., first:last])
@@ -137,8 +130,8 @@ class CausalAttention(_CausalPattern):
     Returns:
       [B, H, 1, D].
     """
-    seen = _bias(tf.range(k_cache.shape[2]) <= t)
-    return _attend(_scaled(q_t), k_cache, v_cache, seen)[0]
+    seen = recomputed.bias_where(tf.range(k_cache.shape[2]) <= t)
+    return recomputed.attend(recomputed.scaled(q_t), k_cache, v_cache, seen)[0]
 
 
 class SparseCausalAttention(_CausalPattern):
@@ -202,7 +195,7 @@ class SparseCausalAttention(_CausalPattern):
 
   def _head_outputs(self, q, k, v):
     outputs, lses = zip(*(
-        map(part.tokens, _attend(part.rows(q), part.keys(k), part.keys(v), part.bias()))
+        map(part.tokens, recomputed.attend(part.rows(q), part.keys(k), part.keys(v), part.bias()))
         for part in self._parts))
     lse = tf.reduce_logsumexp(tf.stack(lses), 0)
     output = tf.add_n([tf.exp(part - lse) * _float(x) for part, x in zip(lses, outputs)])
@@ -212,7 +205,7 @@ class SparseCausalAttention(_CausalPattern):
     queries = q, upstream, lse[..., tf.newaxis], delta[..., tf.newaxis]
     gradients = []
     for part in self._parts:
-      dq, dk, dv = _attend_backward(
+      dq, dk, dv = recomputed.attend_backward(
           *map(part.rows, queries), part.keys(k), part.keys(v), part.bias())
       gradients.append((part.tokens(_float(dq)), part.keys_backward(dk), part.keys_backward(dv)))
     return tuple(tf.cast(tf.add_n(x), q.dtype) for x in zip(*gradients))
@@ -226,7 +219,7 @@ class SparseCausalAttention(_CausalPattern):
     last = tf.where(valid, [token] + [self.block - 1] * (len(self.shifts) - 1), -1)
     seen = tf.reshape(tf.range(self.block) <= last[:, tf.newaxis], [-1])
     k, v = self._gather(k_cache, blocks), self._gather(v_cache, blocks)
-    return _attend(_scaled(q_t), k, v, _bias(seen))[0]
+    return recomputed.attend(recomputed.scaled(q_t), k, v, recomputed.bias_where(seen))[0]
 
   def _gather(self, x, blocks):
     # [B, H, M, D] -> [B, H, M / block, block, D] -> [B, H, shifts * block, D]
@@ -279,7 +272,7 @@ class _LocalBlocks:
     query = tf.reshape(query, [self.groups, self.group, 1])
     key = query[:, :1] + tf.range(-self.before * self.group, self.group)
     near = query // self.block - key // self.block <= self.local_blocks
-    return _bias((key >= 0) & (key <= query) & near)
+    return recomputed.bias_where((key >= 0) & (key <= query) & near)
 
 
 class _StridedBlocks:
@@ -315,7 +308,7 @@ class _StridedBlocks:
 
   def bias(self):
     block = _opaque(np.arange(self.extent * self.block, dtype=np.int32)) // self.block
-    return _bias(block[:, tf.newaxis] - block >= self.nearest)
+    return recomputed.bias_where(block[:, tf.newaxis] - block >= self.nearest)
 
 
 def _block_grid(shape, block):
@@ -348,57 +341,6 @@ def _is_valid(shift, blocks):
   return (blocks // stride) % extent >= steps
 
 
-def _as_it_is(weights):
-  return weights
-
-
-def _attend(q, k, v, bias, dropout=_as_it_is):
-  """Attention of some queries.
-
-  Args:
-    q: [..., queries, D], scaled.
-    k, v: [..., keys, D].
-    bias: [..., queries, keys].
-    dropout: a function of weights [..., queries, keys].
-
-  Returns:
-    Output [..., queries, D], and log-sum-exp of the scores [..., queries, 1], float32.
-  """
-  scores = _scores(q, k, bias)
-  peak = tf.reduce_max(scores, -1, keepdims=True)
-  weights = tf.exp(scores - peak)
-  total = tf.reduce_sum(weights, -1, keepdims=True)
-  output = _float(tf.matmul(tf.cast(dropout(weights), v.dtype), v)) / total
-  return tf.cast(output, q.dtype), peak + tf.math.log(total)
-
-
-def _attend_backward(q, upstream, lse, delta, k, v, bias, dropout=_as_it_is):
-  """Gradients of `_attend`: the equations on top of this file.
-
-  Args:
-    q, upstream: scaled queries and the gradient of their output, [..., queries, D].
-    lse, delta: log-sum-exp, and the sum of output * upstream, [..., queries, 1].
-    k, v, bias, dropout: as for `_attend`.
-
-  Returns:
-    dq [..., queries, D]; dk and dv transposed, [..., D, keys].
-  """
-  weights = tf.exp(_scores(q, k, bias) - lse)
-  d_weights = dropout(_float(tf.matmul(upstream, v, transpose_b=True)))
-  d_scores = weights * (d_weights - delta)
-  weights, d_scores = tf.cast(dropout(weights), q.dtype), tf.cast(d_scores, q.dtype)
-  return (tf.matmul(d_scores, k), tf.matmul(q, d_scores, transpose_a=True),
-          tf.matmul(upstream, weights, transpose_a=True))
-
-
-def _scores(q, k, bias):
-  return _float(tf.matmul(q, k, transpose_b=True)) + bias  # [..., queries, keys]
-
-
-def _scaled(q):
-  return q * tf.cast(q.shape[-1] ** -0.5, q.dtype)
-
-
 def _swap_first_axes(x):
   return tf.transpose(x, [1, 0, *range(2, x.shape.rank)])
 
@@ -410,10 +352,6 @@ def _float(x):
 def _opaque(array):
   """A constant that XLA does not fold: a mask computed from it does not swell the program."""
   return xla_context.optimization_barrier([tf.constant(array)])[0]
-
-
-def _bias(seen):
-  return tf.where(seen, 0.0, _MASKED)
 
 
 def _two_at_once(done):
