@@ -115,14 +115,23 @@ def test_a_prior_is_imported_and_sampled(folder, tmp_path, capsys):
 
 
 @pytest.mark.slow
-def test_an_imported_prior_is_used_as_any_other(folder, tmp_path):
-  """Sampled, evaluated, exported, reported, trained for five steps, and five more."""
+def test_an_imported_prior_is_used_as_any_other(folder, tmp_path, capsys):
+  """Sampled, evaluated, exported, reported, trained for five steps, and five more; begun with."""
   model_dir = tmp_path / 'prior'
   assert _imported(folder, 'frames', model_dir, 'bair_gpt') == 0
   before = tmp_path / 'before'
   shutil.copytree(model_dir, before)
   _run(sample, f'--model_dir={model_dir}', '--num_samples=4', f'--output={tmp_path / "samples"}')
   _run(evaluate, f'--model_dir={model_dir}', '--gin_file=evaluation/videogpt_likelihood.gin')
+  capsys.readouterr()
+  _run(evaluate, f'--model_dir={model_dir}', '--gin_file=evaluation/videogpt_bair_authors.gin',
+       '--networks=random', *(f'--gin_param={binding}' for binding in (
+           'protocols.Protocol.clips=None', "protocols.Protocol.split='train'",
+           'protocols.Protocol.videos=4', 'protocols.Protocol.trials=2',
+           'fvd/measures.FrechetDistance.frames=8', 'fvd_star/measures.FrechetDistance.frames=8')))
+  said = capsys.readouterr().out
+  assert re.search(r'^fvd +\d', said, re.MULTILINE), said
+  assert re.search(r'^fvd_star +\d', said, re.MULTILINE), said
   _run(export, f'--model_dir={model_dir}', f'--export_dir={tmp_path / "exported"}')
   _run(report, f'--model_dir={model_dir}', f'--output={tmp_path / "report.html"}')
   _run(train, f'--model_dir={model_dir}', '--gin_param=TRAIN_STEPS=5')
@@ -133,6 +142,9 @@ def test_an_imported_prior_is_used_as_any_other(folder, tmp_path):
             (model_dir / 'training.csv').read_text().splitlines()[1:]]
   assert len(losses) == 2 and np.isfinite(np.asarray(losses, float)).all()
   assert (model_dir / 'finished.json').exists()
+  _run(train, f'--gin_file={model_dir / "config.gin"}', f'--model_dir={tmp_path / "begun"}',
+       f'--init_from={model_dir}', '--gin_param=TRAIN_STEPS=2')
+  assert (tmp_path / 'begun' / 'finished.json').exists()
 
 
 @pytest.mark.parametrize('kind, config, more, says', [
@@ -180,5 +192,5 @@ def test_a_file_that_calls_a_function_is_refused(tmp_path, capsys):
   torch_writer.save(tmp_path / 'bair_gpt', {'state_dict': Calls()})
   assert in_process.run(import_videogpt.main, f'--checkpoint={tmp_path / "bair_gpt"}',
                         f'--model_dir={tmp_path / "made"}') == 1
-  assert 'is refused: it names posix.system' in capsys.readouterr().err
+  assert "is refused: it names 'posix.system'" in capsys.readouterr().err
   assert not (tmp_path / 'executed').exists() and not (tmp_path / 'made').exists()

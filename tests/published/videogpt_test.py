@@ -185,6 +185,8 @@ def _refused(path, match, vqvae=None):
 @pytest.mark.parametrize('saved, match', [
     ([1, 2], 'has a list, not the parts of a checkpoint'),
     ({'module': {}, 'ds_version': '0.3'}, 'a checkpoint of DeepSpeed: make one file of it'),
+    ({'state_dict': {'fc_in.weight': np.zeros((1, 1))}, 'hp': {}, 'dset_configs': {}},
+     'of wilson1yan/VideoGPT-Paper, which has other names'),
     ({'model': {}}, 'has no state_dict of weights'),
     ({'state_dict': {'a': 1}}, 'has no state_dict of weights'),
     # TATS, and LVT (fairseq)
@@ -209,6 +211,34 @@ def test_other_models(tmp_path, saved, match):
     ('prior', {'dropout': 'a'}, 'must be a rate')])
 def test_arguments_that_do_not_fit(tmp_path, kind, arguments, match):
   _refused(small_models.write(tmp_path / 'a.ckpt', kind, **arguments), match)
+
+
+@pytest.mark.parametrize('kind, name, value', [
+    ('prior', 'fc_in.weight', np.float32(1)), ('prior', 'vqvae.codebook.embeddings', np.ones(3)),
+    ('prior', 'attn_stack.pos_embd.emb.d_1', np.ones((0, 4))),
+    ('vqvae', 'codebook.embeddings', np.ones((1, 2, 3))),
+    ('frames', 'resnet.stem.0.weight', np.ones((2, 2)))])
+def test_weights_of_other_axes(tmp_path, kind, name, value):
+  value = np.asarray(value, np.float32)
+  _refused(small_models.write(tmp_path / 'a.ckpt', kind, {name: value}),
+           f'{name} has the shape .*, not . axes of numbers')
+
+
+def test_a_long_argument_is_told_in_short(tmp_path):
+  nested = []
+  for _ in range(200):
+    nested = [nested, nested]
+  path = small_models.write(tmp_path / 'a.ckpt', 'prior', heads=nested)
+  _refused(path, r'its argument heads is \[\[')
+
+
+def test_weights_that_share_numbers_are_no_larger_than_the_file(tmp_path):
+  weights = published.open_weights(small_models.write(tmp_path / 'a.ckpt', 'vqvae'))
+  assert sum(tensor.size for tensor in weights.tensors.values()) > 1000
+  with pytest.MonkeyPatch.context() as patch:
+    patch.setattr(published.os.path, 'getsize', lambda path: 1000)
+    with pytest.raises(ValueError, match='its weights are larger than the file|compressed'):
+      published.open_weights(str(tmp_path / 'a.ckpt'))
 
 
 def test_the_file_of_a_vqvae_tells_the_factors(tmp_path):

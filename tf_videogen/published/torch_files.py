@@ -1,20 +1,18 @@
 """Reads checkpoints of PyTorch without PyTorch, and without executing anything in them.
 
 Since PyTorch 1.6 a checkpoint is an uncompressed zip file: `<name>/data.pkl`, a pickle of plain
-values and of tensors' shapes, and `<name>/data/<key>`, the numbers of a storage each. A pickle may
-name any function of Python and have it called. Here it gets none: a handful of names stand for
-inert classes of this file, every other name is refused, and sizes are held against the file's own
-before anything is read.
+values and of tensors' shapes, and `<name>/data/<key>`, the numbers of a storage each. A pickle is a
+program: it may name any function of Python and have it called. Here a small machine runs the few
+instructions that such a file has. It calls nothing: of the names that a checkpoint has it makes
+plain values, every other name is refused, and all that it makes is as large as the file at most.
 """
 
-import collections
 import contextlib
 import errno
-import io
 import math
 import os
-import pickle
 import pickletools
+import reprlib
 import struct
 import typing
 import zipfile
@@ -22,35 +20,34 @@ import zlib
 
 import numpy as np
 
-_MAX_PICKLE = 64 * 2**20  # bytes; that of a large model has a hundred thousand
 _STORAGES = {  # torch's class -> type of its numbers
-    'DoubleStorage': 'float64', 'FloatStorage': 'float32', 'HalfStorage': 'float16',
-    'BFloat16Storage': 'bfloat16', 'LongStorage': 'int64', 'IntStorage': 'int32',
-    'ShortStorage': 'int16', 'CharStorage': 'int8', 'ByteStorage': 'uint8', 'BoolStorage': 'bool'}
+    'torch.DoubleStorage': 'float64', 'torch.FloatStorage': 'float32',
+    'torch.HalfStorage': 'float16', 'torch.BFloat16Storage': 'bfloat16',
+    'torch.LongStorage': 'int64', 'torch.IntStorage': 'int32', 'torch.ShortStorage': 'int16',
+    'torch.CharStorage': 'int8', 'torch.ByteStorage': 'uint8', 'torch.BoolStorage': 'bool'}
+_DICTS = ('collections.OrderedDict', 'pytorch_lightning.utilities.parsing.AttributeDict')
+_INERT = (  # Objects whose attributes are kept; numbers of NumPy, whose values nobody needs.
+    'argparse.Namespace', 'numpy.core.multiarray.scalar', 'numpy._core.multiarray.scalar',
+    'numpy.dtype', '_codecs.encode')
+_KNOWN = {*_STORAGES, *_DICTS, *_INERT, 'torch.Size', 'torch._utils._rebuild_tensor_v2',
+          'torch._utils._rebuild_parameter'}
 _DAMAGE = (zipfile.BadZipFile, zlib.error, EOFError, ValueError, NotImplementedError, RuntimeError,
            struct.error, UnicodeError)  # of zip files
-# Opcodes that call or import by other ways than those that `_Unpickler` watches, or never occur.
-_REFUSED_OPCODES = {'INST', 'OBJ', 'EXT1', 'EXT2', 'EXT4', 'PERSID', 'BYTEARRAY8', 'NEXT_BUFFER',
-                    'READONLY_BUFFER', 'NEWOBJ_EX'}
+
+
+class Refused(ValueError):
+  """A file has what a checkpoint of a model has no need of."""
+
+
+class Name(str):
+  """The full name of a class or a function."""
 
 
 class Values:
-  """What an object of another program had as attributes: `vars(values)`."""
+  """An object of another program: the name of its class, and its attributes as `state`."""
 
-  def __init__(self, *args, **kwargs):
-    del args
-    self.__dict__.update(kwargs)
-
-  def __setstate__(self, state):
-    if isinstance(state, dict):
-      self.__dict__.update({str(name): value for name, value in state.items()})
-
-
-class _Mapping(dict):
-  """A dict whose class was another one."""
-
-  def __setstate__(self, state):
-    pass  # attributes beside the items
+  def __init__(self, name):
+    self.name, self.state = name, None
 
 
 class _Storage(typing.NamedTuple):
@@ -67,19 +64,21 @@ class Tensor:
   Attributes:
     shape: tuple of ints.
     dtype: name of the type.
+    size: how many numbers it has.
   """
 
   def __init__(self, storage, offset, shape, strides):
-    numbers = (offset, *shape, *strides)
-    if not (isinstance(storage, _Storage) and len(shape) == len(strides) <= 8 and
-            all(type(n) is int and 0 <= n < 2**48 for n in numbers)):
-      raise pickle.UnpicklingError('a tensor is malformed')
+    are_tuples = isinstance(shape, tuple) and isinstance(strides, tuple)
+    if not (isinstance(storage, _Storage) and are_tuples and len(shape) == len(strides) <= 8 and
+            all(type(n) is int and 0 <= n < 2**48 for n in (offset, *shape, *strides))):
+      raise Refused('a tensor is malformed')
     size = math.prod(shape)
     last = offset + sum((n - 1) * stride for n, stride in zip(shape, strides))
     if size > storage.count or (size and last >= storage.count):
-      raise pickle.UnpicklingError('a tensor is larger than its numbers')
-    self.shape, self.dtype = tuple(shape), storage.dtype
-    self._storage, self._offset, self._strides = storage, offset, tuple(strides)
+      raise Refused('a tensor is larger than its numbers')
+    self.shape, self.dtype = shape, storage.dtype
+    self.size = size
+    self._storage, self._offset, self._strides = storage, offset, strides
 
   def numpy(self):
     """Its numbers, an array; bfloat16 as float32."""
@@ -91,51 +90,173 @@ class Tensor:
     return np.array(view)
 
 
-def _tensor(storage, offset, shape, strides, *others):
-  del others  # requires_grad, hooks
-  return Tensor(storage, offset, shape, strides)
+class _Mark:
+  """Where a tuple, a list or a dict begins on the stack."""
 
 
-def _parameter(tensor, *others):
-  del others
-  return tensor
+class _Machine:
+  """Runs a pickle's instructions; its stack has plain values, and no more than there are of them.
 
+  Args:
+    archive: where tensors have their numbers.
+  """
 
-class _Unpickler(pickle.Unpickler):
-  """Makes plain values, `Values` and `Tensor`s of a pickle, and nothing else."""
+  _PLAIN = {'NONE': None, 'NEWTRUE': True, 'NEWFALSE': False}
+  _LITERALS = {
+      'BININT', 'BININT1', 'BININT2', 'LONG1', 'BINFLOAT', 'BINUNICODE', 'SHORT_BINUNICODE',
+      'BINUNICODE8', 'BINSTRING', 'SHORT_BINSTRING', 'BINBYTES', 'SHORT_BINBYTES'}
 
-  _KNOWN = {
-      'collections.OrderedDict': collections.OrderedDict,
-      'argparse.Namespace': Values,
-      'torch._utils._rebuild_tensor_v2': _tensor,
-      'torch._utils._rebuild_parameter': _parameter,
-      'torch.Size': tuple,
-      'pytorch_lightning.utilities.parsing.AttributeDict': _Mapping,
-      # Numbers of NumPy that a callback keeps; their values are not needed.
-      **dict.fromkeys(('numpy.core.multiarray.scalar', 'numpy._core.multiarray.scalar',
-                       'numpy.dtype', '_codecs.encode'), Values),
-  }
+  def __init__(self, archive):
+    self._archive, self._stack, self._memo = archive, [], {}
 
-  def __init__(self, data, archive):
-    super().__init__(io.BytesIO(data))
-    self._archive = archive
+  def run(self, data):
+    """What a pickle, bytes, makes."""
+    for opcode, argument, _ in pickletools.genops(data):
+      name = opcode.name
+      if name == 'STOP':
+        return self._stack.pop()
+      if name in self._LITERALS:
+        self._stack.append(argument)
+      elif name in self._PLAIN:
+        self._stack.append(self._PLAIN[name])
+      elif hasattr(self, f'_on_{name}'):
+        getattr(self, f'_on_{name}')(argument)
+      elif name not in ('PROTO', 'FRAME'):
+        raise Refused(f'its pickle has an instruction {name}')
+    raise Refused('its pickle has no end')
 
-  def find_class(self, module, name):
-    full = f'{module}.{name}'
-    if module == 'torch' and name in _STORAGES:
-      return _STORAGES[name]
-    if full in self._KNOWN:
-      return self._KNOWN[full]
-    if module.split('.')[0] == 'pytorch_lightning':  # callbacks, defaults of its arguments
-      return Values
-    raise pickle.UnpicklingError(f'it names {full}, which a checkpoint of a model has no need of')
+  def _since_mark(self):
+    found = []
+    while not isinstance(top := self._stack.pop(), _Mark):
+      found.append(top)
+    return found[::-1]
 
-  def persistent_load(self, saved):
+  def _on_MARK(self, _):
+    self._stack.append(_Mark())
+
+  def _on_EMPTY_TUPLE(self, _):
+    self._stack.append(())
+
+  def _on_EMPTY_LIST(self, _):
+    self._stack.append([])
+
+  def _on_EMPTY_DICT(self, _):
+    self._stack.append({})
+
+  def _on_TUPLE(self, _):
+    self._stack.append(tuple(self._since_mark()))
+
+  def _on_TUPLE1(self, _):
+    self._pack(1)
+
+  def _on_TUPLE2(self, _):
+    self._pack(2)
+
+  def _on_TUPLE3(self, _):
+    self._pack(3)
+
+  def _pack(self, count):
+    packed = tuple(self._stack.pop() for _ in range(count))[::-1]
+    self._stack.append(packed)
+
+  def _on_APPEND(self, _):
+    value = self._stack.pop()
+    self._top(list).append(value)
+
+  def _on_APPENDS(self, _):
+    values = self._since_mark()
+    self._top(list).extend(values)
+
+  def _on_SETITEM(self, _):
+    value, key = self._stack.pop(), self._stack.pop()
+    self._set([key, value])
+
+  def _on_SETITEMS(self, _):
+    self._set(self._since_mark())
+
+  def _set(self, pairs):
+    target = self._top(dict)
+    for key, value in zip(pairs[::2], pairs[1::2], strict=True):
+      if not (key is None or isinstance(key, (str, int, float))):
+        raise Refused(f'it has a key of the type {type(key).__name__}')
+      target[key] = value
+
+  def _top(self, kind):
+    if not isinstance(self._stack[-1], kind):
+      raise Refused(f'its pickle adds to what is no {kind.__name__}')
+    return self._stack[-1]
+
+  def _on_BINPUT(self, index):
+    self._memo[index] = self._stack[-1]
+
+  _on_LONG_BINPUT = _on_PUT = _on_BINPUT
+
+  def _on_MEMOIZE(self, _):
+    self._memo[len(self._memo)] = self._stack[-1]
+
+  def _on_BINGET(self, index):
+    self._stack.append(self._memo[index])
+
+  _on_LONG_BINGET = _on_GET = _on_BINGET
+
+  def _on_GLOBAL(self, argument):
+    self._name('.'.join(argument.split(' ')))
+
+  def _on_STACK_GLOBAL(self, _):
+    name, module = self._stack.pop(), self._stack.pop()
+    self._name(f'{module}.{name}')
+
+  def _name(self, full):
+    if full not in _KNOWN and not full.startswith('pytorch_lightning.'):
+      raise Refused(f'it names {full[:100]!r}, which a checkpoint of a model has no need of')
+    self._stack.append(Name(full))
+
+  def _on_REDUCE(self, _):
+    arguments, name = self._stack.pop(), self._stack.pop()
+    if not (isinstance(name, Name) and isinstance(arguments, tuple)):
+      raise Refused('its pickle calls what is no name')
+    self._stack.append(self._made(name, arguments))
+
+  def _on_NEWOBJ(self, _):
+    self._on_REDUCE(None)
+
+  def _made(self, name, arguments):
+    """What stands for a call of a name."""
+    if name == 'torch._utils._rebuild_tensor_v2':
+      if len(arguments) < 4:
+        raise Refused('a tensor is malformed')
+      return Tensor(*arguments[:4])
+    if name == 'torch._utils._rebuild_parameter' and arguments:
+      return arguments[0]
+    if name == 'torch.Size':
+      return arguments[0] if arguments else ()
+    if name in _DICTS:
+      if arguments:
+        raise Refused(f'it makes a {name} of arguments')
+      return {}
+    return Values(name)
+
+  def _on_BUILD(self, _):
+    state = self._stack.pop()
+    target = self._stack[-1]
+    if isinstance(target, Values):
+      target.state = state
+    elif not isinstance(target, dict):  # whose attributes, beside its items, nobody needs
+      raise Refused(f'its pickle gives attributes to a {type(target).__name__}')
+
+  def _on_BINPERSID(self, _):
+    saved = self._stack.pop()
     if not (isinstance(saved, tuple) and len(saved) == 5 and saved[0] == 'storage' and
-            saved[1] in _STORAGES.values() and isinstance(saved[2], str) and
-            type(saved[4]) is int):
-      raise pickle.UnpicklingError('a storage is malformed')
-    return _Storage(self._archive, saved[2], saved[1], saved[4])
+            isinstance(saved[1], Name) and saved[1] in _STORAGES and
+            isinstance(saved[2], str) and type(saved[4]) is int):
+      raise Refused('a storage is malformed')
+    storage = _Storage(self._archive, saved[2], _STORAGES[saved[1]], saved[4])
+    self._archive.check(storage)
+    self._stack.append(storage)
+
+
+def _numpy_type(storage):
+  return np.dtype({'bfloat16': 'uint16'}.get(storage.dtype, storage.dtype)).newbyteorder('<')
 
 
 class _Archive:
@@ -169,34 +290,32 @@ class _Archive:
         raise
       raise self._damaged(error.strerror) from error
 
-  def read(self, name):
-    """The bytes of a member of the folder."""
+  def _member(self, name):
     member = self._members.get(f'{self._folder}/{name}')
     if member is None:
       raise self._damaged(f'{name} is not in it')
     if member.compress_type != zipfile.ZIP_STORED or member.file_size > self._size:
       raise self._damaged(f'{name} is compressed, which PyTorch does not do')
+    return member
+
+  def read(self, name):
+    """The bytes of a member of the folder."""
+    member = self._member(name)
     with self._opened() as archive:
       return archive.read(member)
 
+  def check(self, storage):
+    """Raises Refused where a storage says that it has more numbers than there are."""
+    there = self._member(f'data/{storage.key}').file_size // _numpy_type(storage).itemsize
+    if not 0 <= storage.count <= there:
+      raise Refused(f'data/{storage.key} has fewer numbers than its tensor')
+
   def numbers(self, storage):
     """The numbers of a storage, a flat array; bfloat16 as uint16."""
-    dtype = np.dtype({'bfloat16': 'uint16'}.get(storage.dtype, storage.dtype)).newbyteorder('<')
-    data = self.read(f'data/{storage.key}')
+    data, dtype = self.read(f'data/{storage.key}'), _numpy_type(storage)
     if len(data) < storage.count * dtype.itemsize:
       raise self._damaged(f'data/{storage.key} is shorter than its tensor')
     return np.frombuffer(data, dtype, storage.count)
-
-
-def _check_opcodes(data):
-  """Refuses what could take memory or time beyond the pickle's own size, before it is run."""
-  if len(data) > _MAX_PICKLE:
-    raise pickle.UnpicklingError('its data.pkl is too large')
-  for opcode, argument, _ in pickletools.genops(data):
-    if opcode.name in _REFUSED_OPCODES:
-      raise pickle.UnpicklingError(f'it has an opcode {opcode.name}')
-    if opcode.name in ('PUT', 'BINPUT', 'LONG_BINPUT') and not 0 <= int(argument) <= len(data):
-      raise pickle.UnpicklingError('its memory is numbered wrongly')
 
 
 def read(path):
@@ -206,7 +325,8 @@ def read(path):
     path: of the file.
 
   Returns:
-    What was saved: dicts, lists, numbers, texts; `Tensor`s; `Values` in place of other objects.
+    What was saved: dicts, lists, tuples, numbers, texts; `Tensor`s; `Name`s of classes, and
+    `Values` in place of other objects.
 
   Raises:
     FileNotFoundError: if there is no such file.
@@ -219,10 +339,8 @@ def read(path):
   archive = _Archive(path)
   data = archive.read('data.pkl')
   try:
-    _check_opcodes(data)
-    return _Unpickler(data, archive).load()
-  except pickle.UnpicklingError as error:
+    return _Machine(archive).run(data)
+  except Refused as error:
     raise ValueError(f'{path} is refused: {error}') from error
-  except (ValueError, TypeError, KeyError, IndexError, AttributeError, EOFError, OverflowError,
-          MemoryError, RecursionError) as error:
-    raise ValueError(f'{path} has a damaged data.pkl ({type(error).__name__})') from error
+  except (ValueError, TypeError, KeyError, IndexError, AttributeError, OverflowError) as error:
+    raise ValueError(f'{path} has a damaged data.pkl ({reprlib.repr(str(error))})') from error

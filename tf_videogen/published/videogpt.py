@@ -9,7 +9,9 @@ Linear maps are [out, in] there and [in, out] here; convolutions [out, in, t, h,
 ones [in, out, t, h, w]) and [t, h, w, in, out] here ([t, h, w, out, in]).
 """
 
+import os
 import re
+import reprlib
 import typing
 
 import numpy as np
@@ -44,11 +46,14 @@ class Weights(typing.NamedTuple):
     """Whether it is a prior, which has its VQ-VAE in it."""
     return _PRIOR in self.tensors
 
-  def shape(self, name):
-    """The shape of a weight; ValueError if it is not there."""
+  def shape(self, name, rank):
+    """The shape of a weight of so many axes; ValueError if it is not there, or another."""
     if name not in self.tensors:
       raise ValueError(f'{self.path} has no {name}: it is no complete VideoGPT')
-    return self.tensors[name].shape
+    shape = self.tensors[name].shape
+    if len(shape) != rank or 0 in shape:
+      raise ValueError(f'{self.path}: {name} has the shape {shape}, not {rank} axes of numbers')
+    return shape
 
   def count(self, pattern):
     """How many there are in a row of the weights of a pattern with one number, from 0 on."""
@@ -60,7 +65,8 @@ class Weights(typing.NamedTuple):
     """An argument; ValueError if there is none, or one that is not accepted."""
     value = self.arguments.get(name)
     if value is None or not accepts(value):
-      raise ValueError(f'{self.path}: its argument {name} is {value!r}, and must be {words}')
+      raise ValueError(f'{self.path}: its argument {name} is {reprlib.repr(value)}, and must be '
+                       f'{words}')
     return value
 
 
@@ -83,17 +89,22 @@ def open_weights(path):
   if any(str(name) in ('module', 'ds_config', 'ds_version', 'dp_world_size') for name in found):
     raise ValueError(f'{path} is a checkpoint of DeepSpeed: make one file of it with its '
                      'zero_to_fp32.py first')
+  if 'hp' in found and 'dset_configs' in found:
+    raise ValueError(f'{path} is a checkpoint of wilson1yan/VideoGPT-Paper, which has other names: '
+                     'only those of wilson1yan/VideoGPT can be imported')
   state, parameters = found.get('state_dict'), found.get('hyper_parameters')
   if not isinstance(state, dict) or not all(
       isinstance(value, torch_files.Tensor) for value in state.values()):
     raise ValueError(f'{path} has no state_dict of weights: it is no checkpoint of VideoGPT')
   tensors = {str(name): value for name, value in state.items() if not _UNUSED.search(str(name))}
+  if sum(tensor.size for tensor in tensors.values()) > os.path.getsize(path):
+    raise ValueError(f'{path} is refused: its weights are larger than the file')
   if _VQVAE not in tensors and _PRIOR not in tensors:
     raise ValueError(f'{path} is another model: it has no {_VQVAE} and no {_PRIOR}, but '
                      f'{next(iter(tensors), "nothing")}')
   arguments = parameters.get('args', parameters) if isinstance(parameters, dict) else parameters
   if isinstance(arguments, torch_files.Values):
-    arguments = vars(arguments)
+    arguments = arguments.state
   if not isinstance(arguments, dict):
     raise ValueError(f'{path} does not say what it was trained with (hyper_parameters)')
   return Weights(path, tensors, arguments)
@@ -113,7 +124,7 @@ def clip_shape(weights):
 def classes(weights):
   """Number of classes that a prior is conditioned on, 0 for none."""
   name = 'norm.w.weight'
-  return weights.shape(name)[1] if name in weights.tensors else 0
+  return weights.shape(name, 2)[1] if name in weights.tensors else 0
 
 
 def bindings(weights, vqvae=None):
@@ -148,7 +159,7 @@ def _factors(weights):
 
 
 def _factors_of_positions(weights):
-  latents = [weights.shape(f'attn_stack.pos_embd.emb.d_{axis}')[0] for axis in range(3)]
+  latents = [weights.shape(f'attn_stack.pos_embd.emb.d_{axis}', 2)[0] for axis in range(3)]
   clip = clip_shape(weights)[:3]
   if any(size % n for size, n in zip(clip, latents)):
     raise ValueError(f'{weights.path} has positions of {latents} latents, which do not divide clips '
@@ -175,11 +186,11 @@ def _check_same(prior, vqvae):
 
 def _of_vqvae(weights, prefix, factors):
   block = f'{prefix}encoder.res_stack.0.block.'
-  codes, dim = weights.shape(f'{prefix}codebook.embeddings')
+  codes, dim = weights.shape(f'{prefix}codebook.embeddings', 2)
   return {
       'tasks.VQVAETask.data_variance': task.AUTHORS_VARIANCE,
       'vqvae.VQVAE.downsampling': factors,
-      'vqvae.VQVAE.hidden': weights.shape(f'{prefix}{_VQVAE}')[0],
+      'vqvae.VQVAE.hidden': weights.shape(f'{prefix}{_VQVAE}', 5)[0],
       'vqvae.VQVAE.residual_stack': '@vqvae.ResidualStack',
       'vqvae.VQVAE.strided_kernel': 4,
       'vqvae.VQVAE.latent_kernel': 1,
@@ -189,7 +200,7 @@ def _of_vqvae(weights, prefix, factors):
       'vqvae.ResidualStack.norm': '@batch_norm.SyncBatchNorm',
       'vqvae.ResidualStack.layers': weights.count(
           re.escape(prefix) + r'encoder\.res_stack\.(\d+)\.block\.0\.weight'),
-      'vqvae.ResidualStack.units': weights.shape(f'{block}2.conv.weight')[0],
+      'vqvae.ResidualStack.units': weights.shape(f'{block}2.conv.weight', 5)[0],
       'vector_quantizer.VectorQuantizer.codes': codes,
       'vector_quantizer.VectorQuantizer.dim': dim,
       'vector_quantizer.VectorQuantizer.codebooks': 1,
@@ -197,7 +208,7 @@ def _of_vqvae(weights, prefix, factors):
 
 
 def _of_prior(weights):
-  width = weights.shape(_PRIOR)[0]
+  width = weights.shape(_PRIOR, 2)[0]
   is_rate = lambda value: type(value) in (int, float) and 0 <= value < 1
   heads = weights.argument('heads', lambda n: _is_size(n) and width % n == 0,
                            f'a number that divides the width {width}')
@@ -210,7 +221,7 @@ def _of_prior(weights):
       'videogpt.LatentTransformer.width': width,
       'videogpt.LatentTransformer.heads': heads,
       'videogpt.LatentTransformer.feedforward': weights.shape(
-          'attn_stack.attn_nets.0.fc_block.0.weight')[0],
+          'attn_stack.attn_nets.0.fc_block.0.weight', 2)[0],
       'videogpt.LatentTransformer.dropout': weights.argument('dropout', is_rate, 'a rate'),
       'videogpt.LatentTransformer.codebook_axis': False,
       'videogpt.LatentTransformer.norm': '@conditional_norm.ConditionalLayerNorm',
@@ -235,12 +246,12 @@ def _of_frames(weights):
                        for name in weights.tensors)
   return {
       'videogpt.VideoGPT.frame_encoder': '@resnet3d.ResNet3D()',
-      'videogpt.VideoGPT.conditioning_frames': weights.shape('cond_pos_embd.emb.d_0')[0],
+      'videogpt.VideoGPT.conditioning_frames': weights.shape('cond_pos_embd.emb.d_0', 2)[0],
       'videogpt.LatentTransformer.cross_values': weights.shape(
-          'attn_stack.attn_nets.0.enc_attn.w_vs.weight')[0],
+          'attn_stack.attn_nets.0.enc_attn.w_vs.weight', 2)[0],
       'resnet3d.ResNet3D.depth': blocks,
-      'resnet3d.ResNet3D.width': weights.shape('resnet.stem.0.weight')[0],
-      'resnet3d.ResNet3D.units': weights.shape('resnet.group4.start_block.conv1.weight')[0],
+      'resnet3d.ResNet3D.width': weights.shape('resnet.stem.0.weight', 5)[0],
+      'resnet3d.ResNet3D.units': weights.shape('resnet.group4.start_block.conv1.weight', 5)[0],
       'resnet3d.ResNet3D.norm': (
           '@batch_norm.SyncBatchNorm' if has_batch_norm else '@layer_norm.LayerNorm'),
   }
@@ -265,9 +276,13 @@ def assign(weights, model):
   if extra:
     raise ValueError(f'{weights.path} has {extra[0]}, which the model has not')
   for names, variable, layout in pairs:
-    value = layout(*(weights.tensors[name].numpy() for name in names))
+    arrays = [weights.tensors[name].numpy() for name in names]
+    try:
+      value = layout(*arrays)
+    except ValueError:  # of other axes than a layout has
+      value = arrays[0]
     if value.shape != tuple(variable.shape):
-      raise ValueError(f'{weights.path}: {names[0]} has the shape {weights.shape(names[0])}, and '
+      raise ValueError(f'{weights.path}: {names[0]} has the shape {weights.tensors[names[0]].shape}, and '
                        f'the model wants {tuple(variable.shape)} (as laid out here)')
     if not np.isfinite(value).all():
       raise ValueError(f'{weights.path}: {names[0]} has values that are not finite')
