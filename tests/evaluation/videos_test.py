@@ -290,3 +290,13 @@ def test_seeds_differ():
   np.testing.assert_array_equal(
       videos.seed_of(1, 0, 2, 0), randomness.fold_in(randomness.fold_in(randomness.fold_in(
           randomness.seed_of(1), 0), 2), 0))
+
+
+def test_truncated_as_in_videogpts_scripts():
+  """Worked out in float32, one operation after the other: 63 values become one less."""
+  values = np.arange(256, dtype=np.uint8)
+  lowered = values - videos.truncated(values)
+  assert lowered.sum() == 63 and set(lowered) == {0, 1}
+  one_by_one = [int((np.float32(np.float32(np.float32(v) / np.float32(255)) - np.float32(0.5))
+                     + np.float32(0.5)) * np.float32(255)) for v in range(256)]
+  assert videos.truncated(values).tolist() == one_by_one

@@ -23,6 +23,8 @@ class Protocol:
       whatever the model has.
     real_windows: 'first' or 'random': which frames of longer real videos.
     generated_windows: the same of generated ones.
+    real_truncated: whether real pixels become floats and whole numbers again, see
+      `videos.truncated`.
     classes: dict of names and labels, where samples are of these alone, equally many of each, and
       so are the real videos; None: of the conditions' classes.
     task_metrics: whether what the task itself measures (bits/dim, NMSE) belongs to it.
@@ -46,6 +48,7 @@ class Protocol:
   conditioning_frames: int | None = None
   real_windows: str = 'first'
   generated_windows: str = 'first'
+  real_truncated: bool = False
   classes: dict | None = None
   task_metrics: bool = False
   task_splits: tuple = ()

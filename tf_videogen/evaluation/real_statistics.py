@@ -18,7 +18,7 @@ from tf_videogen.metrics import pretrained
 _FORMAT = 2  # to be raised where statistics of the same videos become others
 
 
-def path(videos, measure, labels, frames, classes=None):
+def path(videos, measure, labels, frames, classes=None, truncated=False):
   """Where the statistics of a measure are kept.
 
   Args:
@@ -27,9 +27,10 @@ def path(videos, measure, labels, frames, classes=None):
     labels: of its networks.
     frames: to which videos are cut.
     classes: dict of names and labels, of which alone videos are; None: of all.
+    truncated: see `Protocol.real_truncated`.
   """
-  identity = json.dumps(
-      [_FORMAT, videos.identity(), measure.identity(), labels, frames, classes], sort_keys=True)
+  parts = [_FORMAT, videos.identity(), measure.identity(), labels, frames, classes]
+  identity = json.dumps(parts + ['truncated'] * truncated, sort_keys=True)
   name = hashlib.sha256(identity.encode()).hexdigest()[:20]
   return os.path.join(pretrained.cache_dir(), 'real_statistics', f'{name}.npz')
 

@@ -179,7 +179,8 @@ class _Run:
     for measure in self._of('real'):
       labels = [self.extract.labels[name] for name in measure.networks]
       where = real_statistics.path(
-          self.real, measure, labels, self.protocol.frames, self.protocol.classes)
+          self.real, measure, labels, self.protocol.frames, self.protocol.classes,
+          self.protocol.real_truncated)
       found = None if self.random else real_statistics.load(where)
       if strategies.any_worker(self.strategy)(found is None):
         wanted.append((measure, where))
@@ -192,7 +193,10 @@ class _Run:
     for batch in self._bar(batches, 'real', self.real.count):
       batch = self._of_classes(batch)
       if len(batch['index']):
-        self._add(fresh, measures, self._clips(self._cut(batch['video']), batch, self.real.count))
+        video = self._cut(batch['video'])
+        if self.protocol.real_truncated:
+          video = videos.truncated(video)
+        self._add(fresh, measures, self._clips(video, batch, self.real.count))
     fresh = self._merged(fresh, measures)
     for measure, where in wanted:
       if not self.random:  # each worker for its own machine

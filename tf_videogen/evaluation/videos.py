@@ -17,6 +17,15 @@ import numpy as np
 from tf_videogen.layers import randomness
 
 
+def truncated(video):
+  """uint8 pixels as VideoGPT's scripts make floats in [-0.5, 0.5] of them, and uint8 again.
+
+  What rounding makes smaller is cut off: 63 of the 256 values become one less.
+  """
+  floats = video.astype(np.float32) / np.float32(255) - np.float32(0.5)
+  return ((floats + np.float32(0.5)) * np.float32(255)).astype(np.uint8)
+
+
 class DataVideos:
   """Clips of a data set.
 
