@@ -101,7 +101,7 @@ python -m launch.train --gin_file=videogpt/PRIOR.gin --model_dir=runs/prior \\
         Row('the code of the released weights', 'videogpt/bair_prior_released.gin', _AUTHORS),
         Row('the code beside the paper', 'videogpt/bair_prior_paper_code.gin', _AUTHORS))),
     Table('released weights', 'imported, not trained ([page](videogpt.md))', tuple(
-        Row(f'`{name}`', f'videogpt/published/{name}.gin', protocols, state='imported') for
+        Row(f'`{name}`', f'videogpt/published/{name}.gin', protocols, state='can be imported') for
         name, protocols in (
             ('bair_gpt', ('videogpt_bair_authors',)),
             ('bair_stride4x2x2', ('videogpt_bair_vqvae_authors',)),

@@ -455,3 +455,5 @@ def test_values_may_be_narrower():
       y, np.concatenate(heads, -1) @ layer.w_o.kernel.numpy() + layer.w_o.bias.numpy(), atol=1e-5)
   with pytest.raises(ValueError, match='must divide the width 7 of the values'):
     attention.MultiHeadAttention(2, value_width=7)(x, context)
+  with pytest.raises(ValueError, match='is for attention without a pattern'):
+    attention.MultiHeadAttention(2, attention.CausalAttention((5,)), value_width=6)(x)

@@ -69,6 +69,8 @@ class MultiHeadAttention(tf.keras.layers.Layer):
     width = input_shape[-1]
     if width % self.heads:
       raise ValueError(f'heads must divide the width {width} of x, got {self.heads}.')
+    if self.value_width and self.pattern is not None:
+      raise ValueError('value_width is for attention without a pattern')
     value_width = self.value_width or width
     if value_width % self.heads:
       raise ValueError(f'heads must divide the width {value_width} of the values, got '

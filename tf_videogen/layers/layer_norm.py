@@ -1,6 +1,6 @@
-"""Layer normalization over channels with the epsilon of PyTorch's.
+"""Layer normalization over channels, with PyTorch's epsilon.
 
-Keras's default, 1e-3, is no small number beside the variance of a first layer's input.
+Keras's default, 1e-3, exceeds the variance of a first layer's input.
 """
 import tensorflow as tf
 

@@ -1,7 +1,7 @@
 """Learned spatio-temporal position embeddings: a table an axis, broadcast, concatenated or summed.
 
 VideoGPT uses one in the VQ-VAE, shared by all axial attention layers, and one in the prior
-(section 3; the public code concatenates the axes, which the paper leaves open). The Video
+(section 3; both of the authors' codes concatenate the axes, which the paper leaves open). The Video
 Transformer adds one up for every axis (section 3.2).
 """
 import tensorflow as tf

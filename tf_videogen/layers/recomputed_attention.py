@@ -57,7 +57,7 @@ def attend_backward(q, upstream, lse, delta, k, v, bias, dropout=as_it_is):
   Args:
     q, upstream: scaled queries and the gradient of their output, [..., queries, D].
     lse, delta: log-sum-exp, and the sum of output * upstream, [..., queries, 1].
-    k, v, bias, dropout: as for `_attend`.
+    k, v, bias, dropout: as for `attend`.
 
   Returns:
     dq [..., queries, D]; dk and dv transposed, [..., D, keys].

@@ -4,8 +4,8 @@ Depth 18 or 34, 512 units (Table 9). The rest is that of the authors' code: a 3x
 groups of 64, 128, 256 and `units` filters, basic blocks of two 3x3x3 convolutions, each with a norm
 and a ReLU; the first block of every group projects its input, with a norm of its own. The second
 and the third group have a stride of 2 in space, so that 64x64 frames become a 16x16 map. Time is
-never strided: any number of conditioning frames goes. Layer normalization, so that nothing depends
-on the batch; the released weights have batch normalization.
+never strided: any number of conditioning frames goes. The norms are layer norms, as in the code
+beside the paper; the released code has had batch norms, too.
 """
 import tensorflow as tf
 

@@ -112,8 +112,8 @@ class LatentTransformer(tf.keras.layers.Layer):
     dropout: rate after attention and feed-forward layers, in training.
     attention: a causal attention pattern (class), made with the shape of the latents.
     norm: a callable that makes a ConditionalLayerNorm.
-    codebook_axis: whether positions of one codebook's codes have an axis for it, too, which is of
-      size 1; of several codebooks they always do.
+    codebook_axis: whether positions have an axis for codebooks even where there is one codebook.
+      With several codebooks they always have it.
     cross_values: channels of cross-attention's values, all heads together; None: the width.
     rematerialize: whether training keeps a block's input alone and computes the block again in the
       backward pass: less memory, a third more arithmetic.

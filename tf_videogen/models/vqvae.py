@@ -17,8 +17,9 @@ convolution: strided and transposed ones, which mirror each other, are both of s
 code, so that every input weighs the same. Where paper and code contradict each other, the paper's
 value is the default, and the code's is an option (docs/videogpt.md).
 
-Where the factors differ, the decoder takes the encoder's strides in reverse, which halves its work
-for (8, 4, 4); the code takes them in the same order (`mirrored=False`). The paper does not say.
+Where the factors differ, the decoder takes the encoder's strides in reverse ("the architecture for
+the decoder is the reverse of the encoder"), which halves its work for (8, 4, 4). The authors' code
+takes them in the same order (`mirrored=False`).
 
 Gin files: every `gin/videogpt/*_vqvae*.gin`.
 """

@@ -157,7 +157,8 @@ class VideoGPTTask(task.LossTask):
 
   Args:
     model: a VideoGPT.
-    vqvae_dir: model directory of its VQ-VAE, read once, when the prior's directory is new.
+    vqvae_dir: model directory of its VQ-VAE, read once, when the prior's directory is new; '' where
+      the weights that the prior begins with have one.
     truncates: see `to_uint8`.
   """
 
@@ -190,9 +191,11 @@ class VideoGPTTask(task.LossTask):
     self.model.build((None,) + tuple(clip_shape))
 
   def initialize(self, clips):
-    """Loads the trained VQ-VAE."""
+    """Loads the trained VQ-VAE; without a directory it is the one that the model has already."""
     del clips
     vqvae = self.model.vqvae
+    if not self.vqvae_dir and vqvae.quantizer.initialized > 0:
+      return  # of the model that this one begins with
     checkpoints.load_part(self.vqvae_dir, 'the VQ-VAE', model=vqvae)
     trained = tuple(vqvae.stored_downsampling.numpy().tolist())
     if trained != vqvae.downsampling:
