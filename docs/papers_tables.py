@@ -144,7 +144,13 @@ The curves of figure 2 are of the same evaluations.
         _bair('appendix D: the mask (1 - I)', 'sentinel'),
         Row('appendix E, figure 4: cooking', 'video_transformer/kinetics600_cooking_large.gin',
             printed='samples alone',
-            state='samples of kinetics600_spatiotemporal_large, which is not trained yet'))),
+            state='samples of kinetics600_spatiotemporal_large, which is not trained yet'),
+        *(Row(f'appendix F, {figures}', f'video_transformer/{config}.gin', printed='samples alone',
+              state='`launch.sample`, once it is trained') for figures, config in (
+                  ('figures 5 and 7: 30 future frames', 'bair_spatiotemporal'),
+                  ('figures 6 and 8: 30 future frames', 'bair_spatiotemporal_large'),
+                  ('figures 9 to 11: 11 frames after 5 of cooking', 'kinetics600_spatiotemporal'),
+                  ('figure 12: the same of single frames', 'kinetics600_single_frame'))))),
 ))
 
 TRIVD_GAN = Paper('trivd_gan', 'TrIVD-GAN-FP', """

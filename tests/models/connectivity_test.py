@@ -48,11 +48,11 @@ def _by_gradients(model, index):
   scale, indices = tf.Variable(tf.ones([count, *SHAPE, 2])), tf.fill([count], index)
   features, taken = model.pixels.features, []
 
-  def scaled(channels, dtype):
+  def scaled(channels, dtype, of_pixel):
     """The features, times a number of the pixel that they are of."""
     of_pixels = taken.pop(0)
     one_hot = tf.one_hot(channels, 16, dtype=dtype) * of_pixels[..., None]
-    return tf.reshape(one_hot, features(channels, dtype).shape)
+    return tf.reshape(one_hot, features(channels, dtype, of_pixel).shape)
 
   with tf.GradientTape() as tape:
     flat = tf.reshape(scale, [-1, 2])

@@ -311,8 +311,8 @@ def test_rematerialization_changes_nothing(monkeypatch, compiled):
 
 
 @pytest.mark.parametrize('pixels', [
-    pixel_bits.PixelBits(one_hot=False), pixel_bits.PixelBits(bits=8)
-], ids=['continuous', 'unsplit'])
+    pixel_bits.PixelBits(one_hot=False), pixel_bits.PixelBits(one_hot=False, whole=False),
+    pixel_bits.PixelBits(bits=8)], ids=['continuous', 'continuous_halves', 'unsplit'])
 def test_pixels_of_the_variants(pixels):
   model = _tiny(stack=ONE_LAYER, pixels=pixels)
   video = tf.constant(_video(values=pixels.values, parts=pixels.parts))

@@ -143,7 +143,9 @@ def test_windows():
   task = _task(frames=4, clip=(9, 4, 4, 1), primed_frames=3, reprimed_frames=2)
   assert task._windows(9, 3) == [(0, 3), (2, 2), (4, 2), (5, 3)]
   task = _task(frames=4, clip=(9, 4, 4, 1), primed_frames=6)
-  assert task._windows(9, 6) == [(5, 1)] and task.masked_frames == 1
+  # As many given frames as a window can be primed with.
+  assert task._windows(9, 6) == [(3, 3), (5, 2)] and task.masked_frames == 1
+  assert task._windows(9, 4) == [(1, 3), (4, 1), (5, 3)]
   assert _task(sample_frames=3)._windows(3, 1) == [(0, 1)]
 
 
@@ -176,6 +178,19 @@ def test_bits_per_dim_of_windows():
   np.testing.assert_allclose(
       _metrics(task, batch)['bits_per_dim'], nats / (3 * 16) / np.log(2), rtol=1e-5)
   assert np.isfinite(task.loss(batch, randomness.seed_of(0))['loss'])
+
+
+def test_first_frames_are_evaluated():
+  """Of longer clips, of which training sees all windows."""
+  longer = _task(frames=2, subscale=(1, 2, 2), clip=(6, 4, 4, 1), evaluated_frames=4)
+  whole = _task(frames=2, subscale=(1, 2, 2), clip=(4, 4, 4, 1))
+  for a, b in zip(whole.model.variables, longer.model.variables, strict=True):
+    a.assign(b)
+  batch = _batch()
+  video = np.concatenate([batch['video'], batch['video'][:, :2]], axis=1)
+  assert _metrics(longer, {**batch, 'video': tf.constant(video)}) == _metrics(whole, batch)
+  with pytest.raises(ValueError, match='evaluated_frames must be from 2 to 6'):
+    _task(frames=2, subscale=(1, 2, 2), clip=(6, 4, 4, 1), evaluated_frames=1)
 
 
 @pytest.mark.usefixtures('eagerly')

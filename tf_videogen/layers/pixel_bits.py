@@ -14,19 +14,27 @@ class PixelBits:
     bits: bits of a channel, 1, 2, 4 or 8; 8 does not split.
     one_hot: whether a channel is embedded as a one-hot vector, else as a number in [-1, 1] and a 1
       that says that there is one (which appendix D found to be worse).
+    whole: whether these numbers are of whole colours, else of every channel; the numbers of fine
+      channels jump where a colour changes a little.
 
   Raises:
     ValueError: if `bits` doesn't divide 8.
   """
 
-  def __init__(self, bits=4, one_hot=True):
+  def __init__(self, bits=4, one_hot=True, whole=True):
     if bits not in (1, 2, 4, 8):
       raise ValueError(f'PixelBits.bits must be 1, 2, 4 or 8, got {bits}')
     self.bits = bits
     self.one_hot = one_hot
     self.values = 2**bits  # N_v
     self.parts = 8 // bits  # channels a colour
-    self.width = self.values if one_hot else 2  # features a channel
+    self.whole = whole
+
+  def size(self, channels):
+    """How many features so many channels have."""
+    if self.one_hot:
+      return channels * self.values
+    return 2 * (channels // self.parts if self.whole else channels)
 
   def split(self, video):
     """uint8 [..., C] -> int32 [..., parts * C], values in 0 .. N_v - 1."""
@@ -38,12 +46,29 @@ class PixelBits:
     parts = tf.split(channels, self.parts, -1)
     return tf.cast(tf.add_n([x * self.values**i for x, i in zip(parts, self._powers())]), tf.uint8)
 
-  def features(self, channels, dtype):
-    """What is embedded: int32 [..., N], -1 for what is not seen -> [..., N * width], 0 for -1."""
+  def features(self, channels, dtype, of_pixel):
+    """What is embedded.
+
+    Args:
+      channels: int32 [..., N], -1 for what is not seen; of several pixels one after the other.
+      dtype: of the features.
+      of_pixel: N_c, channels of a pixel.
+
+    Returns:
+      [..., size(N)], 0 for what is not seen.
+    """
     if self.one_hot:
       return self.one_hot_of(channels, dtype)
+    largest = self.values - 1
+    if self.whole:
+      colors = of_pixel // self.parts
+      # [..., N] -> [..., pixels, parts, colours] -> [..., pixels * colours]
+      parts = tf.reshape(channels, [*_sizes(channels)[:-1], -1, self.parts, colors])
+      weights = tf.constant([self.values**i for i in self._powers()])[:, tf.newaxis]
+      channels = _flat(tf.reduce_sum(parts * weights, -2))
+      largest = 255
     seen = channels >= 0
-    number = tf.cast(channels, tf.float32) * 2 / (self.values - 1) - 1
+    number = tf.cast(channels, tf.float32) * 2 / largest - 1
     features = tf.stack([tf.where(seen, number, 0.0), tf.cast(seen, tf.float32)], -1)
     return _flat(tf.cast(features, dtype))
 
@@ -57,5 +82,9 @@ class PixelBits:
 
 def _flat(x):
   """[..., N, D] -> [..., N * D], where any axis but the last two may be of unknown size."""
-  known = [tf.shape(x)[i] if size is None else size for i, size in enumerate(x.shape)]
-  return tf.reshape(x, [*known[:-2], x.shape[-2] * x.shape[-1]])
+  return tf.reshape(x, [*_sizes(x)[:-2], x.shape[-2] * x.shape[-1]])
+
+
+def _sizes(x):
+  """The shape of x, of tensors where it is not known."""
+  return [tf.shape(x)[i] if size is None else size for i, size in enumerate(x.shape)]

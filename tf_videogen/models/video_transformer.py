@@ -162,7 +162,8 @@ class SliceEncoder(tf.keras.layers.Layer):
     self.subscaling = subscaling.Subscaling(subscale, video_shape, self.context_kernel)
     self.stack.check(self.subscaling.slice_shape)
     self.convolution = linear.linear(self.embedding, 'convolution')
-    self.convolution.build([None, np.prod(self.subscaling.window) * channels * pixels.width])
+    self.channels = channels
+    self.convolution.build([None, np.prod(self.subscaling.window) * pixels.size(channels)])
     self.position_embedding = positions.SpatioTemporalEmbedding(
         self.subscaling.slice_shape, self.embedding, summed=True, name='position_embedding')
     self.slice_embedding = positions.SpatioTemporalEmbedding(
@@ -184,7 +185,7 @@ class SliceEncoder(tf.keras.layers.Layer):
     # [B, t, h, w, k_t, k_h, k_w, N_c] -> [B, t, h, w, k_t * k_h * k_w * N_c]: stride and kernel
     # have become channels, and the convolution a matrix product.
     context = tf.reshape(context, [-1, *self.subscaling.slice_shape, np.prod(context.shape[4:])])
-    z = self.convolution(self.pixels.features(context, self.compute_dtype))
+    z = self.convolution(self.pixels.features(context, self.compute_dtype, self.channels))
     slices = tf.reshape(self.slice_embedding.grid(), [-1, self.embedding])
     z += self.position_embedding.grid() + tf.gather(slices, index)[
         :, tf.newaxis, tf.newaxis, tf.newaxis]
@@ -226,7 +227,7 @@ class SliceDecoder(tf.keras.layers.Layer):
     self.stack.check(self.slice_shape)
     # The sum of the embeddings of N_c channels is a product with their one-hot vectors.
     self.embed = linear.linear(self.embedding, 'embed')
-    self.embed.build([None, channels * pixels.width])
+    self.embed.build([None, pixels.size(channels)])
     self.convolution = masked_convolution.MaskedConv3D(
         self.stack.width, self.extent, name='convolution')
     self.position_embedding = positions.SpatioTemporalEmbedding(
@@ -238,7 +239,7 @@ class SliceDecoder(tf.keras.layers.Layer):
 
   def embedded(self, channels):
     """int32 [..., N_c] -> [..., d_e]."""
-    return self.embed(self.pixels.features(channels, self.compute_dtype))
+    return self.embed(self.pixels.features(channels, self.compute_dtype, channels.shape[-1]))
 
   def offset(self, z):
     """What is added to the masked convolution: embeddings, and the encoder's output, or None."""

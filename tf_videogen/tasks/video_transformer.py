@@ -24,7 +24,8 @@ class VideoTransformerTask(task.LossTask):
 
   The model sees windows of `frames` frames. Training draws one from every clip (section 4.1,
   "cropped randomly in time"); evaluation and sampling go over the clip window by window, each
-  primed with the last frames of the one before.
+  primed with the last frames of the one before. Where more frames are given than a window has, the
+  first window is primed with as many as it can be, and draws one.
 
   Args:
     model: a VideoTransformer.
@@ -34,13 +35,14 @@ class VideoTransformerTask(task.LossTask):
     reprimed_frames: how many frames prime every further window.
     masked_frames: how many first frames of a window the training loss leaves out; None: as many as
       are primed, or, of windows shorter than the clip, re-primed.
+    evaluated_frames: how many first frames of a clip bits/dim are of, None: all.
     sample_frames: frames of a sample, None: those of a clip.
     first_slice_dir: model directory of the first slice's decoder, where the model has one, read
       once when this model's directory is new.
   """
 
   def __init__(self, model, primed_frames=1, frames=None, reprimed_frames=1, masked_frames=None,
-               sample_frames=None, first_slice_dir=None):
+               evaluated_frames=None, sample_frames=None, first_slice_dir=None):
     super().__init__(model)
     self.primed_frames = primed_frames
     self.frames = frames
@@ -48,6 +50,7 @@ class VideoTransformerTask(task.LossTask):
     if masked_frames is None:
       masked_frames = primed_frames if frames is None else reprimed_frames
     self.masked_frames = masked_frames
+    self.evaluated_frames = evaluated_frames
     self.sample_frames = sample_frames
     self.first_slice_dir = first_slice_dir
 
@@ -78,13 +81,16 @@ class VideoTransformerTask(task.LossTask):
     self._clip_shape = tuple(clip_shape)
     clip_frames = clip_shape[0]
     self._frames = self.frames or clip_frames
+    self._evaluated = self.evaluated_frames or clip_frames
     if self._frames > clip_frames:
       raise ValueError(f'VideoTransformerTask.frames = {self._frames}, and a clip has '
                        f'{clip_frames}')
     for name, value, least, most in (
         ('primed_frames', self.primed_frames, 0, clip_frames - 1),
         ('reprimed_frames', self.reprimed_frames, 1, self._frames - 1),
-        ('masked_frames', self.masked_frames, 0, self._frames - 1)):
+        ('masked_frames', self.masked_frames, 0, self._frames - 1),
+        ('evaluated_frames', self._evaluated, max(self.primed_frames + 1, self._frames),
+         clip_frames)):
       if not least <= value <= most:
         raise ValueError(f'VideoTransformerTask.{name} must be from {least} to {most} for clips of '
                          f'{clip_frames} frames and windows of {self._frames}, got {value}')
@@ -106,7 +112,7 @@ class VideoTransformerTask(task.LossTask):
   def _windows(self, frames, primed):
     """The windows of so many frames, one after the other: pairs (start, how many are primed)."""
     windows, known = [], primed
-    start = 0 if known < self._frames else known - self.reprimed_frames
+    start = 0 if known < self._frames else known - (self._frames - 1)
     while known < frames:
       start = max(0, min(start, frames - self._frames))
       windows.append((start, known - start))
@@ -185,14 +191,15 @@ class VideoTransformerTask(task.LossTask):
     del seed
     video, actions = self._inputs(batch)
     alike = {}
-    for start, primed in self._windows(self._clip_shape[0], self.primed_frames):
+    for start, primed in self._windows(self._evaluated, self.primed_frames):
       alike.setdefault(primed, []).append(start)
     nats = tf.add_n([self._nats_of_windows(video, actions, starts, primed)
                      for primed, starts in alike.items()])
     sums = {'examples': tf.reduce_sum(tf.cast(batch['valid'], tf.float32)),
             'nats': objectives.sum_of_valid(nats, batch['valid'])}
     if isinstance(self.model.decoder.predictor, channel_prediction.IntensityPredictor):
-      least = self.model.decoder.predictor.least_nats(video[:, self.primed_frames:])
+      least = self.model.decoder.predictor.least_nats(
+          video[:, self.primed_frames:self._evaluated])
       sums['least_nats'] = objectives.sum_of_valid(
           tf.reduce_sum(least, [1, 2, 3]), batch['valid'])
     return sums
@@ -204,7 +211,7 @@ class VideoTransformerTask(task.LossTask):
     of a frame that is predicted perfectly: no model comes below them.
     """
     dimensions = sum(self._dimensions(self.model.generated_slices, primed)
-                     for _, primed in self._windows(self._clip_shape[0], self.primed_frames))
+                     for _, primed in self._windows(self._evaluated, self.primed_frames))
     nats = sums['nats'] / sums['examples']
     frames = dimensions / np.prod(self._clip_shape[1:])
     found = {'bits_per_dim': nats / dimensions / np.log(2.0), 'nats_per_frame': nats / frames}
