@@ -94,3 +94,17 @@ def test_blocks_and_their_inverse(dilated):
 def test_blocks_that_do_not_fit():
   with pytest.raises(ValueError, match=r'blocks of \(1, 3, 4\) must divide .* \(2, 4, 4\)'):
     block_attention.Blocks(SHAPE, (1, 3, 4))
+
+
+def test_scores_are_not_rounded():
+  """In bfloat16, scores of some hundred would lose all that is below 1; float32 ones are exact."""
+  tf.keras.mixed_precision.set_global_policy('mixed_bfloat16')
+  layer = block_attention.BlockLocalAttention((1, 1, 2), heads=1, head_width=4)
+  layer.build(tf.TensorShape([1, 1, 1, 2, 4]))
+  q = tf.constant([16.0, 16, 1, 0], tf.bfloat16)[None, None, None, None]
+  k = tf.constant([[16.0, 16, 1, 0], [16, 16, 0, 0]], tf.bfloat16)[None, None, None]
+  v = tf.constant([[1.0, 0, 0, 0], [0, 1, 0, 0]], tf.bfloat16)[None, None, None]
+  y = layer._attend(q, k, v, tf.zeros([1, 1, 2]))
+  share = 1 / (1 + np.exp(-0.5))  # scores of 256.5 and 256
+  np.testing.assert_allclose(
+      tf.cast(y[0, 0, 0, 0, :2], tf.float32), [share, 1 - share], atol=0.01)

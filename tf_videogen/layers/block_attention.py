@@ -168,10 +168,12 @@ class BlockLocalAttention(tf.keras.layers.Layer):
     return self.w_p(tf.reshape(y, [-1, 1, 1, 1, self.heads * self.head_width])), cache
 
   def _attend(self, q, k, v, bias, places=None):
-    """Eqs. 3 and 4: q [B, blocks, heads, queries, d_a], bias [heads, queries, N]."""
-    q *= tf.cast(self.head_width**-0.5, q.dtype)
-    scores = tf.cast(tf.matmul(q, k, transpose_b=True), tf.float32) + bias
-    weights = tf.nn.softmax(scores)
+    """Eqs. 3 and 4: q [B, blocks, heads, queries, d_a], bias [heads, queries, N].
+
+    Scores are float32 before the softmax sees them: a product in bfloat16 would round them.
+    """
+    scores = tf.matmul(tf.cast(q, tf.float32), tf.cast(k, tf.float32), transpose_b=True)
+    weights = tf.nn.softmax(scores * self.head_width**-0.5 + bias)
     if self.sentinel:
       places = tf.range(self.blocks.length) if places is None else places
       itself = places[:, tf.newaxis] == tf.range(self.blocks.length)
