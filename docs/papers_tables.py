@@ -176,6 +176,18 @@ The table's steps are those of the configs; its milliseconds and gigabytes are i
             printed='curves'),)),
     Table('appendix C.2', 'UCF-101'),
     Table('appendix D.3', 'a baseline on Kinetics-600'),
+    Table('figure 3 and appendix D', 'samples, of the test videos of UCF-101', note="""
+Bind the data of UCF-101 to a model of Kinetics-600: `--gin_param="clips.PreparedClips.dataset='ucf101_clips/64'"`.
+""", rows=(
+        Row('figure 3: motion of the two lower levels', 'trivd_gan/kinetics600_table3.gin',
+            printed='pictures', state='`launch.inspect_motion`, once it is trained'),
+        *(Row(f'D.1: {unit}, 1M steps, threshold 0.8', f'trivd_gan/kinetics600_table2_{config}.gin',
+              printed='samples alone', state='`--gin_param=TRAIN_STEPS=1000000`, then '
+              '`launch.sample --truncation=0.8`')
+          for unit, config in (('ConvGRU', 'conv_gru'), ('TSRU_p', 'tsru_p'))),
+        Row('D.2: no truncation, threshold 0.8, z = 0', 'trivd_gan/kinetics600_table3.gin',
+            printed='samples alone', state='`launch.sample`, with `--truncation=0.8`, with '
+            '`--temperature=0`'))),
     Table('appendix E.1', 'projection, on Kinetics-600'),
     Table('appendix F.1', "ConvLSTM's activation, on Kinetics-600", configs={
         'ConvLSTM with ReLU': 'trivd_gan/kinetics600_table2_conv_lstm.gin'}),

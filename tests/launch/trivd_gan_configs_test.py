@@ -110,7 +110,7 @@ DATASET, SPLITS = 'clips.PreparedClips.dataset', 'experiment.Experiment.splits'
      {STEPS: '1000000', **TSRU_P}),
     ('kinetics600_projection_mixed', 'kinetics600_table1_dvd_gan_fp', {STEPS: '700000'}),
     ('kinetics600_projection_plain', 'kinetics600_projection_mixed',
-     {'discriminators.Discriminators.head': '@projection.Projection'}),
+     {'discriminators.Discriminators.head': '@projection.ClipProjection'}),
     ('kinetics600_appendix_f1_conv_lstm_tanh', 'kinetics600_table2_conv_lstm',
      {STEPS: '180000', 'recurrent_units.ConvLSTM.activation': '@tf.tanh'}),
     ('dvd_gan_kinetics600_48_128', 'dvd_gan_kinetics600_12_128',
@@ -158,7 +158,7 @@ def test_the_networks_of_a_config_have_what_it_binds():
   assert float(rho(tf.constant(.5))) == pytest.approx(0.46212, abs=1e-5)
   _, task, _ = _experiment('trivd_gan/kinetics600_projection_plain.gin')
   assert [type(network.head).__name__ for network in task.model.discriminators.networks] == [
-      'Projection', 'Projection']
+      'ClipProjection', 'ClipProjection']
 
 
 def _conv(taps, inputs, outputs):

@@ -42,6 +42,16 @@ def test_plain_projection():
   np.testing.assert_allclose(fake, r_x[3:] + r_xy[3:], atol=1e-5)
 
 
+def test_projection_of_clips():
+  """As of the sum of a clip's features: the bias counts once."""
+  head, features = _head(projection.ClipProjection, classes=4), _features(6, time=5)
+  real, fake = head(features, [3, 0, 3], parts=2)
+  r_x, r_xy = _scores(head, features, [3, 0, 3, 3, 0, 3])
+  of_clips = (r_x - head.bias.numpy() + r_xy).sum(1, keepdims=True) + head.bias.numpy()
+  np.testing.assert_allclose(real, of_clips[:3], atol=1e-4)
+  np.testing.assert_allclose(fake, of_clips[3:], atol=1e-4)
+
+
 def test_mixed_projection_by_hand():
   head, features = _head(classes=3), _features(4)
   real, fake = head(features, [2, 0], parts=2)
@@ -58,7 +68,8 @@ def test_mixed_projection_by_hand():
        [x[3, 0] + xy[3, 0] + xy[3, 1], x[3, 1] + xy[3, 0] + xy[3, 1]]]], atol=1e-5)
 
 
-@pytest.mark.parametrize('kind', [projection.Projection, projection.MixedProjection])
+@pytest.mark.parametrize('kind', [
+    projection.Projection, projection.ClipProjection, projection.MixedProjection])
 def test_the_dummy_class_is_a_vector_of_length_1(kind):
   head, features = _head(kind), _features(2)
   vector = head.embedding.w.numpy()[0]
@@ -69,7 +80,8 @@ def test_the_dummy_class_is_a_vector_of_length_1(kind):
   np.testing.assert_array_equal(found, head(features, [0, 5], training=True)[0])
 
 
-@pytest.mark.parametrize('kind', [projection.Projection, projection.MixedProjection])
+@pytest.mark.parametrize('kind', [
+    projection.Projection, projection.ClipProjection, projection.MixedProjection])
 def test_parameters_and_training(kind):
   head = _head(kind, classes=7)
   assert sum(v.shape.num_elements() for v in head.trainable_variables) == 8 * CHANNELS + 1
@@ -137,7 +149,8 @@ def _run(strategy, head, features, labels, parts):
           np.concatenate(own, axis=1))
 
 
-@pytest.mark.parametrize('kind', [projection.Projection, projection.MixedProjection])
+@pytest.mark.parametrize('kind', [
+    projection.Projection, projection.ClipProjection, projection.MixedProjection])
 def test_two_replicas_are_one(two_replicas, kind):
   features, labels = _features(8).reshape(2, 4, 2, CHANNELS), [2, 0, 1, 2]
   with two_replicas.scope():

@@ -18,8 +18,7 @@ from tf_videogen.layers import spectral_norm
 class Projection(tf.keras.layers.Layer):
   """One output for every clip and time step: r_x + r_xy.
 
-  Appendix E.1 speaks of one scalar a clip; frames are judged one by one here, as the mixed variant
-  does. A label of -1, of a clip whose class nobody knows, has the embedding zero.
+  Frames are judged one by one, as by the mixed variant; `ClipProjection` judges a clip. A label of -1, of a clip whose class nobody knows, has the embedding zero.
 
   Args:
     classes: number of classes; with one, labels are not looked at and may be None.
@@ -61,6 +60,18 @@ class Projection(tf.keras.layers.Layer):
       embedding = known * tf.gather(embedding, tf.maximum(labels, 0))  # [parts * B, C]
     r_x = tf.reduce_sum(features * linear, -1) + self.bias
     return r_x, tf.reduce_sum(features * embedding[:, tf.newaxis], -1)
+
+
+class ClipProjection(Projection):
+  """One output for every clip, the plain projection of appendix E.1: r_x + r_xy, sums over time.
+
+  "The discriminator output o_b, consisting of a single scalar per sample b."
+  """
+
+  def call(self, features, labels=None, parts=1, training=False):
+    """As of `Projection`, but of [B, 1]."""
+    return super().call(
+        tf.reduce_sum(features, 1, keepdims=True), labels, parts=parts, training=training)
 
 
 class MixedProjection(Projection):
