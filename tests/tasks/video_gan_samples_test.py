@@ -79,6 +79,22 @@ def test_latent_rows_are_those_of_the_global_batch(task, two_replicas, truncatio
   np.testing.assert_array_equal(rows, draw(4))
 
 
+def test_statistics_are_of_the_noise_that_samples_have(changing):
+  """Recordings see z as samples do; samples that are told nothing have what was prepared."""
+  batch = video_gan_tasks.batch()
+  told = changing.sample(batch, SEED, temperature=0.5, truncation=0.8).numpy()
+  plain = changing.sample(batch, SEED).numpy()
+  changing.prepare_samples(temperature=0.5, truncation=0.8)
+  np.testing.assert_array_equal(changing.sample(batch, SEED), told)
+  np.testing.assert_array_equal(changing.sample(batch, SEED, temperature=1.0), plain)
+  recorded = changing.recordings[0]
+  many = {'video': tf.zeros([5000, 1])}
+  z = recorded._latent(many, SEED).numpy()  # pylint: disable=protected-access
+  assert 0.39 < np.abs(z).max() <= 0.4
+  with pytest.raises(ValueError, match='truncation above 0'):
+    changing.prepare_samples(truncation=-1.0)
+
+
 @pytest.mark.parametrize('how', [
     {'temperature': -0.1}, {'truncation': 0}, {'truncation': -1.0}, {'truncation': 0.0}])
 def test_options_that_cannot_be_meant(task, how):

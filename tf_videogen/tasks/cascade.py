@@ -135,15 +135,17 @@ class UpscalingTask(video_gan.GANTask):
     start = tf.cast(draws * (video.shape[1] - frames + 1), tf.int32)  # [B, 1]
     return tf.gather(video, start + tf.range(frames), axis=1, batch_dims=1)
 
-  def prepare_samples(self, frames=None, window=False):
-    """Sets what `sample` draws; the recordings must then be made.
+  def prepare_samples(self, frames=None, window=False, temperature=1.0, truncation=None):
+    """Sets what `sample` draws; the recordings must then be made, of the same noise as samples.
 
     Args:
       frames: of whole videos; None: what `first_frames` become. All levels go on beyond what they
         were trained for, if need be.
       window: whether samples are single windows, upscaled by themselves as in training.
+      temperature, truncation: see `sample`.
     """
     self._check_samples(frames, window)
+    self._set_noise(temperature, truncation)
     model = self.model
     unit = model.frames_of_levels(1)[-1]
     if frames is not None and (frames < self._frames or frames % unit):
@@ -158,7 +160,7 @@ class UpscalingTask(video_gan.GANTask):
   def _recording(self, number, frames):
     """Passes of a level, counted from 0, from what those below it make."""
     def given(batch, seed):
-      latents = self._latents(batch, seed)
+      latents = self._latents(batch, seed, *self._noise)
       if number == len(self.model.lower):
         return self._below(batch, seed, latents)[-1]
       videos = self.model.videos(latents, self._labels(batch), self._sampled_first, number)
@@ -166,7 +168,7 @@ class UpscalingTask(video_gan.GANTask):
 
     return recording.Recording(
         self.model.levels[number], frames, self.model.piece_frames,
-        lambda batch, seed: self._latents(batch, seed)[number], self._labels, given,
+        lambda batch, seed: self._latents(batch, seed, *self._noise)[number], self._labels, given,
         frozen=number < len(self.model.lower) and not self.joint)
 
   def _below(self, batch, seed, latents):
@@ -192,7 +194,7 @@ class UpscalingTask(video_gan.GANTask):
     below, drawn = self.levels(batch, seed)[-2:]
     return {'data': batch['video'], 'samples': drawn, 'input': below}
 
-  def levels(self, batch, seed, temperature=1.0, truncation=None):
+  def levels(self, batch, seed, temperature=None, truncation=None):
     """Samples, and what all earlier levels made for them, the first level's first.
 
     Args: as of `sample`.
@@ -201,20 +203,22 @@ class UpscalingTask(video_gan.GANTask):
       A list of uint8 [B, T, H, W, C]. Of windows, all levels below have as many frames as the last
       of them: those that were shown at the time.
     """
-    latents = self._latents(batch, seed, *self._checked(temperature, truncation))
+    latents = self._latents(batch, seed, *self._noise_of_samples(temperature, truncation))
     below = self._below(batch, seed, latents)
     drawn = pieces.unroll(self.model.averaged_generator, latents[-1], self._labels(batch),
                           below[-1], self.sampled_frames, self.model.piece_frames)
     return [video_gan.to_uint8(video) for video in [*below, drawn]]
 
-  def sample(self, batch, seed, temperature=1.0, truncation=None):
+  def sample(self, batch, seed, temperature=None, truncation=None):
     """Samples a video for each clip of the batch, of its class.
 
     Args:
       batch: as from the data; a model without classes reads its batch size only.
       seed: int32 [2].
-      temperature: standard deviation of z, SSW-GAN's sigma: 0.5 in its figures, 1 in its tables.
-      truncation: draws z anew where it is farther from zero than this.
+      temperature: standard deviation of z, SSW-GAN's sigma: 0.5 in its figures, 1 in its tables and
+        by default.
+      truncation: draws z anew where it is farther from zero than this. Without both, they are those
+        of `prepare_samples`.
 
     Returns:
       uint8 [B, T, H, W, C], T as `prepare_samples` set it.

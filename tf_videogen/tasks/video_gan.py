@@ -84,6 +84,16 @@ class GANTask(task.AdversarialTask):
                        "PreparedClips.features = {'label': 'label'}")
     return batch['label']
 
+  def _set_noise(self, temperature, truncation):
+    """Sets what z of samples is, unless they are told; what is recorded depends on it."""
+    self._noise = self._checked(temperature, truncation)
+
+  def _noise_of_samples(self, temperature, truncation):
+    """The temperature and the truncation of samples; None: those of `prepare_samples`."""
+    prepared = self._noise if temperature is None and truncation is None else (1.0, None)
+    return self._checked(prepared[0] if temperature is None else temperature,
+                         prepared[1] if truncation is None else truncation)
+
   def _latent(self, batch, seed, temperature=1.0, truncation=None, latent=None):
     """z of every clip: float32 [B, latent], of row i of the global batch."""
     count, size = batch['video'].shape[0], [latent or self.model.generator.latent]
@@ -173,21 +183,24 @@ class VideoGANTask(GANTask):
     self.model.build(tuple(clip_shape), self.conditioning_frames)
     self.prepare_samples(self.sampled_frames)
 
-  def prepare_samples(self, frames=None, window=False):
-    """Sets what `sample` draws; the recordings must then be made.
+  def prepare_samples(self, frames=None, window=False, temperature=1.0, truncation=None):
+    """Sets what `sample` draws; the recordings must then be made, of the same noise as samples.
 
     Args:
       frames: how many after those given; None: as many as in training.
       window: of cascades, see `cascade.UpscalingTask`: as in training. Others have no windows.
+      temperature, truncation: see `sample`.
     """
     self._check_samples(frames, window)
+    self._set_noise(temperature, truncation)
     if frames is not None and frames < 1:
       raise ValueError(f'the frames of a sample must be at least 1, got {frames}')
     self.sampled_frames = frames or self._frames
     # Previews have as many frames as training.
     self.recordings = [recording.Recording(
         self.model.averaged_generator, max(self.sampled_frames, self._frames), self._frames,
-        self._latent, self._labels, lambda batch, seed: self._given(batch))]
+        lambda batch, seed: self._latent(batch, seed, *self._noise), self._labels,
+        lambda batch, seed: self._given(batch))]
 
   def _given(self, batch):
     """The frames that are given, float32 [B, T', H, W, C]; None where there are none."""
@@ -245,14 +258,15 @@ class VideoGANTask(GANTask):
       previews['motion'] = tf.pad(motion, given)
     return previews
 
-  def sample(self, batch, seed, temperature=1.0, truncation=None):
+  def sample(self, batch, seed, temperature=None, truncation=None):
     """Samples a clip for each clip of the batch, which has its first frames, and its class.
 
     Args:
       batch: as from the data; a model without conditions reads its batch size only.
       seed: int32 [2].
-      temperature: standard deviation of z; 0: z is zero (appendix D.2).
-      truncation: draws z anew where it is farther from zero than this; 0.8 in appendix D.
+      temperature: standard deviation of z, 1 by default; 0: z is zero (appendix D.2).
+      truncation: draws z anew where it is farther from zero than this; 0.8 in appendix D. Without
+        both, they are those of `prepare_samples`.
 
     Returns:
       uint8 [B, T, H, W, C].
@@ -260,7 +274,7 @@ class VideoGANTask(GANTask):
     Raises:
       ValueError: for a temperature below 0 or a truncation that is not above 0.
     """
-    z = self._latent(batch, seed, *self._checked(temperature, truncation))
+    z = self._latent(batch, seed, *self._noise_of_samples(temperature, truncation))
     given = self._given(batch)
     drawn = pieces.unroll(self.model.averaged_generator, z, self._labels(batch), given,
                           self.sampled_frames, self._frames)
