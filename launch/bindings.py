@@ -98,7 +98,8 @@ _KINDS = {
     FLAG: 'evaluate_too causal convolutions each_block gather isolated joint one_hot pool_time '
           'rematerialize sentinel task_metrics drop_short ResidualStack.attention '
           'BlockLocalAttention.dilated mirrored position_embedding codebook_axis epsilon_outside '
-          'truncates real_truncated deviation_over_n whole',
+          'truncates real_truncated deviation_over_n whole '
+          'network_means',
     AMOUNT: 'clip_norm data_variance epsilon max_speed poll_seconds timeout',
     WEIGHT: 'commitment_cost orthogonality restart_threshold',
     DECAY: 'average_decay beta_1 beta_2 decay dropout momentum',

@@ -25,15 +25,20 @@ def sum_of_valid(values, valid):
   return tf.reduce_sum(tf.where(valid, tf.cast(values, tf.float32), 0.0))
 
 
-def hinge_discriminator(real, fake):
-  """Eq. 13 of TrIVD-GAN: mean of relu(1 + fake) + mean of relu(1 - real), over all outputs."""
+def hinge_discriminator(real, fake, mean=tf.reduce_mean):
+  """Eq. 13 of TrIVD-GAN: mean of relu(1 + fake) + mean of relu(1 - real), over all outputs.
+
+  Args:
+    real, fake: outputs, [D] each.
+    mean: of numbers [D], a scalar.
+  """
   real, fake = tf.cast(real, tf.float32), tf.cast(fake, tf.float32)
-  return tf.reduce_mean(tf.nn.relu(1 + fake)) + tf.reduce_mean(tf.nn.relu(1 - real))
+  return mean(tf.nn.relu(1 + fake)) + mean(tf.nn.relu(1 - real))
 
 
-def hinge_generator(fake):
-  """Eq. 14 of TrIVD-GAN: minus the mean of all outputs."""
-  return -tf.reduce_mean(tf.cast(fake, tf.float32))
+def hinge_generator(fake, mean=tf.reduce_mean):
+  """Eq. 14 of TrIVD-GAN: minus the mean of all outputs; see `hinge_discriminator`."""
+  return -mean(tf.cast(fake, tf.float32))
 
 
 def orthogonality(kernel):

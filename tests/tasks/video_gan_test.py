@@ -98,6 +98,24 @@ def test_loss_of_the_discriminators(changing):
   assert abs(others - np.maximum(0, 1 + fake).mean()) > 1e-3 * others
 
 
+def test_losses_of_the_means_of_networks(changing, monkeypatch):
+  """Each network counts as much as any other, however many outputs it has."""
+  task, batch, before = changing, video_gan_tasks.batch(), video_gan_tasks.values_of(changing)
+  real, fake = _by_hand(task, batch, judge_real=True)
+  video_gan_tasks.restore(task, before)
+  monkeypatch.setattr(task, 'network_means', True)
+  terms = task.discriminator_loss(batch, SEED)
+  of_networks = lambda numbers: sum(part.mean() for part in np.split(numbers, [4 * 4 * 2]))
+  expected = of_networks(np.maximum(0, 1 + fake)) + of_networks(np.maximum(0, 1 - real))
+  np.testing.assert_allclose(terms['loss'], expected, rtol=1e-4)
+  video_gan_tasks.restore(task, before)
+  scores, = _by_hand(task, batch, judge_real=False)
+  video_gan_tasks.restore(task, before)
+  monkeypatch.setattr(task, 'orthogonality', 0.0)
+  np.testing.assert_allclose(
+      task.generator_loss(batch, SEED)['loss'], -of_networks(scores), rtol=1e-4)
+
+
 @pytest.mark.parametrize('weight', [0.0, 2.0, pytest.param(1e-3, marks=pytest.mark.slow)])
 def test_loss_of_the_generator(changing, monkeypatch, weight):
   task, batch, before = changing, video_gan_tasks.batch(), video_gan_tasks.values_of(changing)

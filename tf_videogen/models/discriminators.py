@@ -204,16 +204,22 @@ class Discriminators(tf.keras.layers.Layer):
     Returns:
       A list of float32 vectors, one for every entry of `videos`: the outputs of all networks.
     """
-    outputs = [[] for _ in videos]
+    outputs, sizes = [[] for _ in videos], []
     for place, (name, network) in enumerate(zip(self.views, self.networks)):
       seen = pairs if VIEWS[name].scale == 'pair' else [
           view(video, name, conditioning_frames, self.frames, self.factor, self.crop_size,
                randomness.fold_in(randomness.fold_in(seed, part), place))
           for part, video in enumerate(videos)]
       judged = network(tf.concat(seen, 0), labels, len(videos), training=training)
+      sizes.append(judged[0].shape.num_elements())
       for vectors, output in zip(outputs, judged):
         vectors.append(tf.reshape(output, [-1]))  # [B, T] or [B, B', T] -> [D]
+    self._sizes = sizes
     return [tf.concat(vectors, 0) for vectors in outputs]
+
+  def sum_of_means(self, numbers):
+    """The sum over networks of the means of their numbers: [D], as the latest call's -> []."""
+    return tf.add_n([tf.reduce_mean(part) for part in tf.split(numbers, self._sizes)])
 
   def check(self, video_shape, conditioning_frames, pair_shape=None):
     """Raises a ValueError where clips [T, H, W, C] don't suit the views or the networks.

@@ -30,14 +30,15 @@ class UpscalingTask(video_gan.GANTask):
     first_frames: frames of the first level's videos, of which windows are taken, and samples made.
     lower_dir: model directory of the level below, trained to its end; None with `joint`.
     joint: whether the earlier level is trained together with this one, judged by its output alone.
-    average_decay, average_start, orthogonality, standing_passes, standing_batch: as of
-      GANTask; both papers leave averages and penalty out (SSW-GAN, appendix A).
+    average_decay, average_start, orthogonality, standing_passes, standing_batch, network_means: as
+      of GANTask; both papers leave averages and penalty out (SSW-GAN, appendix A).
   """
 
   def __init__(self, model, first_frames, lower_dir=None, joint=False, average_decay=0.0,
-               average_start=0, orthogonality=0.0, standing_passes=200, standing_batch=256):
+               average_start=0, orthogonality=0.0, standing_passes=200, standing_batch=256,
+               network_means=False):
     super().__init__(model, orthogonality, average_decay, average_start, standing_passes,
-                     standing_batch)
+                     standing_batch, network_means)
     if joint and len(model.lower) != 1:
       raise ValueError(f'UpscalingTask.joint trains two levels, and there are {len(model.lower)} '
                        'below this one')

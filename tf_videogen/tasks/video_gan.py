@@ -45,11 +45,14 @@ class GANTask(task.AdversarialTask):
     average_start: the step until which the average is the weights themselves.
     standing_passes: passes whose mean the standing statistics are.
     standing_batch: clips in such a pass, over all replicas.
+    network_means: whether losses are sums of the means of every discriminator's outputs, in place
+      of one mean of all outputs, in which a network counts as much as it has outputs.
   """
 
   def __init__(self, model, orthogonality, average_decay, average_start, standing_passes,
-               standing_batch):
+               standing_batch, network_means=False):
     super().__init__(model)
+    self.network_means = network_means
     self.orthogonality = orthogonality
     self.average_decay = average_decay
     self.average_start = average_start
@@ -116,19 +119,25 @@ class GANTask(task.AdversarialTask):
         list(videos), self._labels(batch), self.conditioning_frames, seed, training=True,
         pairs=list(pairs))
 
+  def _mean(self, numbers):
+    """What losses take of numbers of all outputs."""
+    if self.network_means:
+      return self.model.discriminators.sum_of_means(numbers)
+    return tf.reduce_mean(numbers)
+
   def discriminator_loss(self, batch, seed):
     """Eq. 13 on real clips and on generated ones: dict of scalars."""
     seeds = [randomness.fold_in(seed, i) for i in range(2)]
     fake = Judged(*[x if x is None else tf.stop_gradient(x) for x in self.fake(batch, seeds[0])])
     real, fake = self._scores([self.real(batch), fake], batch, seeds[1])
-    return {'loss': objectives.hinge_discriminator(real, fake),
+    return {'loss': objectives.hinge_discriminator(real, fake, self._mean),
             'real_score': tf.reduce_mean(real), 'fake_score': tf.reduce_mean(fake)}
 
   def generator_loss(self, batch, seed):
     """Eq. 14, and the penalty of weights that are not orthogonal: dict of scalars."""
     seeds = [randomness.fold_in(seed, i) for i in range(2)]
     scores, = self._scores([self.fake(batch, seeds[0])], batch, seeds[1])
-    terms = {'loss': objectives.hinge_generator(scores)}
+    terms = {'loss': objectives.hinge_generator(scores, self._mean)}
     if self.orthogonality:
       kernels = spectral_norm.kernels(self.model.generator)
       terms['orthogonality'] = tf.add_n([objectives.orthogonality(kernel.w) for kernel in kernels])
@@ -164,16 +173,17 @@ class VideoGANTask(GANTask):
   Args:
     model: a `dvd_gan.VideoGAN`.
     conditioning_frames: how many first frames of a clip are given.
-    orthogonality, average_decay, average_start, standing_passes, standing_batch: see `GANTask`.
+    orthogonality, average_decay, average_start, standing_passes, standing_batch, network_means: see
+      `GANTask`.
     sampled_frames: frames that are sampled after those given; None: as many as in training. The
       generator goes on beyond its training's horizon (SSW-GAN, figure 3), in pieces of that length.
   """
 
   def __init__(self, model, conditioning_frames=5, orthogonality=1e-4, average_decay=0.9999,
                average_start=20_000, standing_passes=100, standing_batch=256,
-               sampled_frames=None):
+               network_means=False, sampled_frames=None):
     super().__init__(model, orthogonality, average_decay, average_start, standing_passes,
-                     standing_batch)
+                     standing_batch, network_means)
     self.conditioning_frames = conditioning_frames
     self.sampled_frames = sampled_frames
 
