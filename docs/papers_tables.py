@@ -177,7 +177,8 @@ The table's steps are those of the configs; its milliseconds and gigabytes are i
     Table('appendix C.2', 'UCF-101'),
     Table('appendix D.3', 'a baseline on Kinetics-600'),
     Table('figure 3 and appendix D', 'samples, of the test videos of UCF-101', note="""
-Bind the data of UCF-101 to a model of Kinetics-600: `--gin_param="clips.PreparedClips.dataset='ucf101_clips/64'"`.
+Bind the data of UCF-101 to a model of Kinetics-600:
+`--gin_param="clips.PreparedClips.dataset='ucf101_clips/64'"`.
 """, rows=(
         Row('figure 3: motion of the two lower levels', 'trivd_gan/kinetics600_table3.gin',
             printed='pictures', state='`launch.inspect_motion`, once it is trained'),

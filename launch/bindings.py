@@ -85,9 +85,10 @@ OBJECTS = Kind('a list of classes or objects, one at least, each written with @'
 
 _KINDS = {
     POSITIVE: 'batch_size steps_per_loop checkpoint_interval evaluation_interval '
-              'evaluated_frames evaluation_limit bits block codebooks codes cross_values decay_steps depth '
-              'dim discriminator_updates embedding examples factor feedforward first_frames '
-              'frame_step frames heads head_width hidden image_channels latent layers local_blocks '
+              'evaluated_frames evaluation_limit bits block codebooks codes cross_values '
+              'decay_steps depth dim discriminator_updates embedding examples factor '
+              'feedforward first_frames frame_step frames heads head_width hidden '
+              'image_channels latent layers local_blocks '
               'piece_frames query_chunk repeats width units sample_frames '
               'sampled_frames samples_per_condition shapes shuffle_buffer size standing_batch '
               'standing_passes start subsets trials latent_kernel strided_kernel '
@@ -98,8 +99,7 @@ _KINDS = {
     FLAG: 'evaluate_too causal convolutions each_block gather isolated joint one_hot pool_time '
           'rematerialize sentinel task_metrics drop_short ResidualStack.attention '
           'BlockLocalAttention.dilated mirrored position_embedding codebook_axis epsilon_outside '
-          'truncates real_truncated deviation_over_n whole '
-          'network_means',
+          'truncates real_truncated deviation_over_n whole network_means',
     AMOUNT: 'clip_norm data_variance epsilon max_speed poll_seconds timeout',
     WEIGHT: 'commitment_cost orthogonality restart_threshold',
     DECAY: 'average_decay beta_1 beta_2 decay dropout momentum',

@@ -56,8 +56,8 @@ def _bindings(weights, names):
   has_prior = 'VQVAE_DIR' in configs.macros(names)
   if weights.is_prior != has_prior:
     kinds = {True: 'a prior', False: 'a VQ-VAE'}
-    raise ValueError(f'{weights.path} is {kinds[weights.is_prior]}, and {names[0]} is the config of '
-                     f'{kinds[has_prior]}')
+    raise ValueError(f'{weights.path} is {kinds[weights.is_prior]}, and {names[0]} is the config '
+                     f'of {kinds[has_prior]}')
   bound = [f'{name}={value}' for name, value in videogpt.bindings(weights, vqvae).items()]
   return bound + (["VQVAE_DIR=''"] if has_prior else [])
 

@@ -1,4 +1,4 @@
-"""The plan of the house (docs/design.md): nothing imports upwards, or in a circle."""
+"""The plan of the house (docs/design.md): floors without circles, 100 columns."""
 
 import ast
 import graphlib
@@ -66,3 +66,12 @@ def test_gin_is_imported_by_programs_alone():
   readers = [path for name, path in _modules().items() if not name.startswith('tf_videogen.launch')
              and re.search(r'^\s*(import|from) gin\b', path.read_text(), re.MULTILINE)]
   assert not readers
+
+
+def test_no_line_is_wider_than_100_columns():
+  paths = [path for folder in ('tf_videogen', 'datasets', 'docs', 'launch', 'tests')
+           for path in (ROOT / folder).rglob('*.py')]
+  wide = [f'{path.relative_to(ROOT)}:{number}' for path in paths
+          for number, line in enumerate(path.read_text().splitlines(), 1)
+          if len(line) > 100 and '://' not in line]  # an address is not broken
+  assert len(paths) > 300 and not wide, wide

@@ -95,7 +95,7 @@ def test_corners_stay_where_they_are_when_aligned():
 
 @pytest.mark.parametrize('jit_compile', [False, True])
 def test_half_pixels_are_those_of_later_libraries(jit_compile):
-  """That of TensorFlow 2; and by hand in a row of two pixels, as PyTorch's without aligned corners."""
+  """TensorFlow 2's; and by hand in a row of two pixels, PyTorch's without aligned corners."""
   resize = lambda new: tf.function(
       lambda x: resizing.bilinear(x, new, half_pixels=True), jit_compile=jit_compile)
   for size, new in SIZES[:1] + SIZES[-3:]:

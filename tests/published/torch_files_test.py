@@ -21,8 +21,8 @@ def _array(*shape, dtype=np.float32):
 def test_values_and_tensors(tmp_path):
   path = tmp_path / 'a.ckpt'
   saved = {'weights': collections.OrderedDict(a=_array(2, 3), b=_array(4, dtype=np.int64)),
-           'turned': _array(2, 3).T, 'scalar': np.full((), 3.0), 'best': np.float64(0.5), 'epoch': 7,
-           'texts': ['x', None, True, (1, 2.5)]}
+           'turned': _array(2, 3).T, 'scalar': np.full((), 3.0), 'best': np.float64(0.5),
+           'epoch': 7, 'texts': ['x', None, True, (1, 2.5)]}
   torch_writer.save(path, saved)
   found = torch_files.read(str(path))
   assert found['epoch'] == 7 and found['texts'] == ['x', None, True, (1, 2.5)]
@@ -112,7 +112,8 @@ def test_sizes_are_held_against_the_file(tmp_path):
 
 @pytest.mark.parametrize('data, says', [
     (b'\x80\x02\x8e\xff\xff\xff\xff\xff\xff\xff\x0fab.', 'damaged'),
-    (b'(S"a"\ni__main__\nx\n.', 'an instruction STRING'), (b'\x80\x02}', 'damaged'), (b'', 'damaged')])
+    (b'(S"a"\ni__main__\nx\n.', 'an instruction STRING'), (b'\x80\x02}', 'damaged'),
+    (b'', 'damaged')])
 def test_pickles_that_would_take_memory(tmp_path, data, says):
   path = _written(tmp_path, extra=[('data.pkl', data)])
   with pytest.raises(ValueError, match=says):

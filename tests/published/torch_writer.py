@@ -1,4 +1,4 @@
-"""Writes files as `torch.save` does, without PyTorch, and checkpoints of VideoGPT's code in them."""
+"""Writes files as `torch.save` does, without PyTorch, and checkpoints of VideoGPT's code."""
 
 import argparse
 import collections
@@ -65,7 +65,7 @@ class _Pickler(pickle.Pickler):
 
 
 def save(path, values, name='archive', extra=()):
-  """Writes values, with arrays as tensors; `extra` are members (name, bytes) that replace others."""
+  """Writes values, arrays as tensors; `extra` are members (name, bytes) that replace others."""
   storages, data, modules = [], io.BytesIO(), _modules()
   with mock.patch.dict(sys.modules, modules):
     _Pickler(data, modules, storages).dump(values)

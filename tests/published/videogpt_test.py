@@ -17,8 +17,8 @@ def _same_model(kind, bindings):
   """A new model of the sizes that bindings tell, for files of `_files`."""
   assert bindings['vqvae.VQVAE.downsampling'] == (4, 2, 2)
   sizes = {name.rpartition('.')[2]: value for name, value in bindings.items()}
-  first = small_models.vqvae_of(sizes['downsampling'], sizes['codes'], sizes['dim'], sizes['hidden'],
-                 bindings['vqvae.ResidualStack.layers'])
+  first = small_models.vqvae_of(sizes['downsampling'], sizes['codes'], sizes['dim'],
+                                sizes['hidden'], bindings['vqvae.ResidualStack.layers'])
   if kind == 'vqvae':
     return small_models.built(first)
   norms = {None: None, '@layer_norm.LayerNorm': layer_norm.LayerNorm,
@@ -32,7 +32,8 @@ def _same_model(kind, bindings):
 @pytest.mark.parametrize('kind', ['vqvae', 'prior', 'classes', 'frames', 'batch_norm'])
 def test_a_model_is_read_back(tmp_path, kind):
   weights = published.open_weights(small_models.write(tmp_path / 'a.ckpt', kind))
-  assert weights.is_prior == (kind != 'vqvae') and published.clip_shape(weights) == small_models.CLIP
+  assert weights.is_prior == (kind != 'vqvae')
+  assert published.clip_shape(weights) == small_models.CLIP
   model = _same_model(kind, published.bindings(weights))
   published.assign(weights, model)
   expected = small_models.files(kind)[2]
@@ -155,8 +156,8 @@ def test_names_and_shapes_of_bair_gpt(layers):
   sizes = {name.rpartition('.')[2]: value for name, value in bindings.items()}
   pattern = functools.partial(attention.CausalAttention, query_chunk=4096)  # the smallest graph
   with tf.Graph().as_default():  # variables of their shapes, no values
-    first = small_models.vqvae_of(sizes['downsampling'], sizes['codes'], sizes['dim'], sizes['hidden'],
-                   bindings['vqvae.ResidualStack.layers'])
+    first = small_models.vqvae_of(sizes['downsampling'], sizes['codes'], sizes['dim'],
+                                  sizes['hidden'], bindings['vqvae.ResidualStack.layers'])
     model = small_models.prior_of(first, bindings['videogpt.LatentTransformer.layers'],
                    bindings['videogpt.LatentTransformer.width'], blocks=sizes['depth'],
                    pattern=pattern, units=sizes['units'], resnet_width=64)
@@ -246,8 +247,8 @@ def test_the_file_of_a_vqvae_tells_the_factors(tmp_path):
   # The prior's own VQ-VAE has other weights than this one.
   prior = small_models.write(tmp_path / 'prior.ckpt', 'prior', resolution=20)
   _refused(prior, 'is not the VQ-VAE of .*differs', first)
-  own = {name.removeprefix('vqvae.'): value for name, value in small_models.files('prior')[0].items()
-         if name.startswith('vqvae.')}
+  own = {name.removeprefix('vqvae.'): value
+         for name, value in small_models.files('prior')[0].items() if name.startswith('vqvae.')}
   first = small_models.write(tmp_path / 'vqvae.ckpt', 'vqvae', own)
   told = published.bindings(published.open_weights(prior), published.open_weights(first))
   assert told['vqvae.VQVAE.downsampling'] == (4, 2, 2)
@@ -262,7 +263,8 @@ def test_weights_that_do_not_fit(tmp_path, kind, name):
   missing = published.open_weights(small_models.write(tmp_path / 'a.ckpt', kind, without=[name]))
   with pytest.raises(ValueError, match=f'has no {name}, which the model has'):
     published.assign(missing, model)
-  extra = published.open_weights(small_models.write(tmp_path / 'a.ckpt', kind, {'ema.weight': np.zeros(1)}))
+  extra = published.open_weights(
+      small_models.write(tmp_path / 'a.ckpt', kind, {'ema.weight': np.zeros(1)}))
   with pytest.raises(ValueError, match='has ema.weight, which the model has not'):
     published.assign(extra, model)
   value = small_models.files(kind)[0][name]
@@ -271,7 +273,8 @@ def test_weights_that_do_not_fit(tmp_path, kind, name):
   with pytest.raises(ValueError, match=rf'{name} has the shape \(7.*the model wants') as error:
     published.assign(other, model)
   assert '\n' not in str(error.value)
-  nan = published.open_weights(small_models.write(tmp_path / 'a.ckpt', kind, {name: value * np.nan}))
+  nan = published.open_weights(
+      small_models.write(tmp_path / 'a.ckpt', kind, {name: value * np.nan}))
   with pytest.raises(ValueError, match=f'{name} has values that are not finite'):
     published.assign(nan, model)
 

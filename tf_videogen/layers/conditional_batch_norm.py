@@ -1,4 +1,4 @@
-"""Conditional batch normalization, independently for each time step (TrIVD-GAN, section 2.2).
+"""Conditional batch normalization, independently for each time step (TrIVD-GAN, appendix A).
 
 Scale and offset are affine functions of the condition (appendix E.2), spectrally normalized like
 all of the model's; gain 1 + affine, as in BigGAN. There are no moving averages: evaluation uses

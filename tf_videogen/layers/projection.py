@@ -18,7 +18,8 @@ from tf_videogen.layers import spectral_norm
 class Projection(tf.keras.layers.Layer):
   """One output for every clip and time step: r_x + r_xy.
 
-  Frames are judged one by one, as by the mixed variant; `ClipProjection` judges a clip. A label of -1, of a clip whose class nobody knows, has the embedding zero.
+  Frames are judged one by one, as by the mixed variant; `ClipProjection` judges a clip. A label of
+  -1, of a clip whose class nobody knows, has the embedding zero.
 
   Args:
     classes: number of classes; with one, labels are not looked at and may be None.

@@ -1,6 +1,6 @@
 """Frames made larger and smaller: nearest neighbours, bilinear, averages of boxes.
 
-TrIVD-GAN (section 2.2): generator blocks up-sample by nearest neighbours, BigGAN's discriminator
+TrIVD-GAN (appendix A): generator blocks up-sample by nearest neighbours, BigGAN's discriminator
 blocks average. Cascades are made of videos whose frames are smaller, and fewer: nearest neighbours
 (SSW-GAN) or bilinear (CVG), both as PyTorch has them, which these papers used. Up-sampling is
 broadcasting, whose gradient is a sum: TPUs have none of nearest resizing.

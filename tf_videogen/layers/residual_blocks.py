@@ -1,6 +1,6 @@
 """BigGAN's residual blocks, frame by frame or with 3-D convolutions.
 
-TrIVD-GAN (section 2.2, appendix A) takes the generator's and the discriminators' blocks of Brock et
+TrIVD-GAN (appendix A) takes the generator's and the discriminators' blocks of Brock et
 al., "Large Scale GAN Training for High Fidelity Natural Image Synthesis", ICLR 2019. All
 convolutions are spectrally normalized and have a bias.
 """

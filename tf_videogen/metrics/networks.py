@@ -87,7 +87,7 @@ _MAKERS = {
     # The port to PyTorch by which VideoGPT's authors, and others after them, computed FVD.
     'i3d_kinetics400_port': lambda: _I3DNetwork(400, epsilon=1e-5, half_pixels=True),
     'c3d_ucf101': _C3DNetwork}
-_WEIGHTS = {'i3d_kinetics400_port': 'i3d_kinetics400'}  # whose weights a network has, if not its own
+_WEIGHTS = {'i3d_kinetics400_port': 'i3d_kinetics400'}  # a port has the weights of what it ports
 
 
 class FeatureNetwork:

@@ -1,10 +1,10 @@
-"""Bilinear resizing: as TensorFlow 1 does it, which most published FVDs and Inception Scores rest on.
+"""Bilinear resizing: as TensorFlow 1 does it, on which most published FVDs and scores rest.
 
 Output pixel i is read at the input's coordinate i * scale. The legacy convention, that of
 `tf.compat.v1.image.resize_bilinear`, has scale = n_in / n_out: the picture moves by half a pixel
 towards the corner at 0, and on a 64-pixel frame values differ by 7 of 255, on average, from the
-half-pixel convention of later libraries, (i + 0.5) scale - 0.5. With aligned corners scale = (n_in - 1) /
-(n_out - 1).
+half-pixel convention of later libraries, (i + 0.5) scale - 0.5. With aligned corners scale =
+(n_in - 1) / (n_out - 1).
 
 Under XLA this is arithmetic of our own: XLA's translation of TensorFlow's operation takes what is
 beyond the last row and column for 0, where the operation repeats them.

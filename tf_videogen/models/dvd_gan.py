@@ -1,7 +1,7 @@
 """DVD-GAN: Clark et al. 2019, videos of classes from noise; what the other video GANs build upon.
 
 "Adversarial Video Generation on Complex Datasets" (https://arxiv.org/abs/1907.06571), as TrIVD-GAN
-(section 2.2, appendix A) and SSW-GAN (appendix B.1) tell it. From features of `start` x `start`
+(appendix A) and SSW-GAN (appendix B.1) tell it. From features of `start` x `start`
 positions, the same for every frame, through stages of a recurrent unit and residual blocks to
 frames; states begin at zero. Of 128 x 128 pixels, with the default sizes:
 

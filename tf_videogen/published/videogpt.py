@@ -1,12 +1,12 @@
-"""VideoGPT's released weights: what is in a checkpoint of the authors' code, and where it goes here.
+"""VideoGPT's released weights: what a checkpoint of the authors' code has, and where it goes here.
 
 Such a checkpoint has the weights of a VQ-VAE, or of a prior with its VQ-VAE, and the arguments of
 the program that trained it. Sizes are taken from the shapes of the weights; heads, dropout and
 factors, which no shape tells, from the arguments. The factors of a prior's VQ-VAE follow from the
 clip's size and the position embeddings.
 
-Linear maps are [out, in] there and [in, out] here; convolutions [out, in, t, h, w] there (transposed
-ones [in, out, t, h, w]) and [t, h, w, in, out] here ([t, h, w, out, in]).
+Linear maps are [out, in] there and [in, out] here; convolutions [out, in, t, h, w] there
+(transposed ones [in, out, t, h, w]) and [t, h, w, in, out] here ([t, h, w, out, in]).
 """
 
 import os
@@ -162,8 +162,8 @@ def _factors_of_positions(weights):
   latents = [weights.shape(f'attn_stack.pos_embd.emb.d_{axis}', 2)[0] for axis in range(3)]
   clip = clip_shape(weights)[:3]
   if any(size % n for size, n in zip(clip, latents)):
-    raise ValueError(f'{weights.path} has positions of {latents} latents, which do not divide clips '
-                     f'of {clip}: name the file of its VQ-VAE by --vqvae')
+    raise ValueError(f'{weights.path} has positions of {latents} latents, which do not divide '
+                     f'clips of {clip}: name the file of its VQ-VAE by --vqvae')
   return _checked(weights, tuple(size // n for size, n in zip(clip, latents)), 'vqvae.')
 
 
@@ -171,8 +171,8 @@ def _checked(weights, factors, prefix):
   """Factors that fit the number of strided convolutions."""
   convolutions = weights.count(re.escape(prefix) + r'encoder\.convs\.(\d+)\.conv\.weight')
   if any(n & (n - 1) for n in factors) or max(factors) != 2**convolutions:
-    raise ValueError(f'{weights.path} divides clips by {factors}, and its VQ-VAE has {convolutions} '
-                     f'strided convolutions, of a factor of {2**convolutions}')
+    raise ValueError(f'{weights.path} divides clips by {factors}, and its VQ-VAE has '
+                     f'{convolutions} strided convolutions, of a factor of {2**convolutions}')
   return factors
 
 
@@ -282,8 +282,9 @@ def assign(weights, model):
     except ValueError:  # of other axes than a layout has
       value = arrays[0]
     if value.shape != tuple(variable.shape):
-      raise ValueError(f'{weights.path}: {names[0]} has the shape {weights.tensors[names[0]].shape}, and '
-                       f'the model wants {tuple(variable.shape)} (as laid out here)')
+      shape = weights.tensors[names[0]].shape
+      raise ValueError(f'{weights.path}: {names[0]} has the shape {shape}, and the model wants '
+                       f'{tuple(variable.shape)} (as laid out here)')
     if not np.isfinite(value).all():
       raise ValueError(f'{weights.path}: {names[0]} has values that are not finite')
     variable.assign(value)
