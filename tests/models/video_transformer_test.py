@@ -11,6 +11,7 @@ from tf_videogen.layers import channel_prediction
 from tf_videogen.layers import pixel_bits
 from tf_videogen.layers import rematerialization
 from tf_videogen.layers import xla_context
+from tf_videogen.models import slice_sampling
 from tf_videogen.models import video_transformer
 
 BLOCKS = [(4, 8, 4), (4, 4, 8), (1, 32, 4), (1, 4, 32)]
@@ -161,16 +162,17 @@ def _check_steps(model, starts, compiled=True):
   `starts` are pairs of a slice's index and the first pixel that is not given.
   """
   video, predictor = tf.constant(_video()), model.decoder.predictor
+  sampler = slice_sampling.SliceSampler(model.decoder)
 
   @functools.partial(tf.function, autograph=False, jit_compile=compiled)
   def steps(given, z, first):
     rows = tf.reshape(given, [2, 32, -1])
     known = tf.reshape(tf.range(32) < first, [1, *SLICE, 1])
-    fixed, state = model.decoder.begin(tf.where(known, given, 0), z)
+    fixed, state = sampler.begin(tf.where(known, given, 0), z)
 
     def pixel(position, state, ys):
-      y, state = model.decoder.step(position, fixed, state)
-      state = model.decoder.write(position, state, tf.gather(rows, position, axis=1))
+      y, state = sampler.step(position, fixed, state)
+      state = sampler.write(position, state, tf.gather(rows, position, axis=1))
       return position + 1, state, xla_context.update_slice(ys, y[:, None], [0, position, 0])
 
     return tf.while_loop(lambda position, *_: position < 32, pixel,

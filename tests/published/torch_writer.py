@@ -12,6 +12,7 @@ import zipfile
 import numpy as np
 
 from tf_videogen.published import videogpt as published
+from tf_videogen.published import videogpt_layout
 
 _STORAGES = {'float32': 'FloatStorage', 'float64': 'DoubleStorage', 'float16': 'HalfStorage',
              'int64': 'LongStorage', 'uint16': 'BFloat16Storage'}
@@ -79,11 +80,11 @@ def save(path, values, name='archive', extra=()):
 
 def _inverse(layout, value):
   """The arrays that a layout of `published` makes a value of."""
-  if layout is published._gain_and_bias:
+  if layout is videogpt_layout.gain_and_bias:
     return [half.T for half in np.split(value, 2, axis=1)]
-  if layout is published._of_one_codebook:
+  if layout is videogpt_layout.of_one_codebook:
     return [value[0]]
-  if layout is published._kernel:
+  if layout is videogpt_layout.kernel:
     return [value.T if value.ndim == 2 else value.transpose(4, 3, 0, 1, 2)]
   return [value]
 
@@ -92,7 +93,7 @@ def state_of(model, is_prior):
   """The state_dict that VideoGPT's code would have of a model's weights."""
   named = published.Weights('', {'fc_in.weight': None, 'attn_stack.right_shift.sos': None,
                                  'resnet.stem.1.norm.norm.weight': None}, {})
-  pairs = published._prior_pairs(model, named) if is_prior else published._vqvae_pairs(model)
+  pairs = videogpt_layout.of_prior(model, named) if is_prior else videogpt_layout.of_vqvae(model)
   state = collections.OrderedDict()
   for names, variable, layout in pairs:
     for name, value in zip(names, _inverse(layout, variable.numpy()), strict=True):

@@ -12,6 +12,7 @@ from tf_videogen.layers import attention
 from tf_videogen.layers import batch_norm
 from tf_videogen.layers import layer_norm
 from tf_videogen.published import videogpt as published
+from tf_videogen.published import videogpt_layout
 
 def _same_model(kind, bindings):
   """A new model of the sizes that bindings tell, for files of `_files`."""
@@ -138,9 +139,9 @@ class _Shape:
 
 def _laid_out(shape, layout):
   """The shape that a layout makes of a shape."""
-  if layout is published._kernel:
+  if layout is videogpt_layout.kernel:
     return shape[::-1] if len(shape) == 2 else shape[2:] + shape[1::-1]
-  return (1,) + shape if layout is published._of_one_codebook else shape
+  return (1,) + shape if layout is videogpt_layout.of_one_codebook else shape
 
 
 @pytest.mark.parametrize('layers', [2, pytest.param(8, marks=pytest.mark.slow)])
@@ -162,7 +163,7 @@ def test_names_and_shapes_of_bair_gpt(layers):
                    bindings['videogpt.LatentTransformer.width'], blocks=sizes['depth'],
                    pattern=pattern, units=sizes['units'], resnet_width=64)
     tf.autograph.experimental.do_not_convert(model.build)((None, 16, 64, 64, 3))
-    pairs = list(published._prior_pairs(model, weights))
+    pairs = list(videogpt_layout.of_prior(model, weights))
   assert {name for named, _, _ in pairs for name in named} == set(names)
   assert bindings['vqvae.ResidualStack.units'] == 120
   for (name,), variable, layout in pairs:

@@ -387,16 +387,14 @@ class UpscalingGAN(dvd_gan.GAN):
       raise ValueError(f'the level below makes frames of {sides[-1]} pixels a side, and this one '
                        f'upscales frames of {below}: change UpscalingGenerator.factor, '
                        f'{generator.factor}, or the level below')
-    window = frames // generator.repeats
     whole = self.frames_of_levels(first_frames)[-2]
-    if frames % generator.repeats or window > whole:
+    if frames % generator.repeats or frames > whole * generator.repeats:
       raise ValueError(f'windows of {frames} frames must be a multiple of '
                        f'UpscalingGenerator.repeats, {generator.repeats}, and of at most '
                        f'{whole * generator.repeats}, the whole video')
-    for name in ('image_channels', 'classes'):
-      values = {getattr(level, name) for level in [*self.lower, generator]}
-      expected = channels if name == 'image_channels' else self.discriminators.classes
-      if values != {expected}:
-        raise ValueError(f'{name} of all levels must be {expected}, that of the '
-                         f'{"clips" if name == "image_channels" else "discriminators"}; got '
-                         f'{sorted(values)}')
+    for name, expected, owner in (('image_channels', channels, 'clips'),
+                                  ('classes', self.discriminators.classes, 'discriminators')):
+      found = sorted({getattr(level, name) for level in [*self.lower, generator]})
+      if found != [expected]:
+        raise ValueError(
+            f'{name} of all levels must be {expected}, that of the {owner}; got {found}')

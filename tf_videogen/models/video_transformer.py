@@ -39,10 +39,10 @@ from tf_videogen.layers import linear
 from tf_videogen.layers import masked_convolution
 from tf_videogen.layers import pixel_bits
 from tf_videogen.layers import positions
-from tf_videogen.layers import randomness
 from tf_videogen.layers import rematerialization
 from tf_videogen.layers import subscaling
 from tf_videogen.layers import xla_context
+from tf_videogen.models import slice_sampling
 
 
 class TransformerLayer(tf.keras.layers.Layer):
@@ -253,73 +253,6 @@ class SliceDecoder(tf.keras.layers.Layer):
     """
     return self.stack(self.convolution(self.embedded(channels)) + self.offset(z))
 
-  def sample(self, given, first, z, seed, temperature=1.0):
-    """Draws the pixels of a slice one after the other, each at the cost of its blocks alone.
-
-    Args:
-      given: int32 [B, t, h, w, N_c], of which the pixels before `first` count.
-      first: int32 [], the first pixel to draw, in raster order.
-      z: the encoder's output, or None.
-      seed: int32 [2].
-      temperature: divides the logits.
-
-    Returns:
-      int32 [B, t, h, w, N_c].
-    """
-    fixed, state = self.begin(given, z)
-
-    def pixel(position, state, drawn):
-      y, state = self.step(position, fixed, state)
-      channels = self.predictor.draw(y, randomness.fold_in(seed, position), temperature)
-      state = self.write(position, state, channels)
-      drawn = xla_context.update_slice(drawn, channels[:, tf.newaxis], [0, position, 0])
-      return position + 1, state, drawn
-
-    pixels = np.prod(self.slice_shape)
-    drawn = tf.reshape(given, [given.shape[0], pixels, given.shape[-1]])  # of [B, t, h, w, N_c]
-    *_, drawn = tf.while_loop(
-        lambda position, *_: position < pixels, pixel, (first, state, drawn))
-    return tf.reshape(drawn, given.shape)
-
-  def begin(self, given, z):
-    """What `step` needs of a slice: what stays as it is, and the state, which the pixels change.
-
-    Args:
-      given: int32 [B, t, h, w, N_c]; steps may begin at any pixel, and have seen those before it.
-      z: the encoder's output, or None.
-
-    Returns:
-      fixed: what is added to the masked convolution [B, t, h, w, D]; and of every layer the biases
-        of the scores [heads, N, N].
-      state: the embedded pixels with a border of zeros; and of every layer the keys and values,
-        [B, blocks, heads, N, d_a] each.
-    """
-    embedded, offset = self.embedded(given), self.offset(z)
-    _, caches = self.stack(self.convolution(embedded) + offset, caching=True)
-    offset = tf.broadcast_to(offset, [*given.shape[:4], offset.shape[-1]])
-    return (offset, self.stack.biases()), (self.convolution.pad(embedded), caches)
-
-  def step(self, position, fixed, state):
-    """y^L of one pixel, given those before it: int32 [] -> ([B, D], state)."""
-    (offset, biases), (padded, caches) = fixed, state
-    coordinates = self._coordinates(position)
-    x = self.convolution.step(padded, coordinates)
-    x += tf.slice(offset, [0, *coordinates, 0], x.shape)
-    y, caches = self.stack.step(x, caches, position, biases)
-    return y[:, 0, 0, 0], (padded, caches)
-
-  def write(self, position, state, channels):
-    """The state with the channels of a pixel in it: int32 [], int32 [B, N_c]."""
-    padded, caches = state
-    here = [i + extent // 2
-            for i, extent in zip(self._coordinates(position), self.convolution.extent)]
-    new = tf.reshape(self.embedded(channels), [-1, 1, 1, 1, self.embedding])  # of [B, d_e]
-    return xla_context.update_slice(padded, new, [0, *here, 0]), caches
-
-  def _coordinates(self, position):
-    _, h, w = self.slice_shape
-    return position // (h * w), position // w % h, position % w
-
 
 class VideoTransformer(tf.keras.Model):
   """The distribution of a video's channels (Eq. 1), slice by slice.
@@ -417,7 +350,7 @@ class VideoTransformer(tf.keras.Model):
     indices = tf.fill([video.shape[0]], index)
     given = self.subscaling.slice(video, indices)
     z = self._encoded(video, indices, actions)
-    drawn = self.decoder.sample(given, first, z, seed, temperature)
+    drawn = slice_sampling.SliceSampler(self.decoder).sample(given, first, z, seed, temperature)
     slices = xla_context.update_slice(
         self.subscaling.split(video), drawn[:, tf.newaxis], [0, index, 0, 0, 0, 0])
     return self.subscaling.join(slices)

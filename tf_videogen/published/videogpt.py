@@ -1,12 +1,11 @@
-"""VideoGPT's released weights: what a checkpoint of the authors' code has, and where it goes here.
+"""VideoGPT's released weights: what a checkpoint of the authors' code has, and a model of it here.
 
 Such a checkpoint has the weights of a VQ-VAE, or of a prior with its VQ-VAE, and the arguments of
 the program that trained it. Sizes are taken from the shapes of the weights; heads, dropout and
 factors, which no shape tells, from the arguments. The factors of a prior's VQ-VAE follow from the
 clip's size and the position embeddings.
 
-Linear maps are [out, in] there and [in, out] here; convolutions [out, in, t, h, w] there
-(transposed ones [in, out, t, h, w]) and [t, h, w, in, out] here ([t, h, w, out, in]).
+`videogpt_layout` tells which weight is which variable.
 """
 
 import os
@@ -17,6 +16,7 @@ import typing
 import numpy as np
 
 from tf_videogen.published import torch_files
+from tf_videogen.published import videogpt_layout as layout
 from tf_videogen.tasks import videogpt as task
 
 IMPORTS = (  # that `bindings` need
@@ -267,7 +267,7 @@ def assign(weights, model):
   Raises:
     ValueError: if a weight is missing or left over, or has another shape; with its name.
   """
-  pairs = list(_vqvae_pairs(model) if not weights.is_prior else _prior_pairs(model, weights))
+  pairs = list(layout.of_prior(model, weights) if weights.is_prior else layout.of_vqvae(model))
   wanted = [name for names, _, _ in pairs for name in names]
   missing = [name for name in wanted if name not in weights.tensors]
   if missing:
@@ -275,10 +275,10 @@ def assign(weights, model):
   extra = [name for name in weights.tensors if name not in set(wanted)]
   if extra:
     raise ValueError(f'{weights.path} has {extra[0]}, which the model has not')
-  for names, variable, layout in pairs:
+  for names, variable, laid_out in pairs:
     arrays = [weights.tensors[name].numpy() for name in names]
     try:
-      value = layout(*arrays)
+      value = laid_out(*arrays)
     except ValueError:  # of other axes than a layout has
       value = arrays[0]
     if value.shape != tuple(variable.shape):
@@ -293,135 +293,3 @@ def assign(weights, model):
   vqvae.data_variance.assign(task.AUTHORS_VARIANCE)
   if weights.is_prior and 'attn_stack.right_shift.sos' not in weights.tensors:
     model.prior.start.assign(np.zeros(model.prior.start.shape, np.float32))
-
-
-# --- pairs: names of weights, our variable, and how one becomes the other ---
-
-
-def _as_it_is(x):
-  return x
-
-
-def _kernel(x):
-  """[out, in] -> [in, out]; [out, in, t, h, w] -> [t, h, w, in, out]."""
-  return x.T if x.ndim == 2 else x.transpose(2, 3, 4, 1, 0)
-
-
-def _of_one_codebook(x):
-  return x[np.newaxis]
-
-
-def _gain_and_bias(gain, bias):
-  """Two linear maps [width, classes] -> [classes, 2 * width]."""
-  return np.concatenate([gain.T, bias.T], axis=1)
-
-
-def _affine(name, layer):
-  """A linear map or a convolution, with its bias if it has one."""
-  yield (f'{name}.weight',), layer.kernel, _kernel
-  if layer.use_bias:
-    yield (f'{name}.bias',), layer.bias, _as_it_is
-
-
-def _norm(name, layer):
-  """Batch or layer normalization of Keras."""
-  yield (f'{name}.weight',), layer.gamma, _as_it_is
-  yield (f'{name}.bias',), layer.beta, _as_it_is
-  if hasattr(layer, 'moving_mean'):
-    yield (f'{name}.running_mean',), layer.moving_mean, _as_it_is
-    yield (f'{name}.running_var',), layer.moving_variance, _as_it_is
-
-
-def _attention(name, layer):
-  yield from _affine(f'{name}.w_qs', layer.w_q)
-  yield from _affine(f'{name}.w_ks', layer.w_k)
-  yield from _affine(f'{name}.w_vs', layer.w_v)
-  yield from _affine(f'{name}.fc', layer.w_o)
-
-
-def _positions(name, embedding):
-  for axis, table in enumerate(embedding.tables):
-    yield (f'{name}.emb.d_{axis}',), table, _as_it_is
-
-
-def _vqvae_pairs(vqvae, prefix=''):
-  *down, last, stack = vqvae.encoder
-  for i, layer in enumerate(down):
-    yield from _affine(f'{prefix}encoder.convs.{i}.conv', layer)
-  yield from _affine(f'{prefix}encoder.conv_last.conv', last)
-  yield from _stack_pairs(f'{prefix}encoder.res_stack', stack)
-  yield from _affine(f'{prefix}pre_vq_conv.conv', vqvae.to_latents)
-  yield from _affine(f'{prefix}post_vq_conv.conv', vqvae.from_latents)
-  stack, *up = vqvae.decoder
-  yield from _stack_pairs(f'{prefix}decoder.res_stack', stack)
-  for i, layer in enumerate(up):
-    yield from _affine(f'{prefix}decoder.convts.{i}.convt', layer)
-  quantizer = vqvae.quantizer
-  for name, variable in (('embeddings', quantizer.codebook), ('N', quantizer.counts),
-                         ('z_avg', quantizer.sums)):
-    yield (f'{prefix}codebook.{name}',), variable, _of_one_codebook
-
-
-def _stack_pairs(name, stack):
-  for i, block in enumerate(stack.blocks):
-    inside = f'{name}.{i}.block'
-    yield from _norm(f'{inside}.0', block.norm_1)
-    yield from _affine(f'{inside}.2.conv', block.convolution_1)
-    yield from _norm(f'{inside}.3', block.norm_2)
-    yield from _affine(f'{inside}.5.conv', block.convolution_2)
-    yield from _norm(f'{inside}.6', block.norm_3)
-    for axis, layer in block.attention.along.items():
-      yield from _attention(f'{inside}.8.attn_{axis.lower()}', layer)
-  yield from _norm(f'{name}.{len(stack.blocks)}', stack.last_norm)
-
-
-def _prior_pairs(model, weights):
-  prior = model.prior
-  yield from _vqvae_pairs(model.vqvae, 'vqvae.')
-  if model.frame_encoder is not None:
-    yield from _resnet_pairs(model.frame_encoder, weights)
-    yield from _positions('cond_pos_embd', model.frame_position)
-  yield (_PRIOR,), prior.embedding, _kernel
-  if 'attn_stack.right_shift.sos' in weights.tensors:  # else zeros are shifted in
-    yield ('attn_stack.right_shift.sos',), prior.start, _as_it_is
-  yield from _positions('attn_stack.pos_embd', prior.position)
-  for i, block in enumerate(prior.blocks):
-    name = f'attn_stack.attn_nets.{i}'
-    norms = ['pre_attn_norm', 'pre_fc_norm']
-    yield from _attention(f'{name}.attn', block.attention)
-    if block.cross_attention is not None:
-      norms.insert(1, 'pre_enc_norm')
-      yield from _attention(f'{name}.enc_attn', block.cross_attention)
-    for norm, layer in zip(norms, block.norms, strict=True):
-      yield from _conditional_norm(f'{name}.{norm}', layer, model.classes)
-    yield from _affine(f'{name}.fc_block.0', block.expand)
-    yield from _affine(f'{name}.fc_block.2', block.contract)
-  yield from _conditional_norm('norm', prior.norm, model.classes)
-  yield ('fc_out.weight',), prior.output_map, _kernel
-
-
-def _conditional_norm(name, layer, classes_count):
-  if classes_count:  # the gain is 1 + W c, and ours begins as 1
-    yield (f'{name}.w.weight', f'{name}.wb.weight'), layer.condition_kernel, _gain_and_bias
-  else:
-    yield (f'{name}.g',), layer.gain, _as_it_is
-    yield (f'{name}.b',), layer.bias, _as_it_is
-
-
-def _resnet_pairs(resnet, weights):
-  # Layer norms of the code are wrapped twice, batch norms once.
-  inner = '.norm.norm' if 'resnet.stem.1.norm.norm.weight' in weights.tensors else '.norm'
-
-  def normed(convolution, norm, layer):
-    yield from _affine(f'resnet.{convolution}', layer.convolution)
-    yield from _norm(f'resnet.{norm}{inner}', layer.norm)
-
-  yield from normed('stem.0', 'stem.1', resnet.stem)
-  group, i = 0, 0
-  for block in resnet.blocks:
-    group, i = (group + 1, 0) if block.projection is not None else (group, i + 1)
-    name = f'group{group}.' + (f'blocks.{i - 1}' if i else 'start_block')
-    if block.projection is not None:
-      yield from normed(f'{name}.proj_conv', f'{name}.proj_bnr', block.projection)
-    yield from normed(f'{name}.conv1', f'{name}.bnr1', block.first)
-    yield from normed(f'{name}.conv2', f'{name}.bnr2', block.second)
