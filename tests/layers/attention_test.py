@@ -5,11 +5,14 @@ import numpy as np
 import pytest
 import tensorflow as tf
 
+from tests.layers import attention_cases
 from tf_videogen.layers import attention
 from tf_videogen.layers import randomness
 
 CausalAttention = attention.CausalAttention
 SparseCausalAttention = attention.SparseCausalAttention
+_naive, _normal = attention_cases.naive, attention_cases.normal
+_gradients = attention_cases.gradients
 
 # Pattern, and the mask of its definition: (shape, arguments), (block, grid, local blocks).
 FULL = [((5, 3, 7), {}), ((5, 3, 7), {'query_chunk': 32}), ((3, 16, 8), {}), ((4, 4), {})]
@@ -61,26 +64,8 @@ def _numpy_attention(q, k, v, mask=True):
   return weights / weights.sum(-1, keepdims=True) @ v
 
 
-def _naive(q, k, v, mask):
-  scores = tf.matmul(q, k, transpose_b=True) / np.sqrt(q.shape[-1])
-  return tf.matmul(tf.nn.softmax(tf.where(mask, scores, -1e30)), v)
-
-
-def _normal(*shape, seed=0, count=None):
-  rng = np.random.default_rng(seed)
-  draw = lambda: tf.constant(rng.normal(size=shape), tf.float32)
-  return draw() if count is None else [draw() for _ in range(count)]
-
-
 def _qkv(pattern, batch=2, heads=2, width=4, count=3):
   return _normal(batch, heads, pattern.length, width, count=count)
-
-
-def _gradients(function, q, k, v, upstream):
-  with tf.GradientTape() as tape:
-    tape.watch([q, k, v])
-    output = function(q, k, v)
-  return [output] + tape.gradient(output, [q, k, v], upstream)
 
 
 # --- patterns ---
@@ -183,74 +168,6 @@ def test_bfloat16_is_near_float32(pattern):
   for a, b in zip(got, expected):
     assert a.dtype == tf.bfloat16
     np.testing.assert_allclose(tf.cast(a, tf.float32), b, atol=0.03 * np.abs(b).max())
-
-
-# --- memory ---
-
-
-def _traced(function, tokens):
-  """Graph of forward + backward passes, and the number of operations of the forward pass."""
-  counts = []
-
-  def run(q, k, v):
-    with tf.GradientTape() as tape:
-      tape.watch([q, k, v])
-      output = function(q, k, v)
-    counts.append(len(tf.compat.v1.get_default_graph().get_operations()))
-    return tape.gradient(output, [q, k, v])
-
-  graph = tf.function(run, autograph=False).get_concrete_function(
-      *[tf.TensorSpec([1, 2, tokens, 8])] * 3).graph
-  return graph, counts[0]
-
-
-def _all_operations(graph):
-  """Those of nested functions, too."""
-  # pylint: disable-next=protected-access
-  nested = [graph._get_function(name).graph for name in graph._functions]
-  return graph.get_operations() + [op for inner in nested for op in _all_operations(inner)]
-
-
-def _has_score_matrix(graph, tokens):
-  shapes = [x.shape for op in _all_operations(graph) for x in op.outputs if x.dtype.is_floating]
-  assert all(shape.rank is not None for shape in shapes)
-  return any(shape.rank >= 2 and min(shape[-2:]) >= tokens for shape in shapes)
-
-
-def _kept(graph, forward_operations):
-  """Number of floats of the largest tensor that goes from the forward to the backward pass."""
-  operations = graph.get_operations()
-  forward = set(operations[:forward_operations])
-  return max(x.shape.num_elements() for op in operations[forward_operations:] for x in op.inputs
-             if x.op in forward and x.dtype.is_floating)
-
-
-@pytest.mark.parametrize('pattern', [
-    CausalAttention((8, 8, 8), query_chunk=128), SparseCausalAttention((8, 8, 8))])
-def test_scores_are_neither_whole_nor_kept(pattern):
-  graph, forward_operations = _traced(pattern, 512)
-  assert not _has_score_matrix(graph, 512)
-  assert _kept(graph, forward_operations) == 2 * 512 * 8  # queries, keys, values, output
-
-
-def test_plain_attention_fails_the_test_above():
-  naive = functools.partial(_naive, mask=np.tril(np.ones((512, 512), bool)))
-  graph, forward_operations = _traced(naive, 512)
-  assert _has_score_matrix(graph, 512)
-  assert _kept(graph, forward_operations) == 2 * 512 * 512
-  forward_only = tf.function(lambda x: tf.function(naive)(x, x, x), autograph=False)
-  assert _has_score_matrix(forward_only.get_concrete_function(_normal(1, 2, 512, 8)).graph, 512)
-
-
-@pytest.mark.parametrize('pattern', [
-    CausalAttention((1024,), query_chunk=512), SparseCausalAttention((4, 4, 32))])
-def test_compiled_program_recomputes_and_has_no_large_constants(pattern):
-  q, k, v, upstream = [tf.TensorSpec([1, 1, pattern.length, 4])] * 4
-  function = tf.function(functools.partial(_gradients, pattern), jit_compile=True, autograph=False)
-  ir = function.experimental_get_compiler_ir(q, k, v, upstream)
-  barriers = [line for line in ir(stage='hlo').splitlines() if ' opt-barrier(' in line]
-  assert max(line.split(' opt-barrier(')[0].count(',4]') for line in barriers) == 4  # q, k, v, dO
-  assert 0 < len(ir(stage='hlo_serialized')) < 300_000  # a mask of 512 x 512 floats is 1 MB
 
 
 # --- layers ---
