@@ -74,7 +74,7 @@ class TrainedModel:
       raise ValueError(task.cannot_sample)
     of_recordings = list(inspect.signature(task.prepare_samples).parameters)
     of_samples = list(inspect.signature(task.sample).parameters)[2:]  # without batch and seed
-    known = of_samples + of_recordings
+    known = list(dict.fromkeys(of_samples + of_recordings))
     for name in options:
       if name not in known:
         raise ValueError(f'{type(task).__name__} has no sampling option {name!r}; it samples by: '

@@ -184,6 +184,23 @@ def test_samples_of_windows_of_the_third_level(three):
 
 
 @once
+def test_statistics_are_of_the_noise_that_samples_have(changing):
+  batch = cascade_tasks.batch()
+  latents = lambda: [of_level._latent(batch, SEED).numpy()  # pylint: disable=protected-access
+                     for of_level in changing.recordings]
+  changing.prepare_samples(WINDOW)
+  plain, drawn = latents(), changing.sample(batch, SEED, temperature=0.5)
+  changing.prepare_samples(temperature=0.5, window=True)
+  for warm, halved in zip(plain, latents(), strict=True):
+    np.testing.assert_array_equal(halved, 0.5 * warm)
+  changing.prepare_samples(WINDOW, temperature=0.5)
+  np.testing.assert_array_equal(changing.sample(batch, SEED), drawn)
+  changing.prepare_samples(WINDOW, truncation=0.1)
+  assert all(0 < np.abs(cut).max() <= 0.1 for cut in latents())
+  changing.prepare_samples()
+
+
+@once
 def test_seeds_and_temperatures(changing):
   task = changing
   task.prepare_samples(WINDOW)

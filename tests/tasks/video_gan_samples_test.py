@@ -172,7 +172,11 @@ def test_a_task_may_begin_with_another_number_of_frames(changing):
   task.build(SHAPE)
   assert task.sampled_frames == 7 and task.recordings[0].pieces == 3
   assert video_gan_tasks.passes(task.model.averaged_generator) == [[0] * 9] * 5
-  task.prepare_samples()
+  task.prepare_samples(4, temperature=0.5)
+  assert task.sampled_frames == 4
+  task.prepare_samples(temperature=0.5)
+  assert task.sampled_frames == 7
+  task.prepare_samples(window=True)  # as in training
   assert task.sampled_frames == 3 and task.recordings[0].pieces == 1
 
 

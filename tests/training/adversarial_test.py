@@ -282,7 +282,8 @@ def test_a_round_trip(experiment, unbroken, cpu, tmp_path):
   exported = tf.saved_model.load(str(tmp_path / 'exported')).signatures['sample']
   drawn = exported(seed=tf.constant(3), video=tf.constant(videos['data'][:4, :2]))['videos']
   assert np.abs(drawn.numpy().astype(int) - videos['samples'][:4]).max() <= 1
-  with pytest.raises(ValueError, match="no sampling option 'top_k'; it samples by: temperature"):
+  with pytest.raises(ValueError, match="no sampling option 'top_k'; it samples by: temperature, "
+                                       "truncation, frames, window$"):
     sampling.sample(experiment, model_dir, cpu, options={'top_k': 2})
 
   # More frames than in training begin as those do, with the same z.

@@ -28,7 +28,7 @@ BDD100K, stage 3's without one of each.
 Upscaling works on all frames of the output from the first unit on: those of the input are repeated.
 What else is open, and how it is here: the maps of residual connections are spectrally normalized
 and have a bias; a 3-D block has two separable convolutions; one z makes a video, whatever the
-number of windows; standing statistics are of z with a standard deviation of 1.
+number of windows; standing statistics are of z as samples have it.
 
 Configs: gin/cvg/, gin/ssw_gan/.
 """

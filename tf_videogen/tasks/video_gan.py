@@ -185,27 +185,27 @@ class VideoGANTask(GANTask):
     super().__init__(model, orthogonality, average_decay, average_start, standing_passes,
                      standing_batch, network_means)
     self.conditioning_frames = conditioning_frames
-    self.sampled_frames = sampled_frames
+    self.sampled_frames = self._frames_by_default = sampled_frames
 
   def build(self, clip_shape):
     """Creates the variables for clips (T, H, W, C)."""
     self._frames = clip_shape[0] - self.conditioning_frames
     self.model.build(tuple(clip_shape), self.conditioning_frames)
-    self.prepare_samples(self.sampled_frames)
+    self.prepare_samples()
 
   def prepare_samples(self, frames=None, window=False, temperature=1.0, truncation=None):
     """Sets what `sample` draws; the recordings must then be made, of the same noise as samples.
 
     Args:
-      frames: how many after those given; None: as many as in training.
-      window: of cascades, see `cascade.UpscalingTask`: as in training. Others have no windows.
+      frames: how many after those given; None: as many as the task was made for.
+      window: whether they are as many as in training; of cascades, see `cascade.UpscalingTask`.
       temperature, truncation: see `sample`.
     """
     self._check_samples(frames, window)
     self._set_noise(temperature, truncation)
     if frames is not None and frames < 1:
       raise ValueError(f'the frames of a sample must be at least 1, got {frames}')
-    self.sampled_frames = frames or self._frames
+    self.sampled_frames = frames or (not window and self._frames_by_default) or self._frames
     # Previews have as many frames as training.
     self.recordings = [recording.Recording(
         self.model.averaged_generator, max(self.sampled_frames, self._frames), self._frames,
@@ -260,7 +260,8 @@ class VideoGANTask(GANTask):
       dict: 'data' and 'samples', uint8 [B, T, H, W, C]; 'motion', float32 [B, T, H, W, 2] in pixels
       of its own resolution, 0 where frames are given.
     """
-    clip, warps = self._generate(self.model.averaged_generator, batch, self._latent(batch, seed))
+    z = self._latent(batch, seed, *self._noise)
+    clip, warps = self._generate(self.model.averaged_generator, batch, z)
     previews = {'data': batch['video'], 'samples': to_uint8(clip)}
     if warps:
       motion = kernel_warping.motion_of_video(warps)
