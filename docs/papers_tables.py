@@ -62,6 +62,9 @@ def _prior(label, stem):
   return Row(label, f'videogpt/{stem}_prior.gin', ('videogpt_likelihood',))
 
 
+_31_FRAMES = ' --gin_param=tasks.VideoTransformerTask.sample_frames=31'
+_COOKING = (""" --gin_param="clips.PreparedClips.dataset='kinetics600_clips/cooking'" """
+            '--gin_param=tasks.VideoTransformerTask.primed_frames=5')
 _AUTHORS = ('videogpt_bair_vqvae_authors', 'videogpt_bair_authors')
 
 VIDEOGPT = Paper('videogpt', 'VideoGPT', """
@@ -146,11 +149,13 @@ The curves of figure 2 are of the same evaluations.
             printed='samples alone',
             state='samples of kinetics600_spatiotemporal_large, which is not trained yet'),
         *(Row(f'appendix F, {figures}', f'video_transformer/{config}.gin', printed='samples alone',
-              state='`launch.sample`, once it is trained') for figures, config in (
-                  ('figures 5 and 7: 30 future frames', 'bair_spatiotemporal'),
-                  ('figures 6 and 8: 30 future frames', 'bair_spatiotemporal_large'),
-                  ('figures 9 to 11: 11 frames after 5 of cooking', 'kinetics600_spatiotemporal'),
-                  ('figure 12: the same of single frames', 'kinetics600_single_frame'))))),
+              state=f'`launch.sample --temperature=0.9{options}`, once it is trained')
+          for figures, config, options in (
+              ('figures 5 and 7: 30 future frames', 'bair_spatiotemporal', _31_FRAMES),
+              ('figures 6 and 8: 30 future frames', 'bair_spatiotemporal_large', _31_FRAMES),
+              ('figures 9 to 11: 11 frames after 5 of cooking', 'kinetics600_spatiotemporal',
+               _COOKING),
+              ('figure 12: the same of single frames', 'kinetics600_single_frame', _COOKING))))),
 ))
 
 TRIVD_GAN = Paper('trivd_gan', 'TrIVD-GAN-FP', """
@@ -177,8 +182,10 @@ The table's steps are those of the configs; its milliseconds and gigabytes are i
     Table('appendix C.2', 'UCF-101'),
     Table('appendix D.3', 'a baseline on Kinetics-600'),
     Table('figure 3 and appendix D', 'samples, of the test videos of UCF-101', note="""
-Bind the data of UCF-101 to a model of Kinetics-600:
-`--gin_param="clips.PreparedClips.dataset='ucf101_clips/64'"`.
+Models of Kinetics-600 continue other videos with
+`--gin_param="clips.PreparedClips.dataset='ucf101_clips/64'" --conditions=test` (for
+`launch.inspect_motion`, `--motion_split=test`). Their standing statistics are then of UCF-101's
+training split.
 """, rows=(
         Row('figure 3: motion of the two lower levels', 'trivd_gan/kinetics600_table3.gin',
             printed='pictures', state='`launch.inspect_motion`, once it is trained'),

@@ -18,12 +18,12 @@ What differs between the papers, and who binds it:
 
 Our copy of CVG lacks its appendix. What it would tell is as in SSW-GAN, appendices A and B:
 channels and multipliers, residual connections at the end of each block (CVG's main text: of each
-unit), no average of weights, no penalty, the plain projection head. The losses of CVG's Eqs. 2 and
-3 have logarithms; what is trained is the hinge loss, as in SSW-GAN, which prints its learning rates
-as "1e10^-4" and "5e10^-4": CVG states 1e-4 and 5e-4. Some sizes nobody prints. Here CVG's first
-levels of 64 x 64 pixels have DVD-GAN's for that resolution; its level of 256 x 256, SSW-GAN's for
-BDD100K with one more unit and one more block of the discriminators; SSW-GAN's stage 2 of three on
-BDD100K, stage 3's without one of each.
+unit), no average of weights, no penalty. Heads judge frame by frame (`projection.Projection`):
+neither paper names one. The losses of CVG's Eqs. 2 and 3 have logarithms; what is trained is the
+hinge loss, as in SSW-GAN, which prints its learning rates as "1e10^-4" and "5e10^-4": CVG states
+1e-4 and 5e-4. Some sizes nobody prints. Here CVG's first levels of 64 x 64 pixels have DVD-GAN's
+for that resolution; its level of 256 x 256, SSW-GAN's for BDD100K with one more unit and one more
+block of the discriminators; SSW-GAN's stage 2 of three on BDD100K, stage 3's without one of each.
 
 Upscaling works on all frames of the output from the first unit on: those of the input are repeated.
 What else is open, and how it is here: the maps of residual connections are spectrally normalized
