@@ -18,7 +18,7 @@ import importlib.machinery
 import sys
 import types
 
-_OWN = ('__class__', '__dict__', '__name__')
+_OWN = ('__class__', '__name__')
 _blocks = []  # what is noted in blocks that are open, a list of modules each
 
 

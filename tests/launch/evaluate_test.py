@@ -9,8 +9,10 @@ import pytest
 from tests.evaluation import fakes
 from tests.launch import evaluations
 from tf_videogen import experiment as experiments
+from tf_videogen import trained_model
 from tf_videogen.launch import configs
 from tf_videogen.launch import evaluate
+from tf_videogen.launch import lazy
 from tf_videogen.model_directory import results
 from tf_videogen.reporting import galleries
 
@@ -172,6 +174,15 @@ def test_a_model_that_is_broken(networks, fails, prior_dir, tiny_files, cpu, tmp
   fails('has values that are not finite (NaN): training has failed, there is nothing to evaluate',
         f'--gin_file={protocol}', f'--model_dir={model_dir}')
   assert not (model_dir / 'results.csv').exists()
+
+
+def test_what_is_put_into_a_late_module_is_taken_out_again():
+  real = trained_model.TrainedModel
+  late = lazy._Later(trained_model.__name__)  # pylint: disable=protected-access
+  with pytest.MonkeyPatch.context() as patch:
+    patch.setattr(late, 'TrainedModel', None)
+    assert trained_model.TrainedModel is None
+  assert trained_model.TrainedModel is real
 
 
 # --- two workers ---

@@ -166,8 +166,8 @@ def test_what_cannot_be_kept_or_followed(fails, vqvae, monkeypatch, capsys):
   # What the protocol names, and nobody measures.
   assert in_process.run(evaluate.main, *arguments, of_task, '--keep_best=is') == 1
   said = capsys.readouterr().err.splitlines()[-1]
-  assert said.endswith('--keep_best=is: not measured; there are: r_fvd, nmse, psnr, ssim, '
-                       'codebook_perplexity, codebook_usage')
+  assert said.endswith('--keep_best=is: not measured; there are: r_fvd, nmse, '
+                       'nmse_fixed_variance, psnr, ssim, codebook_perplexity, codebook_usage')
   fakes.install(monkeypatch, model_dir / 'cache', missing=['i3d_kinetics400'])
   assert in_process.run(evaluate.main, *arguments, '--keep_best=r_fvd') == 1
   said = capsys.readouterr().err.splitlines()[-1]
