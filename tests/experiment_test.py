@@ -67,7 +67,7 @@ def test_a_whole_run(unbroken):
   assert {row.step for row in rows} == {3, STEPS}
   assert {row.split for row in rows} == {'test', 'train'}
   assert {row.metric for row in rows} == {
-      'nmse', 'psnr', 'ssim', 'codebook_perplexity', 'codebook_usage'}
+      'nmse', 'nmse_fixed_variance', 'psnr', 'ssim', 'codebook_perplexity', 'codebook_usage'}
   assert {row.examples for row in rows} == {6}
   assert [checkpoints.step_of(path) for path in checkpoints.paths(unbroken)] == [STEPS, 3]
   with np.load(os.path.join(unbroken, 'previews', 'test.npz')) as previews:
