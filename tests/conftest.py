@@ -16,6 +16,14 @@ def _float32():
     tf.keras.mixed_precision.set_global_policy('float32')
 
 
+@pytest.fixture
+def no_config_left():
+  """What a test has parsed into gin is gone after it; files ask for it by `pytestmark`."""
+  import gin  # pylint: disable=g-import-not-at-top
+  yield
+  gin.clear_config()
+
+
 @pytest.fixture(scope='session')
 def tiny_files(tmp_path_factory):
   """Paths of clips and of gin files, see `tiny.write_files`."""

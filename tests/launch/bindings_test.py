@@ -4,7 +4,6 @@ import functools
 import inspect
 import re
 
-import gin
 import pytest
 import tensorflow as tf
 
@@ -12,16 +11,12 @@ from tf_videogen import experiment
 from tf_videogen.launch import bindings
 from tf_videogen.launch import configs
 
+pytestmark = pytest.mark.usefixtures('no_config_left')
+
 VQVAE, PRIOR = 'videogpt/moving_mnist_vqvae.gin', 'videogpt/moving_mnist_prior.gin'
 GAN, STAGE2 = 'trivd_gan/smoke.gin', 'ssw_gan/smoke_stage2.gin'
 TRANSFORMER = 'video_transformer/moving_mnist_spatiotemporal.gin'
 FOLDERS = 'evaluation/folders.gin'
-
-
-@pytest.fixture(autouse=True)
-def _clear():
-  yield
-  gin.clear_config()
 
 
 @functools.cache

@@ -4,7 +4,6 @@ import functools
 import re
 import types
 
-import gin
 import pytest
 import tensorflow as tf
 
@@ -15,6 +14,8 @@ from tf_videogen.evaluation import protocols
 from tf_videogen.launch import cascades
 from tf_videogen.launch import configs
 from tf_videogen.layers import pieces
+
+pytestmark = pytest.mark.usefixtures('no_config_left')
 
 # Of the last level: windows' frames, whole videos' frames, pixels, frame steps of all levels.
 PRINTED = {
@@ -53,12 +54,6 @@ SIZES = {
     ('bdd100k', 64, False): ((96, (8, 4, 4, 2)), (64, (1, 2, 4, 8, 16))),  # chosen
     ('bdd100k', 256, False): ((96, (8, 4, 4, 2, 2, 1)), (64, (1, 2, 4, 8, 8, 16, 16))),  # chosen
 }
-
-
-@pytest.fixture(autouse=True)
-def _clean():
-  yield
-  gin.clear_config()
 
 
 @functools.cache

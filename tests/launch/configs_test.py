@@ -19,14 +19,10 @@ from tf_videogen.launch import configs
 from tf_videogen.launch import hints
 from tf_videogen.models import vqvae
 
+pytestmark = pytest.mark.usefixtures('no_config_left')
+
 VQVAE = 'videogpt/moving_mnist_vqvae.gin'
 PRIOR = 'videogpt/moving_mnist_prior.gin'
-
-
-@pytest.fixture(autouse=True)
-def _clean():
-  yield
-  gin.clear_config()
 
 
 def test_find(tmp_path, monkeypatch):

@@ -4,7 +4,6 @@ import os
 import re
 import shutil
 
-import gin
 import numpy as np
 import pytest
 import tensorflow as tf
@@ -21,6 +20,8 @@ from tf_videogen.launch import train
 from tf_videogen.model_directory import checkpoints
 from tf_videogen.model_directory import origin
 from tf_videogen.published import torch_files
+
+pytestmark = pytest.mark.usefixtures('no_config_left')
 
 GIN = '''
 from __gin__ import dynamic_registration
@@ -46,12 +47,6 @@ clips.FileClips:
   test_path = '{clips}'
   frames = 8
 '''
-
-
-@pytest.fixture(autouse=True)
-def _no_config_left():
-  yield
-  gin.clear_config()
 
 
 @pytest.fixture(name='folder', scope='module')

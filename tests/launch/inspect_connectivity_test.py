@@ -10,6 +10,8 @@ from tf_videogen.models import connectivity
 from tf_videogen.models import video_transformer
 from tf_videogen.reporting import blind_spots
 
+pytestmark = pytest.mark.usefixtures('no_config_left')
+
 NAME = 'python -m launch.inspect_connectivity'
 CONFIG = '--gin_file=video_transformer/bair_spatiotemporal.gin'
 BLOCKS = [(1, 2, 4), (1, 4, 2)]
@@ -17,12 +19,6 @@ SMALL = ['--clip_shape=4x8x8x3',
          '--gin_param=video_transformer.VideoTransformer.subscale=(2, 2, 2)',
          f'--gin_param=video_transformer.LayerStack.blocks={BLOCKS}',
          '--gin_param=video_transformer.LayerStack.layers=2']
-
-
-@pytest.fixture(autouse=True)
-def _clean():
-  yield
-  gin.clear_config()
 
 
 def _run(*arguments):

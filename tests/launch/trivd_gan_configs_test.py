@@ -12,6 +12,8 @@ from docs.preflight import paper_scale
 from tf_videogen import experiment
 from tf_videogen.launch import configs
 
+pytestmark = pytest.mark.usefixtures('no_config_left')
+
 NAMES = [name for name in shipped_configs.NAMES if name.startswith('trivd_gan/')]
 STEPS = 'TRAIN_STEPS/gin.macro.value'
 VIEWS, FRAMES = (f'discriminators.Discriminators.{name}' for name in ('views', 'frames'))
@@ -34,12 +36,6 @@ TABLE_2 = {
     'tsru_p': 'TSRUp', 'tsru_s': 'TSRUs', 'ptsru_s': 'PTSRUs',
     'dynamic_conv_lstm': 'DynamicConvLSTM',
 }
-
-
-@pytest.fixture(autouse=True)
-def _clean():
-  yield
-  gin.clear_config()
 
 
 @functools.cache

@@ -8,14 +8,10 @@ from tf_videogen import experiment
 from tf_videogen.evaluation import protocols
 from tf_videogen.launch import configs
 
+pytestmark = pytest.mark.usefixtures('no_config_left')
+
 NAMES = [name for name in shipped_configs.NAMES if name.startswith('video_transformer/')]
 HELD_OUT = 256  # "256 BAIR Robot Pushing validation videos" (Table 3)
-
-
-@pytest.fixture(autouse=True)
-def _clean():
-  yield
-  gin.clear_config()
 
 
 def _clips(name):

@@ -7,7 +7,6 @@ import functools
 import os
 import pathlib
 
-import gin
 import numpy as np
 import pytest
 import tensorflow as tf
@@ -27,7 +26,7 @@ PRIORS = ['gpt_uncond_full', 'gpt_uncond_sparse', 'gpt_class_full', 'gpt_frames_
 TOLERANCE = 1e-4
 
 pytestmark = [
-    pytest.mark.real_data,
+    pytest.mark.real_data, pytest.mark.usefixtures('no_config_left'),
     pytest.mark.skipif(not FOLDER.is_dir(), reason='needs videogpt_public/ of the real data')]
 
 
@@ -45,12 +44,6 @@ def _model(name, **changed):
   model.build((None,) + published.clip_shape(weights))
   published.assign(weights, model)
   return model
-
-
-@pytest.fixture(autouse=True)
-def _no_config_left():
-  yield
-  gin.clear_config()
 
 
 @functools.cache
