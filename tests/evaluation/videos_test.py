@@ -95,10 +95,22 @@ def test_random_windows(clips, stored):
   which = [next(key for key, window in windows.items() if (window == one).all()) for one in found]
   assert {start for _, start in which} == {0, 1}
   assert sorted(i for i, _ in which[:TRAIN]) == list(range(TRAIN))  # an epoch has all
-  with pytest.raises(ValueError, match='random windows have no halves'):
+  with pytest.raises(ValueError, match='more windows than videos, .* halves .* the same ones'):
     source.half(1)
   other = _pixels(_all_of(videos.DataVideos(clips, 'train', 60, 'random', seed=1)))
   assert (other != found).any()
+
+
+def test_halves_of_random_windows(clips, stored):
+  """They have no video in common, and together all."""
+  source, found = videos.DataVideos(clips, 'train', windows='random'), []
+  for which in (0, 1):
+    half = _pixels(_all_of(source.half(which)))
+    assert len(half) == source.half(which).count
+    found.append({next(i for i, video in enumerate(stored.train['video'])
+                       if any((video[start:start + 4] == one).all() for start in (0, 1)))
+                  for one in half})
+  assert not found[0] & found[1] and found[0] | found[1] == set(range(TRAIN))
 
 
 def test_windows_that_are_none(clips):

@@ -49,14 +49,16 @@ class DataVideos:
     self._seed = seed if windows == 'random' else 0
     there = clips.count(split)
     self._all = limit or there if windows == 'random' else min(limit or there, there)
+    self._repeats = self._all > there
     self.count = self._all
     shape = tuple(clips.example_spec()['video'].shape)
     self.shape = shape[:3] + (channels or shape[3],)
 
   def half(self, which):
     """Every second clip, from number `which` on, 0 or 1."""
-    if self._windows == 'random':
-      raise ValueError('random windows have no halves: both would have windows of the same videos')
+    if self._repeats:
+      raise ValueError('there are more windows than videos, so that both halves would have windows '
+                       'of the same ones: ask for fewer (Protocol.videos)')
     return _half(self, which)
 
   def first(self, count, channels=None):
