@@ -26,11 +26,15 @@ with lazy.imports():
   from tf_videogen.evaluation import records
   from tf_videogen.evaluation import run
   from tf_videogen.evaluation import videos
+  from tf_videogen.model_directory import following
+  from tf_videogen.model_directory import layout
   from tf_videogen.training import preemption
   from tf_videogen.training import strategies
 
 flags.DEFINE_string('keep_best', None, 'Metric by which <model_dir>/best is chosen.')
 flags.DEFINE_bool('follow', False, 'Every checkpoint, as it comes.')
+flags.DEFINE_integer('patience', None, 'With --follow and --keep_best: ask training to stop when '
+                     'so many checkpoints in a row were no better.', lower_bound=1)
 flags.DEFINE_integer('follow_timeout', 3600, 'Seconds without a new one.', lower_bound=1)
 shared_flags.declare(*configs.FLAGS, *evaluations.FLAGS)
 
@@ -43,17 +47,19 @@ def main(argv):
   strategy = strategies.get(values.strategy, values.tpu)
   config = configs.configured(experiment.Experiment)()
   if not evaluations.is_bound():
-    evaluations.refuse(('keep_best', 'follow', 'follow_timeout'),
+    evaluations.refuse(('keep_best', 'follow', 'follow_timeout', 'patience'),
                        'protocols: add one with --gin_file=evaluation/...')
     files.check_writable(values.model_dir)
     evaluate = configs.configured(experiment.evaluate)
     program.print_results(evaluate(config, values.model_dir, strategy))
     return
+  if not values.keep_best:
+    evaluations.refuse(('patience',), '--keep_best')
   evaluation = ProtocolOfModel(config, evaluations.configured(), strategy)
   if values.follow:
     evaluation.follow()
   else:
-    evaluations.refuse(('follow_timeout',), '--follow')
+    evaluations.refuse(('follow_timeout', 'patience'), '--follow')
     evaluation.latest()
 
 
@@ -104,16 +110,28 @@ class ProtocolOfModel:
         return False
       print(f'step {model.step}')
       self._evaluate(model, stop.check)
+      if model.step < self.config.train_steps:
+        self._ask_to_stop()
       return True
 
     done = lambda: records.evaluated_steps(
         self.directory, self.protocol.name, evaluations.random_networks())
     try:
       with preemption.StopRequest() as stop:
-        experiment.follow(self.model_dir, self.config.train_steps, done, evaluate_one, stop,
-                          flags.FLAGS.follow_timeout)
+        following.follow(self.model_dir, self.config.train_steps, done, evaluate_one, stop,
+                         flags.FLAGS.follow_timeout)
     except preemption.Stopped:
       sys.exit(program.STOPPED)
+
+  def _ask_to_stop(self):
+    """Asks the training to end where --patience is at its end."""
+    patience, metric = flags.FLAGS.patience, flags.FLAGS.keep_best
+    if not patience or layout.asked_to_stop(self.model_dir):
+      return
+    reason = best.no_better_since(self.directory, self.protocol.name, metric, patience)
+    if reason:
+      layout.ask_to_stop(self.model_dir, reason)
+      print(f'asked the training to stop: {reason}', flush=True)
 
   def _evaluate(self, model, after_batch=lambda: None):
     """Evaluates the checkpoint that a TrainedModel has."""

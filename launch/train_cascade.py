@@ -11,6 +11,7 @@ SIGTERM and Ctrl-C save and exit with 143; the loss of a worker or the TPU with 
 
 import gc
 import re
+import time
 
 from absl import flags
 
@@ -24,6 +25,7 @@ from tf_videogen.launch import train
 with lazy.imports():
   import tensorflow as tf
   from tf_videogen import experiment
+  from tf_videogen.evaluation import best
   from tf_videogen.model_directory import checkpoints
   from tf_videogen.model_directory import layout
   from tf_videogen.training import strategies
@@ -32,6 +34,8 @@ flags.DEFINE_integer('level', None, 'Train this level alone, counted from 1.', l
 flags.DEFINE_multi_string(
     'level_param', [], 'A binding for one level, e.g. 2:TRAIN_STEPS=1000; may be repeated. '
     '--gin_param is for all of them.')
+flags.DEFINE_bool('from_best', False, 'Make levels from best/ of the level below, which '
+                  'launch.evaluate --follow --keep_best writes; --wait waits for its last one.')
 flags.DEFINE_bool('evaluate', True, 'Whether levels are evaluated, too.')
 shared_flags.declare(*configs.FLAGS)
 flags.declare_key_flag('wait')
@@ -86,15 +90,38 @@ def _configured(number, name):
   params = list(values.gin_param)
   params += [param.partition(':')[2] for param in values.level_param
              if param.startswith(f'{number}:')]
-  below = cascades.directory(values.model_dir, number - 1) if number > 1 else None
+  below = _below(number)
   lower = [f'{cascades.LOWER_DIR}={below!r}'] if below else []
   configs.parse([name], params + lower, values.data_dir)
   return configs.configured(experiment.Experiment)(), tuple(params)
 
 
+def _below(number):
+  """The model directory that a level is made from; None of the first one."""
+  if number == 1:
+    return None
+  below = cascades.directory(flags.FLAGS.model_dir, number - 1)
+  return best.directory_of(below) if flags.FLAGS.from_best else below
+
+
 def _is_trained(number, config):
-  done = layout.finished(cascades.directory(flags.FLAGS.model_dir, number))
-  return done is not None and done >= config.train_steps
+  return layout.is_trained(
+      cascades.directory(flags.FLAGS.model_dir, number), config.train_steps)
+
+
+def _wait_for_best(number):
+  """Until the last checkpoint of a level has been evaluated, by whoever keeps its best one."""
+  model_dir, told = cascades.directory(flags.FLAGS.model_dir, number), False
+  while not best.is_final(model_dir):
+    said = (f'the last checkpoint of {model_dir} is not evaluated yet with --keep_best: python -m '
+            'launch.evaluate --gin_file=evaluation/cascade_level.gin --follow --keep_best=fvd '
+            f'--model_dir={model_dir}')
+    if not flags.FLAGS.wait:
+      raise ValueError(f'{said}; then the same command goes on')
+    if not told:
+      print(f'waiting: {said}', flush=True)
+    told = True
+    time.sleep(10)
 
 
 def _check_above(number):
@@ -110,7 +137,9 @@ def _train_level(number, name, strategy):
   values = flags.FLAGS
   config, params = _configured(number, name)
   model_dir = cascades.directory(values.model_dir, number)
-  below = cascades.directory(values.model_dir, number - 1) if number > 1 else None
+  below = _below(number)
+  if values.from_best and below and not _is_trained(number, config):
+    _wait_for_best(number - 1)
   with train.sole(model_dir, strategy):
     trained = _is_trained(number, config)
     writes = strategies.is_chief(strategy) and not trained

@@ -12,6 +12,7 @@ import tensorflow as tf
 
 from tf_videogen import experiment as experiments
 from tf_videogen.model_directory import checkpoints
+from tf_videogen.model_directory import layout
 from tf_videogen.model_directory import results
 from tf_videogen.training import optimizers
 
@@ -91,6 +92,26 @@ def test_stopped_and_resumed_is_the_unbroken_run(experiment, unbroken, cpu, tmp_
   _assert_alike(_losses(model_dir), _losses(unbroken))
   _assert_alike(_values(model_dir), _values(unbroken))
   assert len(results.read_results(model_dir)) == len(_values(unbroken))
+
+
+def test_asked_to_stop(experiment, unbroken, cpu, tmp_path, capsys):
+  """Training ends at the next checkpoint, evaluated; without the file it goes on to its end."""
+  model_dir = str(tmp_path)
+  how = {**HOW, 'checkpoint_interval': 2, 'keep_checkpoints': 5}
+  ask = lambda _: layout.ask_to_stop(model_dir, 'fvd got worse')
+  assert experiments.train(experiment, model_dir, cpu, actions=[ask], **how) is True
+  assert 'stopped early: fvd got worse; to train on, delete ' in capsys.readouterr().out
+  assert layout.finished(model_dir) == 2 and layout.is_trained(model_dir, STEPS)
+  assert [checkpoints.step_of(path) for path in checkpoints.paths(model_dir)] == [2]
+  assert {row.step for row in results.read_results(model_dir)} == {2}
+  before = _losses(model_dir)
+  assert experiments.train(experiment, model_dir, cpu, **how) is True  # again
+  assert _losses(model_dir) == before and layout.finished(model_dir) == 2
+  os.remove(layout.stop_file(model_dir))
+  assert not layout.is_trained(model_dir, STEPS)
+  assert experiments.train(experiment, model_dir, cpu, **how) is True
+  _assert_alike(_losses(model_dir), _losses(unbroken))
+  assert layout.finished(model_dir) == STEPS and layout.is_trained(model_dir, STEPS)
 
 
 def test_goes_on_from_the_latest_readable(experiment, unbroken, cpu, tmp_path, monkeypatch):

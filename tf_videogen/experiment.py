@@ -7,7 +7,6 @@ tasks (`tasks.task`). What draws samples from a trained model is in `sampling`.
 import errno
 import functools
 import os
-import time
 
 from absl import logging
 import orbit
@@ -17,6 +16,7 @@ from tf_videogen import building
 from tf_videogen import previews
 from tf_videogen.data import clip_source
 from tf_videogen.model_directory import checkpoints
+from tf_videogen.model_directory import following
 from tf_videogen.model_directory import layout
 from tf_videogen.model_directory import results
 from tf_videogen.training import checkpoint_manager
@@ -170,6 +170,9 @@ class _Run:
           eval_actions=[self._after_evaluation])
     for variable, rate in rates:
       variable.assign(rate)
+    # How long to train until looking whether to stop: from checkpoint to checkpoint.
+    self._stretch = -(-manager.checkpoint_interval // steps_per_loop) * steps_per_loop
+    self._any_worker = strategies.any_worker(tf.distribute.get_strategy())
     self._knows_of_zero = False  # that learning rates are 0
     self._has_frozen = False  # standing statistics of frozen levels
     if self.chief:
@@ -232,6 +235,14 @@ class _Run:
       self.built.standing.renew_frozen()
       self._has_frozen = True
 
+  def _end(self):
+    """The step at which training ends: the config's last one, or this one, if it is to stop."""
+    reason = layout.asked_to_stop(self.model_dir)
+    if not self._any_worker(reason is not None):
+      return self.experiment.train_steps
+    self.bar.say(f'stopped early: {reason}; to train on, delete {layout.stop_file(self.model_dir)}')
+    return self.step
+
   def to_the_end(self, evaluation_interval, preview_clips):
     """Trains from evaluation to evaluation; one that is due and not in results.csv is made up."""
     end = self.experiment.train_steps
@@ -239,6 +250,7 @@ class _Run:
     interval = evaluation_interval or end
     evaluated = results.evaluated_steps(self.model_dir)
     while True:
+      end = self._end()
       due = self.step >= end or (self.step > 0 and self.step % interval == 0)
       if evaluation_interval != 0 and due and self.step not in evaluated:
         self._renew_frozen()
@@ -253,7 +265,9 @@ class _Run:
       if self.step >= end:
         return
       self._renew_frozen()
-      self.controller.train(min(end, (self.step // interval + 1) * interval))
+      until = min(end, (self.step // interval + 1) * interval)
+      look = (self.step // self._stretch + 1) * self._stretch
+      self.controller.train(min(until, look), checkpoint_at_completion=until <= look)
 
 
 def measure(experiment, model_dir, strategy, checkpoint=None, splits=None, limit=None):
@@ -336,41 +350,9 @@ def evaluate_continuously(experiment, model_dir, strategy, timeout=3600, poll_se
       _append_results(model_dir, checkpoints.step_of(path), output)
       return True
 
-    follow(model_dir, experiment.train_steps, lambda: results.evaluated_steps(model_dir),
-           evaluate_one, stop, timeout, poll_seconds)
+    following.follow(model_dir, experiment.train_steps, lambda: results.evaluated_steps(model_dir),
+                     evaluate_one, stop, timeout, poll_seconds)
   return output
-
-
-def follow(model_dir, last_step, evaluated, evaluate_one, stop, timeout=3600, poll_seconds=10):
-  """Evaluates the checkpoints of a directory as they come, the oldest first, until the last step's.
-
-  Args:
-    model_dir: where another process trains.
-    last_step: with whose evaluation all is done.
-    evaluated: () -> the steps that are evaluated already, a set.
-    evaluate_one: path of a checkpoint -> whether it could be read.
-    stop: a preemption.StopRequest that is in force.
-    timeout: seconds to wait for a new checkpoint before giving up.
-    poll_seconds: between two looks.
-
-  Raises:
-    preemption.Stopped: at SIGTERM.
-  """
-  done, last_news = set(), time.time()
-  while time.time() - last_news < timeout:
-    done |= evaluated()
-    for path in reversed(checkpoints.paths(model_dir)):
-      step = checkpoints.step_of(path)
-      if step not in done and evaluate_one(path):
-        done.add(step)
-        last_news = time.time()
-    if done and max(done) >= last_step:
-      return
-    next_look = time.time() + min(poll_seconds, timeout)
-    while time.time() < next_look:
-      stop.check()
-      time.sleep(min(1, poll_seconds))
-  logging.warning('no new checkpoint in %s for %d s, giving up', model_dir, timeout)
 
 
 def _evaluator(experiment, built, after_batch=lambda: None, splits=None, limit=None):

@@ -9,6 +9,7 @@ from tf_videogen.evaluation import protocols
 from tf_videogen.evaluation import records
 from tf_videogen.metrics import networks
 from tf_videogen.model_directory import checkpoints
+from tf_videogen.model_directory import layout
 from tf_videogen.model_directory import results
 
 NETWORK = 'i3d_kinetics400@1a2b3c4d'
@@ -114,6 +115,45 @@ def test_says_what_was_not_kept(evaluated):
   said = evaluated(2, 3.0)
   assert said.endswith('fvd 2 of step 1 is the best, which was evaluated without --keep_best')
   assert not tf.io.gfile.exists(evaluated.folder)
+
+
+def _no_better(evaluated, patience, metric='fvd', protocol='p'):
+  return best.no_better_since(evaluated.folder.removesuffix('/best'), protocol, metric, patience)
+
+
+def test_no_better_since(evaluated):
+  for step, value in ((10, 9.0), (20, 8.0), (30, 8.0), (40, NAN)):
+    assert not _no_better(evaluated, 2)
+    evaluated(step, value)
+  assert _no_better(evaluated, 2) == (
+      'fvd 8 of step 20 is better than those of the 2 checkpoints that followed')
+  assert not _no_better(evaluated, 3) and not _no_better(evaluated, 1, protocol='other')
+  evaluated(50, 7.5)
+  assert not _no_better(evaluated, 1)
+  for step, value in ((10, 1.0), (20, 2.0), (30, 1.5)):
+    evaluated(step, value, 'is')
+  assert _no_better(evaluated, 1, 'is') and not _no_better(evaluated, 2, 'is')
+
+
+def test_no_better_of_no_number(evaluated):
+  evaluated(1, NAN)
+  evaluated(2, NAN)
+  assert _no_better(evaluated, 2) == 'fvd was not a number at 2 checkpoints'
+  evaluated(3, 5.0, network=networks.NOT_COMPARABLE)
+  assert _no_better(evaluated, 2)  # of other networks
+
+
+def test_the_last_one_is_evaluated(evaluated):
+  model_dir = evaluated.folder.removesuffix('/best')
+  assert not best.is_final(model_dir)
+  evaluated(2, 9.0)
+  assert not best.is_final(model_dir)
+  layout.set_finished(model_dir, 4)
+  assert not best.is_final(model_dir)
+  results.append_rows(model_dir, [results.Result(4, 'train', 'nmse', 0.5)])  # of no protocol
+  assert not best.is_final(model_dir)
+  evaluated(4, 9.5)
+  assert best.is_final(model_dir) and best.directory_of(model_dir) == evaluated.folder
 
 
 @pytest.mark.parametrize('old, new', [(1, 2), (2, 1)])

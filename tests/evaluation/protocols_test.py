@@ -77,8 +77,9 @@ def test_names_and_headers(name):
     return
   assert commands and all(
       command.startswith(f'--gin_file=evaluation/{name}.gin --') for command in commands)
-  assert re.fullmatch(r'\S+ --model_dir=runs/\w+( --follow --keep_best=fvd)?', commands[-1])
-  assert commands[-1].endswith(' --keep_best=fvd') == name.endswith('_train')
+  assert re.fullmatch(r'\S+ --model_dir=runs/[\w/]+( --follow --keep_best=fvd( --patience=10)?)?',
+                      commands[-1])
+  assert ('--keep_best=fvd' in commands[-1]) == name.endswith(('_train', '_level'))
 
 
 @pytest.mark.parametrize('name', NAMES)
@@ -88,7 +89,8 @@ def test_data_sets_and_classes(name):
   of_classes = protocol.classes or any(
       getattr(measure, 'classes', None) for measure in protocol.measures)
   if protocol.clips is None:
-    assert not of_classes and (name.startswith('folders') or protocol.task_metrics)
+    assert not of_classes and (
+        name.startswith(('folders', 'cascade_level')) or protocol.task_metrics)
     return
   dataset = protocol.clips.dataset.split('/')[0]
   assert (configs.GIN_DIR.parent / 'datasets' / dataset / f'{dataset}_dataset_builder.py').exists()

@@ -19,6 +19,7 @@ from tf_videogen.launch import evaluations as launched
 from tf_videogen.launch import program
 from tf_videogen.launch import train
 from tf_videogen.model_directory import checkpoints
+from tf_videogen.model_directory import layout
 from tf_videogen.model_directory import results
 
 PROGRAM = evaluate
@@ -64,7 +65,8 @@ def test_every_checkpoint_and_the_best(run, vqvae, monkeypatch):
   arguments += ['--gin_param=protocols.Protocol.task_metrics=True']
   built, build = [], building.build
   monkeypatch.setattr(building, 'build', lambda *args: built.append(1) or build(*args))
-  lines, _ = run(*arguments, '--follow', '--keep_best=nmse')
+  lines, _ = run(*arguments, '--follow', '--keep_best=nmse', '--patience=1')
+  assert not layout.asked_to_stop(str(model_dir))  # step 6 is the last one anyway
   assert len(built) == 1 + 3  # for samples, and at each step for the task
   values = _values(model_dir, 'nmse')
   assert list(values) == [2, 4, 6] and values[4] < values[2] < values[6]
@@ -134,6 +136,26 @@ def test_what_does_not_come(run, vqvae):
 
 
 @pytest.mark.usefixtures('eagerly')
+def test_patience(run, vqvae, monkeypatch):
+  """Training is asked to stop, and following ends with its last checkpoint."""
+  model_dir, arguments = vqvae
+  arguments += ['--gin_param=protocols.Protocol.task_metrics=True', '--follow', '--keep_best=nmse',
+                '--patience=1', '--gin_param=TRAIN_STEPS=8']
+  ask = layout.ask_to_stop
+
+  def stopped(folder, reason):
+    ask(folder, reason)
+    layout.set_finished(folder, 6)  # as training would
+
+  monkeypatch.setattr(layout, 'ask_to_stop', stopped)
+  lines, _ = run(*arguments)
+  reason = layout.asked_to_stop(str(model_dir))
+  assert reason.startswith('nmse ') and ' of step 4 is better than those of the 1 ' in reason
+  assert f'asked the training to stop: {reason}' in lines.values()
+  assert list(_values(model_dir, 'nmse')) == [2, 4, 6]
+
+
+@pytest.mark.usefixtures('eagerly')
 def test_sigterm_ends_following(vqvae, monkeypatch):
   """Also while it waits, and in the midst of an evaluation."""
   model_dir, arguments = vqvae
@@ -159,7 +181,7 @@ def test_what_cannot_be_kept_or_followed(fails, vqvae, monkeypatch, capsys):
         'is better than another; it has: r_fvd', *arguments, '--keep_best=fvd')
   fails('it has: r_fvd, what the task measures', *arguments, of_task,
         '--keep_best=gradient_norm')
-  for flag in ('--keep_best=r_fvd', '--follow', '--follow_timeout=5'):
+  for flag in ('--keep_best=r_fvd', '--follow', '--follow_timeout=5', '--patience=2'):
     name = flag.partition('=')[0]
     fails(f'{name} is for protocols: add one with', arguments[1], flag)
   fails('--follow_timeout is for --follow', *arguments, '--follow_timeout=5')

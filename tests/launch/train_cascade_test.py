@@ -4,7 +4,9 @@ import hashlib
 import json
 import os
 import pathlib
+import shutil
 import signal
+import time
 
 import numpy as np
 import pytest
@@ -12,6 +14,7 @@ import tensorflow as tf
 
 from tests import processes
 from tests.launch import in_process
+from tf_videogen.evaluation import best
 from tf_videogen.launch import cascades
 from tf_videogen.launch import configs
 from tf_videogen.launch import preflight
@@ -201,6 +204,52 @@ def test_levels_killed_and_resumed_are_the_unbroken_run(tmp_path, capsys):
     assert videos['samples'].shape == (3, 32, 32, 32, 1)
     assert videos['level1'].shape == (3, 16, 16, 16, 1)
   assert (folder / 'levels.gif').stat().st_size > 1000
+
+
+def test_the_best_of_a_level_that_is_not_evaluated(tmp_path, capsys, monkeypatch):
+  """It is asked for before anything is trained of it, or waited for."""
+  folder = cascades.directory(str(tmp_path), 1)
+  layout.set_finished(folder, 6)
+  of_two = [*TINY, f'--model_dir={tmp_path}', '--level=2', '--from_best']
+  assert _run(*of_two) == 1
+  error = capsys.readouterr().err.strip().splitlines()[-1]
+  assert error.startswith(f'{NAME}: the last checkpoint of {folder} is not evaluated yet with '
+                          '--keep_best: python -m launch.evaluate ')
+  assert not os.path.exists(cascades.directory(str(tmp_path), 2))
+
+  def evaluated(_):
+    layout.set_finished(best.directory_of(folder), 4)
+    results.append_rows(folder, [results.Result(6, 'train', 'fvd', 1.0, protocol='p')])
+
+  monkeypatch.setattr(time, 'sleep', evaluated)
+  monkeypatch.setattr(train, 'train', lambda config, *_: None)
+  assert not _run(*of_two, '--wait')
+  assert capsys.readouterr().out.count('waiting: ') == 1
+  kept = (tmp_path / 'level2' / 'config.gin').read_text()
+  assert f"LOWER_DIR = '{folder}/best'" in kept
+
+
+@pytest.mark.slow
+def test_a_level_of_the_best_one_below(tmp_path):
+  """It has the weights of best/, not those of the last step."""
+  folder, first = str(tmp_path), cascades.directory(str(tmp_path), 1)
+  assert not _run(*TINY, f'--model_dir={folder}', '--level=1', '--noevaluate')
+  shutil.copytree(first, tmp_path / 'best')
+  os.rename(tmp_path / 'best', best.directory_of(first))
+  steps = sorted(checkpoints.step_of(path) for path in checkpoints.paths(first))
+  for path in pathlib.Path(best.directory_of(first)).glob(f'ckpt-{steps[-1]}.*'):
+    path.unlink()
+  tf.compat.v1.train.update_checkpoint_state(best.directory_of(first), f'ckpt-{steps[0]}')
+  layout.set_finished(best.directory_of(first), steps[0])
+  results.append_rows(first, [results.Result(6, 'train', 'fvd', 1.0, protocol='p')])
+  assert not _run(*TINY, f'--model_dir={folder}', '--from_best', '--noevaluate')
+  of_two = _weights(cascades.directory(folder, 2))
+  of_best, of_last = _weights(best.directory_of(first)), _weights(first)
+  kernel = next(name for name in of_best if 'averaged_generator/first' in name
+                and not np.array_equal(of_best[name], of_last[name]))
+  there = kernel.replace('averaged_generator', 'lower/0')
+  np.testing.assert_array_equal(of_two[there], of_best[kernel])
+  assert json.loads((tmp_path / 'level2' / 'below.json').read_text()) == {'step': steps[0]}
 
 
 @pytest.mark.slow

@@ -17,8 +17,20 @@ from tf_videogen.model_directory import layout
 from tf_videogen.model_directory import results
 from tf_videogen.reporting import glossary
 
-FOLDER = 'best'
+_FOLDER = 'best'
 _BESIDES = ('config.gin', 'operative_config.gin', 'clips.json')  # as training wrote them
+
+
+def directory_of(model_dir):
+  """The model directory of the best checkpoint of another one."""
+  return os.path.join(model_dir, _FOLDER)
+
+
+def is_final(model_dir):
+  """Whether a trained model's last checkpoint was evaluated, and there is a best one."""
+  last, kept = layout.finished(model_dir), layout.finished(directory_of(model_dir))
+  return None not in (last, kept) and any(
+      row.protocol and row.step == last for row in results.read_results(model_dir))
 
 
 def check(metric, protocol):
@@ -48,15 +60,12 @@ def keep(model_dir, directory, protocol, value, make):
   Returns:
     What was done, a line.
   """
-  folder = os.path.join(model_dir, FOLDER)
-  others = [row for row in results.read_results(directory)
-            if (row.protocol, row.metric) == (protocol, value.metric) and row.step != make.step
-            and row.value == row.value]
-  published = [row for row in others if not _is_random(row)]
-  if _is_random(value) and published:
+  folder = directory_of(model_dir)
+  rows = [row for row in _rows(directory, protocol, value.metric) if row.step != make.step]
+  if _is_random(value) and _comparable(rows, False):
     return f'{folder} is as it was: {value.metric} of random networks is not comparable'
-  others = others if _is_random(value) else published
-  sign = -1 if glossary.metric(value.metric).better == 'higher' else 1
+  others = _comparable(rows, _is_random(value))
+  sign = _sign(value.metric)
   best = min(others, key=lambda row: sign * row.value, default=None)
   if value.value != value.value:
     return f'{folder} is as it was: {value.metric} of step {make.step} is not a number'
@@ -69,8 +78,50 @@ def keep(model_dir, directory, protocol, value, make):
           f'{len({row.step for row in others}) + 1}')
 
 
+def no_better_since(directory, protocol, metric, patience):
+  """Whether so many checkpoints after the best one were no better.
+
+  Args:
+    directory: whose results.csv has the values.
+    protocol: its name.
+    metric: one that `check` lets pass.
+    patience: how many, at least 1. Checkpoints whose value is not a number count, too.
+
+  Returns:
+    That they were, a phrase; None if not.
+  """
+  rows = _rows(directory, protocol, metric, numbers=False)
+  rows = _comparable(rows, False) or rows
+  best = min((row for row in rows if row.value == row.value),
+             key=lambda row: _sign(metric) * row.value, default=None)
+  after = {row.step for row in rows if best is None or row.step > best.step}
+  if len(after) < patience:
+    return None
+  if best is None:
+    return f'{metric} was not a number at {len(after)} checkpoints'
+  return (f'{metric} {best.value:.6g} of step {best.step:,} is better than those of the '
+          f'{len(after)} checkpoints that followed')
+
+
+def _rows(directory, protocol, metric, numbers=True):
+  """Rows of results.csv; with `numbers` those alone whose value is one."""
+  return [row for row in results.read_results(directory)
+          if (row.protocol, row.metric) == (protocol, metric)
+          and (row.value == row.value or not numbers)]
+
+
+def _sign(metric):
+  """By which a smaller value is a better one."""
+  return -1 if glossary.metric(metric).better == 'higher' else 1
+
+
 def _is_random(row):
   return networks.NOT_COMPARABLE in row.network
+
+
+def _comparable(rows, random):
+  """Rows of random networks, or those of others."""
+  return [row for row in rows if _is_random(row) == random]
 
 
 def _replace(model_dir, folder, make):

@@ -10,6 +10,7 @@ from tf_videogen import files
 _SPEC_FILE = 'clips.json'
 _SPEC_FORM = {'video': {'shape': [int], 'dtype': str}}
 _FINISHED_FILE = 'finished.json'
+_STOP_FILE = 'stop.json'
 
 
 def save_spec(spec, model_dir, reduction=None, class_names=()):
@@ -85,3 +86,27 @@ def finished(model_dir):
   if not tf.io.gfile.exists(path):
     return None
   return files.read_json(path, {'step': int}, 'delete it, and training goes on to its end')['step']
+
+
+def is_trained(model_dir, steps):
+  """Whether training came to its end: so many steps, or as many as it was asked to take."""
+  done = finished(model_dir)
+  return done is not None and (done >= steps or asked_to_stop(model_dir) is not None)
+
+
+def stop_file(model_dir):
+  """Path of the file that says that training is to stop early."""
+  return os.path.join(model_dir, _STOP_FILE)
+
+
+def ask_to_stop(model_dir, reason):
+  """Asks who trains in the directory to stop at the next checkpoint; `reason` is a phrase."""
+  files.write(stop_file(model_dir), json.dumps({'reason': reason}))
+
+
+def asked_to_stop(model_dir):
+  """Why training is to stop early, a phrase; None if it isn't."""
+  path = stop_file(model_dir)
+  if not tf.io.gfile.exists(path):
+    return None
+  return files.read_json(path, {'reason': str}, 'delete it, and training goes on')['reason']
