@@ -34,8 +34,8 @@ with lazy.imports():
   from tf_videogen.preflight import waiting
 
 flags.DEFINE_string('topology', 'v3:2x2', 'Slice of TPUs, generation:chips along each axis.')
-flags.DEFINE_multi_enum('program', ['train'], ['train', 'evaluate', 'sample'],
-                        'What to compile; may be repeated.')
+flags.DEFINE_multi_enum('program', ['train'], ['train', 'evaluate', 'sample', 'record'],
+                        'What to compile; may be repeated. record: standing statistics.')
 flags.DEFINE_integer('batch_per_core', None, "Clips a core; by default the config's batch over all "
                      'cores of the slice.', lower_bound=1)
 flags.DEFINE_bool('find_batch', False, 'Find the largest batch a core that fits, also '

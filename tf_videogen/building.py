@@ -18,7 +18,7 @@ from tf_videogen.training import standing_statistics
 from tf_videogen.training import strategies
 from tf_videogen.training import trainer as trainers
 
-PROGRAMS = ('train', 'evaluate', 'sample')
+PROGRAMS = ('train', 'evaluate', 'sample', 'record')
 
 
 @dataclasses.dataclass
@@ -114,7 +114,8 @@ def program(experiment, spec, name, batch):
   """One of the programs that a core of a TPU runs, outside of any strategy.
 
   They are the trainer's step with forward and backward pass, optimizer and all updates; the task's
-  statistics; the task's sampler.
+  statistics; the task's sampler; and a piece of a pass that records standing statistics, of the
+  generator that is trained, with all that goes before it.
 
   Args:
     experiment: an Experiment. Its precision 'auto' is a TPU's, mixed_bfloat16.
@@ -144,10 +145,21 @@ def program(experiment, spec, name, batch):
     inputs['valid'] = tf.TensorSpec([batch], tf.bool)
     # Not a tensor: of a seed that the task doesn't read, nothing is in the program.
     function = lambda batch: built.task.statistics(batch, np.zeros(2, np.int32))
-  if name == 'sample':
+  if name in ('sample', 'record'):
     inputs['seed'] = tf.TensorSpec([2], tf.int32)
     function = lambda batch: built.task.sample(batch, batch['seed'])
+  if name == 'record':
+    if not built.task.recordings:
+      raise ValueError(f'{type(built.task).__name__} has no standing statistics to record')
+    inputs['piece'] = tf.TensorSpec([], tf.int32)
+    function = lambda batch: _recorded(built.task.recordings[-1], batch)
   return function, inputs, _parameters(built.task)
+
+
+def _recorded(recording, batch):
+  """A piece of a pass, as a program of its own has it: `standing_statistics` makes two of it."""
+  carry = recording.begin(batch, batch['seed'])
+  return recording.record(batch['piece'], batch, batch['seed'], carry)
 
 
 def _parted(clips, parts):

@@ -7,6 +7,7 @@ import tensorflow as tf
 from tensorflow.compiler.xla.service import hlo_pb2
 
 from tf_videogen import building
+from tf_videogen.layers import conditional_batch_norm
 from tf_videogen.preflight import programs
 
 
@@ -68,9 +69,26 @@ def test_evaluation_and_sampling_have_programs(tiny):
   assert 'while' in opcodes and not module.input_output_alias.entries
 
 
+def test_a_piece_of_a_recorded_pass_has_a_program(tiny):
+  """It writes all standing statistics, and nothing else."""
+  config, built = tiny.cascade_experiment(1), []
+  keep = lambda *args: built.append(config_task()) or built[-1]
+  config_task, config.task = config.task, keep
+  function, inputs, parameters = building.program(config, config.clips.example_spec(), 'record', 2)
+  program = programs.export('record', function, inputs, 2, parameters)
+  module = hlo_pb2.HloModuleProto.FromString(program.hlo)
+  generator = built[0].model.averaged_generator
+  standing = [variable for norm in conditional_batch_norm.norms(generator)
+              for variable in norm.standing.variables]
+  written = {tuple(entry.output_shape_index) for entry in module.input_output_alias.entries}
+  assert len(written) == len(standing) > 8
+  assert program.batch == 2 and program.parameters == parameters
+
+
 @pytest.mark.parametrize('name, message', [
     ('sample', 'VQVAETask has nothing to sample from'),
-    ('export', "unknown program 'export'; there are: train, evaluate, sample")])
+    ('export', "unknown program 'export'; there are: train, evaluate, sample, record"),
+    ('record', 'VQVAETask has no standing statistics to record')])
 def test_errors(tiny, name, message):
   with pytest.raises(ValueError, match=message):
     _export(tiny, name)

@@ -16,7 +16,7 @@ from tf_videogen.layers import replicas
 class Program(typing.NamedTuple):
   """A program of one core.
 
-  name: 'train', 'evaluate' or 'sample'.
+  name: 'train', 'evaluate', 'sample' or 'record'.
   batch: clips that it takes at once.
   parameters: trainable ones of the network.
   hlo: serialized HloModuleProto.
