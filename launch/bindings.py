@@ -115,9 +115,9 @@ _KINDS = {
     FACTORS: 'factors',
     BLOCKS: 'blocks',
     MAPPING: 'sampling features FrechetDistance.classes InceptionScore.classes Protocol.classes',
-    OBJECT: 'activation attention clips decoder discriminator discriminators downsample encoder '
-            'first_slice frame_encoder generator head kernels model norm optimizer pixels '
-            'predictor prior quantizer residual_stack stack task temporal unit vqvae',
+    OBJECT: 'activation attention clips decoder discriminator discriminators downsample draws '
+            'encoder first_slice frame_encoder generator head kernels model norm optimizer '
+            'pixels predictor prior quantizer residual_stack stack task temporal unit vqvae',
     OBJECTS: 'measures lower',
     _or_none(POSITIVE, 'all'): 'keep_checkpoints FrechetDistance.frames',
     Kind('a whole number from 1 on, or a list of such, for each layer',

@@ -5,7 +5,7 @@ import tensorflow as tf
 
 from tests.layers import spectral_weights
 from tests.models import small_cascades
-from tf_videogen.models import cascade
+from tf_videogen.layers import temporal_blocks
 
 B, LATENT = small_cascades.B, small_cascades.LATENT
 CLASSES, COLORS = small_cascades.CLASSES, small_cascades.COLORS
@@ -50,8 +50,10 @@ def residual_block(block, x, condition, upsample=False, conv=conv_of_frames):
 
 
 def _temporal(block, x, condition):
-  if isinstance(block, cascade.ConvGRULayer):
+  if isinstance(block, temporal_blocks.ConvGRULayer):
     return block.unit(tf.constant(x, tf.float32))[0].numpy()
+  if isinstance(block, temporal_blocks.SeparableLayer):
+    return separable(block.conv, x)
   return residual_block(block, x, condition, conv=separable)
 
 
@@ -95,8 +97,10 @@ def parameters(widths, low, stages, temporal, each_block):
   total = CLASSES * LATENT + affine(16 * widths[0])
   inputs, side = widths[0], 4
   for i, width in enumerate(widths):
-    if temporal is cascade.ConvGRULayer:
+    if temporal is temporal_blocks.ConvGRULayer:
       total += 3 * conv_parameters(inputs + width, width)
+    elif temporal is temporal_blocks.SeparableLayer:
+      total += conv_parameters(inputs, width, taps=3) + conv_parameters(width, width)
     else:
       total += 2 * affine(inputs) + 2 * affine(width)
       total += conv_parameters(inputs, width, taps=3) + conv_parameters(width, width, taps=3)

@@ -103,6 +103,18 @@ def test_outputs_are_those_of_all_networks(all_views):
 
 
 @spectral_weights.computed_once()
+def test_every_part_has_labels_of_its_own(all_views):
+  """Each is judged as by itself, in the same place."""
+  videos = [judged_clips.clips(), judged_clips.clips(seed=1)]
+  labels = tf.constant([[2, 0], [1, 1]])
+  found = all_views(videos, tf.reshape(labels, [-1]), GIVEN, SEED)
+  for part, of_part in enumerate(labels):
+    expected = all_views(videos, of_part, GIVEN, SEED)[part]
+    np.testing.assert_allclose(found[part], expected, atol=1e-5)
+  assert np.abs(found[1] - all_views(videos, labels[0], GIVEN, SEED)[1]).max() > 1e-3
+
+
+@spectral_weights.computed_once()
 def test_fakes_alone_are_judged_as_first_part(all_views):
   model, fake = all_views, judged_clips.clips()
   alone, = model([fake], tf.zeros([2], tf.int32), GIVEN, SEED)

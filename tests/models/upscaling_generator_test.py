@@ -10,6 +10,7 @@ from tests.models import small_cascades
 from tf_videogen.layers import conditional_batch_norm
 from tf_videogen.layers import pieces
 from tf_videogen.layers import spectral_norm
+from tf_videogen.layers import temporal_blocks
 from tf_videogen.models import cascade
 
 pytestmark = pytest.mark.usefixtures('same_initial_values')
@@ -30,16 +31,18 @@ GENERATORS = [  # arguments, units that double the resolution, where residuals a
     ({'upsampling_stages': 1, 'factor': 1, 'multipliers': (1, 2, 1)}, 1,
      [[4, 4, 8], [8, 8, 8], [8, 8, 8]]),
     ({'upsampling_stages': 0, 'factor': 1, 'repeats': 1}, 0, [[4, 4, 4], [4, 4, 4]]),
-    ({'temporal': cascade.ConvGRULayer}, 2, [[4, 4, 8], [8, 8, None]]),
+    ({'temporal': temporal_blocks.ConvGRULayer}, 2, [[4, 4, 8], [8, 8, None]]),
     ({'repeats': 3, 'upsampling_stages': 1}, 1, [[4, 4, None], [None, None, None]]),
     ({'each_block': False, 'upsampling_stages': 0, 'factor': 1, 'repeats': 1}, 0,
      [[None, None, 4], [None, None, 4]]),
-    ({'temporal': cascade.ConvGRULayer, 'factor': 4}, 2, [[4, 4, None], [None, None, None]]),
+    ({'temporal': temporal_blocks.ConvGRULayer, 'factor': 4}, 2,
+     [[4, 4, None], [None, None, None]]),
+    ({'temporal': temporal_blocks.SeparableLayer}, 2, [[4, 4, 8], [8, 8, None]]),
 ]
 
 
 @pytest.mark.parametrize('how, stages, residuals, standing', [
-    *[(*GENERATORS[i], True) for i in (0, 9, 10, 11)], (*GENERATORS[0], False),
+    *[(*GENERATORS[i], True) for i in (0, 9, 10, 11, 12)], (*GENERATORS[0], False),
     *[pytest.param(*GENERATORS[i], standing, marks=pytest.mark.slow)
       for i, standing in (*((i, True) for i in range(1, 9)), (3, False))]])
 def test_the_whole_generator(how, stages, residuals, standing):
@@ -48,7 +51,7 @@ def test_the_whole_generator(how, stages, residuals, standing):
   widths = [2 * m for m in how.get('multipliers', (2, 1))]
   each_block, low = how.get('each_block', True), 4 * 2**stages // generator.factor
   assert small_cascades.count(generator) == cascades_by_numpy.parameters(
-      widths, low, stages, how.get('temporal', cascade.SeparableBlock), each_block)
+      widths, low, stages, how.get('temporal', temporal_blocks.SeparableBlock), each_block)
   found_residuals = [[side if residual else None for side, residual in
                       zip(unit.sides, unit.residuals)] for unit in generator.units]
   assert found_residuals == residuals
@@ -91,7 +94,7 @@ def test_residual_connections(repeats, side):
 @pytest.mark.parametrize('outputs', [4, 3])
 def test_separable_blocks(outputs):
   """Two separable convolutions, and a shortcut where channels change."""
-  block = cascade.SeparableBlock(outputs)
+  block = temporal_blocks.SeparableBlock(outputs)
   x, condition = small_cascades.draw(B, 5, 4, 6, 3), small_cascades.draw(B, 2 * LATENT, seed=1)
   block(x, condition)
   spectral_weights.randomize(block)
@@ -105,15 +108,17 @@ def test_separable_blocks(outputs):
   np.testing.assert_allclose(found, expected, atol=1e-4)
 
 
-def test_separable_blocks_reach_two_frames():
-  block = cascade.SeparableBlock(3)
+@pytest.mark.parametrize('kind, reach', [
+    (temporal_blocks.SeparableBlock, 2), (temporal_blocks.SeparableLayer, 1)])
+def test_how_far_separable_convolutions_reach(kind, reach):
+  block = kind(3)
   x, condition = small_cascades.draw(B, 9, 4, 4, 3), small_cascades.draw(B, 2 * LATENT, seed=1)
   block(x, condition)
   before, other = block(x, condition).numpy(), x.copy()
   other[:, 4] += 1
   changed = np.any(block(other, condition) != before, axis=(0, 2, 3, 4))
-  np.testing.assert_array_equal(np.nonzero(changed)[0], range(2, 7))
-  assert cascade.SeparableBlock.radius == 2
+  np.testing.assert_array_equal(np.nonzero(changed)[0], range(4 - reach, 5 + reach))
+  assert kind.radius == reach
 
 
 def test_parameters_by_hand():
@@ -238,7 +243,7 @@ def test_a_window_has_all_that_its_frames_depend_on(repeats):
 
 @pytest.mark.parametrize('sizes', [(5,), pytest.param((10, 4), marks=pytest.mark.slow)])
 def test_a_conv_gru_takes_the_whole_video(sizes):
-  generator = small_cascades.upscaling(5, temporal=cascade.ConvGRULayer, factor=4)
+  generator = small_cascades.upscaling(5, temporal=temporal_blocks.ConvGRULayer, factor=4)
   assert generator.radius is None and generator.window(1, 5) == 5
   inputs = [tf.constant(x) for x in small_cascades.inputs(generator, 5)]
   expected = small_cascades.made(generator, *inputs).numpy()
@@ -284,19 +289,20 @@ def _record(generator, frames, most, passes=2):
 
 
 @pytest.mark.parametrize('repeats, frames, most, temporal', [
-    (2, 7, 5, cascade.SeparableBlock), (2, 3, 4, cascade.ConvGRULayer),
-    *[pytest.param(*sizes, cascade.SeparableBlock, marks=pytest.mark.slow)
+    (2, 7, 5, temporal_blocks.SeparableBlock), (2, 3, 4, temporal_blocks.ConvGRULayer),
+    pytest.param(2, 7, 5, temporal_blocks.SeparableLayer, marks=pytest.mark.slow),
+    *[pytest.param(*sizes, temporal_blocks.SeparableBlock, marks=pytest.mark.slow)
       for sizes in ((1, 13, 7), (2, 9, 5), (2, 9, 9), (3, 7, 6))]])
 def test_statistics_recorded_in_windows_are_those_of_the_whole(repeats, frames, most, temporal):
   """Every time step enters them once a pass, though windows overlap."""
-  how = {'temporal': temporal} if temporal is cascade.ConvGRULayer else {}
-  generator = small_cascades.upscaling(frames, (2,), standing=False, repeats=repeats, **how)
+  generator = small_cascades.upscaling(
+      frames, (2,), standing=False, repeats=repeats, temporal=temporal)
   standing = []
   for pieces_of in (most, repeats * frames):
     generator.keep_statistics(repeats * frames, pieces_of)
     _record(generator, frames, pieces_of)
     standing.append([norm.standing for norm in conditional_batch_norm.norms(generator)])
-  assert len(standing[0]) == (7 if temporal is cascade.SeparableBlock else 5)
+  assert len(standing[0]) == (7 if temporal is temporal_blocks.SeparableBlock else 5)
   for in_windows, whole in zip(*standing, strict=True):
     np.testing.assert_array_equal(in_windows.passes, [2] * repeats * frames)
     for name in ('mean', 'variance'):

@@ -40,7 +40,7 @@ class Projection(tf.keras.layers.Layer):
 
     Args:
       features: [parts * B, T, C].
-      labels: int32 [B], of all parts.
+      labels: int32 [B], of every part; or [parts * B], of all parts one after the other.
       parts: of how many parts the batch consists.
       training: whether spectral normalization moves on.
 
@@ -56,7 +56,9 @@ class Projection(tf.keras.layers.Layer):
     linear = self.linear.value(training)[:, 0]
     embedding = self.embedding.value(training)  # [classes, C]
     if self.classes > 1:
-      labels = tf.tile(labels, [parts])
+      labels = tf.convert_to_tensor(labels)
+      if labels.shape[0] != features.shape[0]:
+        labels = tf.tile(labels, [parts])
       known = tf.cast(labels >= 0, tf.float32)[:, tf.newaxis]
       embedding = known * tf.gather(embedding, tf.maximum(labels, 0))  # [parts * B, C]
     r_x = tf.reduce_sum(features * linear, -1) + self.bias

@@ -14,7 +14,7 @@ What differs between the papers, and who binds it:
     levels are called       levels                       stages
     frames become smaller   resampling.bilinear (f_s)    resampling.nearest
     two levels at once      never                        appendix H: UpscalingTask.joint
-    other units             none                         appendix C: ConvGRULayer
+    other units             none                         appendix C: temporal_blocks.ConvGRULayer
 
 Our copy of CVG lacks its appendix. What it would tell is as in SSW-GAN, appendices A and B:
 channels and multipliers, residual connections at the end of each block (CVG's main text: of each
@@ -27,7 +27,8 @@ block of the discriminators; SSW-GAN's stage 2 of three on BDD100K, stage 3's wi
 
 Upscaling works on all frames of the output from the first unit on: those of the input are repeated.
 What else is open, and how it is here: the maps of residual connections are spectrally normalized
-and have a bias; a 3-D block has two separable convolutions; one z makes a video, whatever the
+and have a bias; a 3-D block has two separable convolutions
+(`temporal_blocks.SeparableLayer` has one); one z makes a video, whatever the
 number of windows; standing statistics are of z as samples have it.
 
 Configs: gin/cvg/, gin/ssw_gan/.
@@ -43,6 +44,7 @@ from tf_videogen.layers import recurrent_units
 from tf_videogen.layers import resampling
 from tf_videogen.layers import residual_blocks
 from tf_videogen.layers import spectral_norm
+from tf_videogen.layers import temporal_blocks
 from tf_videogen.models import dvd_gan
 
 _START = 4  # side of the first features
@@ -71,34 +73,6 @@ class FirstGenerator(dvd_gan.Generator):
                      classes=classes)
 
 
-class SeparableBlock(residual_blocks.GeneratorBlock):
-  """A 3-D residual block, of convolutions over time, then over space (SSW-GAN, B.2).
-
-  Attributes:
-    radius: how many frames before and after it a frame depends on; None: on all.
-  """
-
-  radius = 2
-
-  def __init__(self, channels, name=None):
-    super().__init__(channels, conv=spectral_norm.SeparableConv, name=name)
-
-
-class ConvGRULayer(tf.keras.layers.Layer):
-  """A ConvGRU in the block's place, which SSW-GAN's appendix C compares with it."""
-
-  radius = None
-
-  def __init__(self, channels, name=None):
-    super().__init__(name=name)
-    self.unit = recurrent_units.ConvGRU(channels)
-
-  def call(self, x, condition, training=False, steps=conditional_batch_norm.Steps()):
-    """As of GeneratorBlock; [B, T, H, W, C] -> [B, T, H, W, channels]."""
-    del condition, steps
-    return self.unit(x, training=training)[0]
-
-
 class Residual(tf.keras.layers.Layer):
   """The low-resolution video as a block's features have it: what is added to them.
 
@@ -124,7 +98,7 @@ class Unit(tf.keras.layers.Layer):
   """One block over time and space, and two of single frames, the second of which may upsample.
 
   Args:
-    temporal: class of the first, of the number of channels.
+    temporal: class of the first, of `temporal_blocks`.
     channels: of all that it makes.
     side: of the features that come in.
     upsample: whether features double in height and width.
@@ -159,7 +133,7 @@ class UpscalingGenerator(tf.keras.layers.Layer):
     multipliers: of ch, one a unit.
     factor: how many times larger frames become.
     repeats: how many frames are made of one.
-    temporal: class of a unit's first block: SeparableBlock or ConvGRULayer. With the latter, videos
+    temporal: class of a unit's first block, of `layers.temporal_blocks`. With ConvGRULayer, videos
       are made at once, not in windows.
     each_block: whether residual connections end at each block (SSW-GAN, B.2), or at each unit.
     upsampling_stages: how many units, from the first on, double the resolution; None: all.
@@ -169,8 +143,8 @@ class UpscalingGenerator(tf.keras.layers.Layer):
   """
 
   def __init__(self, channels=128, multipliers=(8, 8, 4, 2, 1), factor=4, repeats=2,
-               temporal=SeparableBlock, each_block=True, upsampling_stages=None, image_channels=3,
-               latent=128, classes=1):
+               temporal=temporal_blocks.SeparableBlock, each_block=True, upsampling_stages=None,
+               image_channels=3, latent=128, classes=1):
     super().__init__(name='generator')
     if not multipliers:
       raise ValueError('UpscalingGenerator.multipliers must have one for each unit; got none')

@@ -144,7 +144,7 @@ class Network(tf.keras.layers.Layer):
 
     Args:
       x: [parts * B, T, H, W, C].
-      labels: int32 [B], of all parts.
+      labels: int32 [B], of every part; or [parts * B], of all parts one after the other.
       parts: of how many equal parts the batch consists.
       training: whether spectral normalization moves on.
     """
@@ -195,7 +195,8 @@ class Discriminators(tf.keras.layers.Layer):
 
     Args:
       videos: list of [B, T, H, W, C] in [-1, 1], such as [real, fake] or [fake].
-      labels: int32 [B], of all videos; None where there is one class.
+      labels: int32 [B], the same of every entry of `videos`; or those of all entries, one after
+        the other. None where there is one class.
       conditioning_frames: how many frames at the beginning are not predicted.
       seed: int32 [2], the same on all replicas, of random frames and crops.
       training: whether spectral normalization moves on.

@@ -19,6 +19,7 @@ from tf_videogen.layers import resampling
 from tf_videogen.metrics import image_quality
 from tf_videogen.model_directory import checkpoints
 from tf_videogen.model_directory import layout
+from tf_videogen.tasks import lower_videos
 from tf_videogen.tasks import video_gan
 
 
@@ -30,15 +31,16 @@ class UpscalingTask(video_gan.GANTask):
     first_frames: frames of the first level's videos, of which windows are taken, and samples made.
     lower_dir: model directory of the level below, trained to its end; None with `joint`.
     joint: whether the earlier level is trained together with this one, judged by its output alone.
-    average_decay, average_start, orthogonality, standing_passes, standing_batch, network_means: as
-      of GANTask; both papers leave averages and penalty out (SSW-GAN, appendix A).
+    draws: of `lower_videos`: how often a step draws videos of the frozen levels.
+    average_decay, average_start, orthogonality, standing_passes, standing_batch: as of GANTask;
+      both papers leave averages and penalty out (SSW-GAN, appendix A).
   """
 
-  def __init__(self, model, first_frames, lower_dir=None, joint=False, average_decay=0.0,
-               average_start=0, orthogonality=0.0, standing_passes=200, standing_batch=256,
-               network_means=False):
+  def __init__(self, model, first_frames, lower_dir=None, joint=False,
+               draws=lower_videos.EachUpdate(), average_decay=0.0, average_start=0,
+               orthogonality=0.0, standing_passes=200, standing_batch=256):
     super().__init__(model, orthogonality, average_decay, average_start, standing_passes,
-                     standing_batch, network_means)
+                     standing_batch)
     if joint and len(model.lower) != 1:
       raise ValueError(f'UpscalingTask.joint trains two levels, and there are {len(model.lower)} '
                        'below this one')
@@ -46,6 +48,10 @@ class UpscalingTask(video_gan.GANTask):
       raise ValueError('UpscalingTask.joint trains the level below from its first weights on, '
                        'without average and penalty: leave lower_dir, average_decay and '
                        'orthogonality out')
+    if joint and not isinstance(draws, lower_videos.EachUpdate):
+      raise ValueError('UpscalingTask.joint trains what draws the videos below, so that every '
+                       'update draws its own: leave draws out')
+    self.draws = draws
     self.first_frames = first_frames
     self.lower_dir = lower_dir
     self.joint = joint
@@ -115,18 +121,29 @@ class UpscalingTask(video_gan.GANTask):
     return video_gan.Judged(
         video, self.model.pair(video, self.model.low(video)) if self.model.matching else None)
 
+  def begin_step(self, batches, seed):
+    """The batches of a step, with what their updates share of the levels below."""
+    return self.draws.begin_step(self, batches, seed)
+
+  def draw_below(self, batch, seed):
+    """Whole videos of the frozen level below, of the batch's classes: [B, T, ...] in [-1, 1]."""
+    return tf.stop_gradient(self.model.videos(
+        self._latents(batch, seed), self.labels(batch), self.first_frames,
+        len(self.model.lower))[-1])
+
   def fake(self, batch, seed):
     """Windows of generated videos, upscaled, and pairs of both, Judged."""
-    latents, labels = self._latents(batch, seed), self._labels(batch)
-    if self.joint:
+    latents, labels = self._latents(batch, seed), self.labels(batch)
+    if 'below' in batch:
+      below, labels = batch['below'], batch['below_label']
+    elif self.joint:
       level, = self.model.lower
       below = level(latents[0], labels, None, self.first_frames, training=True)[0]
     else:
-      below = tf.stop_gradient(
-          self.model.videos(latents, labels, self.first_frames, len(self.model.lower))[-1])
+      below = self.draw_below(batch, seed)
     low = self._window(below, seed)
     video, _ = self.model.generator(latents[-1], labels, low, self._frames, training=True)
-    return video_gan.Judged(video, self.model.pair(video, low))
+    return video_gan.Judged(video, self.model.pair(video, low), batch.get('below_label'))
 
   def _window(self, video, seed):
     """A random window of every clip, as long as training's: [B, T, ...] -> [B, T', ...]."""
@@ -164,17 +181,17 @@ class UpscalingTask(video_gan.GANTask):
       latents = self._latents(batch, seed, *self._noise)
       if number == len(self.model.lower):
         return self._below(batch, seed, latents)[-1]
-      videos = self.model.videos(latents, self._labels(batch), self._sampled_first, number)
+      videos = self.model.videos(latents, self.labels(batch), self._sampled_first, number)
       return videos[-1] if number else None
 
     return recording.Recording(
         self.model.levels[number], frames, self.model.piece_frames,
-        lambda batch, seed: self._latents(batch, seed, *self._noise)[number], self._labels, given,
+        lambda batch, seed: self._latents(batch, seed, *self._noise)[number], self.labels, given,
         frozen=number < len(self.model.lower) and not self.joint)
 
   def _below(self, batch, seed, latents):
     """Videos of the levels below, whole or one window of all; the last of them is upscaled."""
-    below = self.model.videos(latents, self._labels(batch), self._sampled_first,
+    below = self.model.videos(latents, self.labels(batch), self._sampled_first,
                               len(self.model.lower))
     if not self._sample_window:
       return below
@@ -206,7 +223,7 @@ class UpscalingTask(video_gan.GANTask):
     """
     latents = self._latents(batch, seed, *self._noise_of_samples(temperature, truncation))
     below = self._below(batch, seed, latents)
-    drawn = pieces.unroll(self.model.averaged_generator, latents[-1], self._labels(batch),
+    drawn = pieces.unroll(self.model.averaged_generator, latents[-1], self.labels(batch),
                           below[-1], self.sampled_frames, self.model.piece_frames)
     return [video_gan.to_uint8(video) for video in [*below, drawn]]
 

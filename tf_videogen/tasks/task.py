@@ -137,6 +137,11 @@ class AdversarialTask(Task):
   def trainable_variables(self):
     """What the optimizers update, `Players`."""
 
+  def begin_step(self, batches, seed):
+    """The batches of a step, one an update, with what several updates share: drawn once."""
+    del seed
+    return batches
+
   @abc.abstractmethod
   def discriminator_loss(self, batch, seed):
     """As `LossTask.loss`, of the discriminator."""

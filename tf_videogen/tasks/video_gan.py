@@ -30,9 +30,11 @@ class Judged(typing.NamedTuple):
     video: [B, T, H, W, C].
     pair: [B, T', H', W', 2 C], of an upscaled video and what it was made of; None where there is
       no such.
+    labels: int32 [B], where they are not those of the batch.
   """
   video: tf.Tensor
   pair: tf.Tensor | None = None
+  labels: tf.Tensor | None = None
 
 
 class GANTask(task.AdversarialTask):
@@ -79,7 +81,8 @@ class GANTask(task.AdversarialTask):
     if frames is not None and window:
       raise ValueError(f'a window has the frames of training, not {frames}: ask for one of both')
 
-  def _labels(self, batch):
+  def labels(self, batch):
+    """Classes of the clips of a batch, int32 [B]; 0 where there are none."""
     if self.classes == 1:
       return tf.zeros([batch['video'].shape[0]], tf.int32)
     if 'label' not in batch:
@@ -114,10 +117,12 @@ class GANTask(task.AdversarialTask):
     """What the generator makes them judge instead, in training, Judged."""
 
   def _scores(self, judged, batch, seed):
-    videos, pairs = zip(*judged)
+    videos, pairs, others = zip(*judged)
+    labels = self.labels(batch)
+    if any(other is not None for other in others):
+      labels = tf.concat([labels if other is None else other for other in others], 0)
     return self.model.discriminators(
-        list(videos), self._labels(batch), self.conditioning_frames, seed, training=True,
-        pairs=list(pairs))
+        list(videos), labels, self.conditioning_frames, seed, training=True, pairs=list(pairs))
 
   def _mean(self, numbers):
     """What losses take of numbers of all outputs."""
@@ -209,7 +214,7 @@ class VideoGANTask(GANTask):
     # Previews have as many frames as training.
     self.recordings = [recording.Recording(
         self.model.averaged_generator, max(self.sampled_frames, self._frames), self._frames,
-        lambda batch, seed: self._latent(batch, seed, *self._noise), self._labels,
+        lambda batch, seed: self._latent(batch, seed, *self._noise), self.labels,
         lambda batch, seed: self._given(batch))]
 
   def _given(self, batch):
@@ -221,7 +226,7 @@ class VideoGANTask(GANTask):
   def _generate(self, generator, batch, z, training=False):
     """Clips of as many frames as in training, the given ones first, and the warps' weights."""
     given = self._given(batch)
-    drawn, warps = generator(z, self._labels(batch), given, self._frames, training=training)
+    drawn, warps = generator(z, self.labels(batch), given, self._frames, training=training)
     return _joined(given, drawn), warps
 
   def real(self, batch):
@@ -287,7 +292,7 @@ class VideoGANTask(GANTask):
     """
     z = self._latent(batch, seed, *self._noise_of_samples(temperature, truncation))
     given = self._given(batch)
-    drawn = pieces.unroll(self.model.averaged_generator, z, self._labels(batch), given,
+    drawn = pieces.unroll(self.model.averaged_generator, z, self.labels(batch), given,
                           self.sampled_frames, self._frames)
     return to_uint8(_joined(given, drawn))
 

@@ -175,6 +175,7 @@ class AdversarialTrainer(Trainer):
     discriminator = ('discriminator', self.task.discriminator_loss,
                      self.optimizer.discriminator, players.discriminator)
     generator = ('generator', self.task.generator_loss, self.optimizer.generator, players.generator)
+    batches = self.task.begin_step(batches, randomness.fold_in(seed, len(batches) + 1))
     updates = [(batch, *discriminator) for batch in batches] + [(batches[-1], *generator)]
     for number, (batch, player, loss, optimizer, variables) in enumerate(updates):
       update_seed = randomness.fold_in(seed, number)
