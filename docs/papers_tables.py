@@ -217,8 +217,9 @@ python -m launch.train_cascade --gin_file={folder}/CASCADE.gin --model_dir=runs/
 CVG = Paper('cvg', 'CVG', _CASCADES.format(folder='cvg'), (
     Table('Table 1', 'Kinetics-600, 128 x 128', note="""
 DVD-GAN's numbers are of its own paper; its configs are beside TrIVD-GAN's, and `launch.train` is
-their command. All rows have every second frame. DVD-GAN has the mixed projection head and an average
-of weights, CVG a head that judges frame by frame and no average: [cascades.md](cascades.md).
+their command. All rows have every second frame. DVD-GAN has the mixed projection head and an
+average of weights, CVG a head that judges frame by frame and no average:
+[cascades.md](cascades.md).
 """),
     Table('Table 2', 'UCF-101, 16/128x128'),
     Table('Table 3', 'matching discriminator'),
@@ -259,8 +260,8 @@ their numbers.
         _dvd_gan(12), _dvd_gan(48),
         _kinetics('SSW-GAN 128x128/12, 12 and 48 frames', 'kinetics600', '12', '48'),
         _kinetics('SSW-GAN 128x128/6, 48 frames', 'kinetics600_window3', '48')), note="""
-SSW-GAN has every fourth frame, DVD-GAN every second one, as in CVG's table: their scores are of other
-motion. Heads and averages differ as there.
+SSW-GAN has every fourth frame, DVD-GAN every second one, as in CVG's table: their scores are of
+other motion. Heads and averages differ as there.
 """),
     Table('Table 2', 'matching discriminator, 6 and 50 frames', (
         _kinetics('Kinetics-600: SSW-GAN (No MD)', 'kinetics600_ablation_no_md', '6', '50'),

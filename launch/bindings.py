@@ -88,11 +88,12 @@ _KINDS = {
               'evaluated_frames evaluation_limit bits block codebooks codes cross_values '
               'decay_steps depth dim discriminator_updates embedding examples factor '
               'feedforward first_frames frame_step frames heads head_width hidden '
-              'image_channels latent layers local_blocks '
-              'piece_frames query_chunk repeats width units sample_frames '
-              'sampled_frames samples_per_condition shapes shuffle_buffer size standing_batch '
+              'image_channels latent layers local_blocks piece_frames query_chunk repeats '
+              'width units sample_frames sampled_frames groups interval '
+              'samples_per_condition shapes shuffle_buffer size standing_batch '
               'standing_passes start subsets trials latent_kernel strided_kernel '
-              'upsampling_stages channels classes crop_size generated videos splits train_steps',
+              'upsampling_stages channels classes crop_size generated videos splits '
+              'train_steps',
     COUNT: 'preview_clips actions average_start conditioning_frames masked_frames primed_frames '
            'reprimed_frames ResidualStack.layers warmup_steps VideoGPT.classes',
     SEED: 'seed',

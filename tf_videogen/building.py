@@ -100,9 +100,19 @@ def _initialized_by_the_host(next_creator, initial_value=None, **kwargs):
         initial_value=on_the_host if callable(initial_value) else initial_value, **kwargs)
 
 
-def make_trainer(experiment, built, before_call=lambda step: None):
-  """The trainer of what was built; in the scope of its strategy. `before_call`: see the class."""
+def make_trainer(experiment, built, before_call=lambda step: None, clips=None):
+  """The trainer of what was built; in the scope of its strategy.
+
+  Args:
+    experiment: the Experiment.
+    built: Built.
+    before_call: see `trainer.Trainer`.
+    clips: of a replica's batch; None: the experiment's, over the replicas.
+  """
   two_players = isinstance(built.optimizer, optimizers.TwoPlayers)
+  if two_players:
+    replicas = tf.distribute.get_strategy().num_replicas_in_sync
+    built.task.begin_training(clips or experiment.batch_size // replicas)
   trainer = trainers.AdversarialTrainer if two_players else trainers.LossTrainer
   return trainer(
       built.task, built.optimizer, built.step, experiment.seed, experiment.clip_norm,
@@ -137,7 +147,7 @@ def program(experiment, spec, name, batch):
   inputs = {key: tf.TensorSpec([batch] + value.shape, value.dtype)
             for key, value in spec.items() if value.dtype != tf.string}
   if name == 'train':
-    trainer = make_trainer(experiment, built)
+    trainer = make_trainer(experiment, built, clips=batch)
     function = lambda clips: trainer.replica_step(*_parted(clips, trainer.batches))
     inputs = {key: tf.TensorSpec([batch * trainer.batches] + spec.shape[1:], spec.dtype)
               for key, spec in inputs.items()}

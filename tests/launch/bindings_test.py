@@ -10,6 +10,7 @@ import tensorflow as tf
 from tf_videogen import experiment
 from tf_videogen.launch import bindings
 from tf_videogen.launch import configs
+from tf_videogen.tasks import lower_videos
 
 pytestmark = pytest.mark.usefixtures('no_config_left')
 
@@ -23,7 +24,8 @@ FOLDERS = 'evaluation/folders.gin'
 def _configurables():
   """All that the suite's configs bind or refer to: {class or function: 'module.Name'}."""
   found = {experiment.evaluate: 'experiment.evaluate',
-           experiment.evaluate_continuously: 'experiment.evaluate_continuously'}
+           experiment.evaluate_continuously: 'experiment.evaluate_continuously',
+           lower_videos.Bank: 'lower_videos.Bank'}
   for path in configs.GIN_DIR.rglob('*.gin'):
     text = path.read_text()
     modules = {alias or module: f'{package}.{module}' for package, module, alias in re.findall(

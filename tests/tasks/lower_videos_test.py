@@ -1,4 +1,4 @@
-"""Draws of a training step of an upscaling level: one for all updates, or one each."""
+"""Draws of a training step of an upscaling level: one for all updates, one each, or a bank."""
 
 import numpy as np
 import pytest
@@ -33,14 +33,14 @@ def _once_a_step(class_task):
 
 
 def test_each_update(class_task, batches):
-  assert class_task.begin_step(batches, SEED) is batches
+  assert class_task.begin_step(batches, SEED, 0) is batches
 
 
 @pytest.mark.usefixtures('once')
 def test_each_step(once_a_step, batches):
   """Whole videos of the level below, of the last batch's classes; the rest of batches stays."""
   task = once_a_step
-  found = task.begin_step(batches, SEED)
+  found = task.begin_step(batches, SEED, 0)
   z = cascade_tasks.latents(task)[0]
   expected = task.model.lower[0](z, batches[1]['label'], None, FIRST)[0]
   for before, after in zip(batches, found, strict=True):
@@ -54,7 +54,7 @@ def test_each_step(once_a_step, batches):
 def test_windows_of_what_is_shared(once_a_step, batches):
   """Every update takes its own, with a z of its own, of the classes of what was drawn."""
   task, starts = once_a_step, []
-  shared = task.begin_step(batches, SEED)[0]
+  shared = task.begin_step(batches, SEED, 0)[0]
   for seed in SEEDS:
     fake = task.fake(shared, seed)
     low, start = cascade_tasks.window_by_hand(task, shared['below'], 2, seed)
@@ -70,7 +70,7 @@ def test_windows_of_what_is_shared(once_a_step, batches):
 def test_every_video_is_judged_by_its_class(once_a_step, batches):
   """Real clips by the batch's, generated ones by those that they were drawn of."""
   task = once_a_step
-  shared = task.begin_step(batches, SEED)[0]
+  shared = task.begin_step(batches, SEED, 0)[0]
   fake = task.fake(shared, randomness.fold_in(SEED, 0))
   judge = lambda video, labels, part: task.model.discriminators(
       [video] * 2, labels, 0, randomness.fold_in(SEED, 1))[part]
@@ -97,6 +97,78 @@ def test_how_often_a_step_draws(tiny, cpu, monkeypatch, draws, count):
     assert trainer.batches == 2
     terms = trainer.train(1)
   assert len(drawn) == count and all(np.isfinite(float(term)) for term in terms.values())
+
+
+# --- a bank ---
+
+
+@pytest.mark.parametrize('step, expected', [
+    (0, [(-6, 0), (-4, 1), (-2, 2)]), (1, [(-4, 1), (-2, 2), (0, 0)]),
+    (2, [(-4, 1), (-2, 2), (0, 0)]), (3, [(-2, 2), (0, 0), (2, 2)]), (5, [(0, 0), (2, 2), (4, 4)])])
+def test_what_a_bank_keeps(step, expected):
+  assert lower_videos.Bank(3, 2).kept(step) == expected
+
+
+@pytest.fixture(name='of_a_bank')
+def _of_a_bank(class_task):
+  """The task of three classes, whose bank has two batches, of the steps 0 and 3."""
+  kept, class_task.draws = class_task.draws, lower_videos.Bank(2, 3)
+  class_task.begin_training(CLIPS)
+  yield class_task
+  class_task.draws = kept
+
+
+@pytest.mark.usefixtures('once')
+def test_a_bank(of_a_bank, batches):
+  """A step that is due replaces the older half; updates choose for every clip."""
+  task, whole = of_a_bank, {}
+  for step, batch in ((0, batches[0]), (3, batches[1])):
+    seed = randomness.fold_in(SEED, step)
+    task.keep(batch, seed, tf.constant(step, tf.int64))
+    whole[step] = (task.draw_below(batch, seed), batch['label'])
+  read = lambda step: task.begin_step(batches, randomness.fold_in(SEED, step),
+                                      tf.constant(step, tf.int64))
+  for step, steps in ((4, (0, 3)), (6, (3, 6)), (7, (3, 6))):
+    if step == 6:
+      whole[6] = (task.draw_below(batches[1], randomness.fold_in(SEED, 6)), batches[1]['label'])
+    found, seen = read(step), set()
+    for before, after in zip(batches, found, strict=True):
+      assert all(after[name] is value for name, value in before.items())
+      for i, (video, label) in enumerate(zip(after['below'], after['below_label'], strict=True)):
+        of, = [of for of in steps if np.allclose(whole[of][0][i], video, atol=1e-6)]
+        assert label == whole[of][1][i]
+        seen.add((of, bool(after is found[0])))
+    assert len(seen) == 4  # both, in both updates
+
+
+@pytest.mark.usefixtures('eagerly')
+def test_a_bank_of_a_run_that_goes_on(tiny, cpu, monkeypatch):
+  """It is that of the unbroken run, before any step; draws are as many as are told."""
+  drawn = []
+
+  def trainer_at(step):
+    task = lambda: tiny.cascade_task(
+        2, {'classes': 3}, {'views': ('F',), 'classes': 3, **cascade_tasks.BLOCK},
+        [tiny.first_level(classes=3)], draws=lower_videos.Bank(2, 2))
+    config = tiny.cascade_experiment(2, task, clips=tiny.clips())
+    built = building.build(config, cpu, config.clips.example_spec())
+    draw = built.task.draw_below
+    monkeypatch.setattr(built.task, 'draw_below', lambda *args: drawn.append(1) or draw(*args))
+    built.step.assign(step)
+    return building.make_trainer(config, built), built
+
+  kept = lambda built: [variable.numpy() for variable in built.task.draws._variables]
+  with cpu.scope():
+    unbroken, built = trainer_at(0)
+    unbroken.train(3)
+    assert len(drawn) == 2 + 2  # at first; at steps 0 and 2
+    expected, drawn[:] = kept(built), []
+    assert {*expected[1].flat} == {0, 1, 2}
+    resumed, built = trainer_at(3)
+    resumed._begin(3)
+  assert len(drawn) == 2
+  for found, value in zip(kept(built), expected, strict=True):
+    np.testing.assert_array_equal(found, value)
 
 
 def test_two_levels_that_train_together_draw_for_every_update(tiny):

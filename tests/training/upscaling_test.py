@@ -3,6 +3,7 @@
 Steps run eagerly here, but for the programs: the graph of one takes longer than ten steps.
 """
 
+import copy
 import functools
 import hashlib
 import pathlib
@@ -22,6 +23,7 @@ from tf_videogen.layers import randomness
 from tf_videogen.model_directory import checkpoints
 from tf_videogen.model_directory import layout
 from tf_videogen.model_directory import results
+from tf_videogen.tasks import lower_videos
 from tf_videogen.training import optimizers
 
 pytestmark = [pytest.mark.filterwarnings('ignore:Even though the `tf.config'),
@@ -182,9 +184,11 @@ def _assert_alike(ours, theirs):
 
 
 @pytest.mark.slow
-def test_replicas_agree(tiny, cpu, two_replicas):
+@pytest.mark.parametrize('draws', [lower_videos.EachUpdate(), lower_videos.Bank(2, 1)])
+def test_replicas_agree(tiny, cpu, two_replicas, draws):
   """Terms, all variables after two steps, standing statistics and samples."""
-  task = lambda: tiny.cascade_task(2, discriminators={'views': ('F', 'M')}, first_frames=4)
+  task = lambda: tiny.cascade_task(2, discriminators={'views': ('F', 'M')}, first_frames=4,
+                                   draws=copy.copy(draws))
   experiment = tiny.cascade_experiment(2, task, optimizer=lambda: tiny.two_players(1))
   trainers, built = {}, {}
   for strategy in (cpu, two_replicas):

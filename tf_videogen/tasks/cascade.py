@@ -48,7 +48,7 @@ class UpscalingTask(video_gan.GANTask):
       raise ValueError('UpscalingTask.joint trains the level below from its first weights on, '
                        'without average and penalty: leave lower_dir, average_decay and '
                        'orthogonality out')
-    if joint and not isinstance(draws, lower_videos.EachUpdate):
+    if joint and draws.shares:
       raise ValueError('UpscalingTask.joint trains what draws the videos below, so that every '
                        'update draws its own: leave draws out')
     self.draws = draws
@@ -121,9 +121,26 @@ class UpscalingTask(video_gan.GANTask):
     return video_gan.Judged(
         video, self.model.pair(video, self.model.low(video)) if self.model.matching else None)
 
-  def begin_step(self, batches, seed):
+  @property
+  def shape_below(self):
+    """(T, h, w, C) of whole videos of the level below."""
+    return (self.model.frames_of_levels(self.first_frames)[-2], *self._low_shape)
+
+  def begin_training(self, clips):
+    """Makes what steps share."""
+    self.draws.begin_training(self, clips)
+
+  def kept(self, step):
+    """Of which earlier steps videos of the levels below are kept."""
+    return self.draws.kept(step)
+
+  def keep(self, batch, seed, step):
+    """Draws once more what a step has drawn of the levels below."""
+    self.draws.draw(self, batch, seed, step)
+
+  def begin_step(self, batches, seed, step):
     """The batches of a step, with what their updates share of the levels below."""
-    return self.draws.begin_step(self, batches, seed)
+    return self.draws.begin_step(self, batches, seed, step)
 
   def draw_below(self, batch, seed):
     """Whole videos of the frozen level below, of the batch's classes: [B, T, ...] in [-1, 1]."""

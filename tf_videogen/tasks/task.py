@@ -137,9 +137,23 @@ class AdversarialTask(Task):
   def trainable_variables(self):
     """What the optimizers update, `Players`."""
 
-  def begin_step(self, batches, seed):
-    """The batches of a step, one an update, with what several updates share: drawn once."""
-    del seed
+  def begin_training(self, clips):
+    """Makes variables that steps share, if need be, for so many clips of a replica's batch."""
+
+  def kept(self, step):
+    """What of earlier steps is kept when `step` begins: [(step of its seed, step of its batch)].
+
+    It is in no checkpoint; `keep` makes it again.
+    """
+    del step
+    return []
+
+  def keep(self, batch, seed, step):
+    """Makes once more what a step keeps, of its last batch and of the seed of its `begin_step`."""
+
+  def begin_step(self, batches, seed, step):
+    """The batches of a step, one an update, with what several updates share; `step`: int64 []."""
+    del seed, step
     return batches
 
   @abc.abstractmethod

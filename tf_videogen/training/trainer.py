@@ -66,8 +66,11 @@ class Trainer(orbit.AbstractTrainer):
     """One step, as one replica runs it, on its rows of so many batches; returns terms, scalars."""
     raise NotImplementedError
 
-  def _step_seed(self):
-    return randomness.fold_in(randomness.seed_of(self.seed), self.step)
+  def _step_seed(self, step):
+    return randomness.fold_in(randomness.seed_of(self.seed), step)
+
+  def _begin(self, start):
+    """Before the first step that is taken here, number `start`."""
 
   def _update(self, optimizer, variables, loss):
     """One update: gradients summed over the replicas, clipped, applied.
@@ -112,6 +115,10 @@ class Trainer(orbit.AbstractTrainer):
 
     tf.while_loop(lambda done: done < num_steps, one_more, [tf.constant(0)])
 
+  def _batches_from(self, step):
+    return iter(strategies.distribute(
+        self.strategy, lambda host, hosts: self.make_dataset(step * self.batches, host, hosts)))
+
   def train(self, num_steps):
     """Trains `num_steps` steps; returns terms and learning rate of the last one.
 
@@ -120,8 +127,8 @@ class Trainer(orbit.AbstractTrainer):
     """
     if self._iterator is None:
       start = int(self.step.numpy())
-      self._iterator = iter(strategies.distribute(
-          self.strategy, lambda host, hosts: self.make_dataset(start * self.batches, host, hosts)))
+      self._begin(start)
+      self._iterator = self._batches_from(start)
     end = int(self.step.numpy()) + int(num_steps)
     while (step := int(self.step.numpy())) < end:
       self.before_call(step)
@@ -148,7 +155,7 @@ class LossTrainer(Trainer):
 
   def replica_step(self, batch):
     """One update, see `Trainer`."""
-    seed = self._step_seed()
+    seed = self._step_seed(self.step)
     terms, norm = self._update(
         self.optimizer, self.task.trainable_variables, lambda: self.task.loss(batch, seed))
     return {**terms, 'gradient_norm': norm}
@@ -169,13 +176,32 @@ class AdversarialTrainer(Trainer):
     """How many batches of clips a step takes."""
     return self.optimizer.discriminator_updates
 
+  def _begin(self, start):
+    """Makes again what the task keeps of steps before, of their batches."""
+    kept = self.task.kept(start)
+    if not kept:
+      return
+    keep = strategies.program(self.strategy, self.task.keep)
+    first = min(step for _, step in kept)
+    batches = self._batches_from(first)
+    for step in range(first, max(step for _, step in kept) + 1):
+      for _ in range(self.batches):
+        batch = next(batches)
+      for seed_step in [seed_step for seed_step, of_batch in kept if of_batch == step]:
+        number = tf.constant(seed_step, tf.int64)
+        keep(batch, self._shared_seed(self._step_seed(number)), number)
+
+  def _shared_seed(self, seed):
+    return randomness.fold_in(seed, self.batches + 1)
+
   def replica_step(self, *batches):
     """Updates of both players, see `Trainer`. Discriminators' terms are of their last update."""
-    seed, players, found = self._step_seed(), self.task.trainable_variables, {}
+    seed, players, found = self._step_seed(self.step), self.task.trainable_variables, {}
     discriminator = ('discriminator', self.task.discriminator_loss,
                      self.optimizer.discriminator, players.discriminator)
     generator = ('generator', self.task.generator_loss, self.optimizer.generator, players.generator)
-    batches = self.task.begin_step(batches, randomness.fold_in(seed, len(batches) + 1))
+    batches = self.task.begin_step(
+        batches, self._shared_seed(seed), tf.convert_to_tensor(self.step))
     updates = [(batch, *discriminator) for batch in batches] + [(batches[-1], *generator)]
     for number, (batch, player, loss, optimizer, variables) in enumerate(updates):
       update_seed = randomness.fold_in(seed, number)
