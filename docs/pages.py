@@ -1,4 +1,4 @@
-"""Makes the pages that are made of tables: what papers print, what compilers said.
+"""Makes the pages that are made of tables, and the drawings.
 
     python -m docs.pages
 
@@ -8,6 +8,7 @@ A page stands beside the module that makes it. Tests want every page to be what 
 from docs import papers
 from docs.cascades import costs as cascade_costs
 from docs.cascades import programs as cascade_programs
+from docs.drawings import papers as drawings
 from docs.preflight import paper_scale
 from docs.trivd_gan import costs as trivd_gan_costs
 from tf_videogen import files
@@ -19,7 +20,8 @@ def pages():
   made = {papers.PAGE: papers.page(),
           paper_scale.PAGE: paper_scale.page(scale.values()),
           cascade_costs.PAGE: cascade_costs.page(frames, scale),
-          trivd_gan_costs.PAGE: trivd_gan_costs.page(trivd_gan_costs.found())}
+          trivd_gan_costs.PAGE: trivd_gan_costs.page(trivd_gan_costs.found()),
+          **drawings.files()}
   if cascade_costs.drawable(frames):
     made[cascade_costs.DRAWING] = cascade_costs.drawing(frames)
   return made

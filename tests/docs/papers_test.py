@@ -50,6 +50,8 @@ def test_pages_are_what_their_command_makes():
     if path.suffix == '.md':
       assert found.decode() == content, f'{path}: python -m docs.pages'
       assert 'python -m docs.pages' in content or 'python -m docs.evidence' in content
+    elif isinstance(content, str):
+      assert found.decode() == content, f'{path}: python -m docs.pages'
     elif f'Matplotlib v{matplotlib.__version__},'.encode() in found:
       assert found == content, f'{path}: python -m docs.pages'
     else:  # another version sets points a little differently
