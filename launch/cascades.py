@@ -67,14 +67,19 @@ def keep_below(model_dir, lower_dir, writes=True):
   path, now = os.path.join(model_dir, _BELOW), layout.finished(lower_dir)
   if now is None:  # not trained yet; or gone: a level carries all those below it
     return
+  folder = os.path.basename(lower_dir)
   if not checkpoints.paths(model_dir):
     if writes:
-      files.write(path, json.dumps({'step': now}))
+      files.write(path, json.dumps({'step': now, 'folder': folder}))
     return
   began = now
   if tf.io.gfile.exists(path):
-    began = files.read_json(path, {'step': int}, 'move the directory away, and it is trained anew'
-                            )['step']
+    kept = files.read_json(path, {'step': int, 'folder': str},
+                           'move the directory away, and it is trained anew')
+    if kept['folder'] != folder:
+      raise ValueError(f'{model_dir} is trained from {kept["folder"]} of the level below, not from '
+                       f'{folder}: give --from_best as when it began, or move it away')
+    began = kept['step']
   if began != now:
     raise ValueError(f'{model_dir} is trained from step {began} of {lower_dir}, which is at step '
                      f'{now} now: move it away, and it is trained anew')

@@ -110,12 +110,16 @@ class ProtocolOfModel:
         return False
       print(f'step {model.step}')
       self._evaluate(model, stop.check)
-      if model.step < self.config.train_steps:
+      if model.step < self.config.train_steps and layout.finished(self.model_dir) is None:
         self._ask_to_stop()
       return True
 
-    done = lambda: records.evaluated_steps(
-        self.directory, self.protocol.name, evaluations.random_networks())
+    def done():
+      steps = records.evaluated_steps(
+          self.directory, self.protocol.name, evaluations.random_networks())
+      metric = flags.FLAGS.keep_best
+      return steps & best.judged(self.model_dir, self.protocol.name, metric) if metric else steps
+
     try:
       with preemption.StopRequest() as stop:
         following.follow(self.model_dir, self.config.train_steps, done, evaluate_one, stop,

@@ -63,9 +63,11 @@ def _config(extra=()):
   return configs.configured(experiment.Experiment)()
 
 
-def _batch(config, topology):
+def _batch(config, topology, name='train'):
   if flags.FLAGS.batch_per_core:
     return flags.FLAGS.batch_per_core
+  if name == 'record':
+    return max(1, -(-config.task().standing_batch // topology.cores))
   if config.batch_size % topology.cores:
     raise ValueError(f'Experiment.batch_size = {config.batch_size} is not divisible by the '
                      f'{topology.cores} cores of {topology.name}; choose another --topology or '
@@ -105,7 +107,7 @@ def _as_json(config, cost, extra):
 
 def _check(config, name, topology):
   """Prints one program's cost; returns whether it fits."""
-  batch = _batch(config, topology)
+  batch = _batch(config, topology, name)
   cost, extra = _cost(name, topology, batch, flags.FLAGS.export_hlo), {}
   if not flags.FLAGS.json:
     steps = config.train_steps if _is_the_run(config, cost) else None
@@ -114,12 +116,12 @@ def _check(config, name, topology):
   if flags.FLAGS.find_batch or cost.too_large:
     fits = lambda size: (cost if size == batch else _cost(name, topology, size)).fits
     largest = costs.largest_batch(fits, batch)
-    cores = costs.smallest_cores(config.batch_size, largest)
+    clips = batch * topology.cores if name == 'record' else config.batch_size
+    cores = costs.smallest_cores(clips, largest)
     extra.update(largest_batch=largest, smallest_cores=cores)
     if not flags.FLAGS.json:
       print(f'  largest batch a core that fits: {largest}')
-      print(f"  smallest number of cores for the config's {config.batch_size} clips: "
-            f"{cores or '-'}")
+      print(f"  smallest number of cores for the config's {clips} clips: {cores or '-'}")
   if flags.FLAGS.json:
     print(_as_json(config, cost, extra), flush=True)
   return cost.fits
@@ -151,7 +153,8 @@ def _sweep(topology):
   for value in values:
     binding = [f'{name}={value}']
     config = _config(binding)
-    cost = _cost(flags.FLAGS.program[0], topology, _batch(config, topology), extra=binding)
+    program_name = flags.FLAGS.program[0]
+    cost = _cost(program_name, topology, _batch(config, topology, program_name), extra=binding)
     rows.append((_number(value), cost))
     if flags.FLAGS.json:
       print(_as_json(config, cost, {'binding': name, 'value': value}), flush=True)

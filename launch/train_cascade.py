@@ -34,8 +34,9 @@ flags.DEFINE_integer('level', None, 'Train this level alone, counted from 1.', l
 flags.DEFINE_multi_string(
     'level_param', [], 'A binding for one level, e.g. 2:TRAIN_STEPS=1000; may be repeated. '
     '--gin_param is for all of them.')
-flags.DEFINE_bool('from_best', False, 'Make levels from best/ of the level below, which '
-                  'launch.evaluate --follow --keep_best writes; --wait waits for its last one.')
+flags.DEFINE_bool('from_best', False, 'Make a level from best/ of the level below, which '
+                  'launch.evaluate --follow --keep_best writes; with --wait, wait until it has '
+                  'evaluated the last checkpoint.')
 flags.DEFINE_bool('evaluate', True, 'Whether levels are evaluated, too.')
 shared_flags.declare(*configs.FLAGS)
 flags.declare_key_flag('wait')
@@ -138,7 +139,7 @@ def _train_level(number, name, strategy):
   config, params = _configured(number, name)
   model_dir = cascades.directory(values.model_dir, number)
   below = _below(number)
-  if values.from_best and below and not _is_trained(number, config):
+  if values.from_best and below and not checkpoints.paths(model_dir):
     _wait_for_best(number - 1)
   with train.sole(model_dir, strategy):
     trained = _is_trained(number, config)
@@ -147,7 +148,10 @@ def _train_level(number, name, strategy):
     if below:
       cascades.keep_below(model_dir, below, writes)
     if trained:
-      print(f'level {number} ({name}) is trained, {layout.finished(model_dir):,} steps', flush=True)
+      reason = layout.asked_to_stop(model_dir)
+      done = layout.finished(model_dir)
+      early = f', stopped early: {reason}' if done < config.train_steps else ''
+      print(f'level {number} ({name}) is trained, {done:,} steps{early}', flush=True)
       return
     print(f'level {number} ({name}): {config.train_steps:,} steps, in {model_dir}', flush=True)
     train.train(config, model_dir, strategy, values.evaluate)

@@ -95,23 +95,46 @@ def test_stopped_and_resumed_is_the_unbroken_run(experiment, unbroken, cpu, tmp_
 
 
 def test_asked_to_stop(experiment, unbroken, cpu, tmp_path, capsys):
-  """Training ends at the next checkpoint, evaluated; without the file it goes on to its end."""
+  """Training ends at a checkpoint, evaluated; without the file it goes on to its end."""
   model_dir = str(tmp_path)
-  how = {**HOW, 'checkpoint_interval': 2, 'keep_checkpoints': 5}
   ask = lambda _: layout.ask_to_stop(model_dir, 'fvd got worse')
-  assert experiments.train(experiment, model_dir, cpu, actions=[ask], **how) is True
+  assert experiments.train(experiment, model_dir, cpu, actions=[ask], **HOW) is True
   assert 'stopped early: fvd got worse; to train on, delete ' in capsys.readouterr().out
-  assert layout.finished(model_dir) == 2 and layout.is_trained(model_dir, STEPS)
-  assert [checkpoints.step_of(path) for path in checkpoints.paths(model_dir)] == [2]
-  assert {row.step for row in results.read_results(model_dir)} == {2}
+  assert layout.finished(model_dir) == 3 and layout.is_trained(model_dir, STEPS)
+  assert [checkpoints.step_of(path) for path in checkpoints.paths(model_dir)] == [3]
+  assert {row.step for row in results.read_results(model_dir)} == {3}
   before = _losses(model_dir)
-  assert experiments.train(experiment, model_dir, cpu, **how) is True  # again
-  assert _losses(model_dir) == before and layout.finished(model_dir) == 2
+  assert experiments.train(experiment, model_dir, cpu, **HOW) is True  # again
+  assert _losses(model_dir) == before and layout.finished(model_dir) == 3
   os.remove(layout.stop_file(model_dir))
   assert not layout.is_trained(model_dir, STEPS)
-  assert experiments.train(experiment, model_dir, cpu, **how) is True
+  assert experiments.train(experiment, model_dir, cpu, **HOW) is True
   _assert_alike(_losses(model_dir), _losses(unbroken))
   assert layout.finished(model_dir) == STEPS and layout.is_trained(model_dir, STEPS)
+
+
+def test_asked_to_stop_between_checkpoints(tiny, cpu, tmp_path, capsys):
+  """Loops of 2 steps and checkpoints at every third: where it is asked, one is written."""
+  experiment, model_dir = tiny.experiment(train_steps=12), str(tmp_path)
+  ask = lambda _: results.read_training_log(model_dir)[-1]['step'] == 6 and layout.ask_to_stop(
+      model_dir, 'fvd got worse')
+  assert experiments.train(
+      experiment, model_dir, cpu, evaluate_too=False, actions=[ask], **HOW) is True
+  assert layout.finished(model_dir) == 8
+  assert [checkpoints.step_of(path) for path in checkpoints.paths(model_dir)] == [8, 6, 4]
+  capsys.readouterr()
+  layout.set_finished(model_dir, None)
+  assert experiments.train(experiment, model_dir, cpu, evaluate_too=False, **HOW) is True
+  assert layout.finished(model_dir) == 8
+
+
+def test_asked_to_stop_at_the_end(experiment, unbroken, cpu, tmp_path, capsys):
+  """Whoever has come to the end does not stop early."""
+  model_dir = str(tmp_path / 'run')
+  shutil.copytree(unbroken, model_dir)
+  layout.ask_to_stop(model_dir, 'fvd got worse')
+  assert experiments.train(experiment, model_dir, cpu, **HOW) is True
+  assert 'stopped early' not in capsys.readouterr().out and layout.finished(model_dir) == STEPS
 
 
 def test_goes_on_from_the_latest_readable(experiment, unbroken, cpu, tmp_path, monkeypatch):

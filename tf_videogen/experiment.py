@@ -170,7 +170,7 @@ class _Run:
           eval_actions=[self._after_evaluation])
     for variable, rate in rates:
       variable.assign(rate)
-    # How long to train until looking whether to stop: from checkpoint to checkpoint.
+    # How long to train until looking whether to stop: about from checkpoint to checkpoint.
     self._stretch = -(-manager.checkpoint_interval // steps_per_loop) * steps_per_loop
     self._any_worker = strategies.any_worker(tf.distribute.get_strategy())
     self._knows_of_zero = False  # that learning rates are 0
@@ -237,10 +237,14 @@ class _Run:
 
   def _end(self):
     """The step at which training ends: the config's last one, or this one, if it is to stop."""
+    if not 0 < self.step < self.experiment.train_steps:
+      return self.experiment.train_steps
     reason = layout.asked_to_stop(self.model_dir)
     if not self._any_worker(reason is not None):
       return self.experiment.train_steps
-    self.bar.say(f'stopped early: {reason}; to train on, delete {layout.stop_file(self.model_dir)}')
+    self.bar.say(f'stopped early: {reason or "another worker was asked to"}; to train on, delete '
+                 f'{layout.stop_file(self.model_dir)}, and evaluate with more --patience')
+    self.controller.save_checkpoint()
     return self.step
 
   def to_the_end(self, evaluation_interval, preview_clips):

@@ -126,7 +126,7 @@ def test_no_better_since(evaluated):
     assert not _no_better(evaluated, 2)
     evaluated(step, value)
   assert _no_better(evaluated, 2) == (
-      'fvd 8 of step 20 is better than those of the 2 checkpoints that followed')
+      'none of the 2 checkpoints after step 20 has a better fvd than its 8')
   assert not _no_better(evaluated, 3) and not _no_better(evaluated, 1, protocol='other')
   evaluated(50, 7.5)
   assert not _no_better(evaluated, 1)
@@ -150,8 +150,10 @@ def test_the_last_one_is_evaluated(evaluated):
   assert not best.is_final(model_dir)
   layout.set_finished(model_dir, 4)
   assert not best.is_final(model_dir)
-  results.append_rows(model_dir, [results.Result(4, 'train', 'nmse', 0.5)])  # of no protocol
+  results.append_rows(  # without --keep_best
+      model_dir, [results.Result(4, 'train', 'fvd', 9.5, protocol='p')])
   assert not best.is_final(model_dir)
+  assert best.judged(model_dir, 'p', 'fvd') == {2} and not best.judged(model_dir, 'p', 'fid')
   evaluated(4, 9.5)
   assert best.is_final(model_dir) and best.directory_of(model_dir) == evaluated.folder
 

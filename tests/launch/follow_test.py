@@ -13,6 +13,7 @@ from tests.launch import evaluations
 from tests.launch import in_process
 from tf_videogen import building
 from tf_videogen import experiment as experiments
+from tf_videogen.evaluation import best as kept
 from tf_videogen.launch import configs
 from tf_videogen.launch import evaluate
 from tf_videogen.launch import evaluations as launched
@@ -76,6 +77,7 @@ def test_every_checkpoint_and_the_best(run, vqvae, monkeypatch):
   assert {path.name for path in best.iterdir()} == {
       'checkpoint', 'ckpt-4.index', 'ckpt-4.data-00000-of-00001', 'clips.json', 'config.gin',
       'finished.json'}
+  assert kept.judged(str(model_dir), 'videogpt_bair_vqvae', 'nmse') == {2, 4, 6}
   rows = results.read_results(str(model_dir))
   again, _ = run(*arguments, '--follow', '--keep_best=nmse')
   assert not again and results.read_results(str(model_dir)) == rows
@@ -86,6 +88,18 @@ def test_every_checkpoint_and_the_best(run, vqvae, monkeypatch):
   assert in_process.run(train.main, arguments[1], '--strategy=cpu', '--mode=train',
                         '--gin_param=TRAIN_STEPS=5') == 0
   assert [checkpoints.step_of(path) for path in checkpoints.paths(str(best))] == [5, 4]
+
+
+@pytest.mark.usefixtures('eagerly')
+def test_what_was_evaluated_without_keeping_is_judged_later(run, vqvae):
+  model_dir, arguments = vqvae
+  run(*arguments, '--follow')
+  rows = len(results.read_results(str(model_dir)))
+  run(*arguments, '--follow', '--keep_best=r_fvd')
+  assert len(results.read_results(str(model_dir))) == 2 * rows
+  values = _values(model_dir, 'r_fvd')
+  best, = checkpoints.paths(str(model_dir / 'best'))
+  assert checkpoints.step_of(best) == min(values, key=values.get)
 
 
 @pytest.mark.usefixtures('eagerly')
@@ -150,7 +164,7 @@ def test_patience(run, vqvae, monkeypatch):
   monkeypatch.setattr(layout, 'ask_to_stop', stopped)
   lines, _ = run(*arguments)
   reason = layout.asked_to_stop(str(model_dir))
-  assert reason.startswith('nmse ') and ' of step 4 is better than those of the 1 ' in reason
+  assert reason.startswith('none of the 1 checkpoints after step 4 has a better nmse than its ')
   assert f'asked the training to stop: {reason}' in lines.values()
   assert list(_values(model_dir, 'nmse')) == [2, 4, 6]
 

@@ -26,6 +26,7 @@ from tf_videogen.model_directory import layout
 from tf_videogen.model_directory import results
 
 NAME = 'python -m launch.train_cascade'
+JUDGED = '{"protocol": "p", "metric": "fvd", "steps": [2, 4, 6]}'
 SMOKE = '--gin_file=ssw_gan/smoke.gin'
 # Two levels in seconds.
 TINY = [SMOKE, '--strategy=cpu', *(f'--gin_param={binding}' for binding in (
@@ -219,7 +220,7 @@ def test_the_best_of_a_level_that_is_not_evaluated(tmp_path, capsys, monkeypatch
 
   def evaluated(_):
     layout.set_finished(best.directory_of(folder), 4)
-    results.append_rows(folder, [results.Result(6, 'train', 'fvd', 1.0, protocol='p')])
+    (pathlib.Path(folder) / 'judged.json').write_text(JUDGED)
 
   monkeypatch.setattr(time, 'sleep', evaluated)
   monkeypatch.setattr(train, 'train', lambda config, *_: None)
@@ -230,7 +231,7 @@ def test_the_best_of_a_level_that_is_not_evaluated(tmp_path, capsys, monkeypatch
 
 
 @pytest.mark.slow
-def test_a_level_of_the_best_one_below(tmp_path):
+def test_a_level_of_the_best_one_below(tmp_path, capsys):
   """It has the weights of best/, not those of the last step."""
   folder, first = str(tmp_path), cascades.directory(str(tmp_path), 1)
   assert not _run(*TINY, f'--model_dir={folder}', '--level=1', '--noevaluate')
@@ -241,7 +242,7 @@ def test_a_level_of_the_best_one_below(tmp_path):
     path.unlink()
   tf.compat.v1.train.update_checkpoint_state(best.directory_of(first), f'ckpt-{steps[0]}')
   layout.set_finished(best.directory_of(first), steps[0])
-  results.append_rows(first, [results.Result(6, 'train', 'fvd', 1.0, protocol='p')])
+  (pathlib.Path(first) / 'judged.json').write_text(JUDGED)
   assert not _run(*TINY, f'--model_dir={folder}', '--from_best', '--noevaluate')
   of_two = _weights(cascades.directory(folder, 2))
   of_best, of_last = _weights(best.directory_of(first)), _weights(first)
@@ -249,7 +250,11 @@ def test_a_level_of_the_best_one_below(tmp_path):
                 and not np.array_equal(of_best[name], of_last[name]))
   there = kernel.replace('averaged_generator', 'lower/0')
   np.testing.assert_array_equal(of_two[there], of_best[kernel])
-  assert json.loads((tmp_path / 'level2' / 'below.json').read_text()) == {'step': steps[0]}
+  assert json.loads((tmp_path / 'level2' / 'below.json').read_text()) == {
+      'step': steps[0], 'folder': 'best'}
+  layout.set_finished(str(tmp_path / 'level2'), None)
+  assert _run(*TINY, f'--model_dir={folder}', '--noevaluate') == 1
+  assert 'trained from best of the level below, not from level1' in capsys.readouterr().err
 
 
 @pytest.mark.slow

@@ -93,6 +93,19 @@ def test_a_length_that_data_tells_counts_once(old, new):
   assert costs.unknown == ['w'] and not costs.at_most
 
 
+@pytest.mark.parametrize('branches', [
+    'branch_computations={%outer_body, %cheap}',
+    'true_computation=%cheap, false_computation=%outer_body'])
+def test_loops_in_branches_multiply(monkeypatch, branches):
+  """A conditional counts its dearer branch, whose loops count as often as they run."""
+  monkeypatch.setitem(OWN, 'cheap', 5.0)
+  text = re.sub(r'while\(%begin\), condition=%outer_condition, body=%outer_body',
+                f'conditional(%p, %begin, %begin), {branches}', LOOPS)
+  assert text != LOOPS
+  costs = compiler_process.LoopCosts(text + '\n%cheap (c: f32[]) -> f32[] {\n}\n', _analyze)
+  assert costs.total()['flops'] == 1 + 10 + 3 * 1000
+
+
 def test_a_beginning_that_data_tells_is_zero():
   text = LOOPS.replace('%start = s32[] copy(%zero)', '%start = s32[] custom-call()')
   costs = compiler_process.LoopCosts(text, _analyze)

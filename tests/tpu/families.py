@@ -10,6 +10,7 @@ from tf_videogen import experiment as experiments
 from tf_videogen import tasks
 from tf_videogen.layers import block_attention
 from tf_videogen.models import video_transformer
+from tf_videogen.tasks import lower_videos
 
 
 GIN = """
@@ -61,7 +62,7 @@ class Families:
   """
 
   NAMES = ('vqvae', 'prior', 'video_transformer', 'first_slice', 'other_slices', 'video_gan',
-           'class_gan', 'cascade_level1', 'cascade_level2', 'joint_levels')
+           'class_gan', 'cascade_level1', 'cascade_level2', 'cascade_level2_bank', 'joint_levels')
 
   def __init__(self, tiny, folder, strategy):
     self._tiny, self._folder, self._strategy = tiny, folder, strategy
@@ -149,6 +150,10 @@ class Families:
         first_frames=4, standing_passes=1, **kwargs)
     return self._tiny.cascade_experiment(
         2, task, train_steps=runs.STEPS, evaluation_limit=4)
+
+  def _cascade_level2_bank(self):
+    return self._level2(lower_dir=self._trained('level1', self._level1(train_steps=1)),
+                        draws=lower_videos.Bank(2, 2))
 
   def _cascade_level1(self):
     return self._level1()

@@ -184,7 +184,7 @@ def _assert_alike(ours, theirs):
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize('draws', [lower_videos.EachUpdate(), lower_videos.Bank(2, 1)])
+@pytest.mark.parametrize('draws', [lower_videos.EachUpdate(), lower_videos.Bank(2, 2)])
 def test_replicas_agree(tiny, cpu, two_replicas, draws):
   """Terms, all variables after two steps, standing statistics and samples."""
   task = lambda: tiny.cascade_task(2, discriminators={'views': ('F', 'M')}, first_frames=4,

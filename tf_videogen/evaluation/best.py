@@ -1,11 +1,13 @@
 """Keeps the best checkpoint of a model directory, by a metric of a protocol, in `best/`.
 
 TrIVD-GAN, section 4.1: "we validate the best model according to performance on the training set".
+`judged.json` has the steps among which it was chosen.
 
 `<model_dir>/best/` is a model directory of its own, with one checkpoint. What was there before goes
 when its successor is complete, so that a crash leaves one of the two.
 """
 
+import json
 import os
 import re
 
@@ -18,6 +20,8 @@ from tf_videogen.model_directory import results
 from tf_videogen.reporting import glossary
 
 _FOLDER = 'best'
+_JUDGED_FILE = 'judged.json'  # in the model directory: what was judged by which metric
+_JUDGED_FORM = {'protocol': str, 'metric': str, 'steps': [int]}
 _BESIDES = ('config.gin', 'operative_config.gin', 'clips.json')  # as training wrote them
 
 
@@ -26,11 +30,25 @@ def directory_of(model_dir):
   return os.path.join(model_dir, _FOLDER)
 
 
+def judged(model_dir, protocol=None, metric=None):
+  """Steps of the checkpoints among which the best one was chosen, a set.
+
+  Args:
+    model_dir: the model directory.
+    protocol, metric: by which they were judged; None: by whatever they were judged last.
+  """
+  path = os.path.join(model_dir, _JUDGED_FILE)
+  if not tf.io.gfile.exists(path):
+    return set()
+  found = files.read_json(path, _JUDGED_FORM, 'delete it, and checkpoints are evaluated again')
+  same = protocol is None or (found['protocol'], found['metric']) == (protocol, metric)
+  return set(found['steps']) if same else set()
+
+
 def is_final(model_dir):
-  """Whether a trained model's last checkpoint was evaluated, and there is a best one."""
-  last, kept = layout.finished(model_dir), layout.finished(directory_of(model_dir))
-  return None not in (last, kept) and any(
-      row.protocol and row.step == last for row in results.read_results(model_dir))
+  """Whether training has ended, and the best of all checkpoints, the last one too, is known."""
+  kept = layout.finished(directory_of(model_dir))
+  return kept is not None and layout.finished(model_dir) in judged(model_dir)
 
 
 def check(metric, protocol):
@@ -60,6 +78,14 @@ def keep(model_dir, directory, protocol, value, make):
   Returns:
     What was done, a line.
   """
+  said = _kept(model_dir, directory, protocol, value, make)
+  steps = judged(model_dir, protocol, value.metric) | {make.step}
+  files.write(os.path.join(model_dir, _JUDGED_FILE), json.dumps(
+      {'protocol': protocol, 'metric': value.metric, 'steps': sorted(steps)}))
+  return said
+
+
+def _kept(model_dir, directory, protocol, value, make):
   folder = directory_of(model_dir)
   rows = [row for row in _rows(directory, protocol, value.metric) if row.step != make.step]
   if _is_random(value) and _comparable(rows, False):
@@ -99,8 +125,8 @@ def no_better_since(directory, protocol, metric, patience):
     return None
   if best is None:
     return f'{metric} was not a number at {len(after)} checkpoints'
-  return (f'{metric} {best.value:.6g} of step {best.step:,} is better than those of the '
-          f'{len(after)} checkpoints that followed')
+  return (f'none of the {len(after)} checkpoints after step {best.step:,} has a better {metric} '
+          f'than its {best.value:.6g}')
 
 
 def _rows(directory, protocol, metric, numbers=True):

@@ -75,7 +75,8 @@ def assign(variables, values, combine=lambda old, new: new):
 
   Args:
     variables: a list, of any kind of aggregation.
-    values: a list of tensors or variables that all replicas agree on.
+    values: a list of tensors or variables that all replicas agree on; or each replica's own, of
+      variables that are in no checkpoint.
     combine: elementwise.
   """
   def update(strategy, variables, values):

@@ -9,11 +9,12 @@ from tf_videogen.model_directory import layout
 
 
 def follow(model_dir, last_step, evaluated, evaluate_one, stop, timeout=3600, poll_seconds=10):
-  """Evaluates the checkpoints of a directory as they come, the oldest first, until the last step's.
+  """Evaluates the checkpoints of a directory as they come, the oldest first, to the last one.
 
   Args:
     model_dir: where another process trains.
-    last_step: with whose evaluation all is done, unless training is asked to stop before.
+    last_step: the config's. All is done with its evaluation; or, if training was asked to stop
+      early, with that of the step at which it ended.
     evaluated: () -> the steps that are evaluated already, a set.
     evaluate_one: path of a checkpoint -> whether it could be read.
     stop: a preemption.StopRequest that is in force.

@@ -82,10 +82,9 @@ def set_finished(model_dir, step):
 
 def finished(model_dir):
   """The step at which training ended, an int; None if it did not."""
-  path = os.path.join(model_dir, _FINISHED_FILE)
-  if not tf.io.gfile.exists(path):
-    return None
-  return files.read_json(path, {'step': int}, 'delete it, and training goes on to its end')['step']
+  found = _read_if_there(os.path.join(model_dir, _FINISHED_FILE), {'step': int},
+                         'delete it, and training goes on to its end')
+  return found and found['step']
 
 
 def is_trained(model_dir, steps):
@@ -106,7 +105,13 @@ def ask_to_stop(model_dir, reason):
 
 def asked_to_stop(model_dir):
   """Why training is to stop early, a phrase; None if it isn't."""
-  path = stop_file(model_dir)
-  if not tf.io.gfile.exists(path):
+  found = _read_if_there(stop_file(model_dir), {'reason': str}, 'delete it, and training goes on')
+  return found and found['reason']
+
+
+def _read_if_there(path, form, remedy):
+  """What a JSON file holds; None if there is none, or if another process has just removed it."""
+  try:
+    return files.read_json(path, form, remedy) if tf.io.gfile.exists(path) else None
+  except (FileNotFoundError, tf.errors.NotFoundError):
     return None
-  return files.read_json(path, {'reason': str}, 'delete it, and training goes on')['reason']

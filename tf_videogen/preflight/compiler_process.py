@@ -92,6 +92,10 @@ class LoopCosts:
         trips = self._trips(computation, line, condition, body)
         for key in cost:
           cost[key] += trips * total[key] - once[key]
+      for branches in self._conditionals(computation):  # XLA counts the dearer branch
+        for key in cost:
+          cost[key] += (max(self.total(branch)[key] for branch in branches)
+                        - max(self.once(branch)[key] for branch in branches))
       self._totals[computation] = cost
     return self._totals[computation]
 
@@ -101,6 +105,14 @@ class LoopCosts:
       if ' while(' in line:
         yield (line, re.search(r'condition=%([^\s,)}]+)', line).group(1),
                re.search(r'body=%([^\s,)}]+)', line).group(1))
+
+  def _conditionals(self, computation):
+    """The branches of the conditionals of a computation, names."""
+    for line in self._computations.get(computation, ()):
+      if ' conditional(' in line:
+        several = re.search(r'branch_computations={([^}]*)}', line)
+        yield re.findall(r'%([^\s,}]+)', several.group(1)) if several else re.findall(
+            r'(?:true|false)_computation=%([^\s,)}]+)', line)
 
   def _instruction(self, computation, name):
     """The line that defines a name."""

@@ -1,7 +1,7 @@
 """The task of an upscaling level of CVG and SSW-GAN: pairs of windows, real and generated.
 
 Real pairs are windows of real videos and what the paper's down-sampling makes of them; generated
-ones are windows of the frozen earlier levels' videos, drawn anew at every step, and what the
+ones are windows of the frozen earlier levels' videos, drawn as `lower_videos` says, and what the
 generator makes of them. Nothing flows back into the earlier levels, unless `joint` trains them, too
 (SSW-GAN, appendix H).
 

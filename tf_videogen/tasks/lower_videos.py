@@ -53,12 +53,12 @@ class EachStep(EachUpdate):
 
 
 class Bank(EachUpdate):
-  """Videos are kept, and used again: a step in `interval` draws a batch, and an old one goes.
+  """Videos are kept, and used again: one step in every `interval` draws a batch for the oldest one.
 
-  Clip i of an update takes the i-th video of one of the batches that are kept, at random, and a
-  window of it. Before the first step, as many batches are drawn as are kept. The bank is in no
-  checkpoint: a run that goes on draws it again, by the seeds of the steps that drew it, and for the
-  classes reads the batches of the last `groups * interval` steps.
+  Clip i of a batch takes the i-th video of one of the batches that are kept, at random; each update
+  takes a window of it. Before the first step, as many batches are drawn as are kept. The bank is in
+  no checkpoint: a run that goes on draws it again, by the seeds of the steps that drew it and the
+  classes of their batches. Its videos are float32; every step writes them all.
 
   Args:
     groups: how many batches are kept.
@@ -90,7 +90,7 @@ class Bank(EachUpdate):
     replicas.assign(self._variables, self._with(fresh, step))
 
   def begin_step(self, task, batches, seed, step):
-    """As of `EachStep`; every update has videos of its own choice."""
+    """As of `EachStep`; every batch has videos of its own choice."""
     kept = self._with(tf.cond(
         step % self.interval == 0, lambda: self._drawn(task, batches[-1], seed),
         lambda: [values[self._group(step)] for values in map(tf.convert_to_tensor, self._variables)]

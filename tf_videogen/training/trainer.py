@@ -115,9 +115,9 @@ class Trainer(orbit.AbstractTrainer):
 
     tf.while_loop(lambda done: done < num_steps, one_more, [tf.constant(0)])
 
-  def _batches_from(self, step):
+  def _batches_from(self, number):
     return iter(strategies.distribute(
-        self.strategy, lambda host, hosts: self.make_dataset(step * self.batches, host, hosts)))
+        self.strategy, lambda host, hosts: self.make_dataset(number, host, hosts)))
 
   def train(self, num_steps):
     """Trains `num_steps` steps; returns terms and learning rate of the last one.
@@ -128,7 +128,7 @@ class Trainer(orbit.AbstractTrainer):
     if self._iterator is None:
       start = int(self.step.numpy())
       self._begin(start)
-      self._iterator = self._batches_from(start)
+      self._iterator = self._batches_from(start * self.batches)
     end = int(self.step.numpy()) + int(num_steps)
     while (step := int(self.step.numpy())) < end:
       self.before_call(step)
@@ -182,14 +182,13 @@ class AdversarialTrainer(Trainer):
     if not kept:
       return
     keep = strategies.program(self.strategy, self.task.keep)
-    first = min(step for _, step in kept)
-    batches = self._batches_from(first)
-    for step in range(first, max(step for _, step in kept) + 1):
-      for _ in range(self.batches):
-        batch = next(batches)
-      for seed_step in [seed_step for seed_step, of_batch in kept if of_batch == step]:
-        number = tf.constant(seed_step, tf.int64)
-        keep(batch, self._shared_seed(self._step_seed(number)), number)
+    batch = None
+    for seed_step, of_batch in kept:
+      self.before_call(start)
+      if batch is None or self.task.conditional:
+        batch = next(self._batches_from((of_batch + 1) * self.batches - 1))  # a step's last one
+      number = tf.constant(seed_step, tf.int64)
+      keep(batch, self._shared_seed(self._step_seed(number)), number)
 
   def _shared_seed(self, seed):
     return randomness.fold_in(seed, self.batches + 1)
