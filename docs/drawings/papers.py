@@ -53,7 +53,7 @@ def videogpt():
 
 
 def video_transformer():
-  """A video is cut into slices, every second pixel, row and frame; each is made of those before."""
+  """A video is cut into slices, such as every second row and column, which are made in turn."""
   drawing = sketch.Sketch(900, 300, 'Video Transformer: a video is divided into slices, which are '
                           'generated one after the other')
   shades = {(0, 0): 'blue', (0, 1): 'green', (1, 0): 'orange', (1, 1): 'violet'}
@@ -101,13 +101,13 @@ def trivd_gan():
   drawing.text(420, 258, 'predicted frames', 'small')
   drawing.text(614, 28, 'Discriminators judge views', 'title', 'start')
   drawing.stack(622, 112, 62, [_scene((3 - i, i + 1)) for i in range(3)])
-  drawing.text(790, 92, 'random frames, whole', 'small', 'start')
-  drawing.frame(740, 74, 28, _scene((2, 2)))
+  drawing.text(790, 92, 'random frames, smaller', 'small', 'start')
+  drawing.frame(744, 78, 20, [['orange', 'plain'], ['plain', 'plain']])
   drawing.text(790, 142, 'the clip, smaller', 'small', 'start')
   drawing.stack(738, 132, 20, [[['orange', 'plain'], ['plain', 'plain']]] * 3, 6)
   drawing.text(790, 192, 'a crop of the clip', 'small', 'start')
   drawing.stack(738, 182, 20, [[['orange', 'orange'], ['plain', 'plain']]] * 3, 6)
-  drawing.text(622, 240, 'Each network judges one view: fewer pixels\nthan the clip has.', 'small',
+  drawing.text(622, 240, 'Each network judges one view:\nfewer pixels than the clip has.', 'small',
                'start')
   return drawing
 
