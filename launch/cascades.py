@@ -72,17 +72,14 @@ def keep_below(model_dir, lower_dir, writes=True):
     if writes:
       files.write(path, json.dumps({'step': now, 'folder': folder}))
     return
-  began = now
-  if tf.io.gfile.exists(path):
-    kept = files.read_json(path, {'step': int, 'folder': str},
-                           'move the directory away, and it is trained anew')
-    if kept['folder'] != folder:
-      raise ValueError(f'{model_dir} is trained from {kept["folder"]} of the level below, not from '
-                       f'{folder}: give --from_best as when it began, or move it away')
-    began = kept['step']
-  if began != now:
-    raise ValueError(f'{model_dir} is trained from step {began} of {lower_dir}, which is at step '
-                     f'{now} now: move it away, and it is trained anew')
+  began = files.read_json_if_there(path, {'step': int, 'folder': str},
+                                   'move the directory away, and it is trained anew')
+  if began and began['folder'] != folder:
+    raise ValueError(f'{model_dir} is trained from {began["folder"]} of the level below, not from '
+                     f'{folder}: give --from_best as when it began, or move it away')
+  if began and began['step'] != now:
+    raise ValueError(f'{model_dir} is trained from step {began["step"]} of {lower_dir}, which is '
+                     f'at step {now} now: move it away, and it is trained anew')
 
 
 def directories(model_dir):

@@ -298,6 +298,14 @@ def read_json(path, form, remedy='delete it'):
   return found
 
 
+def read_json_if_there(path, form, remedy='delete it'):
+  """As `read_json`; None if there is no such file, or if another process has just removed it."""
+  try:
+    return read_json(path, form, remedy) if tf.io.gfile.exists(path) else None
+  except (FileNotFoundError, tf.errors.NotFoundError):
+    return None
+
+
 def _has_form(value, form):
   if isinstance(form, dict):
     return isinstance(value, dict) and all(

@@ -86,13 +86,11 @@ class Sketch:
     Args:
       x, y: upper left corner of the first frame.
       side: of a frame.
-      frames: of each, its cells, or its kind.
+      frames: of each, its cells.
       step: how far a frame is shifted to the right and up.
     """
     for i, cells in reversed(list(enumerate(frames))):
-      of_one_kind = isinstance(cells, str)
-      self.frame(x + i * step, y - i * step, side, None if of_one_kind else cells,
-                 cells if of_one_kind else '')
+      self.frame(x + i * step, y - i * step, side, cells)
 
   def ring(self, x, y, width, height):
     """Draws a frame around what is meant."""

@@ -37,11 +37,9 @@ def judged(model_dir, protocol=None, metric=None):
     model_dir: the model directory.
     protocol, metric: by which they were judged; None: by whatever they were judged last.
   """
-  path = os.path.join(model_dir, _JUDGED_FILE)
-  if not tf.io.gfile.exists(path):
-    return set()
-  found = files.read_json(path, _JUDGED_FORM, 'delete it, and checkpoints are evaluated again')
-  same = protocol is None or (found['protocol'], found['metric']) == (protocol, metric)
+  found = files.read_json_if_there(os.path.join(model_dir, _JUDGED_FILE), _JUDGED_FORM,
+                                   'delete it, and checkpoints are evaluated again')
+  same = found and (protocol is None or (found['protocol'], found['metric']) == (protocol, metric))
   return set(found['steps']) if same else set()
 
 

@@ -82,8 +82,8 @@ def set_finished(model_dir, step):
 
 def finished(model_dir):
   """The step at which training ended, an int; None if it did not."""
-  found = _read_if_there(os.path.join(model_dir, _FINISHED_FILE), {'step': int},
-                         'delete it, and training goes on to its end')
+  found = files.read_json_if_there(os.path.join(model_dir, _FINISHED_FILE), {'step': int},
+                                   'delete it, and training goes on to its end')
   return found and found['step']
 
 
@@ -105,13 +105,6 @@ def ask_to_stop(model_dir, reason):
 
 def asked_to_stop(model_dir):
   """Why training is to stop early, a phrase; None if it isn't."""
-  found = _read_if_there(stop_file(model_dir), {'reason': str}, 'delete it, and training goes on')
+  found = files.read_json_if_there(
+      stop_file(model_dir), {'reason': str}, 'delete it, and training goes on')
   return found and found['reason']
-
-
-def _read_if_there(path, form, remedy):
-  """What a JSON file holds; None if there is none, or if another process has just removed it."""
-  try:
-    return files.read_json(path, form, remedy) if tf.io.gfile.exists(path) else None
-  except (FileNotFoundError, tf.errors.NotFoundError):
-    return None

@@ -91,24 +91,21 @@ class Bank(EachUpdate):
 
   def begin_step(self, task, batches, seed, step):
     """As of `EachStep`; every batch has videos of its own choice."""
-    kept = self._with(tf.cond(
-        step % self.interval == 0, lambda: self._drawn(task, batches[-1], seed),
-        lambda: [values[self._group(step)] for values in map(tf.convert_to_tensor, self._variables)]
-        ), step)
+    kept = tf.cond(
+        step % self.interval == 0,
+        lambda: self._with(self._drawn(task, batches[-1], seed), step),
+        lambda: [tf.convert_to_tensor(variable) for variable in self._variables])
     replicas.assign(self._variables, kept)
     return [{**batch, **self._chosen(kept, randomness.fold_in(seed, number))}
             for number, batch in enumerate(batches, start=len(task.model.levels))]
-
-  def _group(self, step):
-    return tf.cast(step // self.interval % self.groups, tf.int32)
 
   def _drawn(self, task, batch, seed):
     return [task.draw_below(batch, seed), task.labels(batch)]
 
   def _with(self, drawn, step):
     """All that is kept, with what a step has drawn: videos [groups, B, ...], labels [groups, B]."""
-    return [tf.tensor_scatter_nd_update(tf.convert_to_tensor(variable), [[self._group(step)]],
-                                        [value])
+    group = tf.cast(step // self.interval % self.groups, tf.int32)
+    return [tf.tensor_scatter_nd_update(tf.convert_to_tensor(variable), [[group]], [value])
             for variable, value in zip(self._variables, drawn, strict=True)]
 
   def _chosen(self, kept, seed):
