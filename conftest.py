@@ -9,6 +9,7 @@ import pathlib
 import re
 import shutil
 import sys
+import time
 
 import pytest
 
@@ -30,7 +31,8 @@ _REQUIRED = 'TF_VIDEOGEN_REQUIRED'
 def pytest_addoption(parser):
   """Options for slow tests."""
   parser.addoption('--draw', metavar='WORD', help='run a sample of the tests, drawn by a word')
-  parser.addoption('--draw_minutes', type=float, default=20, help='what the sample takes')
+  parser.addoption('--draw_minutes', type=float, default=20,
+                   help='what the sample takes; after that, no test of it is begun')
   parser.addoption('--record_seconds', action='store_true',
                    help='keep what slow tests take in tests/slow_seconds.csv')
 
@@ -41,6 +43,22 @@ def pytest_configure(config):
       re.sub(r'^(\./)?datasets(?=/|$)', 'tf_videogen/datasets', path) for path in config.args]
   if config.getoption('record_seconds') and not hasattr(config, 'workerinput'):
     config.pluginmanager.register(_Recorder())
+  if config.getoption('draw'):
+    config.pluginmanager.register(_Clock(config.getoption('draw_minutes')))
+
+
+class _Clock:
+  """Begins no test once so many minutes have passed since the first one."""
+
+  def __init__(self, minutes):
+    self._minutes, self._began = minutes, None
+
+  @pytest.hookimpl(tryfirst=True)
+  def pytest_runtest_setup(self):
+    """Skips the test if it is late."""
+    self._began = self._began or time.monotonic()
+    if time.monotonic() - self._began > 60 * self._minutes:
+      pytest.skip(f'the {self._minutes:g} minutes of the sample are over')
 
 
 class _Recorder:

@@ -62,16 +62,30 @@ def test_every_test_of_the_committed_table_exists(monkeypatch):
     assert f'{kind} {names[0]}(' in (processes.ROOT / path).read_text(), test
 
 
-def test_the_options_of_pytest(tmp_path):
-  """A sample of one test, drawn and recorded by the command that CI uses."""
-  (tmp_path / 'conftest.py').write_text((processes.ROOT / 'conftest.py').read_text() + (
-      f'\nslow_draw.TABLE = pathlib.Path({str(tmp_path / "seconds.csv")!r})\n'
+def _drawn_by_pytest(folder, tests, *options):
+  """What a pytest of its own prints of a folder's tests, by the command that CI uses."""
+  (folder / 'conftest.py').write_text((processes.ROOT / 'conftest.py').read_text() + (
+      f'\nslow_draw.TABLE = pathlib.Path({str(folder / "seconds.csv")!r})\n'
       'def pytest_sessionstart(session): pass\n'))
-  (tmp_path / 'a_test.py').write_text(_OF_TWO)
-  (tmp_path / 'pytest.ini').write_text((processes.ROOT / 'pytest.ini').read_text())
-  done = processes.run(
-      sys.executable, '-m', 'pytest', '-v', '-p', 'no:cacheprovider', '-m', 'slow', '--draw=word',
-      '--draw_minutes=1', '--record_seconds', str(tmp_path), cwd=tmp_path,
-      PYTHONPATH=str(processes.ROOT))
-  assert '1 passed, 4 deselected' in done.stdout, done.stdout + done.stderr
+  (folder / 'a_test.py').write_text(tests)
+  (folder / 'pytest.ini').write_text((processes.ROOT / 'pytest.ini').read_text())
+  return processes.run(
+      sys.executable, '-m', 'pytest', '-v', '-rs', '-p', 'no:cacheprovider', '-m', 'slow',
+      '--draw=word', *options, str(folder), cwd=folder, PYTHONPATH=str(processes.ROOT)).stdout
+
+
+def test_a_sample_is_drawn_and_recorded(tmp_path):
+  said = _drawn_by_pytest(tmp_path, _OF_TWO, '--draw_minutes=1', '--record_seconds')
+  assert '1 passed, 4 deselected' in said, said
   assert '\na_test.py::test_a,1,0.0\n' in (tmp_path / 'seconds.csv').read_text()
+
+
+@pytest.mark.parametrize('options', [(), ('-n', '2')], ids=['one process', 'two'])
+def test_no_test_is_begun_after_the_time_of_the_sample(table, tmp_path, options):
+  slow_draw.record({f'a_test.py::test_a[{i}]': 0.1 for i in range(4)})
+  table.rename(tmp_path / 'seconds.csv')
+  said = _drawn_by_pytest(tmp_path, _OF_TWO.replace('  pass', '  __import__("time").sleep(1)'),
+                          '--draw_minutes=0.01', *options)
+  begun = len(options) or 1
+  assert f'{begun} passed, {4 - begun} skipped' in said, said
+  assert 'the 0.01 minutes of the sample are over' in said
