@@ -95,8 +95,8 @@ def test_a_row_is_true(table, wanted):
   assert max(map(abs, moved)) <= evidence.TOLERANCE, outdated
 
 
-# TF_VIDEOGEN_SAMPLE_SEED draws two others.
-DRAWN = random.Random(int(os.environ.get('TF_VIDEOGEN_SAMPLE_SEED', 0))).sample(EVIDENCE, 2)
+# One, as a compile takes up to 12 GB. TF_VIDEOGEN_SAMPLE_SEED draws another.
+DRAWN = random.Random(int(os.environ.get('TF_VIDEOGEN_SAMPLE_SEED', 0))).sample(EVIDENCE, 1)
 
 
 @pytest.mark.slow
