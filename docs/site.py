@@ -1,9 +1,9 @@
 """What the site has beside the pages of docs/: MkDocs calls this module while it builds.
 
-README.md becomes the home page, and docs/index.md the table of contents. Every data set's README has
-a page, every module the page of its docstrings. A file that a page links to has a page that shows
-it, as the site knows no repository to link to. Links keep pointing at files of the checkout, as they
-do wherever it is browsed; here they are rewritten.
+README.md becomes the home page, and docs/index.md the table of contents. Every data set's README
+has a page, every module the page of its docstrings. A file that a page links to has a page that
+shows it, as the site knows no repository to link to. Links keep pointing at files of the checkout,
+as they do wherever it is browsed; here they are rewritten.
 """
 
 import os

@@ -3,10 +3,10 @@
     launch/test.sh -m slow --draw=WORD --draw_minutes=20
     launch/test.sh -m slow --record_seconds
 
-The first command draws as many slow tests as take so many minutes one after the other. Another word,
-such as another commit's hash, draws another sample. Once so many minutes have passed, as on a slow
-machine, no further test is begun: those that are left are skipped, and say so. The second command
-runs all slow tests and keeps their times in slow_seconds.csv.
+The first command draws as many slow tests as take so many minutes one after the other. Another
+word, such as another commit's hash, draws another sample. Once so many minutes have passed, as on a
+slow machine, no further test is begun: those that are left are skipped, and say so. The second
+command runs all slow tests and keeps their times in slow_seconds.csv.
 """
 
 import collections
