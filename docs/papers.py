@@ -28,22 +28,22 @@ NONE = '–'
 
 _HEAD = """# The five papers, row by row
 
-Every results table, with the paper's numbers, the configs that make them, and how far they came
-here. Made by `python -m docs.pages`. The smaller tables of the [README](../README.md) have
-the configs by name alone.
+This page has every row of every results table: the paper's numbers, the configs that make them, and
+how far they came here. `python -m docs.pages` makes it. The page of each paper has a short table of
+its configs by name.
 
-- **No model of the papers has been trained at their scale with this code**, so that no row has a
-  number of ours yet.
-- "fits 64 cores, 1,960 core-hours": the TPU's own compiler takes the training step at the paper's
-  batch, over that many cores of TPU v3 with 16 GiB each, and the training takes at least so long;
-  what several configs take stands in their order, with + between them.
-  [preflight/paper_scale.md](preflight/paper_scale.md) has the details, and says when a program was
-  compiled; "stale" names those that have changed since then.
-- A row names all configs that it takes, in the order of their trainings; each one's header has its
-  command in full. Evaluations are at the [end](#evaluation).
-- "quoted": the paper has the number from elsewhere, and trained nothing for it. What is said of a
-  table's numbers is not said of those.
-- "not in our copy": the text of the paper that we have has lost it.
+- **No model of the papers has been trained at their scale with this code.** No row has a number of
+  ours yet.
+- "fits 64 cores, 1,960 core-hours": the TPU's own compiler compiled the training step at the
+  paper's batch, over that many cores of TPU v3 with 16 GiB each. The training takes at least so
+  many core-hours. With several configs, their hours stand in the same order, joined by +.
+  [preflight/paper_scale.md](preflight/paper_scale.md) has the details, and says when each program
+  was compiled. "stale" names the programs that have changed since then.
+- A row names all the configs that it takes, in the order of their trainings. Each config's header
+  has the full command. Evaluations are at the [end](#evaluation).
+- "quoted": the paper took the number from elsewhere. What is said of a table's numbers is not said
+  of quoted ones.
+- "not in our copy": our text of the paper has lost the number.
 """
 
 

@@ -14,14 +14,6 @@ ROOT = pathlib.Path(__file__).parents[2]
 PAGE = ROOT / 'docs' / 'extending.md'
 TOY = ROOT / 'tests' / 'extending'
 TEXT = PAGE.read_text(encoding='utf-8')
-PAGES = sorted([ROOT / 'README.md', *ROOT.glob('docs/**/*.md'), *ROOT.glob('datasets/*/README.md')])
-
-
-@pytest.mark.parametrize('page', PAGES, ids=lambda page: str(page.relative_to(ROOT)))
-def test_linked_files_exist(page):
-  links = re.findall(r'\]\(([^)\s]+)\)', page.read_text(encoding='utf-8'))
-  paths = [link.split('#')[0] for link in links if not re.match(r'\w+:', link)]
-  assert [path for path in paths if not (page.parent / path).exists()] == []
 
 
 def test_every_file_of_the_toy_is_linked():
