@@ -4,12 +4,14 @@ And the programs that a core runs of them. `experiment`, `sampling` and `evaluat
 users ask for.
 """
 
+import contextlib
 import dataclasses
 
 from absl import logging
 import numpy as np
 import tensorflow as tf
 
+from tf_videogen.layers import gradients
 from tf_videogen.model_directory import checkpoints
 from tf_videogen.tasks import task as task_lib
 from tf_videogen.training import optimizers
@@ -81,9 +83,11 @@ def described(built):
   return f'{type(built.task).__name__}, {_parameters(built.task):,} trainable parameters'
 
 
+@contextlib.contextmanager
 def _in_a_graph():
   """Where models find their shapes by a call: variables get values, nothing is computed."""
-  return tf.__internal__.FuncGraph('build').as_default()
+  with tf.__internal__.FuncGraph('build').as_default(), gradients.left_out():
+    yield
 
 
 def _initialized_by_the_host(next_creator, initial_value=None, **kwargs):

@@ -16,6 +16,7 @@ import functools
 import numpy as np
 import tensorflow as tf
 
+from tf_videogen.layers import gradients
 from tf_videogen.layers import randomness
 from tf_videogen.layers import recomputed_attention as recomputed
 from tf_videogen.layers import xla_context
@@ -44,7 +45,7 @@ class _CausalPattern:
       if x.shape.rank != 4 or x.shape[2] != self.length:
         raise ValueError(f'{name} must be [B, H, {self.length}, D] for latents of shape '
                          f'{self.shape}, got {x.shape}.')
-    attention = tf.custom_gradient(lambda q, k, v: self._forward(q, k, v, seed))
+    attention = gradients.custom(lambda q, k, v: self._forward(q, k, v, seed))
     return attention(recomputed.scaled(q), k, v)
 
   def _forward(self, q, k, v, seed):
@@ -203,12 +204,12 @@ class SparseCausalAttention(_CausalPattern):
 
   def _head_gradients(self, q, upstream, lse, delta, k, v):
     queries = q, upstream, lse[..., tf.newaxis], delta[..., tf.newaxis]
-    gradients = []
+    of_parts = []
     for part in self._parts:
       dq, dk, dv = recomputed.attend_backward(
           *map(part.rows, queries), part.keys(k), part.keys(v), part.bias())
-      gradients.append((part.tokens(_float(dq)), part.keys_backward(dk), part.keys_backward(dv)))
-    return tuple(tf.cast(tf.add_n(x), q.dtype) for x in zip(*gradients))
+      of_parts.append((part.tokens(_float(dq)), part.keys_backward(dk), part.keys_backward(dv)))
+    return tuple(tf.cast(tf.add_n(x), q.dtype) for x in zip(*of_parts))
 
   def step(self, q_t, k_cache, v_cache, t):
     """Row t of the full pass: `CausalAttention.step`, but it reads only the blocks it needs."""

@@ -9,6 +9,7 @@ that recomputation begins when the gradient is there, without XLA as well.
 
 import tensorflow as tf
 
+from tf_videogen.layers import gradients
 from tf_videogen.layers import xla_context
 
 
@@ -33,10 +34,10 @@ def rematerialize(function):
       with tf.GradientTape() as tape:
         tape.watch([x for x in again if x.dtype.is_floating])
         outputs = tf.nest.flatten(function(*again))
-      gradients, of_variables = tape.gradient(outputs, (again, variables or []), upstream)
-      return gradients if variables is None else (gradients, of_variables)
+      of_inputs, of_variables = tape.gradient(outputs, (again, variables or []), upstream)
+      return of_inputs if variables is None else (of_inputs, of_variables)
 
     return function(*inputs), backward
 
   # A plain function: a `tf.custom_gradient` loses its gradient as an argument of a `tf.function`.
-  return lambda *inputs: tf.custom_gradient(forward)(*inputs)
+  return lambda *inputs: gradients.custom(forward)(*inputs)

@@ -7,6 +7,8 @@ import tensorflow as tf
 from tensorflow.compiler.tf2xla.python import xla
 from tensorflow.python.ops import control_flow_util
 
+from tf_videogen.layers import gradients
+
 
 def compiled_by_xla():
   """Whether the code being traced will be compiled by XLA: under `jit_compile=True`, on a TPU."""
@@ -51,7 +53,7 @@ def optimization_barrier(tensors):
     return [tf.identity(tensor) for tensor in tensors]
 
 
-@tf.custom_gradient
+@gradients.custom
 def isolated(x):
   """The same tensor; XLA merges neither its computation nor its gradient's with what uses it."""
   return optimization_barrier([x])[0], lambda gradient: optimization_barrier([gradient])[0]
