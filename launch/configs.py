@@ -14,6 +14,7 @@ import tokenize
 from absl import flags
 from absl import logging
 import gin
+from gin import resource_reader
 
 import tf_videogen
 from tf_videogen.launch import bindings
@@ -49,6 +50,12 @@ _LENGTH_AND_RATES = re.compile(
 
 shared_flags.declare(*FLAGS)
 gin.add_config_file_search_path(str(GIN_DIR))
+# Without gin's reader of files in Python packages: for 'videogpt/x.gin' it asks Python for a
+# package called videogpt, reports that there is none, and fails if the path has a folder of that
+# name.
+gin.config._FILE_READERS[:] = [  # pylint: disable=protected-access
+    reader for reader in gin.config._FILE_READERS  # pylint: disable=protected-access
+    if reader[0] is not resource_reader.system_path_reader]
 gin.config.register_file_reader(  # gs:// paths
     lambda path: tf.io.gfile.GFile(path), lambda path: tf.io.gfile.exists(path))
 

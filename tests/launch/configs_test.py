@@ -14,6 +14,7 @@ import tensorflow as tf
 from docs import papers
 from docs import shipped_configs
 from tf_videogen import experiment
+from tf_videogen.layers import gradients
 from tf_videogen import tasks
 from tf_videogen.launch import configs
 from tf_videogen.launch import hints
@@ -247,6 +248,16 @@ def test_every_config_parses(name, tmp_path):
   assert gin.config_str() == before
 
 
+def test_folders_called_like_ours_are_in_nobodys_way(tmp_path, monkeypatch, caplog):
+  """Such as a clone of VideoGPT, beside which somebody trains."""
+  for name in ('videogpt', 'base'):
+    (tmp_path / name).mkdir()
+  monkeypatch.chdir(tmp_path)
+  monkeypatch.syspath_prepend(tmp_path)
+  configs.parse(['videogpt/bair_prior_layers2.gin'], [], needs_all=False)
+  assert gin.query_parameter('videogpt.LatentTransformer.layers') == 2 and not caplog.text
+
+
 def test_shared_parts_are_no_configs_and_are_included():
   parts = {path.relative_to(configs.GIN_DIR).as_posix()
            for path in (configs.GIN_DIR / 'base').rglob('*.gin')}
@@ -261,7 +272,8 @@ def _built_task(name):
   tf.keras.mixed_precision.set_global_policy('float32')
   config = configs.configured(experiment.Experiment)()
   shape = shipped_configs.clip_shape(config.clips)
-  with tf.Graph().as_default():  # variables without values, layers without computing
+  # Variables without values, layers without computing, and no graph is kept.
+  with tf.Graph().as_default(), gradients.left_out():
     task = config.task()
     task.build(shape)
   return task, shape
