@@ -1,1 +1,1 @@
-"""BAIR Robot Pushing (small): a robot's arm among toys, with its actions."""
+"""BAIR Robot Pushing (small): a robot arm that pushes toys, with its actions."""

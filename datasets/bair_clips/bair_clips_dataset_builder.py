@@ -1,4 +1,4 @@
-"""BAIR Robot Pushing, with both evaluation splits; see the README.md beside this file."""
+"""Builder of BAIR Robot Pushing with both evaluation splits; see the README.md beside this file."""
 
 import dataclasses
 import os
@@ -18,7 +18,7 @@ from tf_videogen.preparation import reporting_builder
 _URL = 'http://rail.eecs.berkeley.edu/datasets/bair_robot_pushing_dataset_v0.tar'
 _FRAMES, _SIZE = 30, 64
 _FILE_NAME = re.compile(r'traj_(\d+)_to_(\d+)\.tfrecords$')
-_TRAIN_SHARE = 0.7  # of the balanced split, TrIVD-GAN's
+_TRAIN_SHARE = 0.7  # share of training videos that the balanced split, TrIVD-GAN's, keeps
 
 
 @dataclasses.dataclass
@@ -26,20 +26,21 @@ class BairConfig(tfds.core.BuilderConfig):
   """A division into training and test videos.
 
   Attributes:
-    balanced: whether 30 % of the training videos are moved to the test videos.
+    balanced: whether the last 30 % of the training videos are moved to the test videos.
   """
   balanced: bool = False
 
 
 @dataclasses.dataclass(frozen=True)
 class Records:
-  """Videos of one file of records.
+  """Videos in one file of records.
 
   Attributes:
-    path: of the file, whose name ends in traj_<first>_to_<last>.tfrecords.
-    folder: 'train' or 'test'.
+    path: path of the file, whose name ends in traj_<first>_to_<last>.tfrecords.
+    folder: the file's folder, 'train' or 'test'.
     first: number of the file's first video in its folder.
-    start, stop: which of the file's videos are meant.
+    start: index in the file of the first of the videos.
+    stop: index in the file after the last of the videos.
   """
   path: str
   folder: str
@@ -49,16 +50,16 @@ class Records:
 
   @property
   def videos(self):
-    """How many."""
+    """Number of the videos."""
     return self.stop - self.start
 
   def key(self, index):
-    """The id of a video of the file."""
+    """Returns the id of the video at an index in the file."""
     return f'{self.folder}_{self.first + index:05d}'
 
 
 class Builder(reporting_builder.ReportingBuilder):
-  """Videos of a robot's arm that pushes toys, with its actions and the gripper's positions."""
+  """Videos of a robot arm that pushes toys, with its actions and the gripper's positions."""
 
   VERSION = tfds.core.Version('1.0.0')
   RELEASE_NOTES = {'1.0.0': 'First release.'}
@@ -86,7 +87,7 @@ class Builder(reporting_builder.ReportingBuilder):
   def _pieces(self, dl_manager):
     manual = raw_files.manual_dir(dl_manager)
     files = _record_files(manual, self._extract_dir()) if manual else {}
-    if not files:
+    if not any(files.values()):  # the directory may have other data sets' files
       files = _record_files(raw_files.downloaded(dl_manager, _URL))
     train, test = files.get('train', []), files.get('test', [])
     if self.builder_config.balanced:
@@ -109,7 +110,7 @@ class _Reader:
     pass
 
   def read(self, piece):
-    """Yields (Outcome, example); what comes after damage to the file is lost."""
+    """Yields (Outcome, example). All videos after damage to the file are lost."""
     records = iter(tf.data.TFRecordDataset(piece.path).skip(piece.start).take(piece.videos))
     damage = raw_videos.Unusable('truncated', 'the file ends before')
     for index in range(piece.start, piece.stop):
@@ -132,14 +133,14 @@ class _Reader:
 
 
 def _parsed(record):
-  """Video, actions and positions of a serialized record; raises Unusable if any is missing."""
+  """Returns a serialized record's video, actions, positions; raises Unusable if any is missing."""
   try:
     features = tf.train.Example.FromString(record).features.feature
   except message.DecodeError as error:
     raise raw_videos.Unusable('undecodable', 'no tf.train.Example') from error
 
   def stacked(name, kind, shape):
-    """Array [frames, *shape] of what the frames have under a name."""
+    """Returns the array [frames, *shape] of the values that the frames have under a name."""
     values = []
     for t in range(_FRAMES):
       found = getattr(features[f'{t}/{name}'], kind).value
@@ -159,7 +160,10 @@ def _parsed(record):
 
 
 def _record_files(root, extract_to=None):
-  """{'train' or 'test': [Records, ...]} below a folder, in the order of their videos."""
+  """Returns {split: [Records, ...]} of the files below a folder, in the order of their videos.
+
+  The splits are 'train', 'test' and None, whose list is always empty.
+  """
   names = {name: os.path.join(root, name) for name in raw_files.find(root, ('.tfrecords',))}
   if not names and extract_to:
     names = raw_files.opened_archives(root, 'bair|softmotion', extract_to, ('.tfrecords',))
@@ -173,7 +177,7 @@ def _record_files(root, extract_to=None):
 
 
 def _divided(pieces, count):
-  """The first `count` videos, and the others: two lists of Records."""
+  """Returns the first `count` videos and the other videos, two lists of Records."""
   first, others = [], []
   for piece in pieces:
     middle = min(max(count, 0), piece.videos)

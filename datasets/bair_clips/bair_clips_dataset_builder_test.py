@@ -1,4 +1,4 @@
-"""BAIR: raw frames, actions, both evaluation splits, damaged records."""
+"""Tests of BAIR: raw frames, actions, both evaluation splits, damaged records."""
 
 import pickle
 import tarfile
@@ -61,7 +61,7 @@ def test_balanced(tmp_path):
 
 
 def test_balanced_as_in_the_paper():
-  """Of 43,264 training videos and 256 test videos, 13,235 are for testing."""
+  """13,235 of 43,264 training videos and 256 test videos are for testing."""
   files = [bair_clips_dataset_builder.Records('', 'train', first, 0, 256)
            for first in range(0, 43264, 256)]
   train, moved = bair_clips_dataset_builder._divided(files, round(0.7 * 43264))
@@ -78,14 +78,18 @@ def test_archive(tmp_path):
   assert builder.info.splits['train'].num_examples == 10
 
 
-def test_downloads(tmp_path, monkeypatch):
-  """Nothing is in the manual directory: the archive is fetched and extracted."""
+@pytest.mark.parametrize('manual', [False, True])
+def test_downloads(tmp_path, monkeypatch, manual):
+  """If the manual directory is missing, or has other data sets, the archive is downloaded."""
   _write(tmp_path / 'raw')
+  if manual:
+    (tmp_path / 'manual' / 'kinetics600').mkdir(parents=True)
+    (tmp_path / 'manual' / 'kinetics600' / 'records.tfrecords').touch()
   with tarfile.open(tmp_path / 'fetched', 'w') as archive:
     archive.add(tmp_path / 'raw' / 'softmotion30_44k', 'softmotion30_44k')
   monkeypatch.setattr(
       tfds.download.DownloadManager, 'download', lambda self, url: tmp_path / 'fetched')
-  builder = building.prepare(Builder, tmp_path, 'balanced', manual=False)
+  builder = building.prepare(Builder, tmp_path, 'balanced', manual=manual)
   assert builder.info.splits['test'].num_examples == 5
 
 
@@ -105,7 +109,7 @@ def test_damage(tmp_path):
 
 @pytest.mark.slow
 def test_five_hundred_broken_files(tmp_path):
-  """Every video of each is read or refused with a reason."""
+  """Every video of each file is read, or refused with a reason."""
   path, _ = raw_data.write_bair(tmp_path, 'train', 0, 2)
   content = path.read_bytes()
   reader = bair_clips_dataset_builder._Reader()
@@ -145,7 +149,7 @@ def test_the_reader_reaches_the_workers_of_beam(tmp_path):
 
 @pytest.mark.slow
 def test_beam(tmp_path):
-  """Beam writes the same examples and the same report."""
+  """Beam writes the same examples and the same report as a run without Beam."""
   _write(tmp_path / 'manual')
   raw_data.write_bair(tmp_path / 'manual', 'train', 10, 1, without=['7/action'])
   plain = building.prepare(Builder, tmp_path, 'original')
