@@ -1,8 +1,8 @@
-"""docs/papers.md: every results table of the five papers, row by row, with its configs.
+"""Makes docs/papers.md: every results table of the five papers, row by row, with its configs.
 
-Numbers are those of tf_videogen/reporting/paper_numbers.csv, core-hours those of
-tf_videogen/preflight/paper_scale.csv; what else a paper says of a config is in the config's header.
-Tables, and rows that have no number, are listed in `papers_tables`.
+Numbers come from tf_videogen/reporting/paper_numbers.csv, and core-hours from
+tf_videogen/preflight/paper_scale.csv. Everything else that a paper says about a config is in the
+config's header. `papers_tables` lists the tables, and the rows that have no number.
 """
 
 import csv
@@ -20,9 +20,9 @@ COSTS = ROOT / 'tf_videogen' / 'preflight' / 'paper_scale.csv'
 
 METRICS = {
     'fvd': 'FVD', 'fvd_unrolled': 'FVD (Avg)', 'fvd_star': r'FVD\*', 'r_fvd': 'R-FVD', 'is': 'IS',
-    'fid': 'FID', 'bits_per_dim': 'bits/dim', 'bits_per_code': 'bits/dim (bits a code)',
-    'nats_per_code': 'loss (nats a code)', 'nats_per_frame': 'nats/frame', 'nmse': 'NMSE'}
-QUOTED = 'quoted'  # What the note of a number begins with that the paper has from elsewhere.
+    'fid': 'FID', 'bits_per_dim': 'bits/dim', 'bits_per_code': 'bits/dim (bits per code)',
+    'nats_per_code': 'loss (nats per code)', 'nats_per_frame': 'nats/frame', 'nmse': 'NMSE'}
+QUOTED = 'quoted'  # The start of the notes of numbers that a paper took from elsewhere.
 _BASELINE = '_copy_last_frame'
 NONE = '–'
 
@@ -58,9 +58,9 @@ def header(config):
 
 
 def printed(config):
-  """What a header says after "The paper prints:", in one line; '' if nothing.
+  """The text after "The paper prints:" in a header, in one line; '' if there is none.
 
-  "see cascade.gin" stands for what that file's header says.
+  If the text is "see cascade.gin.", it is taken from the header of that file.
   """
   found = re.search(r"The paper prints:(.*?)(?=\n\n|\nThe paper's hardware|$)",
                     '\n'.join(header(config)), re.DOTALL)
@@ -70,41 +70,44 @@ def printed(config):
 
 
 def levels(config):
-  """The configs of a cascade's levels, in their order; () if the config is no cascade."""
+  """The configs of a cascade's levels, in their order; () if the config is not a cascade."""
   _, found, text = (GIN_DIR / config).read_text(encoding='utf-8').partition('Cascade.levels')
   return tuple(re.findall(r"'(\w+/\w+\.gin)'", text)) if found else ()
 
 
 def all_configs():
-  """Names of all configs under gin/; `base/` has parts of them."""
+  """Names of all configs under gin/, sorted, without `base/`, which has parts of configs."""
   names = sorted(path.relative_to(GIN_DIR).as_posix() for path in GIN_DIR.rglob('*.gin'))
   return [name for name in names if not name.startswith('base/')]
 
 
 def cascades():
-  """Names of all cascades, {last level: cascade}."""
+  """Names of all cascades by their last levels, {last level: cascade}."""
   return {levels(config)[-1]: config for config in all_configs() if levels(config)}
 
 
 def trained_before(config):
-  """Configs whose directories the command in a config's header names, such as a prior's VQ-VAE."""
+  """Configs whose directories the command in a config's header needs, such as a prior's VQ-VAE."""
   folder = config.split('/')[0]
   stems = re.findall(r"_DIR='runs/(\w+)'", ' '.join(header(config)))
   return [name for name in (f'{folder}/{stem}.gin' for stem in stems) if (GIN_DIR / name).exists()]
 
 
 def trainings(config):
-  """All configs that are trained for one, in their order; the config itself is the last one."""
+  """The configs that are trained for a config, in order.
+
+  For a cascade these are its levels. Otherwise the config itself is the last one.
+  """
   return levels(config) or (*trained_before(config), config)
 
 
 def link(config, text=''):
-  """A config by name, linked to its file."""
+  """A Markdown link to the file of a config; by default its text is the file's stem."""
   return f'[{text or pathlib.PurePath(config).stem}](../gin/{config})'
 
 
 def config_cell(names):
-  """Configs, each once, in the order of their trainings; cascades with their levels."""
+  """Links to configs, each once, in the order of training; cascades with their levels."""
   parts = {}
   for config in names:
     if levels(config):
@@ -117,7 +120,7 @@ def config_cell(names):
 
 
 def state(names, costs):
-  """What the compiler said of the trainings of configs; `costs` are rows by config."""
+  """The compiler's answer for the trainings of configs; `costs` has rows of `COSTS` by config."""
   trained = list(dict.fromkeys(name for config in names for name in trainings(config)))
   rows = {_stem(name): costs[name] for name in trained if name in costs}
   missing = [_stem(name) for name in trained if name not in costs]
@@ -147,7 +150,7 @@ def _hours(hours):
 
 
 def protocol_cell(protocols):
-  """Evaluation configs, by the names of their protocols."""
+  """Links to the evaluation configs of protocols, by the names of the protocols."""
   found = []
   for name in dict.fromkeys(protocols):
     config = f'evaluation/{name.removesuffix(_BASELINE)}.gin'
@@ -164,7 +167,7 @@ def read(path):
 
 
 def frames_of(number):
-  """Of how many frames a cascade's number is, by its protocol's name; 0 for all others."""
+  """The number of frames in the name of a cascade's protocol; 0 for all other numbers."""
   found = re.search(r'_(\d+)$', number['protocol'])
   return int(found.group(1)) if found and number['paper'] in ('cvg', 'ssw_gan') else 0
 
@@ -176,7 +179,7 @@ def column_of(number):
 
 
 def table_lines(titles, rows):
-  """A Markdown table."""
+  """The lines of a Markdown table."""
   lines = [titles, ['---'] * len(titles), *rows]
   return [f'| {" | ".join(line)} |' for line in lines]
 
@@ -186,7 +189,7 @@ def _is_quoted(number):
 
 
 def _shared(numbers):
-  """The note that all numbers have; '' without one."""
+  """The note that all numbers share; '' if they share none."""
   notes = {number['note'] for number in numbers}
   return notes.pop() if len(notes) == 1 else ''
 
@@ -208,13 +211,13 @@ class _Numbers:
     self._notes = {title: self._note_of(title) for title in self._columns}
 
   def _note_of(self, title):
-    """What the numbers of all rows but quoted ones say in a column; '' without such a thing."""
+    """The note that a column's numbers share in all rows but quoted ones; '' if there is none."""
     own = [numbers for numbers in self._rows.values() if not all(map(_is_quoted, numbers))]
     found = [[number for number in numbers if column_of(number) == title] for numbers in own]
     return _shared(sum(found, [])) if len(own) > 1 and all(found) else ''
 
   def lines(self):
-    """The notes of columns in a sentence, and the table."""
+    """The lines of a sentence with the notes of columns, and of the table."""
     by_note = {}
     for title, note in self._notes.items():
       by_note.setdefault(note, []).append(title)
@@ -242,7 +245,7 @@ class _Numbers:
 
 
 def _text_lines(table, costs):
-  """The rows of a table without numbers."""
+  """The lines of a table without numbers."""
   rows = []
   for row in table.rows:
     said = row.printed or printed(row.config).removesuffix(' for this configuration.').rstrip('.')
@@ -287,7 +290,7 @@ def page():
   """The whole page, Markdown.
 
   Raises:
-    ValueError: for a config that no row has, and for a table of numbers that isn't listed.
+    ValueError: if a config is in no row, or if a table of `NUMBERS` is not in `papers_tables`.
   """
   numbers = read(NUMBERS)
   costs = {row['config']: row for row in read(COSTS) if row['program'] == 'train'}
