@@ -1,12 +1,12 @@
-"""Tells which rows of the tables of compiled programs are stale, and compiles programs anew.
+"""Lists the stale rows of the tables of compiled programs, and compiles programs again.
 
     python -m docs.evidence [NAME ...]             # lists what is stale or missing
     python -m docs.evidence --compile [NAME ...]   # compiles it, and makes the pages
 
-NAME is how a program's name begins: `videogpt/bair_prior.gin train`, `videogpt/`, `level1 12`; all
-programs by default. A program takes half a minute or more to be listed, and 4 to 20 minutes to be
-compiled. Stopped, the second command goes on where it was. `--force` compiles what is not stale,
-too.
+NAME is the start of a program's name: `videogpt/bair_prior.gin train`, `videogpt/`, `level1 12`. By
+default, all programs are meant. It takes half a minute or more to list a program, and 4 to 20
+minutes to compile it. After a stop, the second command resumes where it was. `--force` also
+compiles programs that are not stale. Both commands mark stale rows and make the pages.
 """
 
 import time
@@ -25,10 +25,16 @@ flags.DEFINE_bool('force', False, 'Compile the named programs whatever their row
 
 
 def chosen(names):
-  """(table, evidence.Wanted) of programs whose names begin so; of all, without names.
+  """The programs whose names start with one of `names`, or all if there are none.
+
+  Args:
+    names: starts of programs' names.
+
+  Returns:
+    List of (evidence.Table, evidence.Wanted).
 
   Raises:
-    ValueError: if no program's name begins like one of them.
+    ValueError: if no program's name starts with one of them.
   """
   programs = [(table, wanted) for table in TABLES for wanted in table.wanted]
   unknown = [name for name in names if not any(w.name.startswith(name) for _, w in programs)]
@@ -40,10 +46,16 @@ def chosen(names):
 
 
 def bring_up_to_date(table, wanted, compiles, forced=False):
-  """Looks at a program, and compiles it where it is asked for.
+  """Checks the row of a program, and compiles the program if that is asked for.
+
+  Args:
+    table: the program's evidence.Table.
+    wanted: the program, an evidence.Wanted.
+    compiles: whether to compile a program whose row is stale or missing.
+    forced: whether to compile also a program whose row is true, if `compiles`.
 
   Returns:
-    What was found, and what was done, a phrase; '' if the row is true.
+    A phrase that says what was found and done; '' if the row is true and nothing was done.
   """
   config, exported = wanted.export()
   found = table.check(wanted, exported)
@@ -55,7 +67,7 @@ def bring_up_to_date(table, wanted, compiles, forced=False):
 
 @program.takes_arguments
 def main(argv):
-  """Prints a line for every program."""
+  """Prints one line per program, and makes the pages."""
   programs, stale = chosen(argv[1:]), 0
   for number, (table, wanted) in enumerate(programs, 1):
     start = time.time()

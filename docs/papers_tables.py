@@ -1,7 +1,7 @@
-"""The papers' results tables, in their order: what docs/papers.md has besides numbers.
+"""The papers' results tables, in order: the contents of docs/papers.md besides numbers.
 
-A table's rows are those of tf_videogen/reporting/paper_numbers.csv. Tables that print no numbers,
-or whose numbers our copy of the paper lost, list their rows here.
+The rows of most tables are in tf_videogen/reporting/paper_numbers.csv. Tables that print no
+numbers, or whose numbers are missing in our copy of the paper, list their rows here.
 """
 
 import typing
@@ -13,11 +13,11 @@ class Row(typing.NamedTuple):
   """A row without a number.
 
   Attributes:
-    label: The paper's name of it.
-    config: A name under gin/; '' where there is nothing to train.
-    protocols: How it is evaluated, names under gin/evaluation/ without their ending.
-    printed: What the paper prints; '' for what the config's header says of that.
-    state: How far it came here; '' for what the TPU's compiler said.
+    label: The paper's name of the row.
+    config: Name of a config under gin/; '' if there is nothing to train.
+    protocols: Names of the configs under gin/evaluation/ that evaluate it, without their ending.
+    printed: What the paper prints. If '', the text of the config's header is used.
+    state: How far we have reproduced it. If '', the answer of the TPU's compiler is used.
   """
   label: str
   config: str = ''
@@ -30,11 +30,11 @@ class Table(typing.NamedTuple):
   """A table.
 
   Attributes:
-    name: As paper_numbers.csv has it.
-    about: Its title.
-    rows: Of a table without numbers.
-    configs: {row: config} for rows of numbers that are of a config on its way.
-    note: A paragraph.
+    name: Name of the table in paper_numbers.csv.
+    about: Title of the table.
+    rows: `Row`s of a table without numbers.
+    configs: {row: config} for rows whose numbers are of a config in the middle of its training.
+    note: A paragraph that precedes the table.
   """
   name: str
   about: str
@@ -44,7 +44,14 @@ class Table(typing.NamedTuple):
 
 
 class Paper(typing.NamedTuple):
-  """A paper: the folder of its configs, its title, how they are trained, its tables."""
+  """A paper.
+
+  Attributes:
+    name: Folder of its configs under gin/, and its name in paper_numbers.csv.
+    title: Title of its section.
+    lead: Paragraphs that say how its configs are trained.
+    tables: Its `Table`s.
+  """
   name: str
   title: str
   lead: str
@@ -52,7 +59,13 @@ class Paper(typing.NamedTuple):
 
 
 class Small(typing.NamedTuple):
-  """Configs that are no paper's: what they are, and how far they came."""
+  """Configs of our own, which no paper has.
+
+  Attributes:
+    configs: Names of the configs under gin/.
+    about: What they are.
+    state: Whether they have been trained, and with what result.
+  """
   configs: tuple
   about: str
   state: str

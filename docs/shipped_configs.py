@@ -1,4 +1,4 @@
-"""The configs of gin/, without the data and the models that they are trained on."""
+"""The configs of gin/, parsed without the data and the models that they need."""
 
 import re
 
@@ -12,21 +12,21 @@ PROTOCOLS = [name for name in _ALL if name.startswith('evaluation/')]
 CASCADES = [name for name in _ALL if 'cascades.Cascade.levels' in
             (configs.GIN_DIR / name).read_text()]
 NAMES = [name for name in _ALL if name not in PROTOCOLS + CASCADES
-         and not name.startswith('base/')]  # of models
+         and not name.startswith('base/')]  # configs of models
 _GIVEN = {'VQVAE_DIR': 'nowhere', 'FIRST_SLICE_DIR': 'nowhere', 'LOWER_DIR': 'nowhere',
           'TRAIN_FILE': 'train.npz', 'TEST_FILE': 'test.npz'}
 
 
 def parse(name):
-  """Parses a config, with something for what it requires."""
-  configs.parse([name], [], needs_all=False)  # what nothing gives is its own name
+  """Parses a config, with placeholders for the values that it requires."""
+  configs.parse([name], [], needs_all=False)  # a macro without a value becomes its own name
   for macro in re.findall(r"^(\w+) = '\1'$", gin.config_str(), re.MULTILINE):
     gin.bind_parameter(f'{macro}/macro.value', _GIVEN[macro])
 
 
 def clip_shape(clips):
-  """The shape of the clips of a source, without the data: (T, H, W, C)."""
-  source = getattr(clips, 'clips', clips)  # of those that are made smaller
+  """The shape (T, H, W, C) of the clips of a source, without looking at the data."""
+  source = getattr(clips, 'clips', clips)  # the source of clips that are made smaller
   dataset = source.dataset or ''
   size = getattr(source, 'size', None) or (32 if 'optdigits' in dataset else 64)
   channels = 1 if dataset.startswith('moving_mnist') else getattr(source, 'channels', 3)
@@ -36,9 +36,10 @@ def clip_shape(clips):
 
 
 def unprepared(clips):
-  """How to say an example's specs where no builder does, ('TxHxWxC', numbers of actions a frame).
+  """The specs of an example of clips, if no builder tells them.
 
-  None and 0 where a builder does.
+  Returns:
+    ('TxHxWxC', number of actions per frame); (None, 0) if a builder tells the specs.
   """
   try:
     tpu_programs.example_spec(clips)

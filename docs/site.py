@@ -1,9 +1,9 @@
-"""What the site has beside the pages of docs/: MkDocs calls this module while it builds.
+"""Adds pages to the site besides those of docs/: MkDocs calls this module while it builds.
 
-README.md becomes the home page, and docs/index.md the table of contents. Every data set's README
-has a page, every module the page of its docstrings. A file that a page links to has a page that
-shows it, as the site knows no repository to link to. Links keep pointing at files of the checkout,
-as they do wherever it is browsed; here they are rewritten.
+README.md becomes the home page, and docs/index.md the table of contents. Every README of a data set
+has a page. Every public module has a page of its docstrings. A file that a page links to has a page
+that shows it, because the site knows no repository to link to. In the checkout, links point at
+files. Here they are rewritten to point at pages.
 """
 
 import os
@@ -12,7 +12,7 @@ import posixpath
 import re
 
 ROOT = pathlib.Path(__file__).resolve().parents[1]
-# Files of the checkout that have a place of their own: {path: page}.
+# Files of the checkout with a fixed page: {path: page}.
 PAGES = {'README.md': 'index.md', 'docs/index.md': 'contents.md',
          'CONTRIBUTING.md': 'contributing.md', 'CHANGELOG.md': 'changelog.md'}
 _LINK = re.compile(r'(\]\()([^)\s#]+)(#[^)]*)?(\))|((?:src|href)=")([^"#]+)(#[^"]*)?(")')
@@ -31,7 +31,7 @@ def _modules():
 
 
 def page_of(path):
-  """The page of the site that shows a file, or a folder, of the checkout."""
+  """The page of the site that shows a file or folder of the checkout."""
   if path in PAGES:
     return PAGES[path]
   data_set = re.fullmatch(r'datasets/(\w+)/README\.md', path)
@@ -48,18 +48,18 @@ _MODULES = _modules()
 
 
 def rewritten(markdown, path, page):
-  """A page's text, and the files that it links to.
+  """Rewrites the links of a page for the site.
 
   Args:
-    markdown: the text, whose links are relative to its file.
-    path: of that file, in the checkout.
-    page: where the site has it; there the links are to be relative to it.
+    markdown: the text of the page, with links relative to its file.
+    path: path of that file in the checkout.
+    page: path of the page in the site, to which the rewritten links are relative.
 
   Returns:
-    The text for the site, and a list of paths in the checkout.
+    The rewritten text, and a list of the linked paths in the checkout.
 
   Raises:
-    ValueError: if a file that it links to is not there.
+    ValueError: if a linked file does not exist.
   """
   linked = []
 
@@ -81,7 +81,7 @@ def rewritten(markdown, path, page):
 
 
 def _shown(path):
-  """The page of a file that others link to."""
+  """The text of the page that shows a file or folder to which other pages link."""
   there = ROOT / path
   if there.is_dir():
     names = sorted(child.name for child in there.iterdir()
@@ -92,7 +92,7 @@ def _shown(path):
 
 
 def _add(files, config, page, text):
-  from mkdocs.structure import files as mkdocs_files  # which only the site's environment has
+  from mkdocs.structure import files as mkdocs_files  # only in the site's environment
   existing = files.get_file_from_path(page)
   if existing is not None:
     files.remove(existing)
@@ -100,7 +100,7 @@ def _add(files, config, page, text):
 
 
 def on_files(files, config):
-  """Adds the pages that are no files of docs/, and rewrites the links of all."""
+  """Adds the pages that are not files of docs/, rewrites all links, and fills the navigation."""
   waiting = [*PAGES, *(path.relative_to(ROOT).as_posix() for folder in ('docs', 'datasets')
                         for path in sorted((ROOT / folder).rglob('*.md')))]
   done = set()
@@ -126,7 +126,7 @@ def on_files(files, config):
 
 
 def _nav(entries):
-  """The navigation, with the data sets' pages and the modules' in their places."""
+  """The navigation, with the pages of data sets and of modules in their places."""
   places = {'datasets': [f'datasets/{path.parent.name}.md'
                          for path in sorted((ROOT / 'datasets').glob('*/README.md'))],
             'api': _nav_of_modules()}

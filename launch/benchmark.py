@@ -1,20 +1,20 @@
 """Times training and sampling on this machine; prints one line of JSON, medians in seconds.
 
-Figures are of the precision that `auto` finds here, and under "float32" of that one; those of
-sampling of the one that `auto` samples in. Each is printed on stderr as it comes.
+Figures are in the precision that `auto` chooses here, and under "float32" in float32. Sampling is
+timed in the precision that `auto` samples in. Each figure is printed on stderr when it is known.
 
-video_transformer: the paper's base model, a training step of 4 x 32 x 32 slices; seconds to draw a
-pixel of every video, also by a full pass; shares of the machine's rate of products of matrices.
-trivd_gan: a training step of both players with TSRUp, with ConvGRU units, and their ratio; clips
-sampled a second. 5 + 11 frames of 32 x 32, two stages, 16 channels, the views of "stronger".
-input: batches of a config's data alone, and its step on one batch over and over: input holds
-training up where `input_share` comes near 1. `raw_read_share` is of the rate at which the shards
-can be read at all. For a TPU's step, see `launch.preflight`.
-prepare: videos below a folder, on one core: decoded alone by PyAV; decoded, scaled and encoded; on
-all cores: all of `launch.prepare`, every file 20 times; what 400,000 such videos take.
-cascade: memory, in MB, of sampling 24, 48, 96 and 192 frames of 64 x 64 from a small cascade.
-i3d: FVD's network with random weights, on clips of 16 frames; what FVD of 2 x 2,048 clips takes,
-resizing, statistics and the distance included, as a share of its passes through the network.
+video_transformer: the paper's base model. A training step of 4 x 32 x 32 slices; seconds to sample
+a pixel of every video, also by a full pass; shares of the machine's rate of matrix products.
+trivd_gan: a training step of both players with TSRUp and with ConvGRU units, and their ratio; clips
+sampled per second. 5 + 11 frames of 32 x 32, two stages, 16 channels, the views of "stronger".
+input: batches of a config's data alone, and its training step on one repeated batch. Input limits
+training if `input_share` is near 1. `raw_read_share` is relative to the rate at which the shards
+can be read at all. For a step on a TPU, see `launch.preflight`.
+prepare: videos below a folder. On one CPU core: decoding alone by PyAV; decoding, scaling and
+encoding. On all cores: all of `launch.prepare`, every file 20 times; a plan for 400,000 videos.
+cascade: memory in MB of sampling 24, 48, 96 and 192 frames of 64 x 64 from a small cascade.
+i3d: FVD's network with random weights, on clips of 16 frames; the time of FVD of 2 x 2,048 clips,
+with resizing, statistics and the distance, relative to its passes through the network.
 """
 
 import json
@@ -50,7 +50,7 @@ shared_flags.declare('strategy', 'tpu', 'gin_file', 'gin_param', 'data_dir', 'ma
 
 
 def main(argv):
-  """Times --work, models in both precisions, where there are two."""
+  """Times --work; models in both precisions, if there are two."""
   del argv
   values = flags.FLAGS
   if values.work == 'prepare':

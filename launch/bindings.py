@@ -1,8 +1,7 @@
-"""What the bindings of a config may be: each is held against a table before anything is built.
+"""Checks the bindings of a config against a table of allowed values, before anything is built.
 
-In the suite, a parameter of a name means the same everywhere, so that the table goes by names;
-where a class differs, `Class.parameter` says so. Of classes from elsewhere, the default tells the
-type.
+In the suite, parameters of the same name mean the same everywhere, so the table is by name. Classes
+that differ have entries `Class.parameter`. For classes from elsewhere, the default tells the type.
 """
 
 import importlib
@@ -22,9 +21,9 @@ class Kind(typing.NamedTuple):
   """A kind of values.
 
   Attributes:
-    words: what such a value is, in words.
-    accepts: a function of a value that tells whether it is one.
-    reference: whether a reference, @something, may stand in for it.
+    words: description of such a value, for messages.
+    accepts: function that tells whether a value is of this kind.
+    reference: whether a reference, @something, may stand in for a value.
   """
   words: str
   accepts: typing.Callable
@@ -40,7 +39,7 @@ def _number(accepts):
 
 
 def _all(accepts, lengths=None, least=0):
-  """Whether a value is a list or tuple of some length, and all in it are accepted."""
+  """Accepts a list or tuple of an allowed length whose items are all accepted."""
   return lambda value: isinstance(value, (list, tuple)) and len(value) >= least and (
       lengths is None or len(value) in lengths) and all(map(accepts, value))
 
@@ -123,7 +122,7 @@ _KINDS = {
     _or_none(POSITIVE, 'all'): 'keep_checkpoints FrechetDistance.frames',
     Kind('a whole number from 1 on, or a list of such, for each layer',
          _either(_whole(1), SIZES.accepts)): 'LayerStack.heads',
-    # Empty where no such directory is needed any more.
+    # Empty if no such directory is needed any more.
     ANY_TEXT._replace(words='the folder of a trained model, in quotes'):
         'vqvae_dir first_slice_dir lower_dir init_from',
     Kind('18, 34, or how many blocks each of the four groups has',
@@ -136,7 +135,7 @@ _KINDS = {
     _one_of('real', 'reconstructed', 'generated'): 'stream',
 }
 TABLE = {name: kind for kind, names in _KINDS.items() for name in names.split()}
-# Of classes from elsewhere, by the type of the default: what is wrong for sure.
+# For classes from elsewhere, by the type of the default: refuses what is wrong for sure.
 _A_NUMBER = Kind('a number', lambda value: not isinstance(value, (str, dict)), reference=True)
 _OF_OTHERS = {bool: FLAG._replace(accepts=_A_NUMBER.accepts, reference=True), int: _A_NUMBER,
               float: _A_NUMBER, str: Kind('a text in quotes', lambda value: not isinstance(
@@ -146,7 +145,7 @@ _OF_OTHERS = {bool: FLAG._replace(accepts=_A_NUMBER.accepts, reference=True), in
 def kind_of(function, parameter):
   """The kind of a parameter of a class or function, and whether it may be None: (Kind, bool).
 
-  The kind is None where nothing is known of it.
+  The kind is None if it is unknown.
   """
   found = inspect.signature(function).parameters.get(parameter)
   default = found.default if found is not None else inspect.Parameter.empty
@@ -158,11 +157,11 @@ def kind_of(function, parameter):
 
 
 def configurable(selector, modules):
-  """The class or function that a selector, 'vqvae.VQVAE', names; None if it is of gin's own.
+  """The class or function that a selector such as 'vqvae.VQVAE' names; None if it is gin's own.
 
   Args:
     selector: a name as in a config.
-    modules: dict, the full names of the modules that the config imports, by their short ones.
+    modules: dict of the modules that the config imports, {short name: full name}.
   """
   module, _, name = selector.rpartition('.')
   first, _, rest = module.partition('.')
@@ -174,16 +173,17 @@ def configurable(selector, modules):
 
 
 def imported(text):
-  """The full names of the modules that a config imports, by their short ones, a dict."""
+  """The modules that the text of a config imports, a dict {short name: full name}."""
   return {alias or name.rpartition('.')[2]: '.'.join(filter(None, [package, name]))
           for package, name, alias in _IMPORT.findall(text)}
 
 
 def check():
-  """Holds all that gin has parsed against the table.
+  """Checks all bindings that gin has parsed against the table.
 
   Raises:
-    ValueError: with the name of the first binding that is wrong, what came, and what is wanted.
+    ValueError: if a binding is wrong. The message has the name and value of the first such binding,
+      and what is wanted.
   """
   text = gin.config_str(max_line_length=10**6)
   modules = imported(text)
@@ -206,11 +206,11 @@ def check():
 
 
 def _filled(value):
-  """The value of a macro; any other value as it is."""
+  """The value of a macro; any other value unchanged."""
   if isinstance(value, gin.config.ConfigurableReference) and (
       value.selector.rpartition('.')[2] == 'macro'):
     try:
       return config_text.mapped(_filled, gin.query_parameter(f'%{"/".join(value.scopes)}'))
     except ValueError:
-      pass  # nothing gave it: who wants it says so
+      pass  # the macro has no value: the code that needs it says so
   return value

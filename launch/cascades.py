@@ -1,7 +1,7 @@
-"""Cascades at the edge: which configs are the levels of one, and which folders their directories.
+"""Cascades for the programs: the configs of a cascade's levels, and the levels' directories.
 
-A cascade's directory has a model directory for each level, level1, level2, ..., of which the last
-one carries all others; programs that are given the cascade's directory take that.
+The directory of a cascade has one model directory per level: level1, level2, ... The last level
+contains all others. Programs that are given the cascade's directory use the last level's.
 """
 
 import json
@@ -18,7 +18,7 @@ with lazy.imports():
 
 _FILE = 'cascade.json'
 _BELOW = 'below.json'  # in a level's directory
-LOWER_DIR = 'LOWER_DIR'  # the macro by which a level's config names the directory of the one below
+LOWER_DIR = 'LOWER_DIR'  # the macro of a level's config for the directory of the level below
 
 
 class Cascade:
@@ -41,10 +41,10 @@ def directory(model_dir, number):
 
 
 def save(model_dir, cascade):
-  """Writes which levels there are.
+  """Writes the list of a cascade's levels into its directory.
 
   Raises:
-    ValueError: if the folder is another cascade's.
+    ValueError: if the directory is another cascade's.
   """
   path, text = os.path.join(model_dir, _FILE), json.dumps({'levels': cascade.levels}, indent=1)
   levels = _levels(path) if tf.io.gfile.exists(path) else cascade.levels
@@ -55,17 +55,18 @@ def save(model_dir, cascade):
 
 
 def keep_below(model_dir, lower_dir, writes=True):
-  """Writes into a level's new directory from which step of the level below it is trained.
+  """Writes the step of the level below, from which a level is trained, into the level's directory.
 
   Args:
-    model_dir, lower_dir: of the level, and of the one below.
-    writes: whether to write; if not, only compares.
+    model_dir: directory of the level.
+    lower_dir: directory of the level below.
+    writes: whether to write. If not, the step is only compared.
 
   Raises:
-    ValueError: if the level has begun, and the level below went on since.
+    ValueError: if the level has begun from another folder or another step of the level below.
   """
   path, now = os.path.join(model_dir, _BELOW), layout.finished(lower_dir)
-  if now is None:  # not trained yet; or gone: a level carries all those below it
+  if now is None:  # not trained yet, or removed: a level contains all levels below it
     return
   folder = os.path.basename(lower_dir)
   if not checkpoints.paths(model_dir):
@@ -83,7 +84,7 @@ def keep_below(model_dir, lower_dir, writes=True):
 
 
 def directories(model_dir):
-  """The model directories of a cascade's levels; of any other directory, itself alone."""
+  """The model directories of a cascade's levels, a list; any other directory alone."""
   path = os.path.join(model_dir, _FILE)
   if not tf.io.gfile.exists(path):
     return [model_dir]

@@ -6,8 +6,8 @@ import sys
 import tf_videogen
 from tf_videogen.launch import program
 
-# Command and what it does. Its module has the same name, but for MODULES; it is imported when
-# called.
+# Commands and their descriptions. The module of a command has the same name, except for those in
+# MODULES. It is imported when the command is called.
 COMMANDS = {
     'configs': 'list configs, or show one',
     'download_tgif': 'fetch the GIFs of TGIF',
@@ -27,7 +27,7 @@ COMMANDS = {
     'report': 'make a page of results and videos',
     'benchmark': 'time training and sampling',
 }
-MODULES = {'configs': 'list_configs'}  # launch.configs reads them
+MODULES = {'configs': 'list_configs'}  # launch.configs reads configs
 
 
 def help_text():
@@ -48,10 +48,10 @@ def main(argv=None):
   """Runs the command that `argv[1]` names, or lists the commands.
 
   Args:
-    argv: the command line, starting with the program's name; None: that of the process.
+    argv: the command line, starting with the program's name; the process's if None.
 
   Returns:
-    The exit status: 0 after the list of commands, 2 when the command is unknown. A command itself
+    The exit status: 0 after the list of commands, 2 if the command is unknown. A command itself
     ends with SystemExit (see `program.run`).
   """
   arguments = (sys.argv if argv is None else argv)[1:]

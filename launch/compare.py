@@ -5,7 +5,7 @@
   python -m launch.compare --gin_file=evaluation/... --baseline=copy_last_frame
 
 Folders have videos, GIFs, PNG files or arrays. Numbers are printed, and added to the results.csv of
---output. Networks come by launch.get_networks; what lacks one is reported as missing.
+--output. launch.get_networks gets the networks; metrics without theirs are reported as missing.
 """
 
 import os
@@ -49,7 +49,7 @@ _OF_DATA_SETS = ('size', 'frame_step', 'split')
 
 
 def main(argv):
-  """Compares."""
+  """Compares the two sides that the flags name."""
   del argv
   values = flags.FLAGS
   evaluations.refuse(('model_dir',), 'models; name a folder for results with --output')
@@ -80,7 +80,7 @@ def main(argv):
 
 
 def _compare(protocol, real, generated, split, strategy):
-  """Two sources, or one and a baseline of it."""
+  """Compares two sources, or one source with a baseline of it."""
   values, make, name = flags.FLAGS, None, protocol.name
   given = values.conditioning_frames
   if given is None:
@@ -98,7 +98,7 @@ def _compare(protocol, real, generated, split, strategy):
 
 
 def _folder_sides(protocol, generated):
-  """Sources of real and of generated clips, both of files."""
+  """The sources of real and of generated clips, both from files."""
   values = flags.FLAGS
   evaluations.refuse(_OF_DATA_SETS, 'data sets, not for folders')
   if not (generated or values.baseline):
@@ -113,7 +113,7 @@ def _folder_sides(protocol, generated):
 
 
 def _data_sides(protocol, generated):
-  """Those of a prepared data set, and of files."""
+  """The source of a prepared data set's clips, and the source of generated clips from files."""
   values = flags.FLAGS
   data = clips.PreparedClips(
       values.real, values.frames or 16, values.frame_step or 1, values.data_dir, size=values.size,
@@ -127,7 +127,7 @@ def _data_sides(protocol, generated):
 
 
 def _protocol_sides(protocol, generated):
-  """Those of the protocol's own data, and of files."""
+  """The source of the protocol's own clips, and the source of generated clips from files."""
   values = flags.FLAGS
   evaluations.refuse(_OF_DATA_SETS, '--real; the protocol has its own data')
   if protocol.clips is None:
@@ -140,7 +140,7 @@ def _protocol_sides(protocol, generated):
 
 
 def _beside(protocol, real, generated):
-  """A source of a data set's clips, and beside it that of files, if there are any."""
+  """[source of a data set's clips, source of clips from files, or None for a baseline]."""
   values = flags.FLAGS
   if generated is None:
     if not values.baseline:
@@ -156,7 +156,7 @@ def _beside(protocol, real, generated):
 
 
 def _sides_note(real, generated):
-  """What exactly was compared: 'a/, b.npz, 16 frames of 64 x 64 pixels'."""
+  """A description of the two sides: 'a, b.npz, 16 frames of 64 x 64 pixels'."""
   values = flags.FLAGS
   skipped = len(generated.skipped) if generated else 0
   parts = [_name(path) for path in (values.real, values.generated) if path]
@@ -170,7 +170,7 @@ def _name(path):
 
 
 def tell_skipped(found):
-  """Says which clips cannot be read."""
+  """Prints how many clips cannot be read, and the first three of them, on stderr."""
   for name, reason in list(found.skipped.items())[:3]:
     print(f'skipped {name}: {reason}', file=sys.stderr)
   if found.skipped:

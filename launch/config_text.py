@@ -1,4 +1,4 @@
-"""What the text of a gin file binds: read without importing what it names."""
+"""Reads the bindings in the text of a gin file, without importing anything that it names."""
 
 import io
 import posixpath
@@ -6,7 +6,7 @@ import tokenize
 
 from gin import config_parser
 
-OF_A_RUN = ('Experiment', 'train', 'evaluate', 'evaluate_continuously')  # what a run begins with
+OF_A_RUN = ('Experiment', 'train', 'evaluate', 'evaluate_continuously')  # roots of what a run uses
 
 
 def read_bindings(text, path='', used_by=()):
@@ -14,12 +14,12 @@ def read_bindings(text, path='', used_by=()):
 
   Args:
     text: The content of a gin file.
-    path: Its name in messages.
-    used_by: Names of classes and functions. If there are any, only bindings of these are returned,
-      and of what their bindings refer to: an included file may bind what nothing uses.
+    path: Name of the file in messages.
+    used_by: Names of classes and functions. If given, only their bindings are returned, and the
+      bindings of everything that they refer to: an included file may bind what nothing uses.
 
   Raises:
-    ValueError: if it is no gin file.
+    ValueError: if the text is not a gin file's.
   """
   try:
     statements = list(config_parser.ConfigParser(io.StringIO(text), _Names()))
@@ -41,7 +41,7 @@ def read_bindings(text, path='', used_by=()):
 
 
 def data_of(bindings):
-  """What is trained on, from the bindings of a run: a data set, a folder or a file, or a class."""
+  """The training data in the bindings of a run: a data set, a folder or file, or else a class."""
   datasets = [value for name, value in bindings.items() if name.endswith('.dataset')]
   places = [posixpath.basename(value.rstrip('/')) for name, value in bindings.items()
             if name.endswith(('.folder', '.train_path'))]
@@ -49,7 +49,7 @@ def data_of(bindings):
 
 
 def mapped(function, value):
-  """A value with a function applied to all that it holds, in lists, tuples and dicts."""
+  """Applies a function to a value, or to all values in its lists, tuples and dicts."""
   if isinstance(value, (list, tuple)):
     return type(value)(mapped(function, item) for item in value)
   if isinstance(value, dict):
@@ -75,12 +75,12 @@ class _Names(config_parser.ParserDelegate):
 
 
 def _owner(statement):
-  """The class or function that a statement binds a parameter of, without its module."""
+  """The class or function whose parameter a statement binds, without its module."""
   return statement.selector.split('.')[-1]
 
 
 def _used(bound, roots):
-  """Names of classes and functions that some of them refer to, through others; a set."""
+  """The set of `roots` and all classes and functions to which they refer, also indirectly."""
   used, waiting = set(), list(roots)
   while waiting:
     owner = waiting.pop()

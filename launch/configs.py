@@ -1,7 +1,7 @@
-"""Gin at the edge: reads configs, says what is wrong with them in one line, keeps them with a run.
+"""Gin configs for the programs: reads them, reports errors in one line, keeps them with a run.
 
-A config is looked for as it is named, then in the suite's own `gin/` folder:
-`--gin_file=videogpt/moving_mnist_vqvae.gin` works from anywhere.
+The name of a config is first taken as a path, and then looked up in the suite's own `gin/` folder.
+So `--gin_file=videogpt/moving_mnist_vqvae.gin` works from anywhere.
 """
 
 import difflib
@@ -31,28 +31,29 @@ with lazy.imports():
   from tf_videogen.model_directory import origin
   from tf_videogen.training import progress
 
-FLAGS = ('gin_file', 'gin_param', 'model_dir', 'data_dir', 'strategy', 'tpu')  # what this reads
+# Flags that this module reads.
+FLAGS = ('gin_file', 'gin_param', 'model_dir', 'data_dir', 'strategy', 'tpu')
 GIN_DIR = pathlib.Path(tf_videogen.__file__).parent / 'gin'
 CONFIG = 'config.gin'
-_LINE = 100  # characters: gin rules lines of this length between its sections
+_LINE = 100  # characters of the lines that gin puts between sections
 
-# Bindings that may change between two starts of the same model directory: what they bind doesn't
-# change what is learned,
+# Bindings that may change between two starts of the same model directory. Some do not change what
+# is learned.
 _MAY_DIFFER = re.compile(
     r'^(experiment\.(train|evaluate|evaluate_continuously)\.|'
     r'experiment\.Experiment\.(splits|evaluation_limit)$|'
     r'.*\.(data_dir|vqvae_dir|first_slice_dir|lower_dir)$|clips\.FileClips\.\w+_path$|'
     r'(.*\.)?from_video_folder\.(folder|processes|max_failed_share)$)')
-# or how long and how fast, which is said at the start.
+# Others change how long and how fast it is learned. Their changes are printed at the start.
 _LENGTH_AND_RATES = re.compile(
     r'^experiment\.Experiment\.train_steps$|'
     r'(.*/)?optimizers\.\w+\.(learning_rate|decay_steps|warmup_steps)$')
 
 shared_flags.declare(*FLAGS)
 gin.add_config_file_search_path(str(GIN_DIR))
-# Without gin's reader of files in Python packages: for 'videogpt/x.gin' it asks Python for a
-# package called videogpt, reports that there is none, and fails if the path has a folder of that
-# name.
+# Removes gin's reader of files in Python packages. For 'videogpt/x.gin' it asks Python for a
+# package called videogpt, reports that there is none, and fails if Python's path has a folder of
+# that name.
 gin.config._FILE_READERS[:] = [  # pylint: disable=protected-access
     reader for reader in gin.config._FILE_READERS  # pylint: disable=protected-access
     if reader[0] is not resource_reader.system_path_reader]
@@ -61,19 +62,23 @@ gin.config.register_file_reader(  # gs:// paths
 
 
 def find(name):
-  """Path of a config file; FileNotFoundError with the nearest names where there is none."""
+  """The path of a config file.
+
+  Raises:
+    FileNotFoundError: if there is no such file. The message has the nearest names.
+  """
   for path in (name, str(GIN_DIR / name)):
     if tf.io.gfile.exists(path) and not tf.io.gfile.isdir(path):
       return path
   known = sorted(str(path.relative_to(GIN_DIR)) for path in GIN_DIR.rglob('*.gin')
-                 if path.parent.name != 'base')  # has parts of configs
+                 if path.parent.name != 'base')  # which has parts of configs
   near = difflib.get_close_matches(name, known, n=3, cutoff=0.4)
   hint = f'did you mean {", ".join(near)}?' if near else f'there are: {", ".join(known[:8])}, ...'
   raise FileNotFoundError(f'no config {name}; {hint}')
 
 
 def _imports_and_macros(path, seen):
-  """Import lines and macro names of a file and of all that it includes."""
+  """The import lines and macro names of a file and of all files that it includes, not in `seen`."""
   imports, macros = [], set()
   if path in seen:
     return imports, macros
@@ -91,12 +96,12 @@ def _imports_and_macros(path, seen):
 
 
 def macros(names):
-  """Names of the macros that config files, and all that they include, give values to: a set."""
+  """The set of macros to which config files, and all files that they include, give values."""
   return set().union(*(_imports_and_macros(find(name), set())[1] for name in names))
 
 
 def _first_line(error):
-  """What gin says is wrong, in one line, and in which file."""
+  """An error of gin in one line, with the name of the file."""
   lines = [line.strip() for line in str(error).splitlines() if line.strip()]
   if not lines:
     return type(error).__name__
@@ -109,7 +114,7 @@ def _first_line(error):
 
 
 def _check_names(params, macros):
-  """A misspelt macro on the command line would be ignored without a word."""
+  """Refuses wrong bindings of the command line; gin would silently ignore a misspelt macro."""
   for param in params:
     name = param.split('=')[0].strip()
     if '=' not in param:
@@ -124,7 +129,7 @@ def _check_names(params, macros):
 
 
 def _required():
-  """Names of the macros that the config wants and nothing gave."""
+  """Names of the macros that the config requires and that have no value."""
   return [line.split('=')[0].strip() for line in gin.config_str().splitlines()
           if line.endswith('= %gin.REQUIRED')]
 
@@ -133,16 +138,16 @@ def parse(names, params, data_dir=None, needs_all=True, imports=()):
   """Reads configs and bindings into gin.
 
   Args:
-    names: of config files.
-    params: bindings 'NAME=VALUE', later than the files.
-    data_dir: binds the data sets' folder, if given.
-    needs_all: whether everything that the config requires must be there, such as VQVAE_DIR; what
-      is not is otherwise its own name.
-    imports: lines of import that the bindings need, beside those of the files.
+    names: names or paths of config files.
+    params: bindings 'NAME=VALUE', which override those of the files.
+    data_dir: folder of the prepared data sets; bound if not None.
+    needs_all: whether all macros that the config requires must have values, such as VQVAE_DIR. If
+      not, the value of a missing macro is its own name.
+    imports: import lines that the bindings need, besides those of the files.
 
   Raises:
-    FileNotFoundError: if a file is missing, with the nearest names.
-    ValueError: if something in them is wrong, in one line; see `bindings.check`, too.
+    FileNotFoundError: if a file is missing. The message has the nearest names.
+    ValueError: if something else is wrong. The message is one line. See also `bindings.check`.
   """
   gin.clear_config()
   paths, seen, imports, known = [find(name) for name in names], set(), list(imports), set()
@@ -156,10 +161,10 @@ def parse(names, params, data_dir=None, needs_all=True, imports=()):
     bound.append(f'clips.PreparedClips.data_dir = {data_dir!r}')
   text = '\n'.join(header + [f"include '{path}'" for path in paths] + bound)
   verbosity = logging.get_verbosity()
-  logging.set_verbosity(logging.FATAL)  # gin reports every place where it doesn't find an include
+  logging.set_verbosity(logging.FATAL)  # gin reports each place that lacks an include
   try:
     gin.parse_config(text)
-  except tokenize.TokenError as e:  # of Python 3.12 and later, with a place in `text`
+  except tokenize.TokenError as e:  # in Python 3.12 and later, with a position in `text`
     raise ValueError(f'in the config: {e.args[0]}') from e
   except (ValueError, SyntaxError, TypeError, NameError, ImportError, AttributeError,
           OSError) as e:
@@ -176,9 +181,9 @@ def parse(names, params, data_dir=None, needs_all=True, imports=()):
 
 
 def _describes_model(path):
-  """Whether a file, or one that it includes, binds an Experiment, or a cascade of them.
+  """Whether a file, or one that it includes, binds an Experiment or a Cascade.
 
-  Protocols of evaluation don't.
+  Configs of evaluation protocols do not.
   """
   text = files.read(path)
   included = re.findall(r"^include\s+['\"](.+)['\"]", text, re.MULTILINE)
@@ -188,7 +193,15 @@ def _describes_model(path):
 
 
 def parse_flags():
-  """Reads --gin_file and --gin_param; where none describes a model, the config of --model_dir."""
+  """Parses --gin_file and --gin_param.
+
+  If no file describes a model, the config of --model_dir is parsed first. If --model_dir is then a
+  cascade's, it is replaced by the directory of the last level.
+
+  Raises:
+    FileNotFoundError: if no file describes a model and --model_dir has no config.
+    ValueError: if --model_dir is missing. See also `parse`.
+  """
   values = flags.FLAGS
   names = list(values.gin_file)
   if not values.model_dir:
@@ -210,7 +223,7 @@ def configured(function):
   """A function or class with its gin bindings applied; errors of gin become one line.
 
   Raises:
-    ValueError: if the config has none of its bindings, or is a cascade's and names but its levels.
+    ValueError: if the config does not bind the class, or is a cascade's, which only names levels.
   """
   of_cascade = re.search(r'^cascades\.Cascade\.levels =', gin.config_str(), re.MULTILINE)
   if of_cascade and function is not cascades.Cascade:
@@ -222,7 +235,7 @@ def configured(function):
     inner = gin.get_configurable(function)
   except ValueError as e:  # nothing binds it
     if not inspect.isclass(function):
-      return function  # which has defaults for all that can be bound
+      return function  # a function has defaults for all that can be bound
     raise ValueError(f'the config says nothing of {function.__name__}: nothing to train or '
                      'evaluate; include one that does') from e
 
@@ -250,7 +263,7 @@ def _bindings(text):
 
 
 def bound():
-  """What gin has parsed, as 'NAME' -> 'VALUE', macros filled in."""
+  """The bindings that gin has parsed, as 'NAME' -> 'VALUE', macros filled in."""
   return _bindings(gin.config_str(max_line_length=_LINE))
 
 
@@ -261,11 +274,11 @@ def name_of(path):
 
 
 def _origin(kept, names, params):
-  """What configs and bindings a model is made of, an `origin.Origin`; of a kept config, its own.
+  """The configs and bindings that a model is made of, an `origin.Origin`.
 
   Args:
-    kept: path of the model directory's config, with which a start goes on whose files describe no
-      model. It needn't exist.
+    kept: path of the model directory's config. It is used if no config file describes a model, and
+      counts by its own origin. It need not exist.
     names, params: config files and bindings.
   """
   names, found = list(names), []
@@ -281,17 +294,17 @@ def _origin(kept, names, params):
 
 
 def keep(model_dir, writes=True, names=None, params=None):
-  """Writes the config into the model directory; with `writes` false, only compares.
+  """Writes the config into the model directory.
 
-  Comments on top say which files and bindings it is made of, see `model_directory.origin`.
+  Comments at its top name the files and bindings that it is made of, see `model_directory.origin`.
 
   Args:
-    model_dir: the directory.
-    writes: whether to write.
-    names, params: config files and bindings that were parsed; None: those of the flags.
+    model_dir: the model directory.
+    writes: whether to write. If not, the config is only compared with the directory's.
+    names, params: config files and bindings that were parsed; those of the flags if None.
 
   Raises:
-    ValueError: if the directory has a checkpoint, and was made by another config.
+    ValueError: if the directory has a checkpoint and was made by another config.
   """
   path, now = os.path.join(model_dir, CONFIG), gin.config_str(max_line_length=_LINE)
   if tf.io.gfile.exists(path) and checkpoints.paths(model_dir):
@@ -309,15 +322,15 @@ def keep(model_dir, writes=True, names=None, params=None):
 
 
 def _check_same(model_dir, old, new, says):
-  """Refuses to go on where another model, or on other data, would be trained.
+  """Refuses to continue if another model would be trained, or the same one on other data.
 
   Args:
-    model_dir: the directory.
+    model_dir: the model directory.
     old, new: the bindings of the kept config, and of this start.
-    says: whether to print how length and rates of training change.
+    says: whether to print how the length and the rates of training change.
 
   Raises:
-    ValueError: with the bindings that differ and may not.
+    ValueError: if bindings differ that must not. The message has them.
   """
   differing = [name for name in sorted(set(old) | set(new))
                if old.get(name) != new.get(name) and not _MAY_DIFFER.match(name)]
@@ -335,9 +348,9 @@ def _check_same(model_dir, old, new, says):
 
 
 def keep_operative(model_dir):
-  """Writes what was really used, defaults included; to be called after the first step.
+  """Writes the values that were really used, with defaults; to be called after the first step.
 
-  TensorBoard shows it, too, and compares runs by what they bind.
+  TensorBoard shows them, too, and compares runs by their bindings.
   """
   text = gin.operative_config_str()
   files.write(os.path.join(model_dir, 'operative_config.gin'), text)
@@ -348,7 +361,7 @@ def keep_operative(model_dir):
 
 
 def _number(text):
-  """'1,000' -> 1000.0; what is no number stays."""
+  """'1,000' -> 1000.0; other text is returned unchanged."""
   try:
     return float(text.replace(',', ''))
   except ValueError:

@@ -3,8 +3,8 @@
     python -m launch.download_tgif --manual_dir=/data/tgif
     python -m launch.prepare --dataset=tgif_clips/64 --manual_dir=/data/tgif
 
-A run that was stopped goes on; what is already there is left alone. Addresses that have no GIF any
-more are kept in dead_links.csv, with the reason, and are not asked again unless with --retry_dead.
+A stopped run can be resumed: GIFs that are already there are kept. Addresses without a GIF are
+listed in dead_links.csv with the reason. They are asked again only with --retry_dead.
 """
 
 from absl import flags
@@ -25,7 +25,7 @@ shared_flags.declare('manual_dir')
 
 
 def main(argv):
-  """Fetches what the flags name."""
+  """Fetches the GIFs of the splits that the flags name."""
   del argv
   values = flags.FLAGS
   if not values.manual_dir:

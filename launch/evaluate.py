@@ -1,10 +1,11 @@
-"""Evaluates a trained model: prints, and adds to its results.csv.
+"""Evaluates a trained model: prints the results, and adds them to its results.csv.
 
   python -m launch.evaluate --model_dir=runs/vqvae
   python -m launch.evaluate --model_dir=runs/bair_prior --gin_file=evaluation/videogpt_bair.gin
 
-measure what the model's task measures, and what a paper's table has. Networks come by
-launch.get_networks; what lacks one is reported as missing. launch.compare takes videos alone.
+The first command measures the metrics of the model's task, the second one those of a paper's table.
+launch.get_networks gets the networks; metrics without theirs are reported as missing.
+launch.compare takes videos without a model.
 """
 
 import sys
@@ -40,7 +41,7 @@ shared_flags.declare(*configs.FLAGS, *evaluations.FLAGS)
 
 
 def main(argv):
-  """Evaluates."""
+  """Evaluates the model in --model_dir."""
   del argv
   values = flags.FLAGS
   configs.parse_flags()
@@ -64,7 +65,7 @@ def main(argv):
 
 
 class ProtocolOfModel:
-  """A protocol, of checkpoints of --model_dir.
+  """The evaluation of --model_dir's checkpoints by a protocol.
 
   Args:
     config: the model's Experiment.
@@ -98,7 +99,7 @@ class ProtocolOfModel:
     self._evaluate(model)
 
   def follow(self):
-    """Evaluates every checkpoint as it comes."""
+    """Evaluates every checkpoint when it appears."""
     if strategies.has_workers(self.strategy):
       raise ValueError('--follow is for one process: use another --strategy')
     model = None
@@ -128,7 +129,7 @@ class ProtocolOfModel:
       sys.exit(program.STOPPED)
 
   def _ask_to_stop(self):
-    """Asks the training to end where --patience is at its end."""
+    """Asks the training to stop if --patience is at its end."""
     patience, metric = flags.FLAGS.patience, flags.FLAGS.keep_best
     if not patience or layout.asked_to_stop(self.model_dir):
       return
@@ -138,7 +139,7 @@ class ProtocolOfModel:
       print(f'asked the training to stop: {reason}', flush=True)
 
   def _evaluate(self, model, after_batch=lambda: None):
-    """Evaluates the checkpoint that a TrainedModel has."""
+    """Evaluates the checkpoint that a TrainedModel has restored."""
     protocol, metric, kept, said = self.protocol, flags.FLAGS.keep_best, None, None
     if not strategies.has_workers(self.strategy):
       kept = records.Trials(self.directory, protocol.name, [gin.config_str(), model.identity])
@@ -151,7 +152,7 @@ class ProtocolOfModel:
     found.values += of_task
     ranked = [value for value in found.values if value.metric == metric]
     if ranked and strategies.is_chief(self.strategy):
-      # Before its rows: with them, a step is done.
+      # Before its rows are written: a step with rows counts as done.
       said = best.keep(self.model_dir, self.directory, protocol.name, ranked[0], model)
     evaluations.finish(
         protocol.name, protocol.split, model.step, found, self.strategy, self.directory)

@@ -1,4 +1,4 @@
-"""Protocols of evaluation at the edge: as gin binds them, and what is said and written of them."""
+"""Evaluation protocols for the programs: reads them from gin, prints and writes their results."""
 
 import sys
 
@@ -15,7 +15,7 @@ with lazy.imports():
   from tf_videogen.model_directory import origin
   from tf_videogen.training import strategies
 
-FLAGS = ('batch_size', 'networks', 'output')  # what this reads
+FLAGS = ('batch_size', 'networks', 'output')  # flags that this module reads
 
 flags.DEFINE_enum('networks', 'published', ['published', 'random'], 'Weights.')
 flags.DEFINE_string('output', None, 'Folder for what is written; by default --model_dir, if any.',
@@ -24,7 +24,7 @@ shared_flags.declare(*FLAGS)
 
 
 def is_bound():
-  """Whether the config has a protocol."""
+  """Whether the config binds a protocol."""
   try:
     gin.query_parameter('protocols.Protocol.name')
   except ValueError:
@@ -33,34 +33,42 @@ def is_bound():
 
 
 def configured():
-  """The configured protocol; numbers tell where the command line varies it."""
+  """The configured protocol. If the command line varies it, a note on every number says so."""
   protocol = configs.configured(protocols.Protocol)()
   varied = origin.Origin(params=tuple(flags.FLAGS.gin_param)).varied()
   return protocol.noted(f'varied: {"; ".join(varied)}') if varied else protocol
 
 
 def refuse(names, what_for):
-  """Refuses flags that would be ignored."""
+  """Refuses flags that would be ignored.
+
+  Args:
+    names: names of the flags.
+    what_for: what the flags are for, a phrase.
+
+  Raises:
+    ValueError: if one of the flags is given.
+  """
   for name in names:
     if flags.FLAGS[name].present:
       raise ValueError(f'--{name} is for {what_for}')
 
 
 def random_networks():
-  """Whether networks shall have random weights."""
+  """Whether --networks asks for networks with random weights."""
   return flags.FLAGS.networks == 'random'
 
 
 def finish(name, split, step, found, strategy, directory):
-  """Prints what was found, and writes it down.
+  """Prints the results of an evaluation, and adds them to results.csv.
 
   Args:
-    name: of the protocol.
-    split: of the data that it compared with.
-    step: of the checkpoint, 0 where there is none.
+    name: name of the protocol.
+    split: split of the data that was compared with.
+    step: step of the checkpoint; 0 if there is none.
     found: an Evaluation.
-    strategy: whose chief alone does it.
-    directory: where rows are added to results.csv; None: nowhere.
+    strategy: a tf.distribute.Strategy. Its chief alone prints and writes.
+    directory: folder of results.csv. If None, nothing is written.
   """
   if not strategies.is_chief(strategy):
     return

@@ -7,9 +7,9 @@ Elsewhere:
   sample = tf.saved_model.load('exported').signatures['sample']
   videos = sample(seed=tf.constant(3))['videos']  # uint8 [batch_size, T, H, W, C]
 
-The same seed gives the first batch of `launch.sample --seed` with the same --batch_size, on the
-same kind of machine. A conditional model's signature also takes `video` (the given first frames),
-`label` and `actions`.
+With the same seed and --batch_size, the videos are the first batch of `launch.sample --seed`, on
+the same kind of machine. The signature of a conditional model also takes `video` (the given first
+frames), `label` and `actions`.
 """
 
 from absl import flags
@@ -29,7 +29,7 @@ shared_flags.declare('gin_file', 'gin_param', 'model_dir', 'batch_size', *shared
 
 
 def main(argv):
-  """Exports and says what the signature takes."""
+  """Exports the sampler, and prints the inputs of its signature."""
   del argv
   values = flags.FLAGS
   if not values.export_dir:

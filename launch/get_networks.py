@@ -4,10 +4,10 @@
   python -m launch.get_networks --network=i3d_kinetics400      # one
   python -m launch.get_networks --network=i3d_kinetics400 --path=i3d-kinetics-400_1.tar.gz
 
-With --path they are taken from what you have: TF-Hub's module (a folder, its archive or handle), a
-checkpoint of DeepMind's (its folder or prefix), or a folder with C3D's two .npz files. What isn't
-the network that published numbers rest on is refused, and an FVD is compared with a published one.
-They go into ~/.cache/tf_videogen, or the folder that TF_VIDEOGEN_CACHE names.
+--path names a file or folder that you have: TF-Hub's module (a folder, its archive or its handle),
+DeepMind's checkpoint (its folder or prefix), or a folder with C3D's two .npz files. Networks other
+than those of published numbers are refused (C3D by shapes only), and an FVD is compared with a
+published one. Networks are kept in ~/.cache/tf_videogen, or in the folder $TF_VIDEOGEN_CACHE.
 """
 
 import os
@@ -33,12 +33,17 @@ flags.DEFINE_multi_enum('network', [], ['i3d_kinetics400', 'i3d_kinetics600', 'c
                         'Which; may be repeated. All by default.')
 flags.DEFINE_string('path', None, 'A file or folder that has it.')
 
-PUBLISHED = {30: 151.39}  # FVD of black against white videos of so many frames
+PUBLISHED = {30: 151.39}  # {number of frames: FVD of black against white videos}
 _TIMEOUT = 60  # seconds without a byte
 
 
 def download(url, path):
-  """Fetches a file; raises requests.RequestException, or OSError."""
+  """Downloads a file.
+
+  Raises:
+    requests.RequestException: if the file cannot be fetched.
+    OSError: if it cannot be written.
+  """
   with requests.get(url, stream=True, timeout=_TIMEOUT) as response:
     response.raise_for_status()
     size = int(response.headers.get('content-length') or 0)
@@ -51,14 +56,14 @@ def download(url, path):
 
 
 class _NotFetched(ValueError):
-  """No source has a network, which it names."""
+  """No source has a network, whose name is the message."""
 
 
 def fetch(known):
   """Downloads a network of `pretrained.KNOWN` from the first source that has it, and keeps it.
 
   Raises:
-    ValueError: if no source has it. What each of them said is printed before, a line each.
+    ValueError: if no source has it. The reason of each source is printed before.
   """
   reasons = []
   for source in known.sources:
@@ -87,7 +92,7 @@ def fetch(known):
 
 
 def _in_words(error):
-  """Why nothing came, in a few words."""
+  """The reason of a failed download, in a few words."""
   if isinstance(error, requests.Timeout):
     return f'no answer within {_TIMEOUT} s'
   if isinstance(error, requests.ConnectionError):
@@ -96,14 +101,14 @@ def _in_words(error):
 
 
 def file_name(url):
-  """What a downloaded file is called; TF-Hub's archives have no ending."""
+  """The name of a downloaded file; TF-Hub's archives, which have no ending, get one."""
   address = urllib.parse.urlparse(url)
   name = os.path.basename(address.path)
   return f'{name}.tar.gz' if 'compressed' in address.query else name
 
 
 def keep(name, path):
-  """Puts a network into the cache, and says so."""
+  """Puts a network from `path` into the cache, and prints its fingerprint."""
   pretrained.keep(name, path)
   mark = pretrained.fingerprint(pretrained.load(name))
   known = ('its checksums are those of the published one' if name != 'c3d_ucf101' else
@@ -112,7 +117,7 @@ def keep(name, path):
 
 
 def black_against_white(frames):
-  """FVD between videos that are all black and videos that are all white: no covariance is in it."""
+  """FVD between all-black and all-white videos, both without covariance."""
   network = networks.FeatureNetwork('i3d_kinetics400')
   black = tf.zeros([1, frames, 8, 8, 3], tf.uint8)
   logits = [network(video)['logits'].numpy() for video in (black, black + 255)]
@@ -120,7 +125,11 @@ def black_against_white(frames):
 
 
 def check():
-  """Compares numbers that this machine computes with published ones, and prints both."""
+  """Compares numbers that this machine computes with published ones, and prints both.
+
+  Raises:
+    ValueError: if they differ by more than 2 %.
+  """
   found = {frames: black_against_white(frames) for frames in PUBLISHED}
   print('FVD of black against white videos: ' + ', '.join(
       f'{found[frames]:.2f} with {frames} frames (published: {published:g})'
@@ -131,7 +140,7 @@ def check():
 
 
 def main(argv):
-  """Gets them."""
+  """Gets the networks that the flags name."""
   del argv
   values = flags.FLAGS
   names = values.network or list(pretrained.KNOWN)

@@ -1,4 +1,4 @@
-"""What may be meant where a config is wrong: names of today, the nearest names, quotes."""
+"""Hints for wrong configs: the current names of old ones, the nearest names, missing quotes."""
 
 import difflib
 import importlib
@@ -36,7 +36,7 @@ NAMES = {
 
 
 def quotes(param):
-  """What to type for a binding 'NAME=VALUE' whose value lacks its quotes; '' where it is fine."""
+  """The flag to type for a binding 'NAME=VALUE' whose value lacks quotes; '' if it is fine."""
   name, _, value = (part.strip() for part in param.partition('='))
   try:
     config_text.read_bindings(f'a.b = {value}')
@@ -47,17 +47,17 @@ def quotes(param):
 
 
 def nearest(name, names):
-  """'; did you mean ...?' with the names of some that are like a name; '' without any."""
+  """'; did you mean ...?' with up to three similar names; '' if there are none."""
   near = difflib.get_close_matches(name, names, n=3, cutoff=0.6)
   return f'; did you mean {", ".join(near)}?' if near else ''
 
 
 def of_error(message, imports):
-  """The nearest names to what an error of gin says is not there; '' if nothing is like it.
+  """A hint for a name that gin has not found: the nearest names; '' if none is similar.
 
   Args:
-    message: gin's.
-    imports: lines of import in the config.
+    message: message of gin's error.
+    imports: import lines of the config.
   """
   modules = bindings.imported('\n'.join(imports))
   parameter = re.search(r"Configurable '([\w.]+)' doesn't have a parameter named '(\w+)'", message)
@@ -75,9 +75,9 @@ def of_error(message, imports):
 
 
 def renamed(text):
-  """What the first old name in a gin file's text is called now, a sentence; '' without any.
+  """A sentence with the current name of the first old name in a gin file's text; '' if none.
 
-  In a block, its names stand below that of their class.
+  In a block, names of parameters stand below the name of their class.
   """
   text = re.sub(r'#.*', '', text)
   text = re.sub(r'\.(\w+):\n((?:[ \t]+.*\n?)+)', lambda block: ''.join(

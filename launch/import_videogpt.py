@@ -1,11 +1,11 @@
-"""Makes a model directory of a checkpoint of VideoGPT's authors, without PyTorch.
+"""Makes a model directory from a checkpoint of VideoGPT's authors, without PyTorch.
 
   python -m launch.import_videogpt --checkpoint=bair_gpt --model_dir=runs/bair_gpt
 
-The file is one of those that the authors released, or another that their code wrote (wilson1yan/
-VideoGPT); nothing in it is executed. A file of a released name has its config in
-`gin/videogpt/published/`; for others, --gin_file says which data it was trained on. Sizes come from
-the file. The directory is then sampled, evaluated, exported and trained further as any other.
+The file is one that the authors released, or another one that their code (wilson1yan/VideoGPT)
+wrote. Nothing in it is executed. A file with a released name has its config in
+`gin/videogpt/published/`. For others, --gin_file says which data it was trained on. Sizes come from
+the file. The directory can then be sampled, evaluated, exported and trained further like any other.
 """
 
 import os
@@ -36,7 +36,7 @@ _PUBLISHED = 'videogpt/published'
 
 
 def _config_files(path):
-  """The config files of --gin_file, or the one of a released name."""
+  """The config files of --gin_file, or the config of a file with a released name."""
   if flags.FLAGS.gin_file:
     return list(flags.FLAGS.gin_file)
   name = os.path.basename(path).split('.')[0]
@@ -49,7 +49,7 @@ def _config_files(path):
 
 
 def _bindings(weights, names):
-  """'NAME=VALUE' of all that a checkpoint settles."""
+  """The bindings 'NAME=VALUE' that a checkpoint determines."""
   vqvae = flags.FLAGS.vqvae and videogpt.open_weights(flags.FLAGS.vqvae)
   if vqvae and not weights.is_prior:
     raise ValueError(f'{weights.path} is a VQ-VAE itself: leave --vqvae out')
@@ -63,7 +63,7 @@ def _bindings(weights, names):
 
 
 def _parse(names, params):
-  """Parses a config and bindings; returns the bindings that change something of the config."""
+  """Parses a config and bindings; returns the bindings that change the config."""
   data_dir = flags.FLAGS.data_dir
   configs.parse(names, [], data_dir, needs_all=False)
   before = configs.bound()
@@ -75,7 +75,7 @@ def _parse(names, params):
 
 
 def _spec(weights):
-  """What an example of its clips has."""
+  """The TensorSpecs of an example of the clips that a checkpoint was trained on."""
   spec = {'video': tf.TensorSpec(videogpt.clip_shape(weights), tf.uint8)}
   if videogpt.classes(weights):
     spec['label'] = tf.TensorSpec([], tf.int32)

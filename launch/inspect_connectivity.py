@@ -2,10 +2,10 @@
 
     python -m launch.inspect_connectivity --gin_file=video_transformer/bair_spatiotemporal.gin
 
-Exact, from blocks, masks and kernels, whatever the weights; neither a checkpoint nor the data is
-needed. Prints the share of pairs of pixels that the model misses by their distance, the largest of
-those in time, height and width: of all pairs, and of those within a slice. Draws what reaches the
-prediction of one pixel, --pixel, into --map.
+The result is exact. It follows from blocks, masks and kernels, whatever the weights, and needs
+neither a checkpoint nor the data. Prints the share of pairs of pixels that the model misses, by
+distance (the largest of those in time, height and width): of all pairs, and of pairs within a
+slice. Draws the pixels that reach the prediction of one pixel, --pixel, into --map.
 """
 
 import os
@@ -35,7 +35,7 @@ shared_flags.declare('gin_file', 'gin_param', 'data_dir', *shared_flags.UNPREPAR
 
 
 def _model():
-  """The config's model, built without values."""
+  """The config's model, built without values of its variables."""
   values = flags.FLAGS
   if not values.gin_file:
     raise ValueError('--gin_file is missing: name the config, such as '
@@ -68,7 +68,7 @@ def _pixel(text, model):
 
 
 def _map(model, pixel):
-  """The drawing of what reaches the prediction of a pixel, PNG."""
+  """A drawing, PNG, of the pixels that reach the prediction of a pixel."""
   index, inside = model.subscaling.place(pixel)
   if index not in model.generated_slices:
     raise ValueError('this model has the first slice alone: choose a --pixel of it, such as 0,0,0')
@@ -78,7 +78,7 @@ def _map(model, pixel):
 
 
 def main(argv):
-  """Draws the map, prints the table."""
+  """Draws the map and prints the table."""
   del argv
   path = flags.FLAGS.map
   if not path.endswith('.png'):

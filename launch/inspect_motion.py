@@ -1,11 +1,11 @@
-"""How well a video GAN predicts, frame by frame, and the motion that its recurrent units tell.
+"""Shows how well a video GAN predicts each frame, and the motion that its recurrent units predict.
 
     python -m launch.inspect_motion --model_dir=runs/trivd_gan_smoke
 
-Samples continue clips of a split: PSNR and SSIM of every predicted frame, beside those of copies of
-the last given frame. The motion of units that warp (TrIVD-GAN, section 4.4) is drawn as colors into
-motion.gif and motion.png: clips, samples, and motion below one another. Of data.MovingShapes, whose
-truth is known, also how far shapes are from where they should be, and how motion agrees.
+Samples continue clips of a split. PSNR and SSIM of every predicted frame are printed, beside those
+of copies of the last given frame. The motion of units that warp (TrIVD-GAN, section 4.4) is drawn
+as colors into motion.gif and motion.png, below the clips and samples. For data.MovingShapes, whose
+truth is known, the distances of shapes from their true places and the agreement of motion follow.
 """
 
 import os
@@ -34,11 +34,11 @@ flags.DEFINE_string('motion_output', None, 'Folder for the drawings; by default 
                     '<model_dir>/motion.')
 shared_flags.declare(*configs.FLAGS, 'batch_size')
 
-_ROW_PIXELS = 64  # at least the side of a drawn frame
+_ROW_PIXELS = 64  # smaller frames are drawn larger, by a whole factor, up to this side
 
 
 def table(rows):
-  """{name: number of every predicted frame} -> lines of text, a column a frame."""
+  """Formats {name: a number for every predicted frame} as text, with one column per frame."""
   width = max(map(len, rows))
   frames = range(1, len(next(iter(rows.values()))) + 1)
   lines = ['frame'.ljust(width) + ''.join(f'{frame:>8}' for frame in frames)]
@@ -48,7 +48,15 @@ def table(rows):
 
 
 def drawing(found, count):
-  """Clips, samples, and motion, predicted and true, one below the other: uint8 [N, T, H', W, 3]."""
+  """Clips, samples, and motion, predicted and true, one below the other.
+
+  Args:
+    found: a prediction.Predictions.
+    count: number of clips that are drawn.
+
+  Returns:
+    uint8 [N, T, H', W', 3].
+  """
   rows = [np.broadcast_to(video[:count], video[:count].shape[:-1] + (3,))
           for video in (found.data, found.samples)]
   known = [field[:count] for field in (found.motion, found.true_motion) if field is not None]
@@ -62,7 +70,7 @@ def drawing(found, count):
 
 
 def main(argv):
-  """Prints the table and what agrees; draws."""
+  """Prints the table and the agreement of motion, and writes the drawings."""
   del argv
   values = flags.FLAGS
   configs.parse_flags()

@@ -1,14 +1,14 @@
-"""Imports that wait: a program's --help, and what is wrong with its flags, come without TensorFlow.
+"""Delayed imports, so that a program's --help and mistakes in its flags do not wait for TensorFlow.
 
-A program imports in a block what it works with:
+A program imports the modules that it works with in a block:
 
     with lazy.imports():
       import tensorflow as tf
       from tf_videogen import experiment
 
-What is bound there stands for the module, which is imported when something is first asked of it.
-Flags must not ask. Nothing else of Python's imports changes: after the block, nobody but the
-program has what stands for a module.
+The names in the block are bound to placeholders. A placeholder imports its module when one of the
+module's attributes is first used. Definitions of flags must not use any. Other imports do not
+change: after the block, only the program has the placeholders.
 """
 
 import contextlib
@@ -19,11 +19,11 @@ import sys
 import types
 
 _OWN = ('__class__', '__name__')
-_blocks = []  # what is noted in blocks that are open, a list of modules each
+_blocks = []  # one list of placeholders per open block
 
 
 class _Later(types.ModuleType):
-  """Stands for the module of its name."""
+  """A placeholder for the module of its name."""
 
   def __getattribute__(self, name):
     if _blocks or name in _OWN:
@@ -44,11 +44,11 @@ class _Later(types.ModuleType):
 
 
 class _Finder(importlib.abc.MetaPathFinder, importlib.abc.Loader):
-  """Notes modules that are there, and executes none."""
+  """Makes placeholders for modules that exist, and executes none."""
 
   def find_spec(self, fullname, path, target=None):
     """See importlib."""
-    if fullname.startswith('tf_videogen.launch'):  # has flags
+    if fullname.startswith('tf_videogen.launch'):  # its modules define flags
       return None
     found = importlib.machinery.PathFinder.find_spec(fullname, path, target)
     if found is None:
@@ -68,7 +68,7 @@ class _Finder(importlib.abc.MetaPathFinder, importlib.abc.Loader):
 
 
 def load(program):
-  """Imports what the names of a program, or of a module that it imports, stand for."""
+  """Imports the modules of the placeholders in a program and in the launch modules it imports."""
   for value in list(vars(program).values()):
     if isinstance(value, _Later):
       importlib.import_module(value.__name__)
@@ -78,7 +78,7 @@ def load(program):
 
 @contextlib.contextmanager
 def imports():
-  """A context in which modules that nobody has imported yet are only noted."""
+  """A context in which imports of modules that are not loaded yet only make placeholders."""
   finder = _Finder()
   _blocks.append([])
   sys.meta_path.insert(0, finder)

@@ -1,11 +1,11 @@
-"""Lists configs: their first lines, data, parameters, and what is known of their cost.
+"""Lists configs: their first lines, data, parameters, and known costs.
 
   python -m launch.list_configs                      # all of them (tf-videogen configs)
   python -m launch.list_configs videogpt bair        # those with all these words
   python -m launch.list_configs --show=videogpt/bair_prior.gin
 
-Words are looked for in a config's name and in its header. With --show, one config's header is
-printed, and which files it includes.
+Words are looked for in a config's name and in its header. With --show, the header of one config and
+the files that it includes are printed.
 """
 
 import difflib
@@ -26,13 +26,13 @@ _INCLUDE = re.compile(r"^include\s+['\"](.+)['\"].*$", re.MULTILINE)
 
 
 def names():
-  """The configs of the suite, sorted; parts that several include are none."""
+  """The names of the suite's configs, sorted, without base/, which has parts of configs."""
   return sorted(path.relative_to(_GIN_DIR).as_posix() for path in _GIN_DIR.rglob('*.gin')
                 if path.parent.name != 'base')
 
 
 def header(text):
-  """The comment on top of a config, without its signs."""
+  """The comment on top of a config, without the '#' signs."""
   lines = text.splitlines()
   end = next((i for i, line in enumerate(lines) if not line.startswith('#')), len(lines))
   return '\n'.join(line.lstrip('#').removeprefix(' ') for line in lines[:end]).strip()
@@ -51,7 +51,7 @@ def data_of(name):
 
 
 def described(name):
-  """The lines that the list has of a config."""
+  """The lines about a config in the list."""
   title = ' '.join(header((_GIN_DIR / name).read_text(encoding='utf-8')).split('\n\n')[0].split())
   row = known.row(name, 'train')
   facts = [data_of(name).replace('gin.REQUIRED', '')]
@@ -62,7 +62,7 @@ def described(name):
 
 
 def shown(name):
-  """The header of a config, and the files that it includes, one below the other."""
+  """The lines of --show: the header of a config, and the tree of the files that it includes."""
   def tree(name, depth):
     text = (_GIN_DIR / name).read_text(encoding='utf-8')
     yield f'{"  " * depth}{name}'

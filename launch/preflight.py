@@ -1,12 +1,12 @@
-"""Tells what a config costs on a TPU before one is rented: asks the TPU's compiler, without a TPU.
+"""Tells what a config costs on a TPU before you rent one: asks the TPU's compiler, without a TPU.
 
     python -m launch.preflight --gin_file=videogpt/bair_prior.gin --topology=v3:2x2
     python -m launch.preflight --gin_file=... --sweep=videogpt.LatentTransformer.layers=2,4,8,16
 
-Says what is known of the suite's own configs. Then builds the programs of one core, compiles them,
-and prints memory, FLOPs, a bound on the time of a step, core-hours, and, of what does not fit, the
-batch that does. Sums over replicas are not in it. The compiler is installed on first use into a
-folder of its own, 1.1 GB. The status is 0 if all compiled and fit.
+Prints known figures of the suite's own configs. Then builds the programs of one core, compiles
+them, and prints memory, FLOPs, a bound on the time of a step, core-hours, and, if a program does
+not fit, the batch that does. Sums over replicas are not included. The first use installs the
+compiler into a folder of its own, 1.1 GB. The exit status is 0 if all programs compile and fit.
 """
 
 import ast
@@ -87,7 +87,7 @@ def _cost(name, topology, batch, export_to=None, extra=()):
 
 
 def _is_the_run(config, cost):
-  """Whether a step of the program is one of the config's training, and its hours can be told."""
+  """Whether the program is a step of the config's training, so that core-hours can be given."""
   return (cost.program == 'train' and cost.compiled
           and cost.batch * cost.cores == config.batch_size)
 
@@ -106,7 +106,7 @@ def _as_json(config, cost, extra):
 
 
 def _check(config, name, topology):
-  """Prints one program's cost; returns whether it fits."""
+  """Prints the cost of one program; returns whether it fits."""
   batch = _batch(config, topology, name)
   cost, extra = _cost(name, topology, batch, flags.FLAGS.export_hlo), {}
   if not flags.FLAGS.json:
@@ -175,7 +175,7 @@ def _number(text):
 
 
 def _say_what_is_known():
-  """Prints the rows of the table of paper-scale programs, before anything is compiled."""
+  """Prints what the table of paper-scale programs has, before anything is compiled."""
   values = flags.FLAGS
   if len(values.gin_file) > 1 or origin.Origin(params=tuple(values.gin_param)).varied():
     return
@@ -186,7 +186,7 @@ def _say_what_is_known():
 
 
 def main(argv):
-  """Compiles the programs that the flags name; the status is 0 if all fit."""
+  """Compiles the programs that the flags name; the exit status is 0 if all fit."""
   del argv
   topology = hardware.topology(flags.FLAGS.topology)
   _check_flags()

@@ -3,10 +3,10 @@
     python -m launch.prepare --dataset=moving_mnist_clips/optdigits_small
     python -m launch.prepare --dataset=ucf101_clips/64 --manual_dir=/path/to/UCF101
 
-The name is that of a builder in `datasets/`, or of one that comes with TensorFlow Datasets, with
-its config where it has some. Prepared data is left as it is. Videos are decoded on all processors;
-a run that was stopped goes on with those that it had not decoded. Damaged videos are left out and
-named in preparation_report.json beside the data. docs/data.md says how to prepare on many machines.
+The name is that of a builder in `datasets/` or in TensorFlow Datasets, with its config if it has
+any. Prepared data is left unchanged. Videos are decoded on all CPU cores. A resumed run decodes
+only those that are missing. Damaged videos are left out and listed in preparation_report.json
+beside the data. docs/data.md says how to prepare data on many machines.
 """
 
 import importlib
@@ -75,7 +75,7 @@ def make_builder(dataset, data_dir=None):
 
   Args:
     dataset: str, 'name', 'name/config' or 'name/config:1.0.0'.
-    data_dir: str, the root of the prepared data sets; None: TFDS's default.
+    data_dir: str, the root of the prepared data sets; TFDS's default if None.
 
   Raises:
     ValueError: if there is no such data set, config or version.
@@ -99,7 +99,7 @@ def main(argv):
   values = flags.FLAGS
   builder = make_builder(values.dataset, values.data_dir)
   if isinstance(builder, reporting_builder.ReportingBuilder):
-    tfds.disable_progress_bar()  # theirs knows no total
+    tfds.disable_progress_bar()  # TFDS's bar knows no total
     builder.options = outcomes.Options(
         values.num_processes, values.time_limit, values.max_failed_share, values.cache_dir,
         values.keep_decoded)

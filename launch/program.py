@@ -1,4 +1,4 @@
-"""What the programs share: `--help`, flags, and errors in one line.
+"""The shared parts of the programs: `--help`, parsing of flags, and errors in one line.
 
 A program is a module with a docstring, absl flags and `main(argv)`, and ends with
 
@@ -24,9 +24,9 @@ from absl import logging
 flags.DEFINE_bool('traceback', False, 'Errors with the place in the code where they came up.')
 flags.disclaim_key_flags()
 
-STOPPED = 143  # the status of a program that SIGTERM ended
+STOPPED = 143  # the exit status of a program that SIGTERM stopped
 
-# What Keras puts before the message of an error in a layer.
+# The text that Keras puts before the message of an error in a layer.
 _WHERE_KERAS_WAS = re.compile(
     r"^Exception encountered when calling layer ['\"]?([^'\"\s]+)['\"]? \(type (\w+)\).*\n\n")
 _LIBRARIES = re.compile(
@@ -35,21 +35,22 @@ _WHERE_GIN_WAS = re.compile(r'\n +In call to configurable.*', re.DOTALL)
 _OF_SYSTEM = re.compile(r"\[Errno \d+\] (.*): '(.*)'")
 _HELP = ('-h', '-help', '--help', '--helpshort')
 _TAKING_ARGUMENTS = set()
-_FLAG_COLUMN = 24  # help that starts in this column, after the flag's name
+_FLAG_COLUMN = 24  # the column in which a flag's help starts, after its name
 
 
 def run(main, argv=None):
   """Parses the flags, calls `main` and exits with its status, as `absl.app.run` does.
 
-  Unlike there, absl logs our warnings only, and libraries' errors: `--verbosity=0` shows more.
-  The status is 1 after a ValueError, OSError or FloatingPointError, whose first line is printed
-  without a traceback, 2 after a mistake in the flags, and 130 after Ctrl-C. Other
-  exceptions, and errors inside a traced function, are not the user's: they keep their traceback.
-  With --traceback, or TF_VIDEOGEN_TRACEBACK=1 in the environment, all do.
+  Unlike there, absl only logs our warnings and libraries' errors. `--verbosity=0` shows more.
+
+  The exit status is 1 after a ValueError, OSError or FloatingPointError, of which the first line is
+  printed without a traceback. It is 2 after a mistake in the flags, and 130 after Ctrl-C. Other
+  exceptions, and errors inside a traced function, are not the user's and keep their traceback. With
+  --traceback, or TF_VIDEOGEN_TRACEBACK=1 in the environment, all exceptions keep it.
 
   Args:
     main: the function `main(argv)` of a program. It receives the command line without its flags.
-    argv: the command line, starting with the program's name; None: that of the process.
+    argv: the command line, starting with the program's name; the process's if None.
 
   Raises:
     SystemExit: always, unless an exception keeps its traceback.
@@ -64,7 +65,7 @@ def run(main, argv=None):
 
 
 def takes_arguments(main):
-  """Decorates the `main` of a program that reads what is no flag, too; elsewhere it's a mistake."""
+  """Decorates the `main` of a program that takes arguments besides flags; others refuse them."""
   _TAKING_ARGUMENTS.add(main)
   return main
 
@@ -72,7 +73,7 @@ def takes_arguments(main):
 def help_text(main):
   """Returns the docstring of main's module, then a line or more for each of its own flags."""
   module = sys.modules[main.__module__]
-  # absl files the flags of the module that Python runs under the name of its script.
+  # absl lists the flags of the module that Python runs under the name of its script.
   key = sys.argv[0] if module.__name__ == '__main__' else module.__name__
   width = min(max(shutil.get_terminal_size().columns, 80), 100)
   lines = [(module.__doc__ or '').strip()]
@@ -85,7 +86,7 @@ def help_text(main):
 
 
 def print_results(results):
-  """Prints what an evaluation returns, {'<split>/<metric>': value}, a line a value."""
+  """Prints the results of an evaluation, {'<split>/<metric>': value}, one value per line."""
   width = max(map(len, results), default=0)
   for name, value in results.items():
     print(f'{name:<{width}}  {float(value):.6g}')
@@ -125,7 +126,7 @@ def _asks_for_help(argv):
 
 
 def _parse_flags(argv, with_arguments):
-  """Parses the flags; a mistake in them is one line and status 2."""
+  """Parses the flags; after a mistake in them, prints one line and exits with status 2."""
   try:
     arguments = flags.FLAGS(argv)
   except flags.Error as error:
@@ -145,18 +146,18 @@ def _parse_flags(argv, with_arguments):
 
 
 def quiet_libraries():
-  """Leaves out what libraries warn of, in this process."""
+  """Hides the warnings of libraries in this process."""
   logging.get_absl_logger().addFilter(_is_for_users)
   python_logging.getLogger('tensorflow').setLevel(python_logging.ERROR)
 
 
 def _is_for_users(record):
-  """Whether a record is ours, or an error: what libraries warn of is for who writes programs."""
+  """Whether a record is ours, or an error; libraries' warnings are for programmers."""
   return record.levelno >= python_logging.ERROR or not _LIBRARIES.search(record.pathname)
 
 
 def _guarded(main, name):
-  """Wraps `main`: errors that a user can cause become one line on stderr and a status."""
+  """Wraps `main`: errors that a user can cause become one line on stderr and an exit status."""
 
   def guarded_main(argv):
     try:
@@ -175,13 +176,13 @@ def _guarded(main, name):
 
 
 def _message(error):
-  """Returns the text of an error; one that the system raised is 'path: reason'."""
+  """Returns the text of an error; for errors of the operating system, 'path: reason'."""
   if isinstance(error, OSError) and error.filename is not None:
     return f'{error.filename}: {error.strerror}'
   if isinstance(error, OSError) and error.strerror:
     return error.strerror
   message = _WHERE_GIN_WAS.sub('', str(error)).strip()
-  of_system = _OF_SYSTEM.fullmatch(message)  # what gin raises again has its text alone
+  of_system = _OF_SYSTEM.fullmatch(message)  # an error that gin raises again has only its text
   if of_system:
     return f'{of_system.group(2)}: {of_system.group(1)}'
   layer = _WHERE_KERAS_WAS.match(message)

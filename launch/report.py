@@ -2,10 +2,10 @@
 
   python -m launch.report --model_dir=runs/vqvae --model_dir=runs/prior --output=runs/report.html
 
-The page needs no network and no other file; it shows what training, evaluation and sampling have
-written into the directories. Runs of the same task are compared on top: numbers, the bindings that
-differ, curves, samples of the same conditions and seeds. Then comes what protocols measured, beside
-what the paper prints for the config of each run.
+The page needs no network and no other file. It shows the results that training, evaluation and
+sampling have written into the directories. Runs of the same task are compared on top: numbers,
+differing bindings, curves, samples for the same conditions and seeds. Then come the results of
+protocols, beside the paper's numbers for the config of each run.
 """
 import os
 import re
@@ -31,15 +31,15 @@ with lazy.imports():
   from tf_videogen.reporting import runs_compared
   from tf_videogen.reporting import summary
 
-MAX_BYTES = 8_000_000  # Of the runs' moving pictures; of those that compare them, half as many.
+MAX_BYTES = 8_000_000  # for the animations of all runs; comparisons of runs have half of it
 MAX_FACTS = 48
 
 
 class _OneOrMore(flags.Flag):
-  """A string, or, given repeatedly, a list of strings.
+  """A flag that is a string, or a list of strings if it is given repeatedly.
 
-  The other programs share a --model_dir that is a string. This one may take its place when a
-  process imports both: given once, it is the same.
+  The other programs share a --model_dir that is a string. This flag may take its place if a process
+  imports both: given once, it has the same value.
   """
 
   def parse(self, argument):
@@ -50,7 +50,7 @@ class _OneOrMore(flags.Flag):
       super().parse(argument)
 
 
-shared_flags.declare()  # has a --model_dir, whose place this one takes whatever is imported first
+shared_flags.declare()  # defines its --model_dir first, which this one then replaces
 flags.DEFINE_flag(_OneOrMore(
     parser=flags.ArgumentParser(), serializer=None, name='model_dir', default=None,
     help_string='Folder of a run, or of a cascade; may be repeated.', allow_override=True))
@@ -66,6 +66,7 @@ flags.DEFINE_multi_string('paper', [], 'A number of the paper: METRIC=VALUE or S
 
 
 def main(argv):
+  """Writes the page, and the curves if --curves names a folder."""
   del argv
   values = flags.FLAGS
   model_dirs = _listed(values.model_dir)
@@ -100,9 +101,10 @@ def main(argv):
 
 
 def _comparable(model_dirs, sections):
-  """Runs of the same task, {task: [Run, ...]}, where there are two or more of it.
+  """The tasks that have two or more runs, {task: [Run, ...]}.
 
-  Levels of a cascade are not compared with each other, but with those of another cascade.
+  A level of a cascade is not compared with the other levels, but with the same level of another
+  cascade.
   """
   groups = {}
   for model_dir, of_run in zip(model_dirs, sections):
@@ -116,19 +118,19 @@ def _comparable(model_dirs, sections):
 
 
 def _level(model_dir):
-  """'level2', where a model directory is a cascade's; else ''."""
+  """The name of a cascade's level, such as 'level2'; '' if the directory is not in a cascade's."""
   above, _, name = model_dir.rstrip('/').rpartition('/')
   return name if os.path.join(above, name) in cascades.directories(above) else ''
 
 
 def _begun(model_dir):
-  """The model directories of a cascade's levels that are begun; of any other directory, itself."""
+  """The directories of a cascade's first level and of later ones that exist; else [model_dir]."""
   levels = cascades.directories(model_dir)
   return levels[:1] + [level for level in levels[1:] if tf.io.gfile.isdir(level)]
 
 
 def section(model_dir, title, compared, given, max_bytes):
-  """The section of a model directory, with what its configuration tells."""
+  """The section of a model directory, with facts from its configuration."""
   bindings = _bindings(model_dir)
   lead = ': '.join(filter(None, [_subject(bindings), runs.clip_sentence(model_dir)]))
   return runs.run_section(
@@ -137,7 +139,7 @@ def section(model_dir, title, compared, given, max_bytes):
 
 
 def comparisons(model_dir, given):
-  """What protocols measured of a run, beside the numbers of the paper for its config.
+  """The results of protocols for a run, beside the paper's numbers for its config.
 
   Args:
     model_dir: The directory, local or gs://.
@@ -155,7 +157,7 @@ def comparisons(model_dir, given):
 
 
 def titles(model_dirs):
-  """The names of directories, with as many of the folders above as tell them apart."""
+  """The names of directories, with as many parent folders as are needed to tell them apart."""
   parts = [os.path.normpath(model_dir).split(os.sep) for model_dir in model_dirs]
   length = 1
   while len({tuple(some[-length:]) for some in parts}) < len({tuple(some) for some in parts}):
@@ -177,13 +179,13 @@ def given_numbers(flag_values):
 
 
 def _config(model_dir):
-  """The text of its config; '' without one."""
+  """The text of a model directory's config; '' if it has none."""
   path = os.path.join(model_dir, results.CONFIG_FILE)
   return files.read(path) if tf.io.gfile.exists(path) else ''
 
 
 def _bindings(model_dir):
-  """What the configuration of a run binds and the run uses, see `config_text.read_bindings`."""
+  """The bindings of a run's configuration that the run uses, see `config_text.read_bindings`."""
   return config_text.read_bindings(
       _config(model_dir), os.path.join(model_dir, results.CONFIG_FILE), config_text.OF_A_RUN)
 
@@ -195,7 +197,7 @@ def _subject(bindings):
 
 
 def _facts(bindings):
-  """(key, value) of the configuration, the experiment's and the data's first; no data_dir."""
+  """The first bindings, (name, value): experiment, task and clips first; without data_dir."""
   order = ('Experiment', 'Task', 'Clips')
   def rank(name):
     owner = name.split('.')[0]
@@ -205,7 +207,7 @@ def _facts(bindings):
 
 
 def _commands(model_dir):
-  """What makes the run again, in another folder, and what looks at this one."""
+  """Commands that repeat the run in another folder, and that evaluate, sample and show this one."""
   commands = []
   if tf.io.gfile.exists(os.path.join(model_dir, results.CONFIG_FILE)):
     config = os.path.join(model_dir, results.CONFIG_FILE)

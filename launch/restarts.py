@@ -1,11 +1,11 @@
-"""Trains as launch.train does, and starts it again when a TPU or a worker went away.
+"""Trains with launch.train, and starts it again after the loss of a TPU or a worker.
 
   python -m launch.restarts --max_failures=5 -- --gin_file=... --model_dir=gs://bucket/run
 
-What stands after -- goes to launch.train (launch.train_cascade with --cascade), which goes on from
-its latest checkpoint at every start.
-Mistakes of the user and SIGTERM end it at once; so does the last of --max_failures ends in a row
-without a new checkpoint. The status is that of the last launch.train.
+Arguments after -- are those of launch.train (launch.train_cascade with --cascade), which resumes
+from its latest checkpoint at every start.
+Mistakes of the user and SIGTERM end it at once. So does the last of --max_failures ends in a row
+without a new checkpoint. The exit status is that of the last launch.train.
 """
 
 import os
@@ -16,8 +16,8 @@ import time
 
 from absl import flags
 
-_ENVIRONMENT = dict(os.environ)  # of launch.train
-# This process reads checkpoints by TensorFlow, which would take the TPU away from launch.train.
+_ENVIRONMENT = dict(os.environ)  # for launch.train
+# This process reads checkpoints with TensorFlow, which would take the TPU from launch.train.
 os.environ['TPU_LOAD_LIBRARY'] = '0'
 os.environ.pop('TF_PLUGGABLE_DEVICE_LIBRARY_PATH', None)
 
@@ -39,16 +39,17 @@ flags.DEFINE_float('pause', 30.0, 'Seconds before the next start, times the numb
 
 flags.DEFINE_bool('cascade', False, 'Train by launch.train_cascade.')
 
-_FINAL = (0, 1, 2, 130)  # done, a mistake of the user, one in the flags, Ctrl-C
+_FINAL = (0, 1, 2, 130)  # done, a mistake of the user, a mistake in the flags, Ctrl-C
 
 
 def latest_step(model_dir, unknown=-1, directories=lambda model_dir: [model_dir]):
   """The step of the latest checkpoint, -1 if there is none, `unknown` if storage doesn't answer.
 
   Args:
-    model_dir: the folder.
-    unknown: see above.
-    directories: of it, the model directories whose steps add up: a cascade's levels.
+    model_dir: the directory.
+    unknown: the value to return if storage does not answer.
+    directories: function that returns the model directories in it, whose steps are added: the
+      levels of a cascade.
   """
   try:
     latest = [checkpoints.paths(level)[:1] for level in directories(model_dir)]
@@ -65,13 +66,13 @@ def run(command, model_dir, max_failures, pause, **progress):
 
   Args:
     command: a list, the command of launch.train.
-    model_dir: whose checkpoints are its progress.
-    max_failures: ends in a row without a new checkpoint.
+    model_dir: directory whose new checkpoints are progress.
+    max_failures: number of ends in a row without a new checkpoint after which to give up.
     pause: seconds, see --pause.
-    **progress: `directories` of `latest_step`.
+    **progress: `directories`, see `latest_step`.
 
   Returns:
-    The status of the last end.
+    The exit status of the last run; 143 if SIGTERM comes between two runs.
   """
   failures, told, after = 0, [], -1
   previous = signal.signal(signal.SIGTERM, lambda number, _: told.append(number))
@@ -95,7 +96,7 @@ def run(command, model_dir, max_failures, pause, **progress):
 
 
 def _status(command, told):
-  """Runs the command, passes SIGTERM on; its status, that of a shell where a signal ended it."""
+  """Runs the command and passes SIGTERM on; its status, 128 + number if a signal ended it."""
   process, passed = subprocess.Popen(command, env=_ENVIRONMENT), False
   try:
     while process.poll() is None:
@@ -121,7 +122,7 @@ def _say(words):
 
 @program.takes_arguments
 def main(argv):
-  """Runs launch.train with what stands after --."""
+  """Runs launch.train with the arguments after --."""
   arguments = argv[1:]
   model_dir = [a.partition('=')[2] for a in arguments if a.lstrip('-').startswith('model_dir=')]
   if not model_dir:
@@ -130,7 +131,7 @@ def main(argv):
   trained_by, progress = 'train', {}
   if flags.FLAGS.cascade:
     trained_by, progress = 'train_cascade', {'directories': cascades.directories}
-  # On cloud storage, what a lost machine had of the directory expires within a minute.
+  # --wait: on cloud storage, a lost machine's hold on the directory expires within a minute.
   command = [sys.executable, '-m', 'tf_videogen.launch.cli', trained_by, '--wait', *arguments]
   sys.exit(run(command, model_dir[-1], flags.FLAGS.max_failures, flags.FLAGS.pause, **progress))
 

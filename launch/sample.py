@@ -3,9 +3,9 @@
   python -m launch.sample --model_dir=runs/prior --num_samples=16 --seed=0
 
 Conditions (first frames, classes, actions) are taken from the clips of --conditions, a split of the
-config's data set, over and over where it is small; --samples_per_condition draws several samples
-for each of them, and --label=NAME has all of one class. Of a cascade, levels.gif shows all levels
-side by side. Files go to <model_dir>/samples, or to --output.
+config's data set; a small split is repeated. --samples_per_condition draws several samples for each
+condition, and with --label=NAME all samples have one class. For a cascade, levels.gif shows all
+levels side by side. Files go to <model_dir>/samples, or to --output.
 """
 
 import os
@@ -38,13 +38,18 @@ flags.DEFINE_string('output', None, 'Folder for the files; by default <model_dir
 flags.DEFINE_integer('fps', 8, 'Frames per second of GIF and MP4.', lower_bound=1)
 shared_flags.declare(*configs.FLAGS, 'batch_size', *shared_flags.SAMPLING)
 
-_SHOWN_PIXELS = 96  # at least about the width of a sample in samples.gif, for eyes
+_SHOWN_PIXELS = 96  # smaller samples are shown larger, by a whole factor, up to this width
 
 
 def write(videos, directory, fps):
-  """Writes what `sampling.sample` returns: all together, and every sample alone.
+  """Writes the videos that `sampling.sample` returns: all together, and every sample alone.
 
-  What it wrote before goes, when all of this is there.
+  Files of an earlier call are removed when all new ones are in place.
+
+  Args:
+    videos: dict that `sampling.sample` returns.
+    directory: folder for the files.
+    fps: frames per second of GIF and MP4.
   """
   with file_sets.replacing(directory, 'sample', last='samples.npz') as aside:
     _write(videos, aside, fps)
@@ -73,13 +78,13 @@ def _write(videos, directory, fps):
 
 
 def side_by_side(levels):
-  """Videos of all levels, as large and long as the last one's by nearest neighbours.
+  """Videos of all levels, brought to the size and length of the last level by nearest neighbors.
 
   Args:
-    levels: list of uint8 [N, T_i, H_i, W_i, C].
+    levels: list of uint8 [N, T_i, H_i, W_i, C], one per level.
 
   Returns:
-    uint8 [N * levels, T, H, W, C]: the levels of the first video, those of the second one, ...
+    uint8 [N * levels, T, H, W, C]: the levels of the first video, then those of the second, ...
   """
   times, side = levels[-1].shape[1:3]
   shown = []
@@ -90,7 +95,7 @@ def side_by_side(levels):
 
 
 def main(argv):
-  """Samples and writes."""
+  """Samples videos and writes them."""
   del argv
   values = flags.FLAGS
   configs.parse_flags()

@@ -1,4 +1,4 @@
-"""Flags that several programs have, each defined once; a program names those that it reads.
+"""Flags that several programs share, each defined once. A program names those that it reads.
 
 absl refuses a second definition when two programs are imported into one process, as tests do.
 """
@@ -11,7 +11,7 @@ with lazy.imports():
 
 
 UNPREPARED = ('clip_shape', 'actions')
-# Flags that are options of sampling, and what those are called.
+# Flags that are options of sampling, {flag: name of the option}.
 SAMPLING = {'temperature': 'temperature', 'truncation': 'truncation', 'top_k': 'top_k',
             'top_p': 'top_p', 'sample_frames': 'frames', 'window': 'window'}
 
@@ -53,7 +53,7 @@ def declare(*names):
 
 
 def batch_size(strategy=None):
-  """Clips at once, as --batch_size says or a strategy wants."""
+  """The number of clips at once: --batch_size; by default 8, at least 4 per TPU core or GPU."""
   if flags.FLAGS.batch_size:
     return flags.FLAGS.batch_size
   on_accelerators = strategy is not None and strategies.on_accelerators(strategy)
@@ -61,6 +61,6 @@ def batch_size(strategy=None):
 
 
 def sampling_options():
-  """What the command line says of how to sample, see `trained_model.TrainedModel`."""
+  """The options of sampling on the command line, a dict, see `trained_model.TrainedModel`."""
   return {option: flags.FLAGS[name].value for name, option in SAMPLING.items()
           if flags.FLAGS[name].value is not None}

@@ -1,9 +1,9 @@
-"""Trains a config, evaluates it, or both; goes on from where the model directory stands.
+"""Trains a config, evaluates it, or both; resumes from the latest checkpoint.
 
   python -m launch.train --gin_file=videogpt/moving_mnist_vqvae.gin --model_dir=runs/vqvae
 
 SIGTERM and Ctrl-C save and exit with 143; the loss of a worker or of the TPU exits with 75. The
-same command then goes on.
+same command then resumes the training.
 """
 
 import contextlib
@@ -39,12 +39,12 @@ flags.DEFINE_integer('worker_timeout', 300, 'Seconds that a worker of '
                      '--strategy=multi_worker waits for the others.', lower_bound=1)
 shared_flags.declare(*configs.FLAGS)
 
-_LOST = 75  # "try again" in sysexits.h: a worker or the TPU went away
+_LOST = 75  # "try again" in sysexits.h: a worker or the TPU was lost
 
 
 @contextlib.contextmanager
 def sole(model_dir, strategy):
-  """Holds a model directory, see `occupancy.occupied`; what killed processes left in it goes."""
+  """Holds a model directory, see `occupancy.occupied`; removes what killed processes left there."""
   if not strategies.is_chief(strategy):
     yield
     return
@@ -55,11 +55,11 @@ def sole(model_dir, strategy):
 
 
 def train(config, model_dir, strategy, evaluate_too):
-  """Trains as `experiment.train` is configured; exits with 143 where SIGTERM stopped it.
+  """Trains as `experiment.train` is configured; exits with 143 if SIGTERM stopped it.
 
   Args:
     config: an Experiment.
-    model_dir: where its config is kept already.
+    model_dir: the model directory, in which the config is kept already.
     strategy: a tf.distribute.Strategy.
     evaluate_too: see `experiment.train`.
   """
@@ -76,7 +76,7 @@ def train(config, model_dir, strategy, evaluate_too):
 
 
 def _say_what_was_lost(error):
-  """A line about a device or a worker that no longer answers, with a traceback if it may be us."""
+  """Prints a line about a lost device or worker, with a traceback if our code may be wrong."""
   if not isinstance(error, (tf.errors.UnavailableError, tf.errors.AbortedError)):
     traceback.print_exception(error)
     print('train: an error of the device, the network or this program; the same command goes on '
@@ -85,20 +85,20 @@ def _say_what_was_lost(error):
   text = ' '.join(str(error).split())
   worker = re.search(r'/job:worker/replica:\d+/task:(\d+) heartbeat timeout', text)
   lost = f'worker {worker.group(1)}' if worker else 'a worker or the TPU'
-  reason = text.rpartition('aborted by: ')[2][:200]  # before it, where in the graph
+  reason = text.rpartition('aborted by: ')[2][:200]  # before it stands the place in the graph
   print(f'train: {lost} no longer answers; the same command, on all workers, goes on from the '
         f'latest checkpoint ({reason})', file=sys.stderr, flush=True)
 
 
 def guarded(run):
-  """Calls a function without arguments; exits with 75 where a worker or the TPU went away."""
+  """Calls a function without arguments; exits with 75 if a worker or the TPU was lost."""
   try:
     run()
   except Exception as error:  # pylint: disable=broad-exception-caught
     if 'tensorflow' not in sys.modules or not isinstance(error, strategies.LOST):
       raise
     _say_what_was_lost(error)
-    # Not sys.exit: collective operations that wait for the lost one would hold up the end.
+    # Not sys.exit: collective operations that wait for the lost worker would delay it.
     os._exit(_LOST)
 
 
@@ -109,7 +109,7 @@ def main(argv):
 
 
 def _run():
-  if flags.FLAGS.init_from:  # is kept with the config
+  if flags.FLAGS.init_from:  # as a binding, it is kept with the config
     flags.FLAGS.gin_param = [
         *flags.FLAGS.gin_param, f'experiment.train.init_from={flags.FLAGS.init_from!r}']
   configs.parse_flags()

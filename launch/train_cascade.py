@@ -1,12 +1,12 @@
-"""Trains the levels of a cascade one after the other, each from the frozen ones below it.
+"""Trains the levels of a cascade one after the other, each from the frozen levels below it.
 
   python -m launch.train_cascade --gin_file=cvg/ucf101.gin --model_dir=runs/cvg_ucf101
 
-The config names the levels' own configs. Level n goes to <model_dir>/level<n>; what is trained is
-skipped, and the same command goes on in the middle of any. With --level, one is trained alone, as
-on another machine. `launch.sample` and `launch.evaluate` take the cascade's directory.
+The config names the configs of the levels. Level n goes to <model_dir>/level<n>. The same command
+skips trained levels and resumes a level that was stopped. With --level, one level is trained alone,
+for example on another machine. `launch.sample` and `launch.evaluate` take the cascade's directory.
 
-SIGTERM and Ctrl-C save and exit with 143; the loss of a worker or the TPU with 75.
+SIGTERM and Ctrl-C save and exit with 143; the loss of a worker or the TPU exits with 75.
 """
 
 import gc
@@ -44,7 +44,7 @@ flags.declare_key_flag('worker_timeout')
 
 
 def main(argv):
-  """Trains what is not trained yet; see the module."""
+  """Trains the levels that are not trained yet; see the module."""
   del argv
   train.guarded(_run)
 
@@ -59,7 +59,7 @@ def _run():
   strategy = strategies.get(values.strategy, values.tpu, values.worker_timeout)
   wanted = [(number, name) for number, name in enumerate(levels, start=1)
             if values.level in (None, number)]
-  for level in wanted:  # what is wrong with a later one is told before the first one is trained
+  for level in wanted:  # errors of later levels are raised before the first is trained
     config, _ = _configured(*level)
     if not _is_trained(level[0], config):
       _check_above(level[0])
@@ -86,7 +86,7 @@ def _levels():
 
 
 def _configured(number, name):
-  """The Experiment of a level, and the bindings of the command line for it, a tuple."""
+  """The Experiment of a level, and the tuple of the command line's bindings for it."""
   values = flags.FLAGS
   params = list(values.gin_param)
   params += [param.partition(':')[2] for param in values.level_param
@@ -98,7 +98,7 @@ def _configured(number, name):
 
 
 def _below(number):
-  """The model directory that a level is made from; None of the first one."""
+  """The model directory below, from which a level is trained; None for the first level."""
   if number == 1:
     return None
   below = cascades.directory(flags.FLAGS.model_dir, number - 1)
@@ -111,7 +111,7 @@ def _is_trained(number, config):
 
 
 def _wait_for_best(number):
-  """Until the last checkpoint of a level has been evaluated, by whoever keeps its best one."""
+  """Waits until the process that keeps a level's best checkpoint has evaluated the last one."""
   model_dir, told = cascades.directory(flags.FLAGS.model_dir, number), False
   while not best.is_final(model_dir):
     said = (f'the last checkpoint of {model_dir} is not evaluated yet with --keep_best: python -m '
@@ -126,7 +126,7 @@ def _wait_for_best(number):
 
 
 def _check_above(number):
-  """Refuses to train a level on of which the next one has been made already."""
+  """Refuses to continue a finished level from which the next one has been trained already."""
   done = layout.finished(cascades.directory(flags.FLAGS.model_dir, number))
   above = cascades.directory(flags.FLAGS.model_dir, number + 1)
   if done is not None and checkpoints.paths(above):
@@ -157,7 +157,7 @@ def _train_level(number, name, strategy):
     train.train(config, model_dir, strategy, values.evaluate)
   del config
   tf.keras.backend.clear_session()
-  gc.collect()  # what the level had on the devices
+  gc.collect()  # frees what the level had on the devices
 
 
 if __name__ == '__main__':

@@ -1,7 +1,7 @@
-"""Video generation papers in TensorFlow 2 and Keras: one suite of parts, a file for each paper.
+"""Video generation papers in TensorFlow 2 and Keras: shared parts, and one file per paper.
 
-Importing it chooses Keras 2 for `tf.keras`: beside Keras 3, that is the package tf-keras. It does
-not import TensorFlow, so that `tf-videogen --help` does not wait for it.
+Importing this package chooses Keras 2 for `tf.keras`. If Keras 3 is installed, Keras 2 is the
+package tf-keras. The import does not load TensorFlow, so that `tf-videogen --help` is fast.
 """
 
 import importlib.metadata
@@ -12,16 +12,17 @@ __version__ = '0.1.0'
 
 
 def _choose_keras_2():
-  """TensorFlow asks for this variable when `tf.keras` is first used, and keeps what it then took.
+  """Makes `tf.keras` Keras 2, by the environment variable TF_USE_LEGACY_KERAS.
 
-  TensorFlow 2.15 has a Keras 2 of its own, and is slow with another: it would trace its code as
-  ours, by AutoGraph.
+  TensorFlow reads this variable when `tf.keras` is first used, and keeps its choice. TensorFlow
+  2.15 has its own Keras 2, and is slow with another one: AutoGraph would convert that package's
+  code like ours.
 
   Raises:
-    ImportError: if that was before, and it is Keras 3.
+    ImportError: if `tf.keras` was used before and is Keras 3.
   """
   if importlib.metadata.version('keras').startswith('2.'):
-    os.environ.pop('TF_USE_LEGACY_KERAS', None)  # of a program that has started this one
+    os.environ.pop('TF_USE_LEGACY_KERAS', None)  # inherited from the program that started this one
     return
   os.environ['TF_USE_LEGACY_KERAS'] = '1'
   keras = getattr(sys.modules.get('tensorflow'), 'keras', None)

@@ -1,8 +1,8 @@
-"""Progress bars of all floors."""
+"""How often progress bars are redrawn."""
 
 import sys
 
 
 def interval():
-  """Seconds between two drawings of a bar: often on a terminal, seldom in a log file."""
+  """Seconds between two updates of a bar: 0.5 on a terminal, 20 in a log file."""
   return 0.5 if sys.stderr.isatty() else 20.0

@@ -1,7 +1,7 @@
-"""What a configuration is made into: a task with its variables, an optimizer, a checkpoint.
+"""Builds a configuration's task with its variables, its optimizer, its checkpoint and its trainer.
 
-And the programs that a core runs of them. `experiment`, `sampling` and `evaluation` do with it what
-users ask for.
+It also makes the programs that a TPU core runs. `experiment`, `sampling` and `evaluation` use these
+parts.
 """
 
 import contextlib
@@ -25,9 +25,15 @@ PROGRAMS = ('train', 'evaluate', 'sample', 'record')
 
 @dataclasses.dataclass
 class Built:
-  """Everything with variables, made under a strategy; `step` is an int64 variable.
+  """The parts of an experiment that have variables, created under a strategy.
 
-  `standing` makes what else sampling needs of new weights.
+  Attributes:
+    task: the task with its model.
+    optimizer: a Keras optimizer, or `TwoPlayers` for an adversarial task.
+    step: the global step, an int64 variable.
+    checkpoint: holds the model, the optimizer and the step.
+    standing: records the standing statistics that sampling needs; renew them after every change of
+      the weights.
   """
   task: task_lib.Task
   optimizer: tf.keras.optimizers.Optimizer | optimizers.TwoPlayers
@@ -37,19 +43,20 @@ class Built:
 
 
 def build(experiment, strategy, spec, precision=None):
-  """Makes task, optimizer and step under the strategy, all variables created, nothing restored.
+  """Creates task, optimizer and step with all their variables under the strategy; restores nothing.
 
   Args:
     experiment: an Experiment.
     strategy: a tf.distribute.Strategy.
     spec: name -> TensorSpec of one example, without the batch axis.
-    precision: instead of the experiment's.
+    precision: used in place of the experiment's precision, if given.
 
   Returns:
     Built.
 
   Raises:
-    ValueError: if the replicas don't divide the batch, or the model doesn't fit the clips.
+    ValueError: if the batch size is not divisible by the number of replicas, the model does not fit
+      the clips, the optimizer does not fit the task, or a TPU's hosts cannot read the clips.
   """
   if experiment.batch_size % strategy.num_replicas_in_sync:
     raise ValueError(f'Experiment.batch_size = {experiment.batch_size} is not divisible by the '
@@ -60,7 +67,7 @@ def build(experiment, strategy, spec, precision=None):
   with strategies.scope(strategy):
     policy = precisions.use(precision or experiment.precision, strategy)
     task = experiment.task()
-    # Without AutoGraph, which no model needs and which would double the time.
+    # Without AutoGraph: no model needs it, and it would double the time.
     with _in_a_graph(), tf.variable_creator_scope(_initialized_by_the_host):
       tf.autograph.experimental.do_not_convert(task.build)(tuple(spec['video'].shape))
     optimizer = experiment.optimizer()
@@ -79,21 +86,25 @@ def build(experiment, strategy, spec, precision=None):
 
 
 def described(built):
-  """What was built, in words: the task's name, and how many parameters are trained."""
+  """Describes in words what was built: the task's name, and the number of trained parameters."""
   return f'{type(built.task).__name__}, {_parameters(built.task):,} trainable parameters'
 
 
 @contextlib.contextmanager
 def _in_a_graph():
-  """Where models find their shapes by a call: variables get values, nothing is computed."""
+  """A context in which models are called to find their shapes.
+
+  Variables are created with their values, but the calls compute nothing.
+  """
   with tf.__internal__.FuncGraph('build').as_default(), gradients.left_out():
     yield
 
 
 def _initialized_by_the_host(next_creator, initial_value=None, **kwargs):
-  """Makes a variable outside of the graph that is open, its initial value on the host's processor.
+  """Creates a variable outside of the open graph; computes its initial value on the host's CPU.
 
-  A TPUStrategy would leave the value in that graph, and compute others op by op on its first core.
+  A TPUStrategy would leave the value in that graph. It would compute other initial values op by op
+  on its first core.
   """
   def on_the_host():
     with tf.device('/cpu:0'):
@@ -105,13 +116,14 @@ def _initialized_by_the_host(next_creator, initial_value=None, **kwargs):
 
 
 def make_trainer(experiment, built, before_call=lambda step: None, clips=None):
-  """The trainer of what was built; in the scope of its strategy.
+  """Makes the trainer for `built`. Call it in the scope of the strategy.
 
   Args:
     experiment: the Experiment.
     built: Built.
     before_call: see `trainer.Trainer`.
-    clips: of a replica's batch; None: the experiment's, over the replicas.
+    clips: clips of one replica's batch. If None, the experiment's batch size divided by the number
+      of replicas.
   """
   two_players = isinstance(built.optimizer, optimizers.TwoPlayers)
   if two_players:
@@ -125,24 +137,28 @@ def make_trainer(experiment, built, before_call=lambda step: None, clips=None):
 
 
 def program(experiment, spec, name, batch):
-  """One of the programs that a core of a TPU runs, outside of any strategy.
+  """Makes one of the programs that a TPU core runs, outside of any strategy.
 
-  They are the trainer's step with forward and backward pass, optimizer and all updates; the task's
-  statistics; the task's sampler; and a piece of a pass that records standing statistics, of the
-  generator that is trained, with all that goes before it.
+  The programs are:
+
+      'train'     a step of the trainer: forward and backward passes, optimizer, all updates
+      'evaluate'  the task's statistics
+      'sample'    the task's sampler
+      'record'    one piece of a pass that records standing statistics of the trained generator,
+                  with the computation that precedes it
 
   Args:
-    experiment: an Experiment. Its precision 'auto' is a TPU's, mixed_bfloat16.
-    spec: name -> TensorSpec of one example, as `clips.example_spec()` has it.
+    experiment: an Experiment. Its precision 'auto' becomes mixed_bfloat16, a TPU's.
+    spec: name -> TensorSpec of one example, as `clips.example_spec()` returns it.
     name: one of PROGRAMS.
-    batch: clips of the core.
+    batch: clips per core.
 
   Returns:
-    A function of a dict of tensors, the dict of their TensorSpecs, and the number of trainable
-    parameters. Of training, the tensors have all batches of a step.
+    A function that takes a dict of tensors, the dict of their TensorSpecs, and the number of
+    trainable parameters. For 'train', the tensors hold all batches of a step, one after the other.
 
   Raises:
-    ValueError: if the experiment has no such program, or the model doesn't fit the clips.
+    ValueError: if the experiment has no such program, or the model does not fit the clips.
   """
   if name not in PROGRAMS:
     raise ValueError(f'unknown program {name!r}; there are: {", ".join(PROGRAMS)}')
@@ -157,7 +173,7 @@ def program(experiment, spec, name, batch):
               for key, spec in inputs.items()}
   else:
     inputs['valid'] = tf.TensorSpec([batch], tf.bool)
-    # Not a tensor: of a seed that the task doesn't read, nothing is in the program.
+    # The seed is no tensor. If the task does not read it, it leaves nothing in the program.
     function = lambda batch: built.task.statistics(batch, np.zeros(2, np.int32))
   if name in ('sample', 'record'):
     inputs['seed'] = tf.TensorSpec([2], tf.int32)
@@ -171,13 +187,13 @@ def program(experiment, spec, name, batch):
 
 
 def _recorded(recording, batch):
-  """A piece of a pass, as a program of its own has it: `standing_statistics` makes two of it."""
+  """Begins a pass and records one piece, in one program; `standing_statistics` has two programs."""
   carry = recording.begin(batch, batch['seed'])
   return recording.record(batch['piece'], batch, batch['seed'], carry)
 
 
 def _parted(clips, parts):
-  """A dict of tensors as so many dicts of consecutive rows."""
+  """Splits a dict of tensors into `parts` dicts of consecutive rows."""
   if parts == 1:
     return [clips]
   rows = {name: tf.split(value, parts) for name, value in clips.items()}
@@ -190,19 +206,20 @@ def _parameters(task):
 
 
 def restore(built, model_dir, checkpoint=None):
-  """Restores a checkpoint into what was built, ready to sample.
+  """Restores a checkpoint into `built` and records standing statistics, so that it can sample.
 
   Args:
     built: Built.
     model_dir: a trained model's directory.
-    checkpoint: the path of one; None: the latest readable one of the directory.
+    checkpoint: path of a checkpoint. If None, the latest readable one of the directory.
 
   Returns:
-    Its path; None if the one that was asked for cannot be read.
+    The path of the restored checkpoint; None if `checkpoint` is given and cannot be read.
 
   Raises:
-    FileNotFoundError: if there is none in the directory.
-    ValueError: if it is another configuration's, or out of reach of a TPU's hosts.
+    FileNotFoundError: if `checkpoint` is None and the directory has no checkpoint.
+    ValueError: if the checkpoint is another configuration's, if none of the directory's can be
+      read, or if a TPU's hosts cannot reach the directory.
   """
   checkpoints.check_reachable(model_dir)
   if checkpoint is None:

@@ -1,7 +1,7 @@
-"""What is trained, on what and how: a configuration, its training and its evaluation.
+"""A configuration of an experiment, its training and its evaluation.
 
-These are the class and the functions that gin files bind. None of them knows a paper: they know
-tasks (`tasks.task`). What draws samples from a trained model is in `sampling`.
+Gin files bind this class and these functions. They know nothing of a single paper, only of tasks
+(`tasks.task`). Sampling from a trained model is in `sampling`.
 """
 
 import errno
@@ -28,20 +28,21 @@ from tf_videogen.training import strategies
 
 
 class Experiment:
-  """A configuration.
+  """A configuration: task, data, optimizer, and how to train and evaluate.
 
   Args:
-    task: a callable (class) that makes the task, called inside the strategy's scope.
+    task: a callable, such as a class, that makes the task. It is called in the strategy's scope.
     clips: the data, see `data.clips`.
-    optimizer: a callable that makes the optimizer: Keras's, or `optimizers.TwoPlayers`.
+    optimizer: a callable that makes the optimizer: a Keras optimizer, or `optimizers.TwoPlayers`.
     batch_size: global batch size, over all replicas.
-    train_steps: steps of the whole training.
-    splits: splits that are evaluated; previews are of the first one.
-    evaluation_limit: clips of each split that evaluation looks at, None for all.
-    seed: of initial values, data order, dropout and codebook restarts.
-    precision: 'float32', 'mixed_bfloat16', or 'auto': the latter where the hardware has units for
-      it.
-    clip_norm: bound of the gradients' global norm, or None.
+    train_steps: number of steps of the whole training.
+    splits: names of the splits that are evaluated, or one name. Previews are from the first one.
+    evaluation_limit: number of clips of each split that are evaluated; all if None.
+    seed: seed of initial values, data order, and all random draws in training, such as dropout and
+      codebook restarts.
+    precision: 'float32', 'mixed_bfloat16', or 'auto': mixed_bfloat16 if the hardware has units for
+      it, else float32.
+    clip_norm: the largest global norm of the gradients. If None, they are not clipped.
   """
 
   def __init__(self, task, clips, optimizer, batch_size, train_steps, splits=('test',),
@@ -65,25 +66,29 @@ def train(experiment, model_dir, strategy, evaluate_too=True, steps_per_loop=100
 
   Args:
     experiment: an Experiment.
-    model_dir: where checkpoints, logs and results go.
+    model_dir: model directory, for checkpoints, logs and results.
     strategy: a tf.distribute.Strategy.
     evaluate_too: whether to evaluate at every multiple of `evaluation_interval` and at the end.
     steps_per_loop: steps between two rows of training.csv.
-    checkpoint_interval: steps between two checkpoints, rounded up to whole loops.
-    evaluation_interval: steps between two evaluations, None for one at the end.
-    keep_checkpoints: how many are kept.
-    preview_clips: clips shown at every evaluation, 0 for none.
-    init_from: model directory whose weights a new run begins with; step, optimizer, statistics of
-      the data and earlier stages are the new run's own. None: initial values.
-    actions: callables that get the terms of the loss after every loop.
+    checkpoint_interval: steps between two checkpoints. One is saved after the loop in which a
+      multiple is reached; and before every evaluation, at a stop, and at the end.
+    evaluation_interval: steps between two evaluations. If None, there is one at the end.
+    keep_checkpoints: number of checkpoints that are kept, the latest ones.
+    preview_clips: number of clips in the previews of every evaluation, 0 for none.
+    init_from: model directory with the weights from which a new run starts. Step, optimizer,
+      statistics of the data and earlier stages are the new run's own. If None, the weights have
+      their initial values.
+    actions: callables that take the terms of the loss after every loop.
 
   Returns:
-    True if training is complete, False if SIGTERM stopped it; the same call then goes on.
+    True if training is complete, or ended early as `layout.ask_to_stop` asks. False if SIGTERM or
+    Ctrl-C stopped it: the same call resumes it.
 
   Raises:
     FloatingPointError: if a term of the loss is not finite.
-    ValueError: if a checkpoint is another configuration's, or the batch doesn't divide, or data or
-      directory are out of reach of a TPU's hosts.
+    ValueError: if a checkpoint is another configuration's, the batch size is not divisible by the
+      number of replicas, clips cannot be read, or a TPU's hosts cannot reach data or directory.
+    OSError: if something cannot be written into `model_dir`.
   """
   with strategy.scope():
     checkpoints.check_reachable(model_dir)
@@ -121,7 +126,7 @@ def train(experiment, model_dir, strategy, evaluate_too=True, steps_per_loop=100
 
 
 def _begin(experiment, built, model_dir, init_from):
-  """Gives a new run what it begins with; one that has checkpoints goes on from those."""
+  """Sets the initial state of a new run; does nothing if the run has checkpoints."""
   if checkpoints.paths(model_dir):
     if init_from and strategies.is_chief(tf.distribute.get_strategy()):
       print(f'{model_dir} has begun, and goes on from its own checkpoint, not from {init_from}')
@@ -139,9 +144,9 @@ def _set_finished(model_dir, step):
 
 
 class _Run:
-  """A training run: Orbit's controller, which restores, and what it does after loops.
+  """A training run: Orbit's controller, which restores the checkpoint, and the actions after loops.
 
-  Every worker has one and does all that needs all of them; the chief alone writes.
+  Every worker has one, for operations in which all must take part. Only the chief writes.
   """
 
   def __init__(self, experiment, built, model_dir, stop, steps_per_loop, manager, actions):
@@ -162,7 +167,7 @@ class _Run:
           trainer=trainer,
           evaluator=_evaluator(experiment, built, stop.check, limit=experiment.evaluation_limit),
           strategy=tf.distribute.get_strategy(), global_step=built.step,
-          # Loops end at multiples, wherever the run goes on from.
+          # Loops end at multiples, wherever the run resumes.
           steps_per_loop=lambda step: steps_per_loop - int(step) % steps_per_loop,
           checkpoint_manager=manager, summary_manager=self.summaries,
           eval_summary_dir=summaries('evaluation'), eval_summary_manager=self.evaluations,
@@ -170,11 +175,11 @@ class _Run:
           eval_actions=[self._after_evaluation])
     for variable, rate in rates:
       variable.assign(rate)
-    # How long to train until looking whether to stop: about from checkpoint to checkpoint.
+    # Steps until it looks whether training was asked to stop: about the checkpoint interval.
     self._stretch = -(-manager.checkpoint_interval // steps_per_loop) * steps_per_loop
     self._any_worker = strategies.any_worker(tf.distribute.get_strategy())
-    self._knows_of_zero = False  # that learning rates are 0
-    self._has_frozen = False  # standing statistics of frozen levels
+    self._knows_of_zero = False  # whether it has warned that a learning rate is 0
+    self._has_frozen = False  # whether it has standing statistics of frozen levels
     if self.chief:
       self.log.truncate(self.step)
       if self.step < experiment.train_steps:
@@ -191,13 +196,13 @@ class _Run:
     return int(self.built.step.numpy())
 
   def flush(self):
-    """Writes what is logged and not written yet."""
+    """Writes all rows and summaries that are not written yet."""
     self.log.flush()
     self.summaries.flush_now()
     self.evaluations.flush_now()
 
   def flush_if_possible(self):
-    """The same where something has failed already, which is what shall be told."""
+    """Flushes after an error. Logs its own error, so that the first error is the one raised."""
     try:
       self.flush()
     except (tf.errors.OpError, OSError) as error:
@@ -214,7 +219,7 @@ class _Run:
       self._warn_of_zero(terms)
 
   def _warn_of_zero(self, terms):
-    """Says once that nothing is learned; the first step of a warm-up is to have a rate of 0."""
+    """Warns once if a learning rate is 0, except in the first step, where a warm-up begins at 0."""
     rates = [value for name, value in terms.items() if name.endswith('learning_rate')]
     if self.step > 1 and 0. in rates and not self._knows_of_zero:
       self._knows_of_zero = True
@@ -230,13 +235,13 @@ class _Run:
                      f'{progress.listed(metrics)}')
 
   def _renew_frozen(self):
-    """Before anything is computed: what is frozen has the same statistics all the time."""
+    """Records the statistics of frozen levels once, before any computation; they never change."""
     if not self._has_frozen:
       self.built.standing.renew_frozen()
       self._has_frozen = True
 
   def _end(self):
-    """The step at which training ends: the config's last one, or this one, if it is to stop."""
+    """The step at which training ends: the config's last one; or this one, if asked to stop."""
     if not 0 < self.step < self.experiment.train_steps:
       return self.experiment.train_steps
     reason = layout.asked_to_stop(self.model_dir)
@@ -248,7 +253,14 @@ class _Run:
     return self.step
 
   def to_the_end(self, evaluation_interval, preview_clips):
-    """Trains from evaluation to evaluation; one that is due and not in results.csv is made up."""
+    """Trains and evaluates until the end.
+
+    An evaluation that is due at the current step and not in results.csv is done first.
+
+    Args:
+      evaluation_interval: steps between two evaluations; None for one at the end, 0 for none.
+      preview_clips: number of clips in the previews, 0 for none.
+    """
     end = self.experiment.train_steps
     self.bar.say(f'{building.described(self.built)}, from step {self.step:,} to {end:,}')
     interval = evaluation_interval or end
@@ -263,7 +275,7 @@ class _Run:
           videos = previews.made(self.experiment, self.built, preview_clips, self._previews)
           previews.write(videos, self.experiment, self.built, self.model_dir,
                          self.controller.eval_summary_manager.summary_writer)
-        self.controller.evaluate()  # its rows come last: what they record is all done
+        self.controller.evaluate()  # its rows come last, when everything else is written
         evaluated.add(self.step)
         self.bar.skip_time()
       if self.step >= end:
@@ -275,18 +287,22 @@ class _Run:
 
 
 def measure(experiment, model_dir, strategy, checkpoint=None, splits=None, limit=None):
-  """What the task measures of a checkpoint; nothing is written.
+  """Computes the task's metrics for a checkpoint; writes nothing.
 
   Args:
     experiment: an Experiment.
     model_dir: a trained model's directory.
     strategy: a tf.distribute.Strategy.
-    checkpoint: the path of one; None: the latest readable one of the directory.
-    splits: which; None: those that the experiment evaluates.
-    limit: clips of each split, at most; None: all.
+    checkpoint: path of a checkpoint. If None, the latest readable one of the directory.
+    splits: names of the splits; the experiment's if None.
+    limit: the most clips of each split that are evaluated; all if None.
 
   Returns:
     {'<split>/<metric>': value}.
+
+  Raises:
+    FileNotFoundError: if `checkpoint` cannot be read, or if the directory has no checkpoint.
+    ValueError: see `building.restore`.
   """
   built = building.build(experiment, strategy, experiment.clips.example_spec())
   with strategies.scope(strategy):
@@ -303,10 +319,14 @@ def evaluate(experiment, model_dir, strategy, preview_clips=8):
     experiment: an Experiment.
     model_dir: a trained model's directory.
     strategy: a tf.distribute.Strategy.
-    preview_clips: clips that are shown in previews/, 0 for none.
+    preview_clips: number of clips in previews/, 0 for none.
 
   Returns:
     {'<split>/<metric>': value}.
+
+  Raises:
+    FileNotFoundError: if the directory has no checkpoint.
+    ValueError: see `building.restore`.
   """
   built = building.build(experiment, strategy, experiment.clips.example_spec())
   with strategies.scope(strategy):
@@ -322,21 +342,21 @@ def evaluate(experiment, model_dir, strategy, preview_clips=8):
 
 
 def evaluate_continuously(experiment, model_dir, strategy, timeout=3600, poll_seconds=10):
-  """Evaluates every new checkpoint of `model_dir` as it comes, until the last step's.
+  """Evaluates every new checkpoint of `model_dir` until the last one; appends to results.csv.
 
   Args:
     experiment: an Experiment.
-    model_dir: where another process trains.
+    model_dir: model directory in which another process trains.
     strategy: a tf.distribute.Strategy.
-    timeout: seconds to wait for a new checkpoint before giving up.
-    poll_seconds: between two looks.
+    timeout: seconds to wait for a new checkpoint. After that the function warns and returns.
+    poll_seconds: seconds between two looks for new checkpoints.
 
   Returns:
     The last evaluation, {'<split>/<metric>': value}; None if there was none.
 
   Raises:
-    preemption.Stopped: at SIGTERM.
-    ValueError: with several workers, which would find new checkpoints at different times.
+    preemption.Stopped: at SIGTERM or Ctrl-C.
+    ValueError: with several workers, because they would find new checkpoints at different times.
   """
   if strategies.has_workers(strategy):
     raise ValueError('evaluate_continuously is for one process: use another --strategy')
@@ -365,7 +385,7 @@ def _evaluator(experiment, built, after_batch=lambda: None, splits=None, limit=N
 
 
 def _append_results(model_dir, step, output):
-  """Flat {'<split>/<metric>': value} -> rows of results.csv; {split: (metrics, examples)}."""
+  """Appends {'<split>/<metric>': value} to results.csv; returns {split: (metrics, examples)}."""
   by_split = {}
   for name, value in output.items():
     split, metric = name.rsplit('/', 1)

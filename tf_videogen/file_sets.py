@@ -1,7 +1,8 @@
-"""Sets of files that take the place of the set that was written before, and of nothing else.
+"""Sets of files that replace the set written before, and no other files.
 
-They are written aside and moved when all are there: a killed program leaves the set of before, but
-for the moment of moving. A list of its files lies beside a set; what is not on it is the user's.
+A new set is written into a temporary folder, and moved when it is complete. A killed program leaves
+the old set, unless it is killed during the move. A list beside a set names its files. Files that
+are not on the list are the user's, and stay.
 """
 
 import contextlib
@@ -15,18 +16,21 @@ from tf_videogen import files
 
 @contextlib.contextmanager
 def replacing(folder, name, last=None):
-  """A folder to write a set of files into; with the end of the context they are in their place.
+  """A context for writing a set of files; at its end they replace the old set.
 
   Args:
-    folder: where they shall lie, local or remote; made if it isn't there.
-    name: of the set, which `.<name>_files.json` in the folder lists.
-    last: the file that is moved last: where it is new, all are.
+    folder: folder of the set, local or remote; created if missing.
+    name: name of the set. `.<name>_files.json` in the folder lists its files.
+    last: name of the file that is moved last: if it is new, all files are. If None, files are moved
+      in alphabetical order.
 
   Yields:
-    The path of a folder. After an error it is removed, and all is as it was.
+    The path of a temporary folder to write into. After an error in the context it is removed, and
+    the old set stays.
 
   Raises:
-    OSError: if something cannot be written, or a folder is in a file's way.
+    OSError: if something cannot be written.
+    ValueError: if a folder has the name of a file of the set.
   """
   aside = files.temporary_name(os.path.join(folder, f'.{name}'))
   files.check_writable(folder)
@@ -53,19 +57,19 @@ def replacing(folder, name, last=None):
 
 @contextlib.contextmanager
 def replacing_folder(folder, parts):
-  """A folder to write into, which takes the place of another one with the end of the context.
+  """A context for writing a folder; at its end the new folder replaces the old one.
 
   Args:
-    folder: which is replaced as a whole, if it has nothing but such parts; where folders can't be
-      moved, on remote storage and where a disk is mounted, it is written into.
-    parts: names of files and folders that such a folder may have.
+    folder: path of the folder. It is replaced as a whole, if it contains nothing but `parts`.
+      Folders on remote storage and mount points cannot be moved: they are written into.
+    parts: names of the files and folders that the old folder may contain.
 
   Yields:
-    The path of a folder.
+    The path of a folder to write into. A temporary one is removed after an error.
 
   Raises:
-    ValueError: if there is something else in its place.
-    OSError: if it cannot be written.
+    ValueError: if `folder` is a file or contains something else.
+    OSError: if the folder cannot be written.
   """
   if tf.io.gfile.exists(folder):
     there = tf.io.gfile.listdir(folder) if tf.io.gfile.isdir(folder) else ['']
@@ -92,18 +96,18 @@ def replacing_folder(folder, parts):
 
 
 def check_place(folder):
-  """Raises OSError, of one line, where `replacing_folder` could not write a folder."""
+  """Raises an OSError of one line if `replacing_folder` could not write a folder."""
   files.check_writable(
       os.path.dirname(os.path.realpath(folder)) if _can_be_moved(folder) else folder)
 
 
 def _can_be_moved(folder):
-  """Whether a folder is on a local disk, and no disk of its own."""
+  """Whether a folder is on a local disk and is not a mount point."""
   return not files.is_remote(folder) and not os.path.ismount(folder)
 
 
 def _listed(path):
-  """The files of the set of before; none if its list is damaged: then nothing is removed."""
+  """The files of the old set; an empty list if their list is damaged, so that none is removed."""
   if not tf.io.gfile.exists(path):
     return []
   try:

@@ -1,4 +1,7 @@
-"""Writing files so that neither a reader nor a crash ever sees half of one."""
+"""Reading and writing files, local and remote.
+
+Files are replaced in one step: no reader sees half of one, and no crash leaves half of one.
+"""
 
 import contextlib
 import errno
@@ -19,28 +22,34 @@ import numpy as np
 import tensorflow as tf
 
 
-# What TensorFlow raises when another machine went away, or comes back; to try again may help.
+# Errors that TensorFlow raises if another machine is lost or returns. A retry may succeed.
 PASSING = (tf.errors.UnavailableError, tf.errors.AbortedError, tf.errors.DeadlineExceededError,
            tf.errors.InternalError, tf.errors.UnknownError, tf.errors.CancelledError)
-# The process that writes, in the names of its temporary files: what a dead one left is recognized.
+# The name of a temporary file has the process that writes it, by which left-overs are recognized.
 _TEMPORARY = re.compile(r'\.(?P<process>\d+)@(?P<host>[\w.-]+)\.[0-9a-f]{8}\.tmp$')
-_FORGOTTEN = 86400  # seconds after which other machines' temporary files are left-overs
+_FORGOTTEN = 86400  # seconds after which temporary files of other machines count as left-overs
 
 
 @contextlib.contextmanager
 def told(path, done='written'):
-  """Makes what TensorFlow and the system say of a file an OSError of one line.
+  """A context that turns TensorFlow's and the system's file errors into an OSError of one line.
+
+  Errors after which a retry may succeed stay as they are.
 
   Args:
     path: the file or folder, as the user knows it.
-    done: what cannot be done with it.
+    done: a participle for the message "cannot be ...", such as 'written' or 'read'.
+
+  Raises:
+    FileNotFoundError: for TensorFlow's NotFoundError.
+    OSError: for other errors.
   """
   try:
     yield
   except tf.errors.OpError as error:
     passing = isinstance(error, PASSING) and not isinstance(error, tf.errors.UnknownError)
     if passing or (is_remote(path) and isinstance(error, PASSING)):
-      raise  # to try again may help
+      raise  # a retry may succeed
     reason = ' '.join(str(error.message).split()).rpartition('; ')[2][:200]
     if isinstance(error, tf.errors.NotFoundError):
       raise FileNotFoundError(errno.ENOENT, f'cannot be {done} ({reason})', path) from error
@@ -52,10 +61,12 @@ def told(path, done='written'):
 
 
 def check_writable(folder):
-  """Makes a folder, and removes temporary files that dead processes left right in it.
+  """Creates a folder if it is missing, and checks that files can be written into it.
+
+  It also removes temporary files that dead processes left directly in the folder.
 
   Raises:
-    OSError: of one line, if nothing can be written into it.
+    OSError: of one line, if nothing can be written into the folder.
   """
   with told(folder, 'written into'):
     tf.io.gfile.makedirs(folder)
@@ -68,14 +79,14 @@ def check_writable(folder):
 
 
 def temporary_name(path):
-  """A name beside a path for what shall take its place; `remove_left` knows it."""
+  """A temporary path beside `path`, for a file that will replace it; see `remove_left`."""
   return f'{path}.{os.getpid()}@{place()}.{uuid.uuid4().hex[:8]}.tmp'
 
 
 def remove_left(folder):
-  """Removes temporary files and folders, anywhere below a folder, whose process is dead.
+  """Removes the temporary files and folders of dead processes, anywhere below a folder.
 
-  Those of other machines are left where they were until they are a day old.
+  Temporary files of other machines are removed when they are a day old.
   """
   walk = tf.io.gfile.walk if is_remote(folder) else os.walk
   with contextlib.suppress(tf.errors.OpError, OSError):
@@ -85,7 +96,7 @@ def remove_left(folder):
 
 
 def _remove_if_left(path):
-  with contextlib.suppress(tf.errors.OpError, OSError):  # another's, or just removed by another
+  with contextlib.suppress(tf.errors.OpError, OSError):  # another user's, or just removed
     if _is_left(path):
       (tf.io.gfile.rmtree if tf.io.gfile.isdir(path) else tf.io.gfile.remove)(path)
 
@@ -101,7 +112,7 @@ def _is_left(path):
 
 
 def place():
-  """Where numbers of processes mean the same: this machine, or this container on it."""
+  """Names where process ids are unique: this machine, or this container on it."""
   try:
     numbers = os.stat('/proc/self/ns/pid').st_ino
   except OSError:
@@ -110,25 +121,25 @@ def place():
 
 
 def is_alive(process):
-  """Whether a process of this place is there, by its number."""
+  """Whether a process of this `place` exists; `process` is its id."""
   try:
     os.kill(process, 0)
   except ProcessLookupError:
     return False
-  except PermissionError:  # another user's
+  except PermissionError:  # another user's process
     pass
   return True
 
 
 def write(path, content):
-  """Replaces a file in one step; its folder is made if it isn't there.
+  """Replaces a file in one step; creates its folder if missing.
 
   Args:
     path: str, local or remote (gs://).
     content: str or bytes.
 
   Raises:
-    OSError: of one line, if it cannot be written; what was there stays.
+    OSError: of one line, if the file cannot be written. The old file stays.
   """
   with told(path):
     if os.path.dirname(path):
@@ -146,10 +157,11 @@ def write(path, content):
 
 @contextlib.contextmanager
 def exclusive(folder):
-  """Within the context, no other process is in one of the same local folder, which is made.
+  """A context that only one process at a time can enter for a local folder.
 
-  What is read, changed and written within it loses nothing that others write. On remote storage,
-  and on file systems without locks, there is no such thing.
+  The folder is created if missing. Within the context, a file can be read, changed and written
+  without losing changes of other processes. On remote storage, and on file systems without locks,
+  the context does not keep others out.
   """
   if is_remote(folder):
     yield
@@ -169,7 +181,7 @@ _FORMULA = ('=', '+', '-', '@', '\t', '\r')
 
 
 def for_spreadsheets(field):
-  """A text of a CSV file, quoted so that no spreadsheet takes it for a formula; numbers stay."""
+  """Quotes a text of a CSV file that a spreadsheet would take for a formula; numbers stay."""
   if not field.startswith(_FORMULA):
     return field
   try:
@@ -180,15 +192,18 @@ def for_spreadsheets(field):
 
 
 def from_spreadsheets(field):
-  """The text that `for_spreadsheets` had."""
+  """The inverse of `for_spreadsheets`."""
   return field[1:] if field.startswith("'") and field[1:].startswith(_FORMULA) else field
 
 
 def private_folder(path):
-  """Makes a folder for this user alone, among those of all users, and returns its path.
+  """Creates a folder that only this user can access, and returns its path.
+
+  Args:
+    path: path of the folder. All users may share the folder above it.
 
   Raises:
-    ValueError: if there is something else, or if others may write into it.
+    ValueError: if the path is not a folder, belongs to another user, or others have access to it.
   """
   os.makedirs(os.path.dirname(path), exist_ok=True)
   with contextlib.suppress(FileExistsError):
@@ -208,14 +223,18 @@ def write_arrays(path, arrays, compressed=False):
 
 
 def packed(arrays):
-  """A dict of arrays as bytes; a name is a string, or a tuple of strings and numbers."""
+  """Packs a dict of arrays into bytes. A name is a string, or a tuple of strings and numbers."""
   buffer = io.BytesIO()
   np.savez(buffer, **{json.dumps(name): value for name, value in arrays.items()})
   return buffer.getvalue()
 
 
 def unpacked(content):
-  """The dict of `packed`. Of other bytes it raises ValueError, OSError, EOFError or BadZipFile."""
+  """Returns the dict of arrays that `packed` packed.
+
+  Raises:
+    ValueError, OSError, EOFError, BadZipFile: for other bytes.
+  """
   with np.load(io.BytesIO(content), allow_pickle=False) as arrays:
     names = {name: json.loads(name) for name in arrays}
     return {tuple(name) if isinstance(name, list) else name: arrays[key]
@@ -223,15 +242,15 @@ def unpacked(content):
 
 
 def is_remote(path):
-  """Whether a path is of a storage that other machines reach, too, such as gs://."""
+  """Whether a path is on storage that other machines reach, too, such as gs://."""
   return '://' in path
 
 
 class ByTime:
-  """Writes what changes often, at once where that is cheap, and every half minute elsewhere.
+  """Writes a file that changes often: locally at once, on remote storage every half minute.
 
   Args:
-    path: of the file, or of a folder of it.
+    path: path of the file, or of a folder above it.
   """
 
   _SECONDS = 30.0
@@ -241,20 +260,20 @@ class ByTime:
     self._waiting, self._last = None, -self._SECONDS
 
   def __call__(self, write):
-    """Calls a function that writes, now or later; then the last one alone."""
+    """Calls `write`, now or later. If several functions wait, only the last one is called."""
     self._waiting = write
     if time.monotonic() - self._last >= self._seconds:
       self.flush()
 
   def flush(self):
-    """Calls the function that waits, if one does."""
+    """Calls the waiting function, if there is one."""
     if self._waiting:
       self._waiting()
       self._waiting, self._last = None, time.monotonic()
 
 
 def size_and_time(path):
-  """(bytes, time of the last change in ns) of a file; None if there is none that can be asked."""
+  """A file's size in bytes and time of its last change in ns, a pair; None if it is not found."""
   try:
     found = tf.io.gfile.stat(path)
   except tf.errors.OpError:
@@ -266,8 +285,9 @@ def read(path):
   """The text of a file.
 
   Raises:
-    OSError: if it cannot be read; FileNotFoundError if it isn't there.
-    ValueError: if it is no text in UTF-8.
+    FileNotFoundError: if the file does not exist.
+    OSError: if it cannot be read.
+    ValueError: if it is not text in UTF-8.
   """
   with told(path, 'read'), tf.io.gfile.GFile(path, 'rb') as f:
     content = f.read()
@@ -278,16 +298,17 @@ def read(path):
 
 
 def read_json(path, form, remedy='delete it'):
-  """What a JSON file holds.
+  """Returns the content of a JSON file, after a check of its form.
 
   Args:
-    path: the file.
-    form: its form, by example: {'step': int} is a dict that has a whole number under 'step',
-      {'levels': [str]} one with a list of texts; `object` is anything.
-    remedy: what to do where it has another form.
+    path: path of the file.
+    form: the expected form, by example. {'step': int} is a dict with an integer under 'step'.
+      {'levels': [str]} is a dict with a list of strings under 'levels'. `object` is anything.
+    remedy: what the user should do if the file has another form; part of the error message.
 
   Raises:
-    ValueError: if it is no JSON, or has another form.
+    FileNotFoundError, OSError: see `read`.
+    ValueError: if the file is not JSON, or has another form.
   """
   try:
     found = json.loads(read(path))
@@ -299,7 +320,7 @@ def read_json(path, form, remedy='delete it'):
 
 
 def read_json_if_there(path, form, remedy='delete it'):
-  """As `read_json`; None if there is no such file, or if another process has just removed it."""
+  """As `read_json`, but returns None if the file does not exist or was just removed."""
   try:
     return read_json(path, form, remedy) if tf.io.gfile.exists(path) else None
   except (FileNotFoundError, tf.errors.NotFoundError):
@@ -316,16 +337,17 @@ def _has_form(value, form):
 
 
 def read_arrays(path, names=None, mapped=False):
-  """The arrays of an .npz file by name, or under '' that of an .npy file.
+  """The arrays of an .npz file by name; of an .npy file, its array under the name ''.
 
   Args:
-    path: the file.
-    names: which of an .npz file's; None: all.
-    mapped: whether an .npy file's array stays on the disk, where that is local.
+    path: path of the file.
+    names: names of the arrays of an .npz file to read; all if None.
+    mapped: whether the array of an .npy file on a local disk is memory-mapped instead of read.
 
   Raises:
-    ValueError: if it is damaged, has Python objects, or speaks of more bytes than it holds: what it
-      speaks of would be taken from memory.
+    OSError: if a local file cannot be opened.
+    ValueError: if the file is damaged, has Python objects, or declares more bytes than it holds,
+      for which NumPy would allocate memory.
   """
   opened = tf.io.gfile.GFile(path, 'rb') if is_remote(path) else open(path, 'rb')
   try:
@@ -350,7 +372,15 @@ def _members(file, names):
 
 
 def _array(opened, size):
-  """An array of an .npy file of so many bytes; `opened` gives what it is read from."""
+  """Reads the array of an .npy file.
+
+  Args:
+    opened: () -> the file, opened.
+    size: bytes of the file.
+
+  Raises:
+    ValueError: if its header declares an array of more bytes.
+  """
   with opened() as file:
     file.seek(0)
     version = np.lib.format.read_magic(file)

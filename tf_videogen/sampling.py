@@ -1,4 +1,4 @@
-"""What draws clips from a trained model: at once, or exported for elsewhere."""
+"""Sampling clips from a trained model, and exporting its sampler as a SavedModel."""
 
 import numpy as np
 import tensorflow as tf
@@ -21,22 +21,29 @@ def sample(experiment, model_dir, strategy, num_samples=16, seed=0, split=None, 
     experiment: an Experiment whose task can sample.
     model_dir: a trained model's directory.
     strategy: a tf.distribute.Strategy.
-    num_samples: how many clips.
+    num_samples: number of clips to sample.
     seed: the same seed gives the same clips, for the same batch size and number of replicas.
-    split: where conditions are taken from (first frames, classes, actions); the experiment's first
-      one by default. Where it has fewer clips than there are conditions, they come again, with
-      other noise.
+    split: the split whose clips give the conditions (first frames, classes, actions); the
+      experiment's first one if None. If it has too few clips, they are used again, with other
+      noise.
     batch_size: clips that are sampled at once.
-    samples_per_condition: how many samples, one after the other, have the same conditions.
-    options: keyword arguments of the task's `sample`, such as {'temperature': 0.9}.
-    label: name or number, a text, of the class that all samples are of. A model that is told
-      nothing but the class then needs no data.
+    samples_per_condition: number of consecutive samples with the same conditions.
+    options: keyword arguments of the task's `sample` and `prepare_samples`, such as
+      {'temperature': 0.9}.
+    label: the class of all samples, its name or number as a string. A model whose only condition is
+      the class then needs no data. If None, classes are those of the split's clips.
 
   Returns:
-    dict of 'samples', uint8 [num_samples, T, H, W, C]; 'seed'; of a cascade also 'level1', ..., the
-    videos of the levels below; and, where the model is conditional, the scalar
-    'conditioning_frames', and of the clips that the conditions are from, as far as there are any,
-    'data', 'labels', int [num_samples], and 'ids', str [num_samples].
+    A dict of arrays: 'samples', uint8 [num_samples, T, H, W, C]; 'seed', a scalar; for a cascade
+    also 'level1', ..., the videos of the levels below. A conditional model adds
+    'conditioning_frames', a scalar, and 'labels', int [num_samples], if there are classes. If
+    conditions are taken from clips, 'data', uint8 [num_samples, T, H, W, C], and 'ids',
+    str [num_samples], are those clips.
+
+  Raises:
+    FileNotFoundError: if `model_dir` has no checkpoint or is not a model directory.
+    ValueError: if the task cannot sample, an option or the label is unknown, or the split has no
+      clip of the class.
   """
   batch_size = min(batch_size, num_samples)
   model = trained_model.TrainedModel(experiment, model_dir, strategy, options or {})
@@ -75,14 +82,14 @@ def sample(experiment, model_dir, strategy, num_samples=16, seed=0, split=None, 
 
 
 def _conditions(clips, split, label, count, times):
-  """Clips of a split, each several times, one after the other; then again, without an end.
+  """An endless dataset of a split's first clips, each repeated; after the last, it starts again.
 
   Args:
     clips: a ClipSource.
-    split: its name.
-    label: number of the class that they are of; None: of any.
-    count: how many clips, at most.
-    times: how often each comes.
+    split: name of the split.
+    label: number of the class whose clips are taken; all classes if None.
+    count: the most clips that are taken.
+    times: number of repetitions of each clip, one after the other.
   """
   limit = min(count, clips.count(split)) if label is None else None
   found = clips.evaluation(split, 8, limit).unbatch().filter(lambda clip: clip['valid'])
@@ -92,19 +99,24 @@ def _conditions(clips, split, label, count, times):
 
 
 def export(experiment, model_dir, export_dir, batch_size=8, options=None):
-  """Writes a SavedModel whose signature `sample` draws clips, from the latest readable checkpoint.
+  """Writes a SavedModel with the weights of the latest readable checkpoint.
+
+  Its signature `sample` samples clips and returns {'videos': uint8 [batch_size, T, H, W, C]}. They
+  are the clips of this module's `sample` for the same seed and batch size.
 
   Args:
     experiment: an Experiment whose task can sample.
     model_dir: a trained model's directory.
-    export_dir: a folder, local or gs://; an earlier export in it is replaced.
-    batch_size: clips that a call draws.
-    options: as of `sample`.
+    export_dir: a folder, local or gs://. An earlier export in it is replaced.
+    batch_size: clips per call of the signature.
+    options: as in `sample`.
 
   Returns:
-    What the signature takes, name -> TensorSpec: `seed`, and what the model is conditioned on. It
-    returns {'videos': uint8 [batch_size, T, H, W, C]}, those of `sample` for the same seed and size
-    of batch.
+    The inputs of the signature, name -> TensorSpec: `seed`, int32 [], and the model's conditions.
+
+  Raises:
+    FileNotFoundError, ValueError: as in `sample`; ValueError also if `export_dir` is not an export.
+    OSError: if the folder cannot be written.
   """
   model = trained_model.TrainedModel(
       experiment, model_dir, tf.distribute.get_strategy(), options or {})

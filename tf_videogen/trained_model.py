@@ -1,6 +1,6 @@
-"""A trained model, opened: the weights of a checkpoint, and what is made with them.
+"""A trained model: the weights of a checkpoint, and the functions that use them.
 
-All that samples opens a model directory here: `sampling`, evaluations, predictions.
+All programs that sample open a model directory here: `sampling`, evaluations, predictions.
 """
 
 import difflib
@@ -19,30 +19,35 @@ from tf_videogen.training import strategies
 class TrainedModel:
   """A model directory's model on the replicas of a strategy.
 
-  Attributes:
-    task: its task.
-    spec: name -> TensorSpec of one example of its clips.
-    conditioning_frames: how many first frames of its samples are given.
-    labelled: whether its clips have classes.
-    class_names: of these, a list; empty if unknown.
-    reconstructs: whether it encodes and decodes clips.
-    drawn: True: another seed gives other samples.
-    checkpoint, step: path of the checkpoint whose weights it has, and its step.
-    identity: what its samples depend on besides the configuration: the checkpoint.
+  Call `restore` before sampling: the constructor loads no weights.
 
   Args:
     experiment: an Experiment.
     model_dir: a trained model's directory.
     strategy: a tf.distribute.Strategy.
-    options: how it samples: keyword arguments of the task's `sample` and `prepare_samples`; None:
-      as the task does by default, if it samples at all.
-    rows: clips that are made at once, which all calls are filled up to, so that there is one
-      program; None: as many as a call has.
-    after_batch: called after every pass for standing statistics; may raise.
+    options: options of sampling, keyword arguments of the task's `sample` and `prepare_samples`. If
+      None, the task's defaults apply, and the task need not be able to sample.
+    rows: clips per call, at least as many as a batch has. Smaller batches are filled up to this
+      number, so that there is only one program. If None, a call has the clips of its batch.
+    after_batch: called after every piece of a pass for standing statistics; may raise.
+
+  Attributes:
+    task: the task of the model.
+    spec: name -> TensorSpec of one example of the clips on which it was trained.
+    options: the options for the task's `sample` alone.
+    conditioning_frames: number of first frames of a sample that are given.
+    labelled: whether the clips have classes.
+    class_names: names of the classes, a list; empty if unknown.
+    reconstructs: whether the model encodes and decodes clips.
+    drawn: True, because another seed gives other samples.
+    checkpoint: path of the checkpoint whose weights it has.
+    step: step of that checkpoint.
+    identity: what its samples depend on besides the configuration: path, step, size and time of the
+      checkpoint, a list.
 
   Raises:
-    FileNotFoundError: if it is no model directory.
-    ValueError: if the task cannot sample as it shall.
+    FileNotFoundError: if `model_dir` is not a model directory.
+    ValueError: if `options` are given and the task cannot sample or does not know one of them.
   """
 
   drawn = True
@@ -68,7 +73,7 @@ class TrainedModel:
     self._previews = tf.function(self.task.previews, autograph=False)
 
   def _prepared(self, options):
-    """Sets what recordings depend on, before they are made; returns options of `sample` alone."""
+    """Passes options to `prepare_samples`, before statistics are recorded; returns the others."""
     task = self.task
     if task.cannot_sample:
       raise ValueError(task.cannot_sample)
@@ -85,17 +90,17 @@ class TrainedModel:
     return {name: value for name, value in options.items() if name not in before}
 
   def restore(self, checkpoint=None):
-    """Takes the weights of a checkpoint; what is compiled remains.
+    """Loads the weights of a checkpoint; compiled programs remain valid.
 
     Args:
-      checkpoint: the path of one; None: the latest readable one of the directory.
+      checkpoint: path of a checkpoint. If None, the latest readable one of the directory.
 
     Returns:
-      Whether it can be read.
+      Whether the checkpoint can be read.
 
     Raises:
-      FileNotFoundError: if there is none in the directory.
-      ValueError: if it is another configuration's, or has values that are not finite.
+      FileNotFoundError: if `checkpoint` is None and the directory has no checkpoint.
+      ValueError: if the checkpoint is another configuration's, or has values that are not finite.
     """
     with strategies.scope(self.strategy):
       found = building.restore(self._built, self._model_dir, checkpoint)
@@ -107,17 +112,17 @@ class TrainedModel:
     return True
 
   def _refuse_nan(self, checkpoint):
-    """Raises ValueError if weights are not finite, which samplers turn into black videos."""
+    """Raises a ValueError if weights are not finite: samplers would make black videos of them."""
     for variable in self.task.model.variables:
       if variable.dtype.is_floating and not np.isfinite(variable.numpy()).all():
         raise ValueError(f'{variable.name} in {checkpoint} has values that are not finite (NaN): '
                          'training has failed, there is nothing to evaluate or to sample')
 
   def class_number(self, name):
-    """The number of a class, an int, from its name or its number as a text.
+    """The number of a class, an int, from its name or its number as a string.
 
     Raises:
-      ValueError: if samples depend on no class, or if there is none of that name.
+      ValueError: if samples do not depend on a class, or if there is no class of that name.
     """
     if not (self.labelled and self.task.conditional):
       raise ValueError('samples of this model depend on no class: leave --label out')
@@ -133,18 +138,18 @@ class TrainedModel:
 
   @property
   def variables(self):
-    """All that samples depend on: weights and standing statistics."""
+    """All variables on which samples depend, a list: weights and standing statistics."""
     return [*self.task.model.variables, *self._built.standing.variables]
 
   def save(self, path):
-    """Writes its checkpoint, with all that training needs, whatever became of the files."""
+    """Writes its checkpoint to `path`, complete for training, even if the files were removed."""
     self._built.checkpoint.write(path)
 
   def sample(self, batch, seed):
-    """Samples for the conditions of a batch.
+    """Samples one clip for the conditions of each clip of a batch.
 
     Args:
-      batch: dict of arrays, `video` and what else the clips have.
+      batch: dict of arrays: 'video', and 'label' and 'actions' if the clips have them.
       seed: int32 [2].
 
     Returns:
@@ -154,21 +159,21 @@ class TrainedModel:
         batch, seed, **self.options), batch, seed)
 
   def levels(self, batch, seed):
-    """Samples, and what levels below made for them, the first level's first: a list of arrays."""
+    """Samples, and the videos of the levels below, the first level's first: a list of arrays."""
     return self._call('levels', lambda batch, seed: self.task.levels(
         batch, seed, **self.options), batch, seed)
 
   def previews(self, batch, seed):
-    """What the task shows of a batch, a dict of arrays."""
+    """The task's previews of a batch, a dict of arrays."""
     return self._call('previews', self._previews, batch, seed)
 
   def reconstruct(self, batch):
-    """Clips, encoded and decoded: uint8 [B, T, H, W, C]."""
+    """Encodes and decodes clips: uint8 [B, T, H, W, C]."""
     return self._call('reconstruct', lambda batch, seed: self.task.reconstruct(batch), batch,
                       tf.zeros([2], tf.int32))
 
   def _call(self, name, function, batch, seed):
-    """A function on all replicas, made once."""
+    """Calls a function on all replicas. It is distributed once per name."""
     if name not in self._functions:
       self._functions[name] = strategies.on_replicas(self.strategy, function)
     batch = {name: value for name, value in batch.items() if name in self.spec and name != 'id'}

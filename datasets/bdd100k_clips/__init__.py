@@ -1,1 +1,1 @@
-"""BDD100K: 100,000 videos of 40 seconds from behind windscreens."""
+"""BDD100K: 100,000 videos of 40 seconds, recorded from behind windscreens."""

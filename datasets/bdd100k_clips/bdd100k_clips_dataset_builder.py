@@ -1,4 +1,4 @@
-"""BDD100K, videos of driving; see the README.md beside this file."""
+"""Builder of BDD100K, videos of driving; see the README.md beside this file."""
 
 import os
 
@@ -19,7 +19,7 @@ class Builder(video_builder.VideoBuilder):
       'Register at https://bdd-data.berkeley.edu, download the parts of the videos '
       '(bdd100k_videos_train_00.zip and so on) and put them into this directory, as they are or '
       'extracted: bdd100k/videos/{train,val,test}/*.mov, in any folder.')
-  # The papers' finest level has every second of the 30 frames a second.
+  # The finest level of the papers has every second frame of videos with 30 frames per second.
   BUILDER_CONFIGS = [
       video_builder.VideoConfig(
           name=f'{short_side}', short_side=short_side, frame_step=2,

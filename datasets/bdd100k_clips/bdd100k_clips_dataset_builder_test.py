@@ -1,4 +1,4 @@
-"""BDD100K: folders and archives, every second frame, videos that lie on their side."""
+"""Tests of BDD100K: folders and archives, every second frame, videos that are stored rotated."""
 
 import zipfile
 
@@ -17,7 +17,7 @@ _NAMES = {'train': ['0000f77c-6257be58', '00091078-59817bb0'], 'val': ['b1c66a42
 
 
 def _write(root):
-  """Writes landscape videos, the second of them stored on its side with a note to turn it."""
+  """Writes landscape videos. A split's second one is stored on its side, with a note to turn it."""
   for split, names in _NAMES.items():
     for i, name in enumerate(names):
       video = raw_data.moving_square(40, 36, 64, seed=i)
@@ -44,7 +44,7 @@ def test_examples(tmp_path):
     assert train[name]['video'].shape == (20, 128, 228, 3) and train[name]['fps'] == 15
     expected = raw_data.moving_square(40, 36, 64, seed=i)[::2].astype(float)
     small = np.stack([Image.fromarray(frame).resize((64, 36)) for frame in train[name]['video']])
-    assert np.abs(small - expected).mean() < 8  # any other turn or speed: above 30
+    assert np.abs(small - expected).mean() < 8  # above 30 for any other rotation or speed
   building.assert_makes_clips(builder)
 
 

@@ -1,1 +1,1 @@
-"""Kinetics-600: half a million clips of ten seconds, 600 actions."""
+"""Kinetics-600: half a million clips of ten seconds, with 600 actions."""

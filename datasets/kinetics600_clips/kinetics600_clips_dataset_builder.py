@@ -1,4 +1,4 @@
-"""Kinetics-600, as downloaders leave it on disk; see the README.md beside this file."""
+"""Builder of Kinetics-600, as downloaders leave it on disk; see the README.md beside this file."""
 
 import csv
 import dataclasses
@@ -23,16 +23,17 @@ _FOLDERS = {
     'validation': ('val', 'valid', 'validate', 'validation'),
     'test': ('test', 'testing'),
 }
-# '<11 characters of YouTube>_<start>_<end>' or the id alone; it may begin with '-' or '_'.
+# '<id>_<start>_<end>', or the id alone. An id of YouTube has 11 characters. It may begin with '-'
+# or '_'.
 _STEM = re.compile(r'(?P<id>[\w-]{11})(_(?P<start>\d{6})_(?P<end>\d{6}))?')
 
 
 @dataclasses.dataclass
 class Kinetics600Config(video_builder.VideoConfig):
-  """A resolution, of all classes or some.
+  """A resolution, with all classes or some.
 
   Attributes:
-    labels: a regular expression that the names of the classes match; None: all classes.
+    labels: regular expression that matches the names of the classes; all classes if None.
   """
   labels: re.Pattern | None = None
 
@@ -74,7 +75,7 @@ class Builder(video_builder.VideoBuilder):
     names = raw_files.of_split(videos, _FOLDERS)
     sources = {}
     for split in _FOLDERS:
-      # Files in no folder of a split are of the split whose list has them.
+      # Files outside folders of splits belong to the split whose list has them.
       files = {name: videos[name] for name in names[split] + (names[None] if rows[split] else [])}
       listed = _listed_sources(rows[split], files, root) if rows[split] else _found_sources(files)
       sources[split] = [
@@ -87,18 +88,18 @@ class Builder(video_builder.VideoBuilder):
     return pattern is None or label is not None and pattern.match(label)
 
   def _number(self, label):
-    """The number of a label, -1 for none."""
+    """Returns the number of a label; -1 for None."""
     return -1 if label is None else self.info.features['label'].str2int(label)
 
 
 def _found_sources(files):
-  """(id, path, label or None) of files that no list names; their folder may be the label."""
+  """Returns (id, path, label or None) of files without a list. Their folder may be the label."""
   return [(_stem(name), path, label_of(os.path.basename(os.path.dirname(name))))
           for name, path in files.items()]
 
 
 def _listed_sources(rows, files, root):
-  """(id, path, label or None) of the rows of a list; paths of missing files are where they'd be."""
+  """Returns (id, path, label or None) of a list's rows. Missing files get paths below the root."""
   by_clip = {}
   for name, path in files.items():
     match = _STEM.fullmatch(_stem(name))
@@ -108,19 +109,19 @@ def _listed_sources(rows, files, root):
   for row in rows:
     start, end = _second(row['time_start']), _second(row['time_end'])
     name = f'{row["youtube_id"]}_{start:06d}_{end:06d}'
-    # A file without times in its name is the first clip of that id.
+    # A file without times in its name is the first clip in the list with that id.
     path = by_clip.get((row['youtube_id'], start)) or by_clip.pop((row['youtube_id'], -1), None)
     sources.append((name, path or os.path.join(root, f'{name}.mp4'), label_of(row.get('label'))))
   return sources
 
 
 def _rows(root):
-  """The rows of all lists below a folder, by split: {split: [{column: value}, ...]}."""
+  """Returns the rows of all lists below a folder, by split: {split: [{column: value}, ...]}."""
   split_of = {name: split for split, names in _FOLDERS.items() for name in names}
   rows = {split: {} for split in _FOLDERS}
   for name in raw_files.find(root, ('.csv', '.txt')):
     with tf.io.gfile.GFile(os.path.join(root, name), 'rb') as file:
-      text = file.read().decode('utf-8-sig', 'replace')  # some editors put a mark in front
+      text = file.read().decode('utf-8-sig', 'replace')  # some editors add a byte order mark
     reader = csv.DictReader(io.StringIO(text))
     if not {'youtube_id', 'time_start', 'time_end', 'split'} <= set(reader.fieldnames or ()):
       continue
@@ -132,7 +133,7 @@ def _rows(root):
 
 
 def _second(text):
-  """A time of a list, in whole seconds; 0 where there is none."""
+  """Returns a time of a list in whole seconds; 0 if there is none."""
   try:
     return int(float(text))
   except (TypeError, ValueError):
@@ -152,5 +153,8 @@ _LABEL_OF_LETTERS = {
 
 
 def label_of(text):
-  """The class that a folder or a list's row names, whatever its spaces and case; None if none."""
+  """Returns the class that a folder or a list's row names, or None if it names none.
+
+  Only letters and digits are compared, whatever their case.
+  """
   return _LABEL_OF_LETTERS.get(_letters(text or ''))

@@ -1,4 +1,4 @@
-"""Kinetics-600: the layouts of the mirror and of crawlers, with lists and without."""
+"""Tests of Kinetics-600: the layouts of the mirror and of crawlers, with and without lists."""
 
 import csv
 import io
@@ -28,7 +28,7 @@ def _stem(row, times=True):
 
 
 def _write_list(root, split, head=True):
-  """Writes a list as ActivityNet's: that of the test videos has no labels."""
+  """Writes a list like ActivityNet's. The list of the test videos has no labels."""
   columns = ['label', 'youtube_id', 'time_start', 'time_end', 'split'][split == 'test':]
   with open(root / f'kinetics-600_{split}.csv', 'w', newline='') as file:
     writer = csv.writer(file)
@@ -46,7 +46,7 @@ def _write(root, folder_of=lambda row: f'{row[4]}', times=True, lists=('train', 
 
 
 def _labels(builder, split):
-  """id -> name of the label, None for none."""
+  """Returns a dict, id -> name of the label, or None if there is no label."""
   labels = builder.info.features['label']
   return {name: labels.int2str(example['label']) if example['label'] >= 0 else None
           for name, example in building.examples(builder, split).items()}
@@ -104,10 +104,10 @@ def test_missing_and_damaged(tmp_path):
 
 
 def test_two_rows_of_one_file(tmp_path):
-  """A name without times is the first clip of its id; the other one is missing."""
+  """A file without times in its name is the first clip of its id. The other clip is missing."""
   raw_data.write_video(tmp_path / 'manual' / 'train' / 'AAAAAAAAAAA.mp4', raw_data.moving_square())
   (tmp_path / 'manual' / 'list.csv').write_text(
-      '\ufefflabel,youtube_id,time_start,time_end,split\n'  # with the mark that some editors add
+      '\ufefflabel,youtube_id,time_start,time_end,split\n'  # with a byte order mark
       'abseiling,AAAAAAAAAAA,0,10,train\narchery,AAAAAAAAAAA,50.0,60.0,train\n')
   (tmp_path / 'manual' / 'notes.txt').write_bytes(b'caf\xe9\n')
   builder = building.prepare(Builder, tmp_path, '64')
@@ -131,7 +131,7 @@ def test_cooking(tmp_path):
 
 
 def test_cooking_has_29_classes():
-  """As the regular expression of "Scaling Autoregressive Video Models", appendix E, matches."""
+  """The pattern of "Scaling Autoregressive Video Models", appendix E, matches 29 classes."""
   names = tfds.features.ClassLabel(
       names_file=kinetics600_clips_dataset_builder._LABELS_FILE).names
   cooking = [name for name in names if kinetics600_clips_dataset_builder.COOKING.match(name)]
@@ -181,7 +181,7 @@ def test_only_damaged_videos(tmp_path):
 
 @pytest.mark.parametrize('beam_runner', [None, 'DirectRunner'])
 def test_empty_folder(tmp_path, beam_runner):
-  """On Beam told as without: no pipeline has begun."""
+  """The error is the same with and without Beam, because no pipeline has begun."""
   (tmp_path / 'manual').mkdir()
   (tmp_path / 'manual' / 'notes.txt').write_text('nothing yet')
   with pytest.raises(FileNotFoundError, match='kinetics600_clips finds no videos. Put the videos'):
@@ -190,7 +190,7 @@ def test_empty_folder(tmp_path, beam_runner):
 
 @pytest.mark.real_data
 def test_real_list(real_data):
-  """The cooking subset of the real list of validation videos: 29 classes, 1,450 videos."""
+  """The cooking subset of the real list of validation videos has 29 classes and 1,450 videos."""
   builder = Builder(data_dir='/none', config='cooking')
   sources = builder._sources(building.FakeDownloads(real_data / 'kinetics600'))
   assert len(sources['validation']) == 1450
@@ -204,7 +204,7 @@ def test_real_list(real_data):
 @pytest.mark.slow
 @pytest.mark.real_data
 def test_real_videos(real_data, tmp_path):
-  """One real clip, among 30,000 that are missing; of the list of test videos, none is there."""
+  """One real clip of 30,000 validation clips is there, and no clip of the list of test videos."""
   builder = building.prepare(
       Builder, tmp_path, '64', manual=real_data / 'kinetics600', max_failed_share=1.0)
   examples = building.examples(builder, 'validation')
@@ -227,7 +227,7 @@ def test_training_on_real_videos(real_data, tmp_path):
 
 
 def _prepare_real_videos(real_data, tmp_path):
-  """Prepares videos in folders of labels, and checks what is there then."""
+  """Prepares videos in folders of labels, and checks the result."""
   names = {'R6llTwEh07w.mp4': 'using segway', 'flipping_a_pancake.mkv': 'flipping pancake',
            'mmaction2_rawvideo_part_0.mp4': 'unlabelled'}
   for name, label in names.items():

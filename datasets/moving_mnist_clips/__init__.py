@@ -1,1 +1,1 @@
-"""Videos of handwritten digits that bounce: Moving MNIST, and its kin without a download."""
+"""Videos of bouncing handwritten digits: Moving MNIST, and variants that need no download."""

@@ -1,8 +1,8 @@
 """Images of handwritten digits, in three parts that share no image: train, validation, test.
 
-`optdigits` is scikit-learn's copy of the UCI "Optical Recognition of Handwritten Digits" (1,797 of
-8x8 pixels), which needs no download. `mnist` is MNIST: the test part is MNIST's own, the validation
-part the last 10,000 images of its training part.
+`optdigits` is scikit-learn's copy of the UCI "Optical Recognition of Handwritten Digits" (1,797
+images of 8x8 pixels). It needs no download. `mnist` is MNIST. Its test part is MNIST's own. Its
+validation part is the last 10,000 images of MNIST's training part.
 """
 
 import numpy as np
@@ -13,7 +13,7 @@ from tf_videogen import files
 
 MNIST_FILE = 'mnist.npz'
 _MNIST_VALIDATION = 10_000
-_OPTDIGITS_PARTS = (0.8, 0.9)  # of the permuted images: train up to here, validation up to there
+_OPTDIGITS_PARTS = (0.8, 0.9)  # where train and validation end, as shares of the permuted images
 _OPTDIGITS_SEED = 1998  # the year in which the data set was given to UCI
 
 
@@ -21,10 +21,11 @@ def optdigits(digit_size):
   """Returns the handwritten digits that scikit-learn carries.
 
   Args:
-    digit_size: int, height and width to scale them up to, with MNIST's kind of margin around them.
+    digit_size: int, height and width to which images are scaled up, D, in pixels. They include a
+      margin like MNIST's.
 
   Returns:
-    A dict from 'train', 'validation' and 'test' to (images uint8 [N, D, D], labels int64 [N]), with
+    dict from 'train', 'validation' and 'test' to (images uint8 [N, D, D], labels int64 [N]), with
     1,437, 180 and 180 images.
   """
   bunch = sklearn_datasets.load_digits()
@@ -39,14 +40,14 @@ def mnist_from_file(path, digit_size):
   """Returns the digits of MNIST from a file in the layout of Keras's `mnist.npz`.
 
   Args:
-    path: str, an .npz with x_train, y_train, x_test and y_test.
-    digit_size: int, height and width to scale them to.
+    path: str, path of an .npz with x_train, y_train, x_test and y_test.
+    digit_size: int, height and width to which images are scaled, D, in pixels.
 
   Returns:
-    As `optdigits` does, with 50,000, 10,000 and 10,000 images.
+    dict as from `optdigits`, with 50,000, 10,000 and 10,000 images.
 
   Raises:
-    ValueError: if an array isn't there or has another shape.
+    ValueError: if an array is missing, or if images are not uint8 or not square.
   """
   arrays = files.read_arrays(path)
   missing = {'x_train', 'y_train', 'x_test', 'y_test'} - set(arrays)
@@ -61,14 +62,18 @@ def mnist(x_train, y_train, x_test, y_test, digit_size):
   """Divides and scales MNIST.
 
   Args:
-    x_train: uint8 [60000, 28, 28].
-    y_train: int [60000].
-    x_test: uint8 [10000, 28, 28].
-    y_test: int [10000].
-    digit_size: int, height and width to scale them to.
+    x_train: uint8 [60000, 28, 28], training images.
+    y_train: int [60000], labels of the training images.
+    x_test: uint8 [10000, 28, 28], test images.
+    y_test: int [10000], labels of the test images.
+    digit_size: int, height and width to which images are scaled, D, in pixels.
 
   Returns:
-    As `optdigits` does. Fewer images than MNIST's are divided in the same proportion.
+    dict as from `optdigits`. If there are fewer images than in MNIST, they are divided in the same
+    proportion.
+
+  Raises:
+    ValueError: if images are not uint8 or not square.
   """
   for name, images in (('training', x_train), ('test', x_test)):
     if images.dtype != np.uint8 or images.ndim != 3 or images.shape[1] != images.shape[2]:
@@ -85,7 +90,7 @@ def mnist(x_train, y_train, x_test, y_test, digit_size):
 
 
 def _resized(images, size):
-  """uint8 [N, H, H] -> uint8 [N, size, size], antialiased."""
+  """Scales images with antialiasing: uint8 [N, H, H] -> uint8 [N, size, size]."""
   if images.shape[1] == size:
     return images
   lanczos = Image.Resampling.LANCZOS
@@ -96,8 +101,8 @@ def _resized(images, size):
 def _enlarge(image, size):
   """Scales up an 8x8 image of averages in [0, 1], so that it looks like handwriting.
 
-  Interpolated averages are a blur around the stroke; stretching the middle of their range gives the
-  stroke a full core and a narrow grey edge, as MNIST's have.
+  Interpolated averages are a blur around the stroke. Stretching the middle of their range gives the
+  stroke a full core and a narrow grey edge, as in MNIST.
   """
   inner = round(size * 22 / 28)
   image = Image.fromarray(image.astype(np.float32)).resize((inner, inner), Image.Resampling.BICUBIC)

@@ -1,4 +1,7 @@
-"""Moving MNIST with training, validation and test videos; see the README.md beside this file."""
+"""Builder of Moving MNIST and its variants; see the README.md beside this file.
+
+The splits are training, validation and test videos, and a tiny one.
+"""
 
 import dataclasses
 import os
@@ -18,20 +21,21 @@ _SEED = 2015
 
 @dataclasses.dataclass
 class MovingMnistConfig(tfds.core.BuilderConfig):
-  """One family of moving digits; the defaults are those of Srivastava et al.
+  """One family of moving digits. The default sizes and speed are those of Srivastava et al.
 
   Attributes:
-    digits: 'optdigits', which needs no download, or 'mnist'.
-    num_digits: digits in a video.
-    frames: frames of a video.
+    digits: images of the digits, 'optdigits', which needs no download, or 'mnist'.
+    num_digits: number of digits in a video.
+    frames: number of frames of a video.
     size: height and width of the canvas, in pixels.
     digit_size: height and width of a digit, in pixels.
-    step_length: what a digit moves in a frame, in units of the free part of the canvas.
+    step_length: distance that a digit moves per frame, in units of the free part of the canvas.
     train: number of training videos.
     validation: number of validation videos.
-    test: number of test videos, where they are generated.
+    test: number of test videos, if they are generated.
     tiny: number of videos in the split `tiny`, which are made of training digits.
-    published_test: file in the manual directory that, where it is there, is the test split.
+    published_test: name of a file in the manual directory. If it is there, it is the test split.
+      '' if there is no such file.
   """
   digits: str = 'optdigits'
   num_digits: int = 2
@@ -126,7 +130,7 @@ class Builder(tfds.core.GeneratorBasedBuilder):
       yield index, _example('test', index, videos[:, index, :, :, np.newaxis])
 
   def _digits(self, dl_manager):
-    """The digits of the config: name of a part -> (images uint8 [N, D, D], labels int64 [N])."""
+    """Returns the config's digits: name of a part -> (images uint8 [N, D, D], labels int64 [N])."""
     config = self.builder_config
     if config.digits == 'optdigits':
       return digit_images.optdigits(config.digit_size)
@@ -138,7 +142,7 @@ class Builder(tfds.core.GeneratorBasedBuilder):
     return self._downloaded_mnist()
 
   def _downloaded_mnist(self):
-    """The digits of TFDS's own `mnist`, which is prepared first where it isn't yet."""
+    """Returns the digits of TFDS's own `mnist`, which is prepared first if it isn't yet."""
     builder = tfds.builder('mnist', data_dir=self.data_dir_root)
     try:
       builder.download_and_prepare()
@@ -154,7 +158,7 @@ class Builder(tfds.core.GeneratorBasedBuilder):
 
 
 def _example(split, index, video, label=None):
-  """An example for TFDS, from a video uint8 [T, H, W, 1]."""
+  """Returns an example for TFDS, from a video uint8 [T, H, W, 1]."""
   example = {'video': [png.encode(frame) for frame in video], 'id': f'{split}_{index:06d}'}
   if label is not None:
     example['label'] = label
@@ -162,7 +166,7 @@ def _example(split, index, video, label=None):
 
 
 def _manual_file(dl_manager, name):
-  """The path of a file in the manual directory, None where there is no such file or directory."""
+  """Returns the path of a file in the manual directory; None if it or the directory is missing."""
   folder = raw_files.manual_dir(dl_manager)
   path = folder and os.path.join(folder, name)
   return path if path and tf.io.gfile.exists(path) else None

@@ -1,4 +1,4 @@
-"""Builds small variants of the data set: TFDS's checks of a builder, ours of what is in it."""
+"""Tests of small variants of Moving MNIST: TFDS's checks of the builder, and ours of the videos."""
 
 import os
 
@@ -40,12 +40,12 @@ def _build(data_dir, config, manual_dir=None):
 
 
 def _examples(builder, split):
-  """Examples of a split by id."""
+  """Returns the examples of a split by id."""
   return {e['id'].decode(): e for e in tfds.as_numpy(builder.as_dataset(split=split))}
 
 
 def _metadata(builder):
-  """What is stored beside the data, read without the builder."""
+  """Returns the metadata that is stored beside the data, read without the builder."""
   return tfds.builder_from_directory(builder.data_dir).info.metadata
 
 
@@ -61,13 +61,13 @@ class MovingMnistClipsTest(building.BuilderTestCase):
 
   @staticmethod
   def write(folder):
-    """Writes digits and as many published videos as there are for testing."""
+    """Writes digits and published videos. Their number is the number of test videos in `SPLITS`."""
     _write_manual_dir(folder, published=_COUNTS['test'])
 
 
 @pytest.mark.slow
 class OtherConfigsTest(MovingMnistClipsTest):
-  """The same of digits alone, and of MNIST's with videos of our own to test."""
+  """The same checks for one digit, and for digits of MNIST with generated test videos."""
 
   BUILDER_CONFIG_NAMES_TO_TEST = [
       _config('unit_one_digit', num_digits=1, frames=5, size=32, digit_size=20),
@@ -146,7 +146,7 @@ def test_published_videos_of_another_shape(tmp_path):
 
 
 def test_mnist_of_tfds_where_there_is_no_file(tmp_path, monkeypatch):
-  """The arrays of TFDS's `mnist` go the way of those of a file."""
+  """The arrays of TFDS's `mnist` give the same digits as the arrays of a file."""
   arrays, _ = _write_manual_dir(str(tmp_path))
 
   class FakeMnist:
@@ -178,7 +178,7 @@ def test_training_on_real_digits(real_data, tmp_path):
 
 
 def _prepare_real(real_data, tmp_path):
-  """Prepares videos of the digits of MNIST, and checks what is there then."""
+  """Prepares videos of the digits of MNIST, and checks the result."""
   builder = building.prepare(
       Builder, tmp_path, _config('unit_real', digits='mnist'), manual=real_data / 'moving_mnist')
   counts = {split: info.num_examples for split, info in builder.info.splits.items()}

@@ -1,1 +1,1 @@
-"""TGIF: a hundred thousand animated GIFs of Tumblr."""
+"""TGIF: a hundred thousand animated GIFs from Tumblr."""

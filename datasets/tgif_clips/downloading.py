@@ -1,4 +1,4 @@
-"""Fetches GIFs from TGIF's addresses: resumable, several at once, polite, dead links recorded."""
+"""Fetches GIFs from TGIF's addresses: resumable, parallel and polite. Dead links are recorded."""
 
 from concurrent import futures
 import csv
@@ -24,7 +24,7 @@ _MAX_BYTES = 200 << 20
 _FAILURES_IN_A_ROW = 100
 _COLUMNS = ['url', 'reason']
 _GONE = (404, 410)
-_LOADED = (429, 500, 502, 503, 504)  # of servers with too much to do, which may be asked again
+_LOADED = (429, 500, 502, 503, 504)  # from overloaded servers, which may be asked again
 
 
 class _Dead(Exception):
@@ -32,11 +32,11 @@ class _Dead(Exception):
 
 
 class _Refused(Exception):
-  """An answer that may be another one tomorrow."""
+  """An answer that may be different tomorrow."""
 
 
 class _Pace:
-  """Lets so many threads pass in a second, at even distances, and none while a server rests."""
+  """Lets `per_second` threads pass per second, evenly spaced, and none while a server rests."""
 
   def __init__(self, per_second):
     self._interval, self._next, self._lock = 1 / per_second, 0.0, threading.Lock()
@@ -48,29 +48,30 @@ class _Pace:
     time.sleep(max(0.0, turn - time.monotonic()))
 
   def rest(self, seconds):
-    """Keeps all from passing for so long."""
+    """Lets no thread pass for a number of seconds."""
     with self._lock:
       self._next = max(self._next, time.monotonic() + seconds)
 
 
 def download(folder, splits, connections=8, requests_per_second=20.0, retry_dead=False,
              base_url=lists.BASE_URL):
-  """Fetches the lists of splits, where they are missing, and the GIFs in them.
+  """Fetches the lists of splits, if they are missing, and the GIFs in them.
 
   Args:
-    folder: str, a local folder: lists and GIFs come to lie in it.
-    splits: list of str, of `lists.FILES`.
-    connections: int, how many are fetched at once.
-    requests_per_second: float.
-    retry_dead: bool, whether to ask again what was recorded as dead in these splits.
-    base_url: str, where the lists are.
+    folder: str, path of the local folder for lists and GIFs.
+    splits: list of str, names of splits, keys of `lists.FILES`.
+    connections: int, number of GIFs that are fetched at the same time.
+    requests_per_second: float, the most requests per second.
+    retry_dead: bool, whether to ask again for the addresses of these splits that were recorded as
+      dead.
+    base_url: str, address of the folder of the lists.
 
   Returns:
-    Four ints: GIFs fetched, GIFs that were there, dead addresses, addresses that could not be
-    reached this time.
+    Four ints: GIFs fetched, GIFs that were already there, dead addresses, and addresses that could
+    not be reached, or refused, this time.
 
   Raises:
-    ValueError: if there is no such split, a list cannot be fetched, or nobody answers.
+    ValueError: if there is no such split, a list cannot be fetched, or 100 addresses in a row fail.
   """
   unknown = set(splits) - set(lists.FILES)
   if unknown:
@@ -107,7 +108,7 @@ def _fetch_list(folder, name, base_url, pace):
 
 
 def _fetch_all(folder, wanted, connections, pace):
-  """Fetches {name: url}; returns how many were fetched, are dead, and failed."""
+  """Fetches {name: url}; returns a dict of the numbers of 'fetched', 'dead' and 'failed' ones."""
   counts = {'fetched': 0, 'dead': 0, 'failed': 0}
   in_a_row = 0  # failures
 
@@ -140,17 +141,17 @@ def _fetch_all(folder, wanted, connections, pace):
                            'refused; is there a network that lets you? Try again later')
         bar.update()
         bar.set_postfix(counts, refresh=False)
-  finally:  # also after Ctrl-C: what has not begun does not begin
+  finally:  # also after Ctrl-C: fetches that have not begun are cancelled
     threads.shutdown(cancel_futures=True)
   return counts
 
 
 def _fetch(url, path, pace, accepts):
-  """Fetches a file in one step; a server that has too much to do is asked again, later.
+  """Fetches a file, which exists only once it is whole. Overloaded servers are asked again, later.
 
   Raises:
-    _Dead: if there is no such file, or `accepts` is false of its first bytes.
-    _Refused: if the answer may be another one tomorrow.
+    _Dead: if there is no such file, or if `accepts` is false for its first bytes.
+    _Refused: if the answer may be different tomorrow.
     requests.exceptions.RequestException: if nobody answers.
   """
   for attempt in range(_ATTEMPTS):
@@ -167,7 +168,7 @@ def _fetch(url, path, pace, accepts):
         _write(answer, path, accepts)
       return
     except requests.exceptions.RequestException as error:
-      if isinstance(error, ValueError):  # how requests calls addresses that are none
+      if isinstance(error, ValueError):  # requests raises these for invalid addresses
         raise _Dead('no address') from error
       if attempt == _ATTEMPTS - 1:
         raise
@@ -177,19 +178,19 @@ def _fetch(url, path, pace, accepts):
 
 
 def _seconds(retry_after):
-  """Seconds that a server asks for, at most a minute."""
+  """Returns the seconds that a server asks to wait, at most 60; 1 if it names none."""
   return min(float(retry_after), 60.0) if (retry_after or '').isdigit() else 1.0
 
 
 def _write(answer, path, accepts):
-  """Writes an answer's content to a file that comes to be when it is whole."""
+  """Writes an answer's content to a file, which exists only once it is whole."""
   part, size = f'{path}.part', 0
   try:
     with open(part, 'wb') as file:
       for piece in answer.iter_content(1 << 16):
         if not size and not accepts(piece):
           kind = answer.headers.get('Content-Type', 'something else')
-          # A page may be what a proxy says; a picture is what is left of a GIF.
+          # A page may come from a proxy. A picture is what remains of a GIF.
           raise (_Refused if 'html' in kind else _Dead)(f'no GIF but {kind}')
         size += len(piece)
         if size > _MAX_BYTES:
@@ -207,7 +208,7 @@ def _write(answer, path, accepts):
 
 
 def _record(folder, dead):
-  """Writes dead_links.csv anew."""
+  """Replaces dead_links.csv; `dead` is {url: reason}."""
   text = io.StringIO()
   csv.writer(text).writerows([_COLUMNS, *(
       map(files.for_spreadsheets, row) for row in dead.items())])
@@ -215,7 +216,7 @@ def _record(folder, dead):
 
 
 def _recorded(folder):
-  """{url: reason} of dead_links.csv."""
+  """Returns {url: reason} from dead_links.csv; empty if there is no such file."""
   path = os.path.join(folder, DEAD_LINKS)
   if not os.path.exists(path):
     return {}

@@ -1,4 +1,4 @@
-"""The lists of TGIF: addresses by split, and the file that an address is kept in."""
+"""The lists of TGIF: addresses by split, and the name of the file for an address."""
 
 import tensorflow as tf
 
@@ -7,7 +7,7 @@ FILES = {'train': 'train.txt', 'validation': 'val.txt', 'test': 'test.txt'}
 
 
 def urls(path):
-  """Returns the addresses in a list, in its order, each once."""
+  """Returns the addresses in a list, in its order and without repetitions."""
   with tf.io.gfile.GFile(path) as file:
     return list(dict.fromkeys(line.strip() for line in file if line.strip()))
 

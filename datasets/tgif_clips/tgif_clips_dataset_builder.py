@@ -1,4 +1,4 @@
-"""TGIF, the Tumblr GIF data set; see the README.md beside this file."""
+"""Builder of TGIF, the Tumblr GIF data set; see the README.md beside this file."""
 
 import os
 
@@ -10,7 +10,7 @@ from tf_videogen.preparation import video_builder
 
 
 class Builder(video_builder.VideoBuilder):
-  """Animated GIFs of Tumblr."""
+  """Animated GIFs from Tumblr."""
 
   VERSION = tfds.core.Version('1.0.0')
   RELEASE_NOTES = {'1.0.0': 'First release.'}

@@ -1,4 +1,4 @@
-"""TGIF: lists, GIFs of all kinds, and the downloader against a server of its own."""
+"""Tests of TGIF: lists, GIFs of all kinds, and the downloader with a local server."""
 
 import http.server
 import io
@@ -44,14 +44,14 @@ class TgifClipsTest(building.BuilderTestCase):
 
 def test_examples(tmp_path):
   _write(tmp_path / 'manual')
-  # A still image, and one that is gone.
+  # One GIF is a still image, and one is gone.
   raw_data.square_gif(tmp_path / 'manual' / 'gifs' / f'{_NAMES["train"][1]}.gif', 1)
   (tmp_path / 'manual' / 'gifs' / f'{_NAMES["val"][0]}.gif').unlink()
   builder = building.prepare(Builder, tmp_path, '64')
   assert building.reasons(builder) == {_NAMES['train'][1]: 'too short'}
   example = building.examples(builder, 'train')[_NAMES['train'][0]]
   assert example['video'].shape == (16, 64, 102, 3) and example['fps'] == 25
-  assert set(builder.info.splits) == {'train', 'test'}  # nothing of the validation videos is there
+  assert set(builder.info.splits) == {'train', 'test'}  # no validation video is there
   assert building.report(builder)['left_out_splits'] == {'validation': 1}
   building.assert_makes_clips(builder)
 
@@ -64,7 +64,7 @@ def test_training(tmp_path):
 
 @pytest.fixture(name='server')
 def _server(monkeypatch):
-  """A server with one GIF, a picture in place of one, a busy and a broken answer, and one gone."""
+  """A server with a GIF, a still picture, and answers: busy, broken, gone, empty and forbidden."""
   monkeypatch.setattr(downloading.time, 'sleep', lambda seconds: None)
   gif, still = io.BytesIO(), io.BytesIO()
   Image.new('L', (8, 8)).save(gif, 'GIF')
@@ -123,7 +123,7 @@ def test_downloads(server, tmp_path):
   assert dead[0] == 'url,reason' and sorted(dead[1:]) == [
       f'{url}/val_empty.gif,empty', f'{url}/val_gone.gif,status 404',
       f'{url}/val_still.gif,"no GIF but something else"'.replace('"', '')]
-  # Again: nothing is asked. Then one is lost, and the dead are asked again.
+  # Again: only the refused address is asked. Then a GIF is lost; then the dead are asked again.
   asked.clear()
   assert download() == (0, 3, 3, 1) and asked == ['val_forbidden.gif']
   (tmp_path / 'val_good.gif').unlink()
@@ -188,7 +188,7 @@ def test_real(real_data, tmp_path):
 
 
 def _prepare_real(real_data, tmp_path, names):
-  """Prepares GIFs that decode, under the names that a list of them has; name -> frames."""
+  """Prepares real GIFs and a list of them; checks their frames against `names`, name -> frames."""
   folder = tmp_path / 'manual'
   folder.mkdir()
   for name in names:

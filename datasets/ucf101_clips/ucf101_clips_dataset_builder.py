@@ -1,4 +1,4 @@
-"""UCF-101 with its three official splits; see the README.md beside this file."""
+"""Builder of UCF-101 with its three official splits; see the README.md beside this file."""
 
 import dataclasses
 import os
@@ -19,7 +19,7 @@ class Ucf101Config(video_builder.VideoConfig):
   """A resolution and one of the official splits.
 
   Attributes:
-    split_list: 1, 2 or 3.
+    split_list: number of the official split, 1, 2 or 3.
   """
   split_list: int = 1
 
@@ -56,7 +56,7 @@ class Builder(video_builder.VideoBuilder):
     manual = raw_files.manual_dir(dl_manager)
     lists = self._folder_of_lists(dl_manager, manual)
     videos = self._videos(dl_manager, manual)
-    # The lists spell HandStandPushups in names of files, some copies HandstandPushups.
+    # In names of files, the lists spell HandStandPushups, and some copies HandstandPushups.
     paths = {os.path.basename(name).lower(): path for name, path in videos.items()}
     labels = {name.lower(): i for i, name in enumerate(self.info.features['label'].names)}
     sources = {}
@@ -72,7 +72,7 @@ class Builder(video_builder.VideoBuilder):
     return sources
 
   def _folder_of_lists(self, dl_manager, manual):
-    """The folder with trainlist01.txt and its like, manual or downloaded."""
+    """Returns the folder with trainlist01.txt and the other lists, manual or downloaded."""
     if manual:
       for name in raw_files.find(manual, (_FIRST_LIST,)):
         return os.path.dirname(os.path.join(manual, name))
@@ -82,7 +82,7 @@ class Builder(video_builder.VideoBuilder):
     return os.path.join(raw_files.downloaded(dl_manager, _LISTS_URL), 'ucfTrainTestlist')
 
   def _videos(self, dl_manager, manual):
-    """{name: path} of the videos, manual or downloaded."""
+    """Returns {name: path} of the videos, manual or downloaded."""
     videos = raw_files.videos(manual, r'^ucf-?101\.', self._extract_dir()) if manual else {}
     if not videos:
       folder = raw_files.downloaded(dl_manager, _VIDEOS_URL)
@@ -91,6 +91,6 @@ class Builder(video_builder.VideoBuilder):
 
 
 def _lines(path):
-  """Lines of a list, whose ends are CR LF."""
+  """Returns the lines of a list, which end with CR LF, without the empty ones."""
   with tf.io.gfile.GFile(path) as file:
     return [line.strip() for line in file.read().splitlines() if line.strip()]

@@ -1,4 +1,4 @@
-"""UCF-101: names, lists and labels as they are on people's disks."""
+"""Tests of UCF-101: names, lists and labels as they are on people's disks."""
 
 import zipfile
 
@@ -18,7 +18,7 @@ _TEST = ['ApplyEyeMakeup/v_ApplyEyeMakeup_g01_c01.avi', 'YoYo/v_YoYo_g01_c02.avi
 
 
 def _write(root, spelling='HandstandPushups'):
-  """Writes videos and lists with the ends of lines that the real lists have."""
+  """Writes videos, and lists with the line ends of the real lists."""
   for i, name in enumerate(_TRAIN + _TEST):
     video = raw_data.moving_square(16 + i, 24, 32)
     path = root / 'UCF-101' / name.replace('HandStandPushups', spelling)
@@ -74,7 +74,7 @@ def test_other_lists(tmp_path):
 
 
 def _write_damaged(root):
-  """Writes videos, of which one is cut off and one is missing."""
+  """Writes videos. One is cut off and one is missing."""
   _write(root)
   damaged = root / 'UCF-101' / _TRAIN[1]
   damaged.write_bytes(damaged.read_bytes()[:3000])
@@ -82,7 +82,7 @@ def _write_damaged(root):
 
 
 def test_beam(tmp_path):
-  """Beam writes the same examples and the same report, also where some videos are damaged."""
+  """Beam writes the same examples and the same report, also if some videos are damaged."""
   _write_damaged(tmp_path / 'manual')
   plain = building.prepare(Builder, tmp_path, '64', max_failed_share=0.5)
   on_beam = building.prepare(Builder, tmp_path / 'beam', '64', tmp_path / 'manual',
@@ -95,7 +95,7 @@ def test_beam(tmp_path):
 
 
 def test_examples_that_a_runner_loses(tmp_path, monkeypatch):
-  """Nothing is prepared then; what was decoded stays."""
+  """Then nothing is prepared, and the decoded videos stay."""
   _write(tmp_path / 'manual')
   expand, lost = beam_examples.Examples.expand, _TRAIN[0].split('/')[1][:-4]
   monkeypatch.setattr(beam_examples.Examples, 'expand', lambda self, pipeline: (
@@ -131,12 +131,12 @@ def test_too_many_failures_on_beam(tmp_path):
 
 
 def test_downloads(tmp_path, monkeypatch):
-  """Nothing is in the manual directory: both archives are fetched and extracted."""
+  """If there is no manual directory, both archives are downloaded and extracted."""
   _write(tmp_path / 'remote')
   archives = {'UCF101.rar': 'UCF-101',
               'UCF101TrainTestSplits-RecognitionTask.zip': 'ucfTrainTestlist'}
   for archive, folder in archives.items():
-    with zipfile.ZipFile(tmp_path / archive, 'w') as file:  # what it is tells its first bytes
+    with zipfile.ZipFile(tmp_path / archive, 'w') as file:  # its first bytes tell the format
       for path in (tmp_path / 'remote' / folder).rglob('*.*'):
         file.write(path, path.relative_to(tmp_path / 'remote'))
   fetched = []
@@ -153,7 +153,7 @@ def test_downloads(tmp_path, monkeypatch):
 
 @pytest.mark.real_data
 def test_real_videos(real_data, tmp_path):
-  """A real clip of a short list, whose frames the README tells."""
+  """A real clip of a short list has the number of frames that the README tells."""
   (tmp_path / 'manual').mkdir()
   (tmp_path / 'manual' / 'UCF-101').symlink_to(real_data / 'ucf101' / 'UCF-101')
   lists = tmp_path / 'manual' / 'ucfTrainTestlist'
@@ -170,7 +170,7 @@ def test_real_videos(real_data, tmp_path):
 @pytest.mark.slow
 @pytest.mark.real_data
 def test_real(real_data, tmp_path):
-  """Three real clips, whose frames the README tells; the others of the lists are missing."""
+  """Three real clips have the frames that the README tells. The lists' other clips are missing."""
   builder = building.prepare(
       Builder, tmp_path, '64', manual=real_data / 'ucf101', max_failed_share=1.0)
   report = building.report(builder)

@@ -1,4 +1,4 @@
-"""The idea of each paper in a drawing: docs/drawings/*.svg."""
+"""One drawing per paper, which shows its idea: docs/drawings/*.svg."""
 
 import pathlib
 
@@ -21,7 +21,7 @@ def _codes(number, side=4):
 
 
 def videogpt():
-  """A VQ-VAE makes codes of a video; a transformer predicts the next code."""
+  """A VQ-VAE encodes a video as codes; a transformer predicts the next code."""
   drawing = sketch.Sketch(900, 330, 'VideoGPT: a VQ-VAE makes codes of a video, and a transformer '
                           'predicts them one by one')
   video = [_scene((3 - i, i)) for i in range(4)]
@@ -53,7 +53,7 @@ def videogpt():
 
 
 def video_transformer():
-  """A video is cut into slices, such as every second row and column, which are made in turn."""
+  """A video is cut into slices, such as every second row and column, generated one by one."""
   drawing = sketch.Sketch(900, 300, 'Video Transformer: a video is divided into slices, which are '
                           'generated one after the other')
   shades = {(0, 0): 'blue', (0, 1): 'green', (1, 0): 'orange', (1, 1): 'violet'}
@@ -82,7 +82,7 @@ def video_transformer():
 
 
 def trivd_gan():
-  """Frames go on by warped states; several discriminators look at parts of the video."""
+  """A generator continues frames by warping its states; discriminators judge parts of the video."""
   drawing = sketch.Sketch(940, 280, 'TrIVD-GAN: a generator continues frames by warping its '
                           'states, and discriminators judge views of the video')
   drawing.text(20, 28, 'The generator continues frames', 'title', 'start')

@@ -1,4 +1,4 @@
-"""A few shapes, as SVG that suits light and dark pages: what drawings of papers are made of."""
+"""The shapes of which the drawings of papers consist, as SVG for light and dark pages."""
 
 import html
 
@@ -23,28 +23,28 @@ _STYLE = """
     .mark { stroke: #fb923c }
   }
 """
-_LINE = 18  # from one line of text to the next
+_LINE = 18  # pixels from one line of text to the next
 
 
 class Sketch:
   """A drawing, shape by shape.
 
   Args:
-    width, height: in pixels.
-    title: what a reader who cannot see it is told.
+    width, height: size in pixels.
+    title: text for readers who cannot see the drawing.
   """
 
   def __init__(self, width, height, title):
     self._size, self._title, self._shapes = (width, height), title, []
 
   def text(self, x, y, words, kind='', anchor='middle'):
-    """Writes lines of text, the first one at y."""
+    """Writes lines of text, the first one at y; `kind` is a class of `_STYLE`."""
     for i, line in enumerate(words.split('\n')):
       self._shapes.append(f'<text class="{kind}" x="{x}" y="{y + i * _LINE}" '
                           f'text-anchor="{anchor}">{html.escape(line)}</text>')
 
   def box(self, x, y, width, height, words):
-    """Draws a part of a model, with its name in the middle."""
+    """Draws a box for a part of a model, with the part's name in the middle."""
     self._shapes.append(f'<rect class="box" x="{x}" y="{y}" width="{width}" height="{height}" '
                         'rx="7"/>')
     lines = words.count('\n')
@@ -62,10 +62,10 @@ class Sketch:
     """Draws a frame.
 
     Args:
-      x, y: of its upper left corner.
+      x, y: position of its upper left corner.
       side: its width and height.
-      cells: kinds of its pixels, rows of them; None: it is of one kind.
-      kind: its color, if it has no cells.
+      cells: rows of the kinds (colors) of its pixels. If None, the frame has one color.
+      kind: the color of a frame without cells.
     """
     if cells is None:
       self._shapes.append(f'<rect class="edge {kind}" x="{x}" y="{y}" width="{side}" '
@@ -84,21 +84,21 @@ class Sketch:
     """Draws frames behind one another, the first one in front at the lower left.
 
     Args:
-      x, y: upper left corner of the first frame.
-      side: of a frame.
-      frames: of each, its cells.
-      step: how far a frame is shifted to the right and up.
+      x, y: position of the upper left corner of the first frame.
+      side: width and height of a frame.
+      frames: the cells of each frame.
+      step: pixels by which each frame is shifted to the right and up.
     """
     for i, cells in reversed(list(enumerate(frames))):
       self.frame(x + i * step, y - i * step, side, cells)
 
   def ring(self, x, y, width, height):
-    """Draws a frame around what is meant."""
+    """Draws a rectangle that marks a part of the drawing."""
     self._shapes.append(f'<rect class="mark" x="{x}" y="{y}" width="{width}" height="{height}" '
                         'rx="6"/>')
 
   def svg(self):
-    """The file's text."""
+    """The text of the SVG file."""
     width, height = self._size
     return '\n'.join([
         f'<svg xmlns="http://www.w3.org/2000/svg" viewBox="0 0 {width} {height}" width="{width}" '

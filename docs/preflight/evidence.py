@@ -1,7 +1,8 @@
-"""What the TPU's compiler said of programs: tables of rows, and whether a row is still true.
+"""Tables of the TPU compiler's answers for programs, and checks whether a row is still true.
 
-A program takes minutes to compile, so a row is kept as long as the program's arithmetic stays what
-it was, by `fingerprint.of_hlo`. `python -m docs.evidence` checks rows and makes them anew.
+A program takes minutes to compile. A row is therefore kept as long as the program's arithmetic
+stays the same, which `fingerprint.of_hlo` tells. `python -m docs.evidence` checks rows, and makes
+them again.
 """
 
 import csv
@@ -21,10 +22,11 @@ from tf_videogen.preflight import costs
 from tf_videogen.preflight import fingerprint
 from tf_videogen.preflight import hardware
 
-TOLERANCE = 0.02  # FLOPs and bytes of a stale row that moved by no more still tell the cost
+TOLERANCE = 0.02  # a stale row still tells the cost if FLOPs and bytes changed by no more
 _FINGERPRINT_FIELDS = ('operations', 'exported_flops', 'exported_bytes')
-# What every row has, all values text: the program, what the compiler said of it, what follows, the
-# fingerprint, at which commit and on which day it was compiled, and how it has changed since then.
+# The fields of every row; all values are text. They are the program, the compiler's answer, figures
+# that follow from it, the fingerprint, the commit and the day of the compilation, and how the
+# program has changed since then.
 _FIELDS = ('topology', 'batch', 'parameters', 'digest', 'fits', 'peak_bytes', 'argument_bytes',
            'temporary_bytes', 'code_bytes', 'flops', 'bytes_accessed', 'loops_of_unknown_length',
            'loops_of_unknown_start', 'bound_s', 'train_steps', 'core_hours', 'error',
@@ -32,11 +34,14 @@ _FIELDS = ('topology', 'batch', 'parameters', 'digest', 'fits', 'peak_bytes', 'a
 
 
 class Wanted(typing.NamedTuple):
-  """A program that a table is to have.
+  """A program that a table should have.
 
-  key: what finds its row: a tuple of text, values of the table's keys.
-  config, bindings, program: see `tpu_programs.Request`.
-  topology: a hardware.Topology, over whose cores the config's batch is spread.
+  Attributes:
+    key: the values of the table's keys in the program's row, a tuple of text.
+    config: name of the config.
+    bindings: tuple of bindings 'NAME=VALUE' on top of the config.
+    program: name of the program, see `tpu_programs.Request`.
+    topology: a hardware.Topology, over whose cores the config's batch is divided.
   """
   key: tuple
   config: str
@@ -46,16 +51,16 @@ class Wanted(typing.NamedTuple):
 
   @property
   def name(self):
-    """How commands call it."""
+    """The name of the program in commands."""
     return ' '.join(self.key)
 
   def configured(self):
-    """Its Experiment, parsed alone."""
+    """Parses its config and bindings alone, and returns the Experiment."""
     configs.parse([self.config], self.bindings, needs_all=False)
     return configs.configured(experiment.Experiment)()
 
   def export(self):
-    """(Experiment, programs.Program); nothing is computed, seconds to minutes."""
+    """(Experiment, programs.Program); takes seconds to minutes, but computes nothing."""
     config = self.configured()
     return config, tpu_programs.export_apart(tpu_programs.Request(
         (self.config,), self.bindings, None, self.program,
@@ -66,9 +71,9 @@ class Table:
   """A CSV file of rows, each with the evidence of a program.
 
   Args:
-    path: of the file, a `pathlib.Path`.
-    keys: names of the fields that find a row.
-    wanted: the programs that it is to have, a list of `Wanted` in the order of the rows.
+    path: path of the file, a `pathlib.Path`.
+    keys: names of the fields that identify a row.
+    wanted: the programs that the table should have, a list of `Wanted` in the order of the rows.
   """
 
   def __init__(self, path, keys, wanted):
@@ -92,10 +97,14 @@ class Table:
     files.write(str(self.path), text.getvalue())
 
   def check(self, wanted, exported):
-    """Looks whether a program's row is still true, and keeps the answer in the row.
+    """Checks whether a program's row is still true, and writes the answer into the row.
+
+    Args:
+      wanted: the program, a `Wanted`.
+      exported: its programs.Program.
 
     Returns:
-      `staleness`, or 'missing' where there is no row.
+      See `staleness`; 'missing' if there is no row.
     """
     rows = self.read()
     row = rows.get(wanted.key)
@@ -108,7 +117,17 @@ class Table:
     return row['stale']
 
   def compile(self, wanted, config, exported, say=print):
-    """Makes a program's row anew, of the compiler's answer or of another row of its program."""
+    """Makes a program's row again, from another row of the same program or else by the compiler.
+
+    Args:
+      wanted: the program, a `Wanted`.
+      config: its Experiment.
+      exported: its programs.Program.
+      say: function that is called with messages about long work.
+
+    Returns:
+      The row, {field: text}.
+    """
     rows = self.read()
     row = _same(rows, wanted, exported)
     if row is None:
@@ -124,11 +143,11 @@ def staleness(row, now):
   """How a program has changed since its row was made.
 
   Args:
-    row: of a table.
+    row: a row of a table.
     now: the program's Fingerprint.
 
   Returns:
-    '' if the fingerprint is the row's, else a phrase with how far FLOPs and bytes moved.
+    '' if the row has this fingerprint, else a phrase with the changes of FLOPs and bytes.
   """
   if fingerprint_fields(now).items() <= row.items():
     return ''
@@ -137,26 +156,26 @@ def staleness(row, now):
 
 
 def of_row(row):
-  """The Fingerprint that a row has."""
+  """The Fingerprint in a row."""
   return fingerprint.Fingerprint(
       row['operations'], float(row['exported_flops']), float(row['exported_bytes']))
 
 
 def fingerprint_fields(found):
-  """A Fingerprint as fields of a row, FLOPs and bytes by six digits."""
+  """A Fingerprint as fields of a row, FLOPs and bytes with six digits."""
   values = found.operations, f'{found.flops:.6g}', f'{found.bytes:.6g}'
   return dict(zip(_FINGERPRINT_FIELDS, values))
 
 
 def _same(rows, wanted, exported):
-  """A row of the same program, of whatever config; None if there is none."""
+  """Another row with the same program and topology, of any config; None if there is none."""
   key = (wanted.program, exported.digest, wanted.topology.name)
   return next((row for of, row in rows.items() if of != wanted.key
                and (row['program'], row['digest'], row['topology']) == key), None)
 
 
 def compiled(wanted, exported, say=print):
-  """Compiles a program; its row, without what the config adds."""
+  """Compiles a program and returns its row, without the fields that depend on the config."""
   answer = compiler.compile_program(exported, wanted.topology, say=say)
   cost = costs.cost(exported, answer, wanted.topology)
   values = {**cost._asdict(), 'digest': exported.digest, 'fits': 'yes' if cost.fits else 'no',
@@ -169,7 +188,7 @@ def compiled(wanted, exported, say=print):
 
 
 def with_hours(row, train_steps):
-  """A row of training with the hours of so many steps; any other row as it is."""
+  """A row of training with the core-hours of `train_steps` steps; any other row unchanged."""
   if row['program'] != 'train':
     return row
   cores = hardware.topology(row['topology']).cores
@@ -178,13 +197,13 @@ def with_hours(row, train_steps):
 
 
 def required_bytes(error):
-  """The memory that a program wants which is refused for it; 0 where the compiler doesn't tell."""
+  """The bytes that a program needs, from the compiler's error; 0 if the error does not tell."""
   found = re.search(r'out of memory: required (\d[\d.]*)([KMGT])', error)
   return round(float(found.group(1)) * 1024**(' KMGT'.index(found.group(2)))) if found else 0
 
 
 def commit():
-  """The checkout's commit, ten digits, with a '+' where files have changed since."""
+  """The checkout's commit, ten digits, with a '+' if code or configs have changed since then."""
   git = lambda *arguments: subprocess.run(
       ['git', *arguments], capture_output=True, text=True, check=True).stdout.strip()
   changed = git('status', '--porcelain', '--untracked-files=no', '--', 'tf_videogen', 'gin')

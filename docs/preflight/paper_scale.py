@@ -1,7 +1,7 @@
-"""The papers' configs on cores of TPU v3: the table `known`, and the page that is made of it.
+"""The papers' configs on cores of TPU v3: the table that `known` reads, and its page.
 
-A row a program, at the paper's batch. `python -m docs.evidence` makes rows, see there;
-`python -m docs.pages` makes the page.
+The table has one row per program, at the paper's batch. `python -m docs.evidence` makes the rows,
+see there. `python -m docs.pages` makes the page.
 """
 
 import pathlib
@@ -13,10 +13,10 @@ from tf_videogen.preflight import hardware
 from tf_videogen.preflight import known
 
 PAGE = pathlib.Path(__file__).with_suffix('.md')
-# Configs, by how their names begin, for more cores than the eight of the others: two clips (slices
-# of videos) a core of the Video Transformer; eight of TrIVD-GAN, as the paper measured it (appendix
-# E.3), or fewer, where weights or videos are large; four of CVG and SSW-GAN, two of CVG's third
-# level of BDD100K, of which four want 16.20 GiB where 15.48 are free.
+# Starts of the names of configs that need more than the eight cores of all others. Clips per core:
+# two (slices of videos) for the Video Transformer; eight for TrIVD-GAN, as the paper measured it
+# (appendix E.3), or fewer if weights or videos are large; four for CVG and SSW-GAN, but two for
+# CVG's third level of BDD100K, because four need 16.20 GiB and only 15.48 are free.
 _TOPOLOGIES = {
     'v3:4x4': ('video_transformer/bair_spatiotemporal_large.gin',
                'video_transformer/bair_spatiotemporal_large_actions.gin',
@@ -27,9 +27,9 @@ _TOPOLOGIES = {
                'trivd_gan/dvd_gan_kinetics600_12_', 'cvg/kinetics600_', 'cvg/ucf101_',
                'cvg/bdd100k_ablation_', 'cvg/bdd100k_level3.gin', 'ssw_gan/'),
     'v3:16x16': ('trivd_gan/dvd_gan_kinetics600_48_', 'trivd_gan/kinetics600_table3.gin'),
-    'v3:4x8': ('trivd_gan/', 'cvg/bdd100k_level'),  # all others
+    'v3:4x8': ('trivd_gan/', 'cvg/bdd100k_level'),  # the rest: the first match counts
 }
-# Evaluation and sampling of these, too.
+# Configs whose evaluation and sampling are in the table, too.
 _WHOLE = ('videogpt/bair_vqvae.gin', 'videogpt/bair_prior.gin', 'videogpt/ucf101_vqvae.gin',
           'videogpt/ucf101_prior.gin', 'video_transformer/bair_spatiotemporal.gin',
           'video_transformer/kinetics600_spatiotemporal.gin')
@@ -37,7 +37,7 @@ _NOT_TRAINED_AT_PAPER_SCALE = re.compile('quickstart|_small|_cooking|smoke|publi
 
 
 def _wanted():
-  """The programs that the table has, a list of evidence.Wanted."""
+  """The programs that the table should have, a list of evidence.Wanted."""
   found = [(name, 'train') for name in shipped_configs.NAMES
            if not _NOT_TRAINED_AT_PAPER_SCALE.search(name)]
   for name in _WHOLE:
@@ -47,7 +47,7 @@ def _wanted():
 
 
 def topology_of(name):
-  """The slice of TPUs that shares a config's batch."""
+  """The slice of TPUs over whose cores a config's batch is divided."""
   found = [topology for topology, names in _TOPOLOGIES.items() if name.startswith(names)]
   return hardware.topology((found or ['v3:2x2'])[0])
 
@@ -56,7 +56,7 @@ TABLE = evidence.Table(known.PATH, ('config', 'program'), _wanted())
 
 
 def _cells(row):
-  """A row for readers."""
+  """The cells of a row, for readers."""
   marks = ' (stale)' * bool(row['stale'])
   loops = f' + {row["loops_of_unknown_length"]} loops' * (row['loops_of_unknown_length'] > '0')
   at_most = '≤ ' * (row['loops_of_unknown_start'] > '0')
@@ -70,7 +70,7 @@ def _cells(row):
 
 
 def page(rows):
-  """The table for readers, Markdown."""
+  """The page of the table, Markdown."""
   lines = [f'| {" | ".join(_cells(row))} |\n' for row in rows]
   return _HEAD.format(rows=len(lines), wanted=len(TABLE.wanted)) + ''.join(lines)
 

@@ -1,7 +1,8 @@
-"""Table 1 of TrIVD-GAN, its times and memory, beside what the TPU's compiler says of our programs.
+"""The times and memory of TrIVD-GAN's Table 1, beside the TPU compiler's figures of our programs.
 
-costs.md is made of tf_videogen/preflight/paper_scale.csv. The paper's milliseconds and gigabytes
-are of a core of TPU v3 with 8 clips (appendices E.3, F.4), as our programs are.
+costs.md is made from tf_videogen/preflight/paper_scale.csv. The paper's milliseconds and gigabytes
+are those of one core of TPU v3 with 8 clips (appendices E.3, F.4). Our programs are compiled for
+the same.
 """
 
 import pathlib
@@ -29,12 +30,12 @@ UNITS = {'ConvGRU': ('conv_gru', 284), 'TSRU': ('tsru_p', 354),
 
 
 def discriminators(row):
-  """How many discriminators a row of Table 1 has."""
+  """The number of discriminators of a row of Table 1."""
   return TABLE_1[row][1].count(',') + 1
 
 
 def found():
-  """{row or unit: its row of paper_scale.csv, numbers}, of those that are there."""
+  """The figures of rows and units that paper_scale.csv has: {row or unit: {field: number}}."""
   rows = paper_scale.TABLE.read()
   names = {row: f'table1_{values[0]}' for row, values in TABLE_1.items()}
   names |= {unit: f'table2_{values[0]}' for unit, values in UNITS.items()}
@@ -49,15 +50,15 @@ def found():
 
 
 def fit(costs, field, further):
-  """Least squares of Table 1's milliseconds: a + b * field + c * further discriminators.
+  """A least-squares fit of Table 1's milliseconds: a + b * field + c * further discriminators.
 
   Args:
     costs: as `found` returns them.
-    field: what the first slope is of, in units of 10^12 FLOPs or 10^9 bytes.
-    further: whether there is c.
+    field: 'flops', in units of 10^12, or 'bytes_accessed', in units of 10^9.
+    further: whether there is a term c. Further discriminators are those besides the first one.
 
   Returns:
-    [a, b] or [a, b, c], and the largest error, in milliseconds.
+    [a, b] or [a, b, c], and the largest error in milliseconds.
   """
   scale = {'flops': 1e12, 'bytes_accessed': 1e9}[field]
   columns = np.array([[1.0, costs[row][field] / scale] + [discriminators(row) - 1.0] * further
@@ -68,7 +69,7 @@ def fit(costs, field, further):
 
 
 def page(costs):
-  """The tables for readers, Markdown."""
+  """The page of the tables, Markdown; `costs` as `found` returns them."""
   lines = [_HEAD]
   for row, (_, views, ms, gigabytes) in TABLE_1.items():
     cost = costs[row]

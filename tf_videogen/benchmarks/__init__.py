@@ -1,1 +1,1 @@
-"""What `launch.benchmark` times: models, data, metrics, and the memory of sampling."""
+"""Benchmarks of `launch.benchmark`: models, data, metrics, and the memory of sampling."""

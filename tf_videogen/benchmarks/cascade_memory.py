@@ -1,7 +1,7 @@
-"""How much memory sampling from a small cascade takes, by the number of frames.
+"""Measures the memory that sampling from a small cascade takes, by the number of frames.
 
-Each length is measured in a process of its own, which makes standing statistics and draws samples,
-as `launch.sample` does. Part of `launch.benchmark`.
+Each length is measured in a process of its own. The process computes standing statistics and draws
+samples, as `launch.sample` does. This is part of `launch.benchmark`.
 """
 
 from concurrent.futures import process as processes
@@ -25,7 +25,7 @@ _WINDOW = (12, 64, 64, 3)
 
 
 def make_task(frames):
-  """A task whose samples have so many frames of 64 x 64; level 1 makes half of them, of 32 x 32."""
+  """A task whose samples have `frames` frames of 64 x 64; level 1 makes half as many of 32 x 32."""
   first = lambda: cascade.FirstGenerator(16, (8, 8, 4, 2))
   upscale = lambda: cascade.UpscalingGenerator(16, (8, 8, 4, 2), factor=2)
   networks = functools.partial(
@@ -38,14 +38,14 @@ def make_task(frames):
 
 
 def sampling(frames, batch):
-  """Draws samples in this process.
+  """Draws samples in this process, and measures memory and time.
 
   Args:
-    frames: of a sample.
-    batch: samples at once.
+    frames: number of frames of a sample.
+    batch: number of samples that are drawn at once.
 
   Returns:
-    The process' largest memory, in MB, and seconds for the samples.
+    The peak memory of the process in MB, and the seconds that the samples took.
   """
   task = make_task(frames)
   standing = standing_statistics.Recorder(task, None, _WINDOW)
@@ -59,7 +59,7 @@ def sampling(frames, batch):
 
 
 def measure(batch, lengths=FRAMES):
-  """Figures of all lengths: {'sampling_mb_<frames>': MB, 'sampling_s_<frames>': seconds}."""
+  """Measures all lengths: {'sampling_mb_<frames>': MB, 'sampling_s_<frames>': seconds}."""
   figures = {}
   for frames in lengths:
     with processes.ProcessPoolExecutor(1, multiprocessing.get_context('spawn')) as process:

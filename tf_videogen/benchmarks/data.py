@@ -16,18 +16,27 @@ from tf_videogen.preparation import raw_files
 from tf_videogen.preparation import raw_videos
 from tf_videogen.training import strategies
 
-_COPIES, _PLAN_CLIPS = 20, 400_000  # of every video; of a plan
+_COPIES, _PLAN_CLIPS = 20, 400_000  # copies of every video; clips of the plan
 
 
 def input_pipeline(config, strategy, repeats):
-  """Times the batches of an Experiment's data, and its step without them."""
+  """Times the batches of an Experiment's data alone, and its training step on one repeated batch.
+
+  Args:
+    config: an Experiment.
+    strategy: a tf.distribute.Strategy.
+    repeats: number of measurements, of which the median is taken.
+
+  Returns:
+    A dict of figures. If the clips are prepared ones, reading their shards is timed, too.
+  """
   size = config.batch_size
   built = building.build(config, strategy, config.clips.example_spec())
   with strategies.scope(strategy):
     loop = building.make_trainer(config, built)
     make_dataset = loop.make_dataset
     batches = iter(strategies.distribute(strategy, functools.partial(make_dataset, 0)))
-    # Several batches a measurement: some were ready before it.
+    # Several batches per measurement, because some were ready before it.
     input_s = timing.seconds(lambda: [next(batches) for _ in range(16)], repeats) / 16
     loop.make_dataset = lambda *where: make_dataset(*where).take(1).cache().repeat()
     step_s = timing.seconds(lambda: loop.train(1), repeats)
@@ -44,7 +53,7 @@ def input_pipeline(config, strategy, repeats):
 
 
 def bare_decode(path):
-  """Decodes a video by PyAV, on one core, and does nothing with it; returns how many frames."""
+  """Decodes a video with PyAV alone, on one CPU core; returns its number of frames."""
   with av.open(path) as container:
     stream = container.streams.video[0]
     stream.codec_context.thread_count = 1
@@ -52,7 +61,19 @@ def bare_decode(path):
 
 
 def preparation_of_videos(folder, short_side, repeats):
-  """Times decoding of the videos below a folder, without and with scaling, encoding and writing."""
+  """Times decoding of the videos below a folder, without and with scaling, encoding and writing.
+
+  Args:
+    folder: folder with videos.
+    short_side: pixels of the short side to which videos are scaled.
+    repeats: number of measurements per video, of which the median is taken.
+
+  Returns:
+    A dict of figures; 'plan' is what 400,000 such videos take.
+
+  Raises:
+    ValueError: if the folder has no videos.
+  """
   names = raw_files.find(folder, raw_files.VIDEO_SUFFIXES)
   paths = [os.path.join(folder, name) for name in names]
   if not paths:

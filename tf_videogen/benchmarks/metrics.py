@@ -1,4 +1,4 @@
-"""Times FVD's network, and all that FVD does besides."""
+"""Times FVD's network alone, and FVD as a whole."""
 
 import statistics
 
@@ -12,11 +12,11 @@ from tf_videogen.metrics import frechet
 from tf_videogen.metrics import i3d
 from tf_videogen.training import strategies
 
-_FVD_CLIPS = 2_048  # on each side
+_FVD_CLIPS = 2_048  # real clips, and as many generated ones
 
 
 def i3d_clips(batch, repeats, strategy):
-  """Times I3D alone, and all that FVD does with a clip; one after the other, as speed wanders."""
+  """Times I3D alone and all that FVD does with a clip, in turn, because the speed drifts."""
   rng = np.random.default_rng(0)
   with strategies.scope(strategy):
     network = i3d.I3D()

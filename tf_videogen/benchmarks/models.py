@@ -1,4 +1,9 @@
-"""Times training steps and sampling of models: VideoGPT, Video Transformer, TrIVD-GAN."""
+"""Times training steps and sampling of models: VideoGPT, Video Transformer, TrIVD-GAN.
+
+The functions for one model return `timing.Figures`. They take the same arguments: `batch`, the
+number of clips of a step; `repeats`, the number of measurements, of which the median is taken;
+`small`, whether the models are tiny; `sampling`, whether sampling is timed, too.
+"""
 
 import functools
 import statistics
@@ -25,7 +30,7 @@ from tf_videogen.training import trainer
 
 
 class RandomClips(clip_source.ClipSource):
-  """Noise, [16, size, size, channels]: nothing is read, so that only computing is timed."""
+  """Noise, [16, size, size, channels]. Nothing is read, so that only computing is timed."""
 
   def __init__(self, size, channels=1):
     super().__init__(frames=16, frame_step=1, train_split='train')
@@ -36,7 +41,7 @@ class RandomClips(clip_source.ClipSource):
     return {'video': tf.TensorSpec(self.shape, tf.uint8)}
 
   def training(self, batch_size, seed, start_step=0, host=0, hosts=1):
-    """See `ClipSource`: one batch of noise, over and over."""
+    """See `ClipSource`: one batch of noise, repeated without end."""
     del seed, start_step, host, hosts
     noise = randomness.uniform((batch_size,) + self.shape, randomness.seed_of(0))
     video = tf.cast(noise * 255.0, tf.uint8)
@@ -44,7 +49,7 @@ class RandomClips(clip_source.ClipSource):
 
 
 def make_vqvae(small):
-  """16 x 64 x 64 -> 4 x 16 x 16, 240 hidden, 2 residual layers, 512 codes of 64."""
+  """16 x 64 x 64 -> 4 x 16 x 16, 240 hidden channels, 2 residual layers, 512 codes of 64."""
   quantizer = vector_quantizer.VectorQuantizer(codes=512, dim=64)
   stack = functools.partial(
       vqvae.ResidualStack, layers=2, units=16 if small else 128, attention=False)
@@ -52,14 +57,25 @@ def make_vqvae(small):
 
 
 def make_prior(small, pattern):
-  """8 layers, 192 wide, 4 heads, feed-forward 768, unconditional, without dropout."""
+  """8 layers, width 192, 4 heads, feed-forward 768, unconditional, without dropout.
+
+  `pattern` is the class of its attention.
+  """
   return videogpt.LatentTransformer(
       layers=1 if small else 8, width=32 if small else 192, heads=4, feedforward=768, dropout=0.0,
       attention=pattern)
 
 
 def train_step(task, clips, batch, optimizer=None, of=trainer.LossTrainer):
-  """A function that takes one training step, as `launch.train` does."""
+  """Returns a function that takes one training step, as `launch.train` does.
+
+  Args:
+    task: a task, built.
+    clips: a ClipSource.
+    batch: number of clips of a step.
+    optimizer: Adam if None.
+    of: class of the trainer.
+  """
   optimizer = optimizer or optimizers.adam()
   optimizer.build(task.trainable_variables)
   step = tf.Variable(0, dtype=tf.int64, trainable=False,
@@ -69,7 +85,7 @@ def train_step(task, clips, batch, optimizer=None, of=trainer.LossTrainer):
 
 
 def sampler(model, batch):
-  """A function that samples codes without conditions, as `launch.sample` does."""
+  """Returns a function that samples codes without conditions, as `launch.sample` does."""
   sample = tf.function(
       functools.partial(model.sample_codes, batch, videogpt.Conditions(),
                         randomness.seed_of(0)),
@@ -78,9 +94,9 @@ def sampler(model, batch):
 
 
 def videogpt_moving_mnist(batch, repeats, small, sampling):
-  """Times both stages, with full attention, and for the prior with sparse attention as well.
+  """Times both stages of VideoGPT, the prior with full and with sparse attention.
 
-  Sampling is left out unless `sampling`.
+  Sampling is timed only if `sampling`.
   """
   clips = RandomClips(32 if small else 64)
   shape = tuple(clips.example_spec()['video'].shape)
@@ -105,9 +121,9 @@ def videogpt_moving_mnist(batch, repeats, small, sampling):
 
 
 def make_video_transformer(size, small):
-  """The base model for 16 x size x size, s = (4, 2, 2).
+  """The paper's base model for 16 x size x size, s = (4, 2, 2); a tiny one if `small`.
 
-  The blocks are those of the paper for 64 x 64, and of 128 positions for other sizes.
+  For 64 x 64, the blocks are those of the paper. For other sizes, they have 128 positions, too.
   """
   side = size // 2
   stretched = [(1, side, 128 // side), (1, 128 // side, side)]
@@ -124,7 +140,17 @@ def make_video_transformer(size, small):
 
 
 def seconds_a_pixel(model, batch, pixels, repeats):
-  """The time of one step of sampling, from the difference of two samples of different length."""
+  """The time to sample one pixel of every video, from two samples of different length.
+
+  Args:
+    model: a VideoTransformer, built.
+    batch: number of videos.
+    pixels: number of pixels of the longer sample.
+    repeats: number of measurements, of which the median is taken.
+
+  Returns:
+    Seconds.
+  """
   rng = np.random.default_rng(0)
   shape = (batch, *model.video_shape, model.channels)
   video = tf.constant(rng.integers(model.pixels.values, size=shape), tf.int32)
@@ -141,7 +167,7 @@ def seconds_a_pixel(model, batch, pixels, repeats):
 
 
 def matrix_product_rate(repeats, size=2048):
-  """FLOP/s of a product of two square matrices of the policy's type."""
+  """FLOP/s of a product of two `size` x `size` matrices in the policy's compute type."""
   dtype = tf.keras.mixed_precision.global_policy().compute_dtype
   x = tf.cast(randomness.normal([size, size], randomness.seed_of(0)), dtype)
   product = tf.function(lambda: tf.reduce_sum(tf.matmul(x, x)))
@@ -149,8 +175,10 @@ def matrix_product_rate(repeats, size=2048):
 
 
 def position_flops(part, without=()):
-  """FLOPs of one position of an encoder or a decoder, forward: two for every parameter of its
-  products, and the scores and sums of its block in every layer.
+  """FLOPs of the forward pass of an encoder or a decoder, per position.
+
+  A parameter of a matrix product takes two FLOPs. The scores and sums of attention over the
+  position's block are added in every layer. Dense layers in `without` are left out.
   """
   dense = [layer for layer in part.submodules
            if isinstance(layer, tf.keras.layers.Dense) and layer not in without]
@@ -163,7 +191,7 @@ def position_flops(part, without=()):
 
 
 def video_transformer_base(batch, repeats, small, sampling):
-  """Times the Video Transformer's training step and, if `sampling`, drawing a pixel."""
+  """Times the Video Transformer's training step and, if `sampling`, the sampling of a pixel."""
   size = 32 if small else 64
   model = make_video_transformer(size, small)
   task = tasks.VideoTransformerTask(model)
@@ -190,14 +218,17 @@ def video_transformer_base(batch, repeats, small, sampling):
   figures['pixel_16x16_s'] = seconds_a_pixel(
       make_video_transformer(size // 2, small), batch, pixels, repeats)
   figures['times_faster'] = figures['pixel_by_full_pass_s'] / figures['pixel_s']
-  # The decoder's map of the encoder's output is of whole slices.
+  # The decoder maps the encoder's output for whole slices at once, not for each pixel.
   figures['pixel_flops'] = position_flops(model.decoder, without=[model.decoder.condition])
   figures['pixel_share_of_rate'] = batch * figures['pixel_flops'] / figures['pixel_s'] / rate
   return figures
 
 
 def make_trivd_gan(unit, small):
-  """A task of 5 + 11 frames of 32 x 32, with two stages of the generator and three views."""
+  """A task of 5 + 11 frames of 32 x 32, with two stages of the generator and three views.
+
+  `unit` is the class of the recurrent units.
+  """
   channels = 4 if small else 16
   model = dvd_gan.VideoGAN(
       functools.partial(trivd_gan.Generator, unit, channels, multipliers=(4, 2)),
@@ -216,7 +247,7 @@ def trivd_gan_units(batch, repeats, small, sampling):
     steps[name] = train_step(task, clips, batch, players, trainer.AdversarialTrainer)
     if name == 'tsru_p':
       sampled = task
-  for _ in range(repeats):  # one after the other, as speed wanders
+  for _ in range(repeats):  # in turn, because the speed drifts
     for name, step in steps.items():
       times[name].append(timing.seconds(step, 1))
   figures = timing.Figures()

@@ -1,4 +1,4 @@
-"""Medians of times, and figures that are printed as they come."""
+"""Medians of times, and figures that are printed as soon as they are known."""
 
 import statistics
 import sys
@@ -6,7 +6,7 @@ import time
 
 
 class Figures(dict):
-  """Figures by name, printed on stderr as they come."""
+  """Figures by name. Each is rounded to four digits and printed on stderr when it is set."""
 
   def __setitem__(self, name, value):
     super().__setitem__(name, float(f'{value:.4g}'))
@@ -14,9 +14,10 @@ class Figures(dict):
 
 
 def seconds(function, repeats):
-  """The median time of a call; the first two, which compile and warm up, are not counted.
+  """The median time of `repeats` calls, in seconds.
 
-  Of calls that take long there are fewer: three, once they took half a minute.
+  Two more calls come first, which compile and warm up and are not counted. A slow function is
+  called less often: three counted calls are enough if they took more than half a minute.
   """
   times = []
   for i in range(repeats + 2):

@@ -1,1 +1,1 @@
-"""Clips for training and evaluation, from what was prepared; videos written and laid out."""
+"""Sources of clips for training and evaluation, and functions that write and arrange videos."""

@@ -1,6 +1,6 @@
 """Clips of videos for training and evaluation, from prepared TFDS data sets or files of arrays.
 
-`PreparedClips` and `FileClips` answer to the same calls, see `clip_source.ClipSource`: `training`,
+`PreparedClips` and `FileClips` have the methods of `clip_source.ClipSource`: `training`,
 `evaluation`, `example_spec`, `count`.
 """
 
@@ -18,25 +18,29 @@ _SHUFFLE_BYTES = 512 << 20
 
 
 class PreparedClips(clip_source.ClipSource):
-  """Clips of a data set that TFDS has prepared, of ours or any other.
+  """Clips of a data set that TFDS has prepared, one of this suite or any other.
 
-  Splits may be slices in the notation of TFDS, such as 'train[:70%]' or 'train[70%:]+test'. An `id`
-  is the feature of that name, or else made of the file's name and the record's number in it.
+  Splits may be slices in the notation of TFDS, such as 'train[:70%]' or 'train[70%:]+test'. The
+  `id` of a clip is the feature of that name. If the data set has no such feature, the `id` is made
+  of the file's name and the record's number in the file.
 
   Args:
-    dataset: str, 'name/config', 'name', or either with a version as in 'name:1.0.0'.
-    frames: int, frames of a clip, T.
-    frame_step: int, distance between them in the stored video.
-    data_dir: str, the root of the prepared data sets; None: TFDS's own default.
+    dataset: str, 'name/config' or 'name', with or without a version as in 'name:1.0.0'.
+    frames: int, number of frames of a clip, T.
+    frame_step: int, distance between consecutive frames of a clip, in stored frames.
+    data_dir: str, root of the prepared data sets; TFDS's own default if None.
     train_split: str, the split or slice to train on.
-    features: dict, what the data set calls what clips have. 'video' are the frames, uint8
-      [frames, H, W, C], and called so by default. Only if they are named, clips also have
-      'actions', [frames, A], a vector a frame, and 'label', [], the number of the video's class.
-    shuffle_buffer: int, examples to shuffle among; None: as many as 512 MiB hold, at least 8.
-    size: int, height and width of the clips, which are cut out of larger frames: for evaluation
-      from the middle; None: whole frames, which must all be of one size then.
-    crop: 'random' or 'center', where they are cut out for training.
-    drop_short: bool, whether videos with too few frames are left out; otherwise they are an error.
+    features: dict from 'video', 'actions' and 'label' to the names of these features in the data
+      set. 'video' is uint8 [frames, H, W, C], and its name is 'video' by default. 'actions' are
+      numbers [frames, A], one vector per frame. 'label' is an integer [], the number of the video's
+      class. Clips have actions and labels only if they are named here.
+    shuffle_buffer: int, number of examples to shuffle among. If None, it is the number that 512 MiB
+      hold, but at least 8.
+    size: int, height and width of the clips, which are cut out of larger frames. For evaluation,
+      they are cut out of the middle. If None, clips show whole frames, which must all have the same
+      size.
+    crop: 'random' or 'center', where clips are cut out for training.
+    drop_short: bool, whether videos with too few frames are left out. If False, they are an error.
   """
 
   def __init__(self, dataset, frames, frame_step=1, data_dir=None, train_split='train',
@@ -66,7 +70,7 @@ class PreparedClips(clip_source.ClipSource):
     return examples
 
   def _short_videos(self, split):
-    """How many of a split's videos are too short and left out."""
+    """Returns the number of a split's videos that are too short and therefore left out."""
     lengths = prepared.frame_counts(self._builder, split)
     short = sum(videos for frames, videos in lengths.items() if frames < self.span)
     if short and not self.drop_short:
@@ -108,7 +112,7 @@ class PreparedClips(clip_source.ClipSource):
     return self._records(self.train_split).map(lambda path, number, record: record)
 
   def describe(self, builder):
-    """Takes the shapes from a TFDS builder, where the data set is not prepared."""
+    """Takes the shapes from a TFDS builder, for a data set that is not prepared."""
     self._builder = builder
 
   @functools.cached_property
@@ -155,7 +159,7 @@ class PreparedClips(clip_source.ClipSource):
 
   @functools.cached_property
   def _features(self):
-    """The features in use: TFDS parses and decodes no others."""
+    """The features that clips use. TFDS parses and decodes no others."""
     names = [*self.features.values(), *(['id'] if self._has_id else [])]
     return prepared.some_features(self._builder, names)
 
@@ -168,7 +172,7 @@ class PreparedClips(clip_source.ClipSource):
     return int(min(max(_SHUFFLE_BYTES // max(bytes_per_example, 1), 8), examples))
 
   def _records(self, split, order_seed=None):
-    """Raw records: (file name, number of the record in its file, serialized example)."""
+    """Returns raw records: (file name, number of the record in its file, serialized example)."""
     files = prepared.split_info(self._builder, split).file_instructions
     columns = (
         tf.constant([os.fspath(f.filename) for f in files]),
@@ -190,7 +194,7 @@ class PreparedClips(clip_source.ClipSource):
     return records
 
   def _stored_frames(self, record):
-    """How many frames a raw record has; none is decoded."""
+    """Returns the number of frames of a raw record, without decoding them."""
     name = self.features['video']
     video = prepared.some_features(self._builder, [name])
     stored = video.deserialize_example(record, decoders={name: prepared.Undecoded()})
@@ -220,14 +224,14 @@ class PreparedClips(clip_source.ClipSource):
       example['label'] = tf.cast(stored[self.features['label']], tf.int32)
     if 'actions' in spec:
       actions = stored[self.features['actions']]
-      # Between T frames there may be T - 1 actions: the last frame then has the one before.
+      # There may be T - 1 actions between T frames. The last frame then repeats the last action.
       actions = tf.gather(actions, tf.minimum(window, tf.shape(actions)[0] - 1))
       actions = tf.cast(actions, tf.float32)
       example['actions'] = tf.ensure_shape(actions, spec['actions'].shape)
     return example
 
   def _cut(self, video, place):
-    """[T, H, W, C] -> [T, size, size, C]."""
+    """Crops frames: [T, H, W, C] -> [T, size, size, C]."""
     shape = tf.shape(video)
     enough = tf.debugging.assert_greater_equal(
         tf.reduce_min(shape[1:3]), self.size,
@@ -237,24 +241,25 @@ class PreparedClips(clip_source.ClipSource):
     return video[:, top:top + self.size, left:left + self.size]
 
   def _check_length(self, stored_frames):
-    """An op that fails where a video of variable length is too short."""
+    """Returns an op that fails if a video of variable length is too short."""
     return tf.debugging.assert_greater_equal(
         stored_frames, self.span, _too_short(self.dataset, 'a video with too few', self))
 
 
 class FileClips(clip_source.ClipSource):
-  """Clips of arrays in files, one file a split.
+  """Clips of arrays in files, one file per split.
 
-  A file is an .npz with `video`, uint8 [N, frames, H, W, C], and if you like `actions`, numbers
-  [N, frames, A], and `label`, integers [N]; or an .npy with the videos alone, which stays on disk
-  and is read clip by clip. An .npz is loaded whole.
+  An .npz file has `video`, uint8 [N, frames, H, W, C], and optionally `actions`, numbers
+  [N, frames, A], and `label`, integers [N]. It is loaded whole. An .npy file has the videos alone.
+  If it is local, it stays on disk and is read clip by clip. All splits must have the same arrays,
+  of the same H, W, C and A.
 
   Args:
-    train_path: str, the file of the split 'train'.
-    frames: int, frames of a clip, T.
-    frame_step: int, distance between them in the stored video.
-    validation_path: str, the file of the split 'validation', or None.
-    test_path: str, the file of the split 'test', or None.
+    train_path: str, path of the file of the split 'train'.
+    frames: int, number of frames of a clip, T.
+    frame_step: int, distance between consecutive frames of a clip, in stored frames.
+    validation_path: str, path of the file of the split 'validation', or None.
+    test_path: str, path of the file of the split 'test', or None.
   """
 
   def __init__(self, train_path, frames, frame_step=1, validation_path=None, test_path=None):
@@ -289,7 +294,7 @@ class FileClips(clip_source.ClipSource):
     return [os.path.abspath(path), files.size_and_time(path), self.frames, self.frame_step]
 
   def _arrays(self, split):
-    """The arrays of a split, loaded once and checked: a dict."""
+    """Returns the arrays of a split, a dict. They are loaded and checked once."""
     if split not in self.paths:
       raise ValueError(f'no file for split {split!r}; there are files for: {", ".join(self.paths)}')
     if split not in self._loaded:
@@ -306,7 +311,7 @@ class FileClips(clip_source.ClipSource):
     return self.count('train')
 
   def _records(self, split, order_seed=None):
-    """Raw records are numbers of examples."""
+    """Returns raw records: the numbers of the examples."""
     return tf.data.Dataset.range(self.count(split))
 
   def _read(self, split, record, place):
@@ -328,12 +333,12 @@ class FileClips(clip_source.ClipSource):
 
 
 def _forms(arrays):
-  """What each array holds for an example, but for the number of frames: name -> shape."""
+  """Returns the shape of each array without the axes N and frames: name -> list."""
   return {name: list(array.shape[2:]) for name, array in sorted(arrays.items())}
 
 
 def _load_arrays(path):
-  """Reads `video`, and `actions` and `label` where there are, from an .npz or .npy; checks them."""
+  """Reads `video`, and `actions` and `label` if present, from an .npz or .npy; checks them."""
   if not tf.io.gfile.exists(path):
     raise FileNotFoundError(f'there is no file {path}')
   arrays = files.read_arrays(path, ('video', 'actions', 'label'), mapped=True)
@@ -349,7 +354,7 @@ def _load_arrays(path):
   }
   for name, array in arrays.items():
     form, rank, kind = expected[name]
-    shared = min(rank, 2)  # axes N and frames are the video's
+    shared = min(rank, 2)  # N and frames must equal the video's
     if (array.ndim != rank or not np.issubdtype(array.dtype, kind)
         or array.shape[:shared] != arrays['video'].shape[:shared]):
       raise ValueError(

@@ -1,4 +1,4 @@
-"""Clips made smaller: what an earlier level of a cascade takes for real."""
+"""Clips with smaller frames: the real clips of an earlier level of a cascade."""
 
 import tensorflow as tf
 
@@ -7,15 +7,16 @@ from tf_videogen.layers import resampling
 
 
 class DownsampledClips(clip_source.ClipSource):
-  """The clips of another source, whose frames are made smaller as they are read.
+  """The clips of another source, with frames that are downsampled as they are read.
 
-  Frames are left out by the source itself (`frame_step`).
+  Only height and width change. The other source leaves out frames itself (`frame_step`).
 
   Args:
-    clips: a ClipSource.
-    downsample: makes frames [..., H, W, C] smaller by a factor: `resampling.nearest` (SSW-GAN) or
-      `resampling.bilinear` (CVG). Colors are rounded.
-    factors: how many times smaller; several are applied one after the other, as of several levels.
+    clips: ClipSource, the other source.
+    downsample: function of frames [..., H, W, C] and an int factor that returns smaller frames:
+      `resampling.nearest` (SSW-GAN) or `resampling.bilinear` (CVG). Colors are rounded.
+    factors: int or several ints, by which height and width are divided. Several factors are applied
+      one after the other, as by several levels.
   """
 
   def __init__(self, clips, downsample, factors):
@@ -26,11 +27,11 @@ class DownsampledClips(clip_source.ClipSource):
 
   @property
   def dataset(self):
-    """Name of the data set, where it is a prepared one."""
+    """Name of the TFDS data set that the other source reads, or None if it reads none."""
     return self.clips.dataset
 
   def describe(self, builder):
-    """See PreparedClips."""
+    """See `PreparedClips.describe`."""
     self.clips.describe(builder)
 
   def count(self, split):
@@ -72,7 +73,7 @@ class DownsampledClips(clip_source.ClipSource):
     return {**example, 'video': self._smaller(example['video'])}
 
   def _smaller(self, video):
-    """uint8 [T, H, W, C] -> uint8 [T, H / factor, W / factor, C]."""
+    """Downsamples frames: uint8 [T, H, W, C] -> uint8 [T, H / factor, W / factor, C]."""
     video = tf.cast(video, tf.float32)
     for factor in self.factors:
       video = self.downsample(video, factor)

@@ -1,11 +1,11 @@
-"""Clips of shapes that move on a plain ground: synthetic, so that their true motion is known.
+"""Clips of shapes that move on a plain background: synthetic, so that their true motion is known.
 
-For runs that show within minutes whether a model learns to move things, without any files. Discs
-and squares of bright colors go straight on at a constant speed and bounce off the walls, as the
-digits of Moving MNIST do; one hides another, and none ever leaves the frame. A clip is a function
-of (seed, split, number of the example), made when it is read.
+They need no files. A run on them shows within minutes whether a model learns motion. Discs and
+squares of bright colors move straight at a constant speed and bounce off the walls, as the digits
+of Moving MNIST do. A shape hides the shapes behind it. No shape leaves the frame. A clip is a
+function of (seed, split, number of the example), and is made when it is read.
 
-Positions are in pixels: (0, 0) is the middle of the pixel in the top left corner.
+Positions are in pixels: (0, 0) is the center of the pixel in the top left corner.
 """
 
 import math
@@ -17,23 +17,23 @@ import tensorflow as tf
 from tf_videogen.data import clip_source
 
 TEST_EXAMPLES = 1_000
-MIN_SPEED = .5  # pixels a frame
-MIN_SIZE = 8  # of a frame: its smallest shapes are two pixels wide
-DARKEST, LIGHTEST = 0., 48.  # gray levels of grounds
-FAINTEST, BRIGHTEST = 160., 255.  # levels of shapes, where there is one channel
+MIN_SPEED = .5  # pixels per time step
+MIN_SIZE = 8  # height and width of a frame, whose smallest shapes are two pixels wide
+DARKEST, LIGHTEST = 0., 48.  # gray levels of backgrounds
+FAINTEST, BRIGHTEST = 160., 255.  # gray levels of shapes, if there is one channel
 
 _SPLITS = ('train', 'test')
 
 
 class Truth(typing.NamedTuple):
-  """What is true of N clips with S shapes each.
+  """True positions, motion and masks of N clips with S shapes each.
 
   Attributes:
     positions: float32 [N, T, S, 2], row and column of the shapes' centers, in pixels.
-    displacements: float32 [N, T, S, 2], how far they went down and to the right since the frame
-      before, in pixels; zeros in the first frame.
-    masks: bool [N, T, S, H, W], the pixels that show a shape: it covers half of them or more, and
-      no other shape does so in front of it. At most one shape has a pixel.
+    displacements: float32 [N, T, S, 2], how far the shapes moved down and to the right since the
+      previous frame, in pixels; zeros in the first frame.
+    masks: bool [N, T, S, H, W], the pixels that show a shape. The shape covers at least half of
+      such a pixel, and no shape in front of it does. A pixel shows at most one shape.
   """
   positions: typing.Any
   displacements: typing.Any
@@ -41,22 +41,22 @@ class Truth(typing.NamedTuple):
 
 
 class MovingShapes(clip_source.ClipSource):
-  """Clips of moving shapes, with splits 'train' and 'test'. An `id` is such as 'test/17'.
+  """Clips of moving shapes, with splits 'train' and 'test'. An example of an `id` is 'test/17'.
 
-  Each shape is a disc or a square; its radius, or half of its side, is drawn from [1/8, 1/6] of the
-  frame's side, its speed from [0.5, max_speed], its direction and first place from all there are.
-  Shapes with a higher number are in front.
+  Each shape is a disc or a square. Its radius, or half of its side, is drawn from [1/8, 1/6] of the
+  frame's side. Its speed is drawn from [0.5, max_speed], its direction and first position from all
+  that are possible. Shapes with a higher number are in front.
 
   Args:
-    frames: int, frames of a clip, T.
-    size: int, height and width of the frames, at least 8.
-    shapes: int, shapes of a clip, S.
-    channels: int, 3 for colors, 1 for gray levels.
-    max_speed: float, pixels a frame, at least 0.5.
-    examples: int, examples of the split 'train'; 'test' has 1,000.
+    frames: int, number of frames of a clip, T.
+    size: int, height and width of the frames in pixels, at least 8.
+    shapes: int, number of shapes of a clip, S.
+    channels: int, 3 for colors or 1 for gray levels.
+    max_speed: float, the highest speed, in pixels per time step, at least 0.5.
+    examples: int, number of examples of the split 'train'; 'test' has 1,000.
     train_split: str, the split that `training` reads.
-    seed: int from 0 on, clips of different seeds are different.
-    frame_step: int, distance between the frames of a clip, in frames of the speed.
+    seed: int, at least 0. Different seeds give different clips.
+    frame_step: int, time steps from one frame of a clip to the next.
   """
 
   def __init__(self, frames=16, size=32, shapes=1, channels=3, max_speed=2., examples=100_000,
@@ -93,12 +93,15 @@ class MovingShapes(clip_source.ClipSource):
             self.channels, self.max_speed, self.seed, self.frame_step]
 
   def truth(self, split, numbers):
-    """Returns the `Truth` of examples, NumPy arrays.
+    """Returns the `Truth` of examples, as NumPy arrays.
 
     Args:
       split: str, name of the split.
-      numbers: integers [N], the examples' numbers in the split, as their ids have them: those of
-        `evaluation` are 0, 1, 2, ...
+      numbers: integers [N], the examples' numbers in the split, which are part of their ids. The
+        examples of `evaluation` have the numbers 0, 1, 2, ...
+
+    Raises:
+      ValueError: if there is no such split, if a number is out of range, or if there are none.
     """
     count = self.count(split)
     numbers = [int(number) for number in numbers]
@@ -120,14 +123,14 @@ class MovingShapes(clip_source.ClipSource):
   def motion_fields(self, split, numbers):
     """Returns the true motion of examples, float32 [N, T, H, W, 2], in pixels.
 
-    Entry t at a pixel is how far what is there in frame t went down and to the right since frame
-    t - 1: zeros where no shape is, and in the first frame.
+    The entry of a pixel in frame t is how far the shape that it shows has moved down and to the
+    right since frame t - 1. Entries are zero in pixels that show no shape, and in the first frame.
 
     Args:
       split, numbers: see `truth`.
     """
     truth = self.truth(split, numbers)
-    fields = 0.  # a pixel shows one shape at most, so that fields add up
+    fields = 0.  # a pixel shows at most one shape, so that the shapes' fields can be added
     for i in range(self.shapes):
       shown = truth.masks[:, :, i, :, :, None]  # [N, T, H, W, 1]
       fields = fields + shown * truth.displacements[:, :, i, None, None]
@@ -138,11 +141,11 @@ class MovingShapes(clip_source.ClipSource):
       raise ValueError(f'MovingShapes has no split {split!r}; there are: {", ".join(_SPLITS)}')
 
   def _shuffle_buffer(self):
-    # Examples are drawn independently already, so that a few are enough.
+    # Examples are drawn independently of each other, so that a small buffer is enough.
     return min(self.count(self.train_split), 10_000)
 
   def _records(self, split, order_seed=None):
-    """Raw records are numbers of examples."""
+    """Returns raw records: the numbers of the examples."""
     return tf.data.Dataset.range(self.count(split))
 
   def _read(self, split, record, place):
@@ -155,9 +158,13 @@ class MovingShapes(clip_source.ClipSource):
             'id': tf.strings.join([split, tf.strings.as_string(record)], '/')}
 
   def _scene(self, split, number):
-    """A dict of a clip's ground [] and its shapes' discs, radii [S], colors [S, C], positions.
+    """Returns a dict of a clip's background and shapes.
 
-    discs [S] tells which shapes are discs; positions are [T, S, 2].
+        ground: [], gray level of the background
+        discs: bool [S], which shapes are discs; the others are squares
+        radii: [S], radius of a disc or half of a square's side, in pixels
+        colors: [S, C], levels from 0 to 255
+        positions: [T, S, 2], row and column of the centers, in pixels
     """
     stream = len(_SPLITS) * self.seed + _SPLITS.index(split)
     seed = tf.stack([tf.constant(stream, tf.int64), number])
@@ -167,24 +174,24 @@ class MovingShapes(clip_source.ClipSource):
     speed = MIN_SPEED + (self.max_speed - MIN_SPEED) * speed
     angle = 2 * math.pi * angle
     velocity = tf.stack([speed * tf.sin(angle), speed * tf.cos(angle)], -1)  # [S, 2]
-    reach = self.size - 2 * radii[:, tf.newaxis]  # [S, 1], how far centers can be from each other
+    reach = self.size - 2 * radii[:, tf.newaxis]  # [S, 1], the range of centers along an axis
     time = self.frame_step * tf.range(self.frames, dtype=tf.float32)
     time = time[:, tf.newaxis, tf.newaxis]  # [T, 1, 1]
-    path = tf.stack([top, left], -1) * reach + time * velocity  # [T, S, 2], as if without walls
+    path = tf.stack([top, left], -1) * reach + time * velocity  # [T, S, 2], without walls
     bounced = reach - tf.abs(tf.math.floormod(path, 2 * reach) - reach)
     return {
         'ground': DARKEST + (LIGHTEST - DARKEST) * ground[0], 'discs': disc < .5, 'radii': radii,
         'colors': self._colors(color), 'positions': bounced + radii[:, tf.newaxis] - .5}
 
   def _colors(self, draws):
-    """Levels [S, C] from numbers [S] in [0, 1): pure hues, or light grays."""
+    """Turns numbers [S] in [0, 1) into levels [S, C]: pure hues, or light grays for one channel."""
     if self.channels == 1:
       return FAINTEST + (BRIGHTEST - FAINTEST) * draws[:, tf.newaxis]
     sixths = tf.math.floormod(6 * draws[:, tf.newaxis] + [0., 4., 2.], 6)
     return 255 * tf.clip_by_value(tf.abs(sixths - 3) - 1, 0, 1)
 
   def _coverage(self, scene):
-    """How much of each pixel each shape covers, [T, S, H, W] in [0, 1]: soft edges."""
+    """Returns how much of each pixel each shape covers, [T, S, H, W] in [0, 1]: soft edges."""
     pixels = tf.range(self.size, dtype=tf.float32)
     # [T, S, 2, H or W], H = W
     offsets = pixels - scene['positions'][..., tf.newaxis]
@@ -197,7 +204,7 @@ class MovingShapes(clip_source.ClipSource):
 
 
 def _visible(coverage):
-  """Which shape a pixel shows, bool [T, S, H, W], from how much shapes cover: the last in front."""
+  """Turns coverage [T, S, H, W] into masks, bool [T, S, H, W]: the last shape is in front."""
   covered = coverage >= .5
   in_front = tf.cumsum(tf.cast(covered, tf.int32), axis=1, exclusive=True, reverse=True)
   return tf.logical_and(covered, in_front == 0)

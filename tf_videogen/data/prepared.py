@@ -1,6 +1,7 @@
 """Prepared TFDS data sets on disk: where they are, what features they have, which files hold them.
 
-Nothing here runs the code of a data set's builder: what TFDS wrote beside the data describes it.
+Nothing here runs the code of a data set's builder. The files that TFDS wrote beside the data
+describe it.
 """
 
 import collections
@@ -15,7 +16,7 @@ _VERSION = re.compile(r'\d+\.\d+\.\d+')
 
 
 def default_data_dir():
-  """Returns the directory that TFDS uses: TFDS_DATA_DIR in the environment, or its default."""
+  """Returns the root directory of TFDS: $TFDS_DATA_DIR, or ~/tensorflow_datasets if not set."""
   return os.path.expanduser(os.environ.get('TFDS_DATA_DIR', '~/tensorflow_datasets'))
 
 
@@ -23,14 +24,15 @@ def directory(dataset, data_dir=None):
   """Finds a prepared data set.
 
   Args:
-    dataset: str, 'name', 'name/config', or either with ':1.0.0'; without a version: the newest.
-    data_dir: str, the root of the prepared data sets; None: see `default_data_dir`.
+    dataset: str, 'name' or 'name/config', with or without a version as in 'name:1.0.0'. Without a
+      version, the newest is found.
+    data_dir: str, root of the prepared data sets; `default_data_dir()` if None.
 
   Returns:
     str, the directory with the data set's files.
 
   Raises:
-    ValueError: if the name isn't formed like that, or misses its config.
+    ValueError: if the name isn't formed like that, or lacks a config that it needs.
     FileNotFoundError: if the data set isn't prepared there.
   """
   match = _NAME.fullmatch(dataset)
@@ -55,21 +57,32 @@ def directory(dataset, data_dir=None):
 
 
 def _folders(path):
-  """Names of the folders in a folder, which may not be there."""
+  """Returns the names of the entries of a folder; empty if there is no such folder."""
   if not tf.io.gfile.isdir(path):
     return []
   return [name.rstrip('/') for name in tf.io.gfile.listdir(path)]
 
 
 def _prepared_versions(path):
-  """Versions in a folder, the oldest first; while TFDS works, its folder has another name."""
+  """Returns the prepared versions in a folder, the oldest first.
+
+  While TFDS prepares a version, its folder has another name.
+  """
   versions = [name for name in _folders(path) if _VERSION.fullmatch(name)
               and tf.io.gfile.exists(os.path.join(path, name, 'dataset_info.json'))]
   return sorted(versions, key=lambda version: [int(number) for number in version.split('.')])
 
 
 def builder(dataset, data_dir=None):
-  """Returns a read-only TFDS builder of a prepared data set; arguments as of `directory`."""
+  """Returns a read-only TFDS builder of a prepared data set.
+
+  Args:
+    dataset, data_dir: see `directory`.
+
+  Raises:
+    ValueError: as `directory` does, or if the data set is not stored as TFRecord files.
+    FileNotFoundError: if the data set isn't prepared there.
+  """
   found = tfds.builder_from_directory(directory(dataset, data_dir))
   file_format = found.info.file_format.value
   if file_format != 'tfrecord':
@@ -80,8 +93,12 @@ def builder(dataset, data_dir=None):
 def split_info(read_only_builder, split):
   """Returns TFDS's info of a split or a slice such as 'train[:70%]'.
 
+  Args:
+    read_only_builder: builder of a prepared data set, see `builder`.
+    split: str, a split or a slice.
+
   Raises:
-    ValueError: if there is no such split, or no example in it.
+    ValueError: if there is no such split, or if it has no examples.
   """
   splits = read_only_builder.info.splits
   try:
@@ -95,15 +112,16 @@ def split_info(read_only_builder, split):
 
 
 def frame_counts(read_only_builder, split):
-  """Returns how many videos of a split, or of all splits of a slice, have how many frames.
+  """Returns how many videos of each length a split has.
 
   Args:
-    read_only_builder: of a data set whose metadata has `frame_counts`, as those of
-      `reporting_builder` have; others tell nothing.
-    split: str, a split or a slice such as 'train[:70%]+test'.
+    read_only_builder: builder of a prepared data set. The lengths are known if its metadata has
+      `frame_counts`, as that of each `reporting_builder` has.
+    split: str, a split or a slice such as 'train[:70%]+test'. For a slice, all videos of its splits
+      are counted.
 
   Returns:
-    dict, frames -> videos; empty if the data set doesn't tell.
+    dict, number of frames -> number of videos; empty if the lengths are not known.
   """
   counts = (read_only_builder.info.metadata or {}).get('frame_counts', {})
   total = collections.Counter()
@@ -115,6 +133,10 @@ def frame_counts(read_only_builder, split):
 
 def feature_shape(read_only_builder, name):
   """Returns shape and dtype of a feature, with the axis of a sequence in front: (tuple, np.dtype).
+
+  Args:
+    read_only_builder: builder of a prepared data set, see `builder`.
+    name: str, name of the feature.
 
   Raises:
     ValueError: if there is no such feature, or if it is not one array.
@@ -128,14 +150,14 @@ def feature_shape(read_only_builder, name):
 
 
 def class_names(read_only_builder, name):
-  """Returns the names of a feature's classes, a list; empty where the data set has none."""
+  """Returns the names of a feature's classes, a list; empty if the data set has none."""
   features = read_only_builder.info.features
   feature = features[name] if isinstance(features, tfds.features.FeaturesDict) else None
   return list(feature.names) if isinstance(feature, tfds.features.ClassLabel) else []
 
 
 def image_of_frames(read_only_builder, name):
-  """Returns the image feature that encodes each frame of a video, None if frames aren't images."""
+  """Returns the image feature that encodes each frame of a video; None if frames aren't images."""
   features = read_only_builder.info.features
   if isinstance(features, tfds.features.FeaturesDict):  # {'video': Video or Sequence(Image)}
     features = features[name]
@@ -146,7 +168,7 @@ def image_of_frames(read_only_builder, name):
 
 
 def some_features(read_only_builder, names):
-  """Returns the TFDS feature that holds these features alone: it parses and decodes no others."""
+  """Returns a TFDS feature of the named features alone, which parses and decodes no others."""
   features = read_only_builder.info.features
   if isinstance(features, tfds.features.FeaturesDict):
     return tfds.features.FeaturesDict({name: features[name] for name in names})
@@ -158,9 +180,9 @@ class Undecoded(tfds.decode.Decoder):
   """Leaves the frames of a video as encoded strings, [T], so that only those in use are decoded."""
 
   def decode_example(self, serialized_example):
-    """Encoded frames as they are, strings [T]."""
+    """Returns the encoded frames as they are, strings [T]."""
     return serialized_example
 
   def decode_batch_example(self, serialized_example):
-    """The same: the base class would walk through the frames."""
+    """Does the same, because the base class would walk through the frames."""
     return serialized_example

@@ -3,11 +3,12 @@
     experiment.Experiment.clips = @video_folder.from_video_folder()
     video_folder.from_video_folder.folder = '/path/to/videos'
 
-Files in folders called train, validation (or val) and test are of these splits; of files in no such
-folder, a tenth is for testing, and of each class that has two or more at least one. Where the files
-lie in several folders, these are their labels. On first use the folder is decoded, as by
-`launch.prepare`, into the data directory; a folder that has changed is prepared anew, from what was
-decoded before and is the same.
+Files in folders called train, validation (or val) and test belong to these splits. A tenth of all
+other files is for testing, with at least one file of each class that has two or more. If the files
+lie in several folders, the names of the folders are the labels.
+
+On first use, the folder is decoded into the data directory, as by `launch.prepare`. If the folder
+changes, it is prepared anew. Files that are the same are not decoded again.
 """
 
 import collections
@@ -33,12 +34,12 @@ _FOLDERS = {'train': ('train', 'training'), 'validation': ('validation', 'val', 
 
 @dataclasses.dataclass
 class VideoFolderConfig(video_builder.VideoConfig):
-  """A folder at one resolution.
+  """A folder of videos at one resolution.
 
   Attributes:
-    folder: where the videos are.
-    names: the paths of the videos, relative to the folder.
-    test_share: of the files in no folder of a split, which share is for testing.
+    folder: path of the folder.
+    names: paths of the videos, relative to the folder.
+    test_share: share of the files outside folders of splits that is for testing, from 0 to 1.
   """
   folder: str = ''
   names: tuple = ()
@@ -52,7 +53,7 @@ class VideoFolder(video_builder.VideoBuilder, skip_registration=True):
 
   @functools.cached_property
   def _videos(self):
-    """Split -> list of paths relative to the folder."""
+    """The videos of each split: split -> list of paths relative to the folder."""
     config = self.builder_config
     names = raw_files.of_split(config.names, _FOLDERS)
     of_class = collections.defaultdict(list)
@@ -66,7 +67,7 @@ class VideoFolder(video_builder.VideoBuilder, skip_registration=True):
 
   @functools.cached_property
   def _labels(self):
-    """Names of the folders that the files lie in, sorted; empty where they are no classes."""
+    """Sorted names of the folders that the files lie in; empty if all lie in one."""
     labels = {_label(name) for names in self._videos.values() for name in names}
     return sorted(labels) if len(labels) > 1 else []
 
@@ -85,7 +86,7 @@ class VideoFolder(video_builder.VideoBuilder, skip_registration=True):
   def _cache_name(self):
     return f'{self.builder_config.short_side}'
 
-  def _log_download_bytes(self):  # in place of TFDS's two lines
+  def _log_download_bytes(self):  # replaces TFDS's two lines
     print(f'preparing the videos in {self.builder_config.folder}, once', flush=True)
 
   def _log_download_done(self):
@@ -98,15 +99,17 @@ class VideoFolder(video_builder.VideoBuilder, skip_registration=True):
 
 
 def _label(name):
-  """The folder that a file lies in, '' for one of a split."""
+  """Returns the name of the folder that a file lies in; '' if it is the folder of a split."""
   folder = os.path.basename(os.path.dirname(name))
   return '' if any(folder.lower() in names for names in _FOLDERS.values()) else folder
 
 
 def _for_testing(names, share):
-  """A share of a class's videos, drawn by their names, a set.
+  """Returns the videos of a class that are for testing, a set, drawn by a hash of their names.
 
-  What is drawn stays when others come, unless it was taken as the one that every class must have.
+  Of two or more videos, at least one is for testing and one for training, unless the share is 0 or
+  1. A video that is drawn stays drawn when others are added, unless it was only taken because every
+  class must have one.
   """
   chance = lambda name: zlib.crc32(name.encode()) / 2**32
   drawn = {name for name in names if chance(name) < share}
@@ -118,7 +121,7 @@ def _for_testing(names, share):
 
 
 class _FolderClips(clips.PreparedClips):
-  """Clips of a VideoFolder, which is prepared when it is first needed."""
+  """Clips of a VideoFolder, which is prepared when clips are first needed."""
 
   def __init__(self, make_builder, options, **kwargs):
     super().__init__(**kwargs)
@@ -129,7 +132,7 @@ class _FolderClips(clips.PreparedClips):
   def _builder(self):
     builder = self._make_builder()
     builder.options = self._options
-    tfds.disable_progress_bar()  # of many short phases; that of decoding is ours
+    tfds.disable_progress_bar()  # TFDS has one per short phase; decoding has its own
     try:
       outcomes.prepare(builder, wait=True)
     finally:
@@ -144,17 +147,20 @@ def from_video_folder(folder, frames, size, frame_step=1, crop='random', drop_sh
   """Returns clips of the videos below a folder, a `clips.PreparedClips`.
 
   Args:
-    folder: str, local or remote.
-    frames: int, frames of a clip, T.
-    size: int, height and width of the clips. Videos are scaled to it by their shorter side, with
-      Lanczos, and cut.
-    frame_step: int, distance between a clip's frames in the video.
+    folder: str, path of the folder, local or remote.
+    frames: int, number of frames of a clip, T.
+    size: int, height and width of the clips. The shorter side of a video is scaled to it, with
+      Lanczos, and the longer side is cut.
+    frame_step: int, distance between consecutive frames of a clip, in frames of the video.
     crop: 'random' or 'center', where clips are cut out for training.
-    drop_short: bool, whether videos with too few frames are left out; otherwise they are an error.
-    test_share: float, of the files in no folder of a split, which share is for testing.
-    data_dir: str, where the prepared videos are kept; None: TFDS's default.
-    processes: int, that decode; 0: one a processor.
-    max_failed_share: float, the share of videos that may be damaged.
+    drop_short: bool, whether videos with too few frames are left out. If False, they are an error.
+    test_share: float, share of the files outside folders of splits that is for testing.
+    data_dir: str, root of the prepared videos; TFDS's default if None.
+    processes: int, number of processes that decode; one per CPU core if 0.
+    max_failed_share: float, the largest share of videos that may be unusable.
+
+  Raises:
+    FileNotFoundError: if `folder` is not a folder.
   """
   folder = os.path.expanduser(folder)
   if not tf.io.gfile.isdir(folder):

@@ -1,7 +1,7 @@
-"""Writes videos, GIF and PNG by Pillow, MP4 by PyAV, arrays as .npz; reads them; lays them out.
+"""Writes videos as GIF and PNG (by Pillow), MP4 (by PyAV) and .npz, and arranges them in grids.
 
-Videos are uint8 arrays [T, H, W, C], C = 1 for grey and 3 for RGB. Paths of writers may be remote
-(gs://).
+Videos are uint8 arrays [T, H, W, C], with C = 1 for grey and 3 for RGB. Other arrays raise
+ValueError. Paths of files may be remote (gs://).
 """
 
 import fractions
@@ -13,17 +13,18 @@ from PIL import Image
 
 from tf_videogen import files
 
-_GREY_PALETTE = np.repeat(np.arange(256, dtype=np.uint8), 3).tobytes()  # R, G, B of 0, of 1, ...
+_GREY_PALETTE = np.repeat(np.arange(256, dtype=np.uint8), 3).tobytes()  # R, G, B of 0, 1, ...
 
 
 def write_gif(path, video, fps=8):
-  """Writes an animation that plays for ever. Grey, and RGB of up to 256 colors, is exact.
+  """Writes an animation that repeats forever. Grey, and RGB of up to 256 colors, is exact.
 
-  GIF counts time in hundredths of a second: a frame's is rounded, and at least 2. A frame that
-  equals the one before is stored as a longer delay.
+  In a video of more colors, each frame is reduced to 256 colors. GIF counts time in hundredths of a
+  second. The time of a frame is rounded to them, and is at least 2. A frame that equals the
+  previous one is stored as a longer delay.
 
   Args:
-    path: str.
+    path: str, path of the file.
     video: uint8 [T, H, W, C].
     fps: float, frames per second.
   """
@@ -31,7 +32,7 @@ def write_gif(path, video, fps=8):
 
 
 def gif_bytes(video, fps=8):
-  """The content of such a file."""
+  """Returns the content of a file of `write_gif`, bytes."""
   _check(video, 4)
   _check_fps(fps)
   palette, frames = _indexed(video)
@@ -44,7 +45,7 @@ def gif_bytes(video, fps=8):
 
 
 def _indexed(video):
-  """Frames as Pillow images of at most 256 colors, and the palette, bytes, if they share one."""
+  """Returns the shared palette, bytes or None, and frames as Pillow images of up to 256 colors."""
   if video.shape[-1] == 1:
     indices, palette = video[..., 0], _GREY_PALETTE
   else:
@@ -54,7 +55,8 @@ def _indexed(video):
       quantize = lambda frame: Image.fromarray(frame).quantize(256, dither=Image.Dither.NONE)
       return None, [quantize(frame) for frame in video]
     indices = indices.reshape(packed.shape).astype(np.uint8)
-    # Filled up with other colors: of equal ones Pillow makes each frame's palette in 0.05 seconds.
+    # The palette is filled up with different colors. With equal ones, Pillow would take 0.05
+    # seconds per frame to make its palette.
     colors = np.append(colors, np.setdiff1d(np.arange(512), colors))[:256]
     palette = np.stack([colors >> 16, colors >> 8 & 255, colors & 255], -1)
     palette = palette.astype(np.uint8).tobytes()
@@ -65,13 +67,13 @@ def _indexed(video):
 
 
 def write_mp4(path, video, fps=8, crf=17):
-  """Writes H.264 that every browser plays; odd heights and widths are made even by a repeated edge.
+  """Writes H.264 that every browser plays. Odd heights and widths are made even by a repeated edge.
 
   Args:
-    path: str.
+    path: str, path of the file.
     video: uint8 [T, H, W, C].
     fps: float, frames per second.
-    crf: int, 0 to 51: quality, lower is better; 17 looks lossless.
+    crf: int from 0 to 51, H.264's constant rate factor. Lower is better; 17 looks lossless.
   """
   _check(video, 4)
   _check_fps(fps)
@@ -91,12 +93,12 @@ def write_mp4(path, video, fps=8, crf=17):
 
 
 def write_png_strip(path, video, padding=1):
-  """Writes the frames of a video side by side; several videos are rows.
+  """Writes the frames of a video side by side. Several videos become several rows.
 
   Args:
-    path: str.
+    path: str, path of the file.
     video: uint8 [T, H, W, C] or [N, T, H, W, C].
-    padding: int, white pixels between frames and rows.
+    padding: int, number of white pixels between frames and between rows.
   """
   _check(video, 4, 5)
   videos = video if video.ndim == 5 else video[np.newaxis]
@@ -108,11 +110,11 @@ def write_png_strip(path, video, padding=1):
 
 
 def write_npz(path, arrays):
-  """Writes arrays by name; `video`, `label` and `actions` are those that `clips.FileClips` reads.
+  """Writes arrays by name. `clips.FileClips` reads those called `video`, `label` and `actions`.
 
   Args:
-    path: str.
-    arrays: dict; an array of five axes is an array of videos, uint8 [N, T, H, W, C].
+    path: str, path of the file.
+    arrays: dict, name -> array. Arrays of five axes must be videos, uint8 [N, T, H, W, C].
   """
   for array in arrays.values():
     if np.ndim(array) == 5:
@@ -125,7 +127,7 @@ def grid(videos, columns=None, padding=2):
 
   Args:
     videos: uint8 [N, T, H, W, C].
-    columns: int, videos in a row; None: about as many as there are rows.
+    columns: int, number of videos per row. If None, there are about as many columns as rows.
     padding: int, width of the gaps in pixels.
 
   Returns:
@@ -146,13 +148,13 @@ def grid(videos, columns=None, padding=2):
 
 
 def outline(video, frames, color=(220, 40, 40), width=1):
-  """Puts a border around a video that is colored in its first frames, such as those it continues.
+  """Adds a border, colored in the first frames, such as the conditioning frames, and white later.
 
   Args:
-    video: uint8 [..., T, H, W, C].
-    frames: int, how many frames have the color; in the others the border is white.
-    color: R, G, B, from 0 to 255.
-    width: int, pixels of the border on each side.
+    video: uint8 [T, H, W, C] or [N, T, H, W, C].
+    frames: int, number of frames whose border is colored.
+    color: R, G, B, ints from 0 to 255.
+    width: int, width of the border on each side, in pixels.
 
   Returns:
     uint8 [..., T, H + 2*width, W + 2*width, 3].
@@ -178,7 +180,7 @@ def _rgb(video):
 
 
 def _check(video, *ranks):
-  """Raises a ValueError unless a video, or an array of them, is what this module works on."""
+  """Raises ValueError unless a video, or an array of videos, has a valid type, rank and shape."""
   if not isinstance(video, np.ndarray) or video.dtype != np.uint8:
     kind = getattr(video, 'dtype', type(video).__name__)
     raise ValueError(

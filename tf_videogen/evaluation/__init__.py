@@ -1,1 +1,1 @@
-"""What papers print of generated videos: measures, protocols, and the runs that compute them."""
+"""Evaluation of generated videos as papers report it: measures, protocols, runs of protocols."""

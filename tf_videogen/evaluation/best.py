@@ -1,10 +1,10 @@
 """Keeps the best checkpoint of a model directory, by a metric of a protocol, in `best/`.
 
 TrIVD-GAN, section 4.1: "we validate the best model according to performance on the training set".
-`judged.json` has the steps among which it was chosen.
+`judged.json` lists the steps among which it was chosen.
 
-`<model_dir>/best/` is a model directory of its own, with one checkpoint. What was there before goes
-when its successor is complete, so that a crash leaves one of the two.
+`<model_dir>/best/` is a model directory of its own, with one checkpoint. A new checkpoint is
+complete before the old one is removed, so that a crash leaves at least one of the two.
 """
 
 import json
@@ -20,22 +20,23 @@ from tf_videogen.model_directory import results
 from tf_videogen.reporting import glossary
 
 _FOLDER = 'best'
-_JUDGED_FILE = 'judged.json'  # in the model directory: what was judged by which metric
+_JUDGED_FILE = 'judged.json'  # in the model directory: protocol, metric, and the judged steps
 _JUDGED_FORM = {'protocol': str, 'metric': str, 'steps': [int]}
-_BESIDES = ('config.gin', 'operative_config.gin', 'clips.json')  # as training wrote them
+_BESIDES = ('config.gin', 'operative_config.gin', 'clips.json')  # copied as training wrote them
 
 
 def directory_of(model_dir):
-  """The model directory of the best checkpoint of another one."""
+  """The directory in which a model directory's best checkpoint is kept."""
   return os.path.join(model_dir, _FOLDER)
 
 
 def judged(model_dir, protocol=None, metric=None):
-  """Steps of the checkpoints among which the best one was chosen, a set.
+  """The steps of the checkpoints among which the best one was chosen: a set of int.
 
   Args:
     model_dir: the model directory.
-    protocol, metric: by which they were judged; None: by whatever they were judged last.
+    protocol, metric: names of the protocol and the metric. If the last judgment was by others, the
+      set is empty. If `protocol` is None, the last judgment counts, whatever it was by.
   """
   found = files.read_json_if_there(os.path.join(model_dir, _JUDGED_FILE), _JUDGED_FORM,
                                    'delete it, and checkpoints are evaluated again')
@@ -50,7 +51,12 @@ def is_final(model_dir):
 
 
 def check(metric, protocol):
-  """Raises a ValueError where a protocol cannot tell by a metric which checkpoint is the best."""
+  """Raises a ValueError if a metric of a protocol cannot tell which checkpoint is the best.
+
+  Args:
+    metric: name of the metric.
+    protocol: a Protocol.
+  """
   ranked = [name for name, entry in glossary.METRICS.items() if entry.better]
   possible = [measure.name for measure in protocol.measures if measure.name in ranked]
   if metric in possible or (protocol.task_metrics and metric in ranked):
@@ -62,19 +68,19 @@ def check(metric, protocol):
 
 
 def keep(model_dir, directory, protocol, value, make):
-  """Keeps a checkpoint if none that the protocol evaluated before has a better value.
+  """Keeps a checkpoint if its value is better than all that the protocol has found before.
 
-  Values of random networks are compared among themselves, where there are no others.
+  Values of random networks are compared only with each other, and only while there are no others.
 
   Args:
     model_dir: the model directory, local or gs://.
-    directory: whose results.csv has the values of other steps.
-    protocol: its name.
+    directory: folder whose results.csv has the values of other steps.
+    protocol: name of the protocol.
     value: a `protocols.Value` of the checkpoint.
-    make: a `trained_model.TrainedModel`, which has the checkpoint.
+    make: a `trained_model.TrainedModel` with the weights of the checkpoint.
 
   Returns:
-    What was done, a line.
+    A line of text that says what was done.
   """
   said = _kept(model_dir, directory, protocol, value, make)
   steps = judged(model_dir, protocol, value.metric) | {make.step}
@@ -103,16 +109,16 @@ def _kept(model_dir, directory, protocol, value, make):
 
 
 def no_better_since(directory, protocol, metric, patience):
-  """Whether so many checkpoints after the best one were no better.
+  """Says whether at least `patience` checkpoints after the best one were no better.
 
   Args:
-    directory: whose results.csv has the values.
-    protocol: its name.
-    metric: one that `check` lets pass.
-    patience: how many, at least 1. Checkpoints whose value is not a number count, too.
+    directory: folder whose results.csv has the values.
+    protocol: name of the protocol.
+    metric: name of a metric that `check` accepts.
+    patience: number of checkpoints, at least 1. Checkpoints whose value is not a number count, too.
 
   Returns:
-    That they were, a phrase; None if not.
+    A phrase that says so, or None if there are fewer such checkpoints.
   """
   rows = _rows(directory, protocol, metric, numbers=False)
   rows = _comparable(rows, False) or rows
@@ -128,14 +134,14 @@ def no_better_since(directory, protocol, metric, patience):
 
 
 def _rows(directory, protocol, metric, numbers=True):
-  """Rows of results.csv; with `numbers` those alone whose value is one."""
+  """Rows of results.csv of a protocol and a metric; with `numbers`, none whose value is NaN."""
   return [row for row in results.read_results(directory)
           if (row.protocol, row.metric) == (protocol, metric)
           and (row.value == row.value or not numbers)]
 
 
 def _sign(metric):
-  """By which a smaller value is a better one."""
+  """The factor that makes smaller values better: -1 if higher values are better, else 1."""
   return -1 if glossary.metric(metric).better == 'higher' else 1
 
 
@@ -144,20 +150,20 @@ def _is_random(row):
 
 
 def _comparable(rows, random):
-  """Rows of random networks, or those of others."""
+  """The rows of random networks if `random`, else the rows of other networks."""
   return [row for row in rows if _is_random(row) == random]
 
 
 def _replace(model_dir, folder, make):
-  """Writes a checkpoint into the folder, then removes those that were there."""
+  """Writes a checkpoint into the folder, then removes the older ones."""
   for name in _BESIDES:
     if tf.io.gfile.exists(os.path.join(model_dir, name)):
       files.write(os.path.join(folder, name), files.read(os.path.join(model_dir, name)))
   name = f'ckpt-{make.step}'
   make.save(os.path.join(folder, name))
-  layout.set_finished(folder, make.step)  # nothing trains on there
+  layout.set_finished(folder, make.step)  # no training continues there
   tf.compat.v1.train.update_checkpoint_state(folder, name)
-  # Indices first: without one there is no checkpoint.
+  # Index files first: a checkpoint without its index does not count as one.
   for path in sorted(tf.io.gfile.glob(os.path.join(folder, 'ckpt-*')),
                      key=lambda path: not path.endswith('.index')):
     found = re.search(r'/(ckpt-\d+)\.(index|data-\d+-of-\d+)$', path)

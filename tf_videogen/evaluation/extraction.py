@@ -1,4 +1,4 @@
-"""Runs the metrics' networks over the replicas of a strategy: videos in, outputs out, in NumPy."""
+"""Runs the networks of metrics on the replicas of a strategy, from NumPy arrays to NumPy arrays."""
 
 import numpy as np
 
@@ -12,13 +12,13 @@ class Extractor:
   """The networks that an evaluation needs, loaded once.
 
   Attributes:
-    missing: dict of the networks whose weights aren't there, on every worker's machine: name -> how
-      to get them.
-    labels: dict of those that are: name -> what is written beside their numbers.
+    missing: dict of the networks whose weights are missing on the machine of any worker: name ->
+      how to get them.
+    labels: dict of the loaded networks: name -> the label that is written beside their numbers.
 
   Args:
     strategy: a tf.distribute.Strategy.
-    names: of networks, see `networks.FeatureNetwork`.
+    names: names of networks, see `networks.FeatureNetwork`.
     batch_size: clips that each replica takes at once.
     random: whether to take random weights instead, for smoke tests.
   """
@@ -43,24 +43,24 @@ class Extractor:
       self._programs[name] = strategies.program(strategy, network)
 
   def min_frames(self, name):
-    """Frames of a clip at least, below which it is repeated from its start."""
+    """The fewest frames that a network takes; shorter clips are repeated from their start."""
     return self._networks[name].min_frames
 
   def __call__(self, name, video):
     """The outputs of a network: dict of float32 [N, ...] arrays.
 
     Args:
-      name: of a network that is not missing.
+      name: name of a network that is not missing.
       video: uint8 [N, T, H, W, C].
     """
     found = {}
-    replicas = len(self._strategy.extended.worker_devices)  # of this process
+    replicas = len(self._strategy.extended.worker_devices)  # those of this process
     rows = self._batch_size
-    if not strategies.on_accelerators(self._strategy):  # where another size is no other program
+    if not strategies.on_accelerators(self._strategy):  # a CPU needs no program per size
       rows = min(rows, -(-len(video) // replicas))
     for start in range(0, len(video), rows * replicas):
       part = video[start:start + rows * replicas]
-      # The last ones are filled up with repetitions, whose outputs are dropped.
+      # The last batch is filled up with repetitions, whose outputs are dropped.
       filled = part[np.arange(rows * replicas) % len(part)]
       with full_precision.without_tensor_float_32():
         outputs = self._programs[name](strategies.rows_of_replicas(self._strategy, filled))

@@ -1,4 +1,4 @@
-"""The measures of generated videos that papers print; what a measure is, is in `measuring`."""
+"""The measures of generated videos that papers print. `measuring` defines the term."""
 
 import abc
 import collections
@@ -14,15 +14,16 @@ from tf_videogen.metrics import power_spectrum
 
 
 class _OfClasses(measuring.Measure):
-  """A measure of all videos, or of those of each class and the mean over classes.
+  """A measure of all videos together, or of each class and the mean over classes.
 
-  Statistics are under (class, part, name): '' is the class of all, and a part is a window or split.
+  Statistics have keys (class, part, name). The class '' stands for all videos together. A part is a
+  window or a split.
   """
 
   classes = None
 
   def _groups(self, clips):
-    """Pairs (class, which clips are of it), of classes that have some."""
+    """Pairs (class, indices of its clips), for the classes that have clips in the batch."""
     if self.classes is None:
       return [('', np.arange(len(clips.video)))]
     if clips.label is None:
@@ -41,17 +42,17 @@ class _OfClasses(measuring.Measure):
 
   @abc.abstractmethod
   def _number(self, totals, of_class, outcome):
-    """(value, how many videos it rests on) of a class; None where there is no such number."""
+    """(value, number of videos it rests on) of a class; None if it has no value."""
 
   def _numbers(self, totals, outcome):
-    """Puts the numbers of all classes into a `measuring.Measured`."""
+    """Puts the values of all classes into a `measuring.Measured`, and returns it."""
     for of_class in [''] if self.classes is None else self.classes:
       found = self._number(totals, of_class, outcome)
       if found:
         metric = f'{self.name}_class_{of_class}' if of_class else self.name
         outcome.values[metric], outcome.examples[metric] = found
     if self.classes is None:
-      outcome.examples.clear()  # all there are
+      outcome.examples.clear()  # the value rests on all videos
     elif outcome.values:
       mean = float(np.mean(list(outcome.values.values())))
       outcome.values = {f'{self.name}_class_mean': mean, **outcome.values}
@@ -59,16 +60,17 @@ class _OfClasses(measuring.Measure):
 
 
 class FrechetDistance(_OfClasses):
-  """FVD, FID and their kin: the distance of Gaussians fitted to a network's outputs.
+  """FVD, FID and the like: the Fréchet distance of Gaussians fitted to a network's outputs.
 
   Args:
-    name: of the metric.
-    network: see `metrics.networks`.
-    output: 'logits' or 'features'.
-    between: two streams.
-    frames: of a window; None: all of a clip.
-    windows: 'first', or 'all': the mean over all contiguous windows, and the curve of them.
-    classes: dict of names and labels, for a distance each and their mean; None: of all together.
+    name: name of the metric.
+    network: name of the network, see `metrics.networks`.
+    output: 'logits' or 'features', the output of the network.
+    between: two streams, of 'real', 'generated' and 'reconstructed'.
+    frames: frames of a window; all of a clip if None.
+    windows: 'first', or 'all' for the mean and the curve over all contiguous windows.
+    classes: dict of class names and labels, for one distance per class and their mean. If None,
+      there is one distance of all videos together.
   """
 
   def __init__(self, name='fvd', network='i3d_kinetics400', output='logits',
@@ -85,11 +87,11 @@ class FrechetDistance(_OfClasses):
     self.classes = classes
 
   def identity(self):
-    """What its statistics of a stream depend on."""
+    """The settings on which the statistics of a stream depend."""
     return ['frechet', self.output, self.frames, self.windows, self.classes]
 
   def statistics(self, clips):
-    """Sums of a batch of either stream; parts are first frames of windows; see `frechet.sums`."""
+    """Sums of a batch of either stream, see `frechet.sums`; a part is a window's first frame."""
     last = clips.video.shape[1] - self.frames if self.windows == 'all' else 0
     found = {}
     for start in range(last + 1):
@@ -100,7 +102,7 @@ class FrechetDistance(_OfClasses):
     return found
 
   def metrics(self, totals):
-    """{stream: sums} -> measuring.Measured."""
+    """Makes a `measuring.Measured` of {stream: sums}."""
     return self._numbers(totals, measuring.Measured(
         axis=f'first frame of the window of {self.frames}'))
 
@@ -114,7 +116,7 @@ class FrechetDistance(_OfClasses):
             int(totals[self.streams[1]][of_class, 0, 'count']))
 
   def _curve(self, totals, of_class, outcome):
-    """The distance of every window of a class, [(start, distance, nan)]; warns of few videos."""
+    """[(start, distance, nan)] of every window of a class; adds warnings if videos are few."""
     sides = [self._parts(totals[stream], of_class) for stream in self.streams]
     counts = [int(side[0].get('count', 0)) for side in sides]
     where = f' of {of_class}' if of_class else ''
@@ -136,13 +138,14 @@ class InceptionScore(_OfClasses):
   """The Inception Score of generated videos.
 
   Args:
-    name: of the metric.
-    network: see `metrics.networks`.
-    frames: of a clip that are looked at, the first ones; None: all.
-    splits: in how many parts the videos are scored; their mean and standard deviation (n - 1) are
-      told.
-    classes: dict of names and labels, for a score each and their mean; None: of all together.
-    stream: 'generated'; 'real', for what the data itself scores.
+    name: name of the metric.
+    network: name of the network, see `metrics.networks`.
+    frames: number of first frames of a clip that are used; all if None.
+    splits: number of parts into which the videos are divided. The value is the mean of the parts'
+      scores. Without classes, their standard deviation (n - 1) is reported, too.
+    classes: dict of class names and labels, for one score per class and their mean. If None, there
+      is one score of all videos together.
+    stream: 'generated', or 'real' for the score of the data itself.
   """
 
   def __init__(self, name='is', network='i3d_kinetics400', frames=None, splits=1, classes=None,
@@ -155,11 +158,11 @@ class InceptionScore(_OfClasses):
     self.streams = (stream,)
 
   def identity(self):
-    """What its statistics of a stream depend on."""
+    """The settings on which the statistics of a stream depend."""
     return ['inception', self.frames, self.splits, self.classes]
 
   def statistics(self, clips):
-    """Sums of a batch; parts are splits; see `inception_score.sums`."""
+    """Sums of a batch, see `inception_score.sums`; a part is a split."""
     logits = clips.outputs(self.networks[0], 0, self.frames)['logits']
     split = clips.part(self.splits)
     found = {}
@@ -170,7 +173,7 @@ class InceptionScore(_OfClasses):
     return found
 
   def metrics(self, totals):
-    """{stream: sums} -> measuring.Measured."""
+    """Makes a `measuring.Measured` of {stream: sums}."""
     return self._numbers(totals, measuring.Measured())
 
   def _number(self, totals, of_class, outcome):
@@ -185,16 +188,18 @@ class InceptionScore(_OfClasses):
 
 
 class Similarity(measuring.Measure):
-  """SSIM and PSNR of predicted frames, of l samples a clip the one that is best on its mean.
+  """SSIM and PSNR of predicted frames, for the best of l samples per clip.
 
-  As SAVP does it (Lee et al., 2018), and TrIVD-GAN in its appendix C.1: of each l, the curve over
-  frames of the best samples, and its mean.
+  The best sample of a clip has the highest mean over frames, as in SAVP (Lee et al., 2018) and in
+  TrIVD-GAN, appendix C.1. For each l, there is the curve over frames of the best samples, averaged
+  over clips, and the mean of that curve.
 
   Args:
     name: 'ssim' or 'psnr'.
-    conditioning_frames: how many first frames are given, and not compared.
-    best_of: numbers of samples; the first is the metric's value.
-    frames: of a clip that are looked at; None: all.
+    conditioning_frames: number of first frames that are given, and not compared.
+    best_of: the values of l. The first one gives the metric `name`, every further one the metric
+      `<name>_best_of_<l>`.
+    frames: number of first frames of a clip that are used; all if None.
   """
 
   paired = True
@@ -210,7 +215,7 @@ class Similarity(measuring.Measure):
     self._function = tf.function(self._FUNCTIONS[name], autograph=False)
 
   def statistics(self, clips):
-    """Sums of a batch: for each l, similarities of frames [T] and how many clips."""
+    """Sums of a batch: for each l, the similarities of predicted frames, [T]; number of clips."""
     if clips.real is None:
       raise ValueError(f'{self.name} compares samples with the clips that they continue, and there '
                        'are none')
@@ -231,7 +236,7 @@ class Similarity(measuring.Measure):
     return found
 
   def metrics(self, totals):
-    """{stream: sums} -> measuring.Measured."""
+    """Makes a `measuring.Measured` of {stream: sums}."""
     total = totals['generated']
     outcome = measuring.Measured(axis='frame')
     for best_of in self.best_of:
@@ -244,13 +249,14 @@ class Similarity(measuring.Measure):
 
 
 class PowerSpectrum(measuring.Measure):
-  """Power spectral density of some frames, real and generated: SSW-GAN, appendix E.
+  """Power spectral density of single frames, real and generated: SSW-GAN, appendix E.
 
-  The mean over videos, and the standard deviation of that mean over subsets of the videos.
+  The videos are divided into subsets of about equal size. A curve is the mean of the subsets' means
+  over videos, and has the standard deviation (n - 1) of these means.
 
   Args:
-    frames: which, counted from 1.
-    subsets: into how many the videos are divided.
+    frames: numbers of the frames, counted from 1.
+    subsets: number of subsets.
   """
 
   name = 'power_spectrum'
@@ -261,22 +267,30 @@ class PowerSpectrum(measuring.Measure):
     self.subsets = subsets
 
   def identity(self):
-    """What its statistics of a stream depend on."""
+    """The settings on which the statistics of a stream depend."""
     return ['power_spectrum', self.frames, self.subsets]
 
   def needs_frames(self):
-    """How many frames clips must have."""
+    """The least number of frames that clips must have."""
     return max(self.frames)
 
   def statistics(self, clips):
-    """Sums of a batch of either stream: [subsets, frames, K] and how many videos, [subsets]."""
+    """Sums of a batch of either stream.
+
+    Args:
+      clips: `measuring.Clips`.
+
+    Returns:
+      dict of 'power', [subsets, frames, K], see `power_spectrum.radial`; 'count', the number of
+      videos, [subsets]; 'size', the larger of height and width in pixels, [1], summed over videos.
+    """
     power = np.stack([power_spectrum.radial(clips.video[:, frame - 1]) for frame in self.frames], 1)
     subset = np.eye(self.subsets)[clips.part(self.subsets)]  # [N, subsets]
     return {'power': np.einsum('ns,nfk->sfk', subset, power), 'count': subset.sum(0),
             'size': np.array([max(clips.video.shape[2:4])]) * len(power)}
 
   def metrics(self, totals):
-    """{stream: sums} -> measuring.Measured."""
+    """Makes a `measuring.Measured` of {stream: sums}."""
     outcome = measuring.Measured(axis='cycles per pixel')
     for stream in self.streams:
       total = totals[stream]

@@ -1,9 +1,9 @@
-"""What a measure is: statistics of clips that add up, and numbers made of them.
+"""Base class of measures: statistics of clips that add up, and metrics made of the sums.
 
-A measure looks at streams of clips, 'real', 'generated' or 'reconstructed'. Its `statistics` of a
-batch of one of them are sums, which are added over batches, replicas and hosts. A measure that
-compares videos pair by pair has those of the stream 'generated', beside the real clips that each
-belongs to. `metrics` makes a `Measured` of the sums of all its streams.
+A measure looks at streams of clips: 'real', 'generated' or 'reconstructed'. Its `statistics` of a
+batch of a stream are sums. They are added over batches, replicas and hosts. A measure that compares
+videos pair by pair has statistics of the stream 'generated'; each batch then also has the real
+clips to which its videos belong. `metrics` makes a `Measured` of the sums of all its streams.
 """
 
 import abc
@@ -19,10 +19,11 @@ class Clips:
 
   Attributes:
     video: uint8 [N, T, H, W, C].
-    share: float [N], in [0, 1): where each is in its stream, which splits and subsets go by.
-    label: int [N], or None.
-    real: the clips that `video` are samples of, uint8 [n, T, H, W, C]; N = samples * n, all first
-      samples first; None where there are none.
+    share: float [N], in [0, 1): the position of each clip in its stream. It decides to which split
+      or subset the clip belongs.
+    label: int [N], the classes; None if clips have no labels.
+    real: the clips that `video` has samples of, uint8 [n, T, H, W, C]. N = samples * n, and the
+      first samples of all clips come first. None if there are no such clips.
     extract: an `extraction.Extractor`.
   """
   video: np.ndarray
@@ -33,7 +34,13 @@ class Clips:
   _outputs: dict = dataclasses.field(default_factory=dict)
 
   def outputs(self, network, start, frames):
-    """What a network says of the frames from `start` on; computed once for all measures."""
+    """A network's outputs for the frames from `start` on; computed once for all measures.
+
+    Args:
+      network: name of the network.
+      start: index of the first frame.
+      frames: number of frames; all from `start` on if None.
+    """
     end = self.video.shape[1] if frames is None else start + frames
     key = (network, start, end)
     if key not in self._outputs:
@@ -41,20 +48,21 @@ class Clips:
     return self._outputs[key]
 
   def part(self, parts):
-    """In which of so many equal parts of the stream each clip is: int [N]."""
+    """The index of each clip's part, if the stream is divided into `parts` equal ones: int [N]."""
     return np.floor(self.share * parts + 1e-9).astype(int)  # 1/49 * 49 is below 1
 
 
 @dataclasses.dataclass
 class Measured:
-  """What a measure found in a trial.
+  """The results of a measure in one trial, or merged over trials.
 
   Attributes:
     values: {metric: float}.
-    spreads: {metric: float}, the standard deviation of a value over splits, where there are some.
+    spreads: {metric: float}, the standard deviation of a value over splits or trials, if there are
+      several.
     curves: {(metric, series): [(position, value, standard deviation or nan)]}.
-    axis: what positions of curves are.
-    examples: {metric: int}, how many generated videos a value rests on, where it isn't all.
+    axis: name of the quantity that positions of curves have, such as 'frame'.
+    examples: {metric: int}, the number of generated videos that a value rests on, if it isn't all.
     warnings: list of sentences.
   """
   values: dict = dataclasses.field(default_factory=dict)
@@ -66,7 +74,7 @@ class Measured:
 
 
 def add(total, more):
-  """Adds up statistics, dicts of arrays; a name that one of them lacks counts as 0."""
+  """Adds statistics, a dict of arrays, to `total`, and returns it; a missing name counts as 0."""
   for name, value in more.items():
     total[name] = total[name] + value if name in total else value
   return total
@@ -76,12 +84,12 @@ class Measure(abc.ABC):
   """A measure of generated videos.
 
   Attributes:
-    name: of its metric.
-    streams: which it looks at.
-    networks: whose outputs it needs, see `metrics.networks`.
+    name: name of its metric.
+    streams: names of the streams that it looks at.
+    networks: names of the networks whose outputs it needs, see `metrics.networks`.
     paired: whether it compares videos pair by pair.
-    frames: of a clip that are looked at, the first ones; None: all.
-    conditioning_frames: how many first frames are left out.
+    frames: number of first frames of a clip that are used; all if None.
+    conditioning_frames: number of first frames that are left out.
   """
 
   streams = ('generated',)
@@ -91,24 +99,33 @@ class Measure(abc.ABC):
   conditioning_frames = 0
 
   def identity(self):
-    """What its statistics of a stream depend on, plain values."""
+    """The settings on which the statistics of a stream depend, a list of plain values."""
     return [type(self).__name__, self.frames]
 
   def needs_frames(self):
-    """How many frames clips must have."""
+    """The least number of frames that clips must have."""
     return self.frames or 1 + self.conditioning_frames
 
   @abc.abstractmethod
   def statistics(self, clips):
-    """Sums of a batch of a stream, Clips: {a name, or a tuple of names and numbers: array}."""
+    """Sums of a batch of a stream, `Clips`: {a name, or a tuple of names and numbers: array}."""
 
   @abc.abstractmethod
   def metrics(self, totals):
-    """{stream: sums} -> Measured."""
+    """Makes a `Measured` of {stream: sums}."""
 
 
 def over_trials(outcomes, ddof=1):
-  """The means of several trials' outcomes, their standard deviations (n - ddof) in `spreads`."""
+  """Merges the outcomes of several trials into means, with standard deviations (n - ddof).
+
+  Args:
+    outcomes: list of Measured, one per trial. A single one is returned unchanged.
+    ddof: 1 or 0, subtracted from the number of trials in the divisor of variances.
+
+  Returns:
+    Measured: `spreads` has the standard deviations of values, the points of curves have their own.
+    `examples` and `warnings` are from the first trial.
+  """
   if len(outcomes) == 1:
     return outcomes[0]
   first = outcomes[0]
@@ -123,7 +140,7 @@ def over_trials(outcomes, ddof=1):
       points[key].append(curve)
   for key, curves in points.items():
     values = np.array([[value for _, value, _ in curve] for curve in curves])
-    if np.ptp(values, axis=0).max() == 0:  # of real videos, which are the same in all trials
+    if np.ptp(values, axis=0).max() == 0:  # of real videos: the same in all trials
       merged.curves[key] = curves[0]
       continue
     merged.curves[key] = [(position, float(mean), float(spread)) for (position, _, _), mean, spread

@@ -1,6 +1,7 @@
-"""How well predictions agree with what really came, frame by frame, and predicted motion with true.
+"""How well predictions agree with true frames, frame by frame, and predicted with true motion.
 
-For models that continue frames, and whose previews may tell motion: TrIVD-GAN, section 4.4.
+For models that continue frames. Motion is compared if the previews of a model have it: TrIVD-GAN,
+section 4.4.
 """
 
 import typing
@@ -15,11 +16,15 @@ from tf_videogen.metrics import motion as motion_metrics
 
 
 class Predictions(typing.NamedTuple):
-  """Clips and samples, uint8 [N, T, H, W, C], whose first `given` frames are the same.
+  """Clips, and samples that continue their first frames.
 
-  motion: what the model's warps tell, float [N, T, H, W, 2] in pixels, down and to the right, zero
-    where frames are given; None of models that don't warp.
-  true_motion: the same of data whose truth is known, from the frame before; else None.
+  Attributes:
+    data: clips, uint8 [N, T, H, W, C].
+    samples: one sample for each clip, of the same shape.
+    given: number of first frames, which are the same in both.
+    motion: motion by the model's warps, float [N, T, H, W, 2] in pixels, down and to the right,
+      zero in given frames; None if the model doesn't warp.
+    true_motion: the true motion since the frame before, of the same shape; None if it is not known.
   """
   data: np.ndarray
   samples: np.ndarray
@@ -29,16 +34,16 @@ class Predictions(typing.NamedTuple):
 
 
 def predict(experiment, model_dir, strategy, clips=64, split=None, batch_size=8, seed=0):
-  """Continues clips of a split by the latest checkpoint.
+  """Continues clips of a split with the latest readable checkpoint.
 
   Args:
     experiment: an Experiment of a model that continues frames.
     model_dir: a trained model's directory.
     strategy: a tf.distribute.Strategy.
-    clips: how many.
-    split: which; None: the experiment's first one.
+    clips: number of clips; at most all of the split.
+    split: name of the split; the experiment's first one if None.
     batch_size: clips at once.
-    seed: of the samples.
+    seed: seed of the samples.
 
   Returns:
     Predictions.
@@ -61,7 +66,7 @@ def predict(experiment, model_dir, strategy, clips=64, split=None, batch_size=8,
       parts.setdefault(name, []).append(video)
   found = {name: np.concatenate(of_batches)[:clips] for name, of_batches in parts.items()}
   motion, size = found.get('motion'), found['data'].shape[2]
-  if motion is not None:  # of the last unit's resolution -> of the clips'
+  if motion is not None:  # from the last unit's resolution to the clips'
     factor = size // motion.shape[2]
     motion = motion.repeat(factor, 2).repeat(factor, 3) * factor
   return Predictions(found['data'], found['samples'], given, motion,
@@ -69,14 +74,15 @@ def predict(experiment, model_dir, strategy, clips=64, split=None, batch_size=8,
 
 
 def by_frame(found):
-  """What agrees in each predicted frame, of samples and of copies of the last given frame.
+  """Scores of each predicted frame, for samples and for copies of the last given frame.
 
   Args:
     found: Predictions.
 
   Returns:
-    {name: float [predicted frames]}: PSNR in dB, SSIM; where the truth is known also the distance
-    of shapes' centroids from the true ones in pixels.
+    {name: float [predicted frames]}, means over clips: 'psnr' in dB and 'ssim'. If the true motion
+    is known, also 'centroid error', the distance of the shapes' centroids from the true ones in
+    pixels. The names of the copies' scores end with ', copy last frame'.
   """
   given, data = found.given, found.data
   real = data[:, given:]
@@ -94,13 +100,14 @@ def by_frame(found):
 
 
 def agreement(found):
-  """How predicted motion agrees with the true one, where shapes are in predicted frames.
+  """How well predicted motion agrees with the true one, at pixels of shapes in predicted frames.
 
   Args:
     found: Predictions.
 
   Returns:
-    As `metrics.motion.agreement`; empty where the model tells no motion or the truth is not known.
+    The dict of `metrics.motion.agreement`; empty if the model predicts no motion, or if the true
+    motion is not known.
   """
   if found.motion is None or found.true_motion is None:
     return {}

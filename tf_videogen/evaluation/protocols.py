@@ -1,4 +1,4 @@
-"""A protocol: which videos are compared, how many, and by which measures. What gin files bind."""
+"""Protocols: which videos are compared, how many, and by which measures. Gin files bind them."""
 
 import dataclasses
 import typing
@@ -6,33 +6,38 @@ import typing
 
 @dataclasses.dataclass(eq=False)
 class Protocol:
-  """How a paper evaluates on a data set; `gin/evaluation/<paper>_<dataset>.gin`.
+  """How a paper evaluates on a data set, see `gin/evaluation/<paper>_<dataset>.gin`.
 
   Attributes:
-    name: what its rows in results.csv are called by.
-    measures: see `measures`.
-    split: of the data, for real videos and for conditions.
-    clips: the data, where it is other than the experiment's: longer clips, another frame step.
-    frames: of both sides that are compared, the first ones; None: all, which must be as many.
-    videos: how many real videos; None: all of the split.
-    generated: how many conditions samples are drawn for; None: as many as there are real videos.
-    samples_per_condition: how many samples each condition gets.
-    trials: how often all samples are drawn anew; numbers are means and deviations over them.
-    sampling: dict of keyword arguments of the task's `sample`: temperature, and what a model has.
-    conditioning_frames: how many first frames the paper gives; the model's must be as many. None:
-      whatever the model has.
-    real_windows: 'first' or 'random': which frames of longer real videos.
-    generated_windows: the same of generated ones.
-    real_truncated: whether real pixels become floats and whole numbers again, see
+    name: name of the protocol in results.csv.
+    measures: list of measures, see `measures`.
+    split: split of the data from which real videos and conditions are taken.
+    clips: source of the clips, for longer ones or another frame step; the experiment's if None.
+    frames: number of first frames that are compared. If None, all are compared, and both sides must
+      have equally many.
+    videos: number of real videos; all of the split if None.
+    generated: number of conditions for which samples are drawn; the number of real videos if None.
+    samples_per_condition: number of samples for each condition.
+    trials: number of times that all samples are drawn anew. Values are means over trials, with
+      their standard deviations.
+    sampling: dict of sampling options of the task, such as temperature; keyword arguments of its
+      `sample` and `prepare_samples`.
+    conditioning_frames: number of first frames that the paper gives to the model. The model must
+      take equally many. If None, any number will do.
+    real_windows: 'first' or 'random', the frames that are taken from longer real videos.
+    generated_windows: 'first' or 'random', the frames that are taken from longer generated videos.
+    real_truncated: whether real pixels are made floats and truncated to uint8 again, see
       `videos.truncated`.
-    classes: dict of names and labels, where samples are of these alone, equally many of each, and
-      so are the real videos; None: of the conditions' classes.
-    task_metrics: whether what the task itself measures (bits/dim, NMSE) belongs to it.
-    task_splits: further splits that the task measures; their metrics have the split's name before
-      theirs, as train_nats_per_code.
+    classes: dict of class names and labels. Samples are of these classes alone, equally many of
+      each, and real videos of other classes are left out. If None, samples have the classes of
+      their conditions.
+    task_metrics: whether the task's own metrics (bits/dim, NMSE) belong to the protocol.
+    task_splits: further splits for the task's own metrics. The names of these metrics begin with
+      the split's, as in train_nats_per_code.
     deviation_over_n: whether standard deviations over trials divide by their number n, not n - 1.
-    seed: of samples, and of random windows.
-    note: a few words that go with every number, after those of what is above.
+    seed: seed of samples and of random windows.
+    note: a few words in the note of every number, after the sampling options and the number of
+      trials.
   """
 
   name: str
@@ -70,35 +75,35 @@ class Protocol:
 
   @property
   def networks(self):
-    """Names of the networks that its measures need."""
+    """Names of the networks that the measures need."""
     return list(dict.fromkeys(name for m in self.measures for name in m.networks))
 
   @property
   def paired(self):
-    """Whether it compares videos pair by pair."""
+    """Whether a measure compares videos pair by pair."""
     return any(measure.paired for measure in self.measures)
 
   def noted(self, note):
-    """The same protocol, with more words that go with every number."""
+    """A copy of the protocol with more words in the note of every number."""
     return dataclasses.replace(self, note=', '.join(filter(None, [self.note, note])))
 
   def unpaired(self):
-    """The same protocol without its measures of pairs."""
+    """A copy of the protocol without the measures that compare videos pair by pair."""
     return dataclasses.replace(
         self, measures=[measure for measure in self.measures if not measure.paired])
 
 
 @dataclasses.dataclass
 class Value:
-  """A number of an evaluation.
+  """One number of an evaluation.
 
   Attributes:
-    metric: its name.
-    value: the number; the mean over trials.
-    spread: its standard deviation over trials, or over splits; nan where there is none.
-    examples: how many generated videos it rests on.
-    network: label of the network, '' where none takes part.
-    note: what else must be known of it.
+    metric: name of the metric.
+    value: the number, a mean over trials.
+    spread: standard deviation over trials or over splits; nan if there is none.
+    examples: number of videos that it rests on: generated ones, if the measure looks at any.
+    network: label of the network, or '' if there is none.
+    note: how it was measured, as far as the other fields don't say it.
   """
   metric: str
   value: float
@@ -110,15 +115,15 @@ class Value:
 
 @dataclasses.dataclass
 class Evaluation:
-  """What an evaluation found.
+  """The results of an evaluation.
 
   Attributes:
     values: list of Value.
     curves: {(metric, series): (axis, [(position, value, standard deviation or nan)])}.
     missing: {metric: how to get the network that it needs}.
-    warnings: sentences.
+    warnings: list of sentences.
     gallery: {kind: uint8 [n, T, H, W, C]}, some videos to look at.
-    conditioning_frames: how many first frames of its samples were given.
+    conditioning_frames: number of first frames of the samples that were given.
   """
   values: list
   curves: dict

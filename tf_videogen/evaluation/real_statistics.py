@@ -1,7 +1,7 @@
 """Keeps the statistics of real videos, which are the same for every model that is evaluated.
 
-A file in the cache for each data set, split, choice of videos, measure and network; what they are
-is in its name, as a hash.
+The cache has one file per data set, split, selection of videos, measure and network. The name of a
+file is a hash of these.
 """
 
 import hashlib
@@ -15,18 +15,18 @@ from tf_videogen import files
 from tf_videogen.metrics import pretrained
 
 
-_FORMAT = 2  # to be raised where statistics of the same videos become others
+_FORMAT = 2  # to be raised if the statistics of the same videos change
 
 
 def path(videos, measure, labels, frames, classes=None, truncated=False):
-  """Where the statistics of a measure are kept.
+  """Path of the file in which the statistics of a measure are kept.
 
   Args:
-    videos: source of the real videos.
-    measure: whose statistics.
-    labels: of its networks.
-    frames: to which videos are cut.
-    classes: dict of names and labels, of which alone videos are; None: of all.
+    videos: source of the real videos, see `videos`.
+    measure: a Measure.
+    labels: list of the labels of its networks.
+    frames: number of frames to which videos are cut; None if they are not cut.
+    classes: dict of names and labels of the classes whose videos are used; all videos if None.
     truncated: see `Protocol.real_truncated`.
   """
   parts = [_FORMAT, videos.identity(), measure.identity(), labels, frames, classes]
@@ -36,7 +36,7 @@ def path(videos, measure, labels, frames, classes=None, truncated=False):
 
 
 def load(where):
-  """The statistics, a dict of arrays; None if they aren't there or cannot be read."""
+  """The statistics in a file, a dict of arrays; None if it is missing or cannot be read."""
   if not tf.io.gfile.exists(where):
     return None
   try:
@@ -47,5 +47,5 @@ def load(where):
 
 
 def keep(where, statistics):
-  """Writes them."""
+  """Writes statistics, a dict of arrays, to a file."""
   files.write(where, files.packed(statistics))

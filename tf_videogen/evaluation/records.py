@@ -1,7 +1,8 @@
-"""Writes what an evaluation found into a model directory, or any folder: results.csv and more.
+"""Writes the results of an evaluation into a model directory, or any other folder.
 
-Of a protocol, `evaluations/<protocol>/` has curves.csv, videos.npz to look at, and
-operative_config-<gin_sha>.gin, the configuration that was in force, by the hash of its rows.
+Values are added to results.csv. The folder `evaluations/<protocol>/` has curves.csv, videos.npz to
+look at, and operative_config-<gin_sha>.gin, the effective configuration. `gin_sha` is the hash of
+the configuration, which the rows of results.csv have, too.
 """
 
 import dataclasses
@@ -26,12 +27,12 @@ _TRIALS = 'trials.json'
 
 
 class Trials:
-  """The trials of an evaluation that are done, so that one that was stopped goes on.
+  """The finished trials of an evaluation, from which a stopped evaluation resumes.
 
   Args:
-    directory: where the evaluation's results go.
-    name: of the protocol.
-    identity: what the trials depend on, plain values: the configuration, the checkpoint's step.
+    directory: folder for the results of the evaluation.
+    name: name of the protocol.
+    identity: plain values on which the trials depend: the configuration and the checkpoint.
   """
 
   def __init__(self, directory, name, identity):
@@ -41,7 +42,13 @@ class Trials:
     self._done = []
 
   def read(self, more_identity):
-    """The trials that are done, a list of lists of `measuring.Measured`, one a measure."""
+    """The finished trials: a list of lists of `measuring.Measured`, one per measure of the trial.
+
+    It is empty if the kept trials have another identity. To be called before `add`.
+
+    Args:
+      more_identity: further plain values on which the trials depend.
+    """
     self._identity.append(more_identity)
     self._identity = hashlib.sha256(json.dumps(self._identity).encode()).hexdigest()
     try:
@@ -55,7 +62,13 @@ class Trials:
     return list(self._done)
 
   def add(self, outcomes, gallery, conditioning_frames):
-    """Keeps a trial, and with the first one the videos to look at."""
+    """Keeps a trial and, with the first one, the videos to look at.
+
+    Args:
+      outcomes: list of `measuring.Measured`, one per measure.
+      gallery: {kind: uint8 [n, T, H, W, C]}, videos to look at.
+      conditioning_frames: number of first frames of the samples that were given.
+    """
     self._done.append(outcomes)
     if len(self._done) == 1:
       _write_gallery(self._folder, gallery, conditioning_frames)
@@ -63,7 +76,7 @@ class Trials:
     files.write(self._path, json.dumps({'identity': self._identity, 'trials': trials}))
 
   def remove(self):
-    """Forgets them: the evaluation is written."""
+    """Removes the kept trials, after the evaluation has been written."""
     if tf.io.gfile.exists(self._path):
       tf.io.gfile.remove(self._path)
 
@@ -84,11 +97,11 @@ def write(directory, name, split, step, evaluation, config=''):
 
   Args:
     directory: local or gs://.
-    name: of the protocol.
-    split: of the data that it compared with.
-    step: of the checkpoint, 0 where there is none.
+    name: name of the protocol.
+    split: split of the data that samples were compared with.
+    step: step of the checkpoint; 0 if there is none.
     evaluation: an Evaluation.
-    config: the configuration that was in force, text.
+    config: text of the effective configuration; '' if there is none to be kept.
   """
   folder = os.path.join(directory, results.EVALUATIONS, name)
   sha = hashlib.sha256(config.encode()).hexdigest()[:12] if config else ''
@@ -102,7 +115,7 @@ def write(directory, name, split, step, evaluation, config=''):
   if points:
     results.write_curves(path, points)
   _write_gallery(folder, evaluation.gallery, evaluation.conditioning_frames)
-  # Last: where its rows are, everything is.
+  # Last: if the rows are there, everything is.
   results.append_rows(directory, [
       results.Result(step, split, value.metric, value.value, value.spread, value.examples, name,
                      value.network, value.note, commit(), sha) for value in evaluation.values])
@@ -111,7 +124,12 @@ def write(directory, name, split, step, evaluation, config=''):
 def evaluated_steps(directory, name, random_networks=False):
   """The steps that a protocol has evaluated: a set of int.
 
-  Those of which a metric is of random networks alone don't count, unless for `random_networks`.
+  A step does not count if the latest row of one of its metrics is of random networks.
+
+  Args:
+    directory: folder of the results.csv.
+    name: name of the protocol.
+    random_networks: whether steps count nevertheless.
   """
   last = {(row.step, row.metric): row for row in results.read_results(directory)
           if row.protocol == name}
@@ -126,7 +144,7 @@ def _write_gallery(folder, gallery, conditioning_frames):
 
 
 def commit():
-  """The commit of the code, '-changed' behind it if files differ; without git, its version."""
+  """The commit of the code, with '-changed' appended if files differ; its version without git."""
   root = pathlib.Path(tf_videogen.__file__).resolve().parents[1]
   if not (root / '.git').exists():
     return f'version {tf_videogen.__version__}'

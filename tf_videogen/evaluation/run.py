@@ -1,7 +1,7 @@
-"""Computes a protocol's numbers: passes over real, reconstructed and generated videos.
+"""Computes the numbers of a protocol in passes over real, reconstructed and generated videos.
 
-Every video is seen once a pass and forgotten: what stays are the measures' sums. With several
-workers each sees its rows of every batch, and the sums are added up at the end of a pass.
+Every video is seen once per pass; only the sums of the measures are kept. Each of several workers
+sees its rows of every batch, and the sums are added up at the end of a pass.
 """
 
 import copy
@@ -25,22 +25,25 @@ GALLERY_SAMPLES = 3  # of each condition
 
 def run(protocol, real, make, strategy, batch_size=8, random_networks=False, generated=None,
         conditioning_frames=0, kept=None, after_batch=lambda: None):
-  """Evaluates.
+  """Evaluates generated videos by a protocol.
 
   Args:
     protocol: a Protocol.
     real: source of the real videos, which are also the conditions of samples; see `videos`.
-    make: a maker; None where `generated` is a source.
+    make: a maker of samples, see `videos`; None if `generated` is a source.
     strategy: a tf.distribute.Strategy.
     batch_size: videos at once, over all workers.
     random_networks: whether networks have random weights, for smoke tests.
     generated: a source of generated videos, instead of a maker.
-    conditioning_frames: how many first frames of its videos were given.
-    kept: a `records.Trials`, by which an evaluation that was stopped goes on; or None.
-    after_batch: called after every batch; may raise.
+    conditioning_frames: number of first frames of the videos of `generated` that were given.
+    kept: a `records.Trials`, from which a stopped evaluation resumes; or None.
+    after_batch: a function that is called after every batch; may raise.
 
   Returns:
     Evaluation.
+
+  Raises:
+    ValueError: if the videos, the model and the protocol don't fit together.
   """
   with strategies.scope(strategy):
     return _Run(protocol, real, make, strategy, batch_size, random_networks, generated,
@@ -48,14 +51,17 @@ def run(protocol, real, make, strategy, batch_size=8, random_networks=False, gen
 
 
 def task_values(config, protocol, model_dir, strategy, checkpoint):
-  """What the task measures of a protocol's splits, of as many videos, as a list of Value.
+  """The task's own metrics on at most `Protocol.videos` clips of each split of a protocol.
 
   Args:
     config: an Experiment.
     protocol: a Protocol.
     model_dir: a trained model's directory.
     strategy: a tf.distribute.Strategy.
-    checkpoint: the path of one.
+    checkpoint: path of the checkpoint.
+
+  Returns:
+    A list of Value.
   """
   measured = experiment.measure(config, model_dir, strategy, checkpoint,
                                 (protocol.split, *protocol.task_splits), protocol.videos)
@@ -70,7 +76,7 @@ def task_values(config, protocol, model_dir, strategy, checkpoint):
 
 
 class _Run:
-  """One evaluation; arguments as of `run`."""
+  """One evaluation; arguments as in `run`."""
 
   def __init__(self, protocol, real, make, strategy, batch_size, random_networks, generated,
                conditioning_frames, after_batch):
@@ -80,7 +86,7 @@ class _Run:
     self.host, self.hosts = strategies.worker(strategy)
     self.extract = extraction.Extractor(strategy, protocol.networks, random=random_networks)
     self.warnings = []
-    # Copies, as what is given decides of what they leave out.
+    # Copies, because `_check` sets the number of given frames that they leave out.
     self.measures = [copy.copy(measure) for measure in protocol.measures if self._possible(measure)]
     self.count = (generated.count if generated is not None else
                   protocol.generated or real.count)
@@ -91,7 +97,7 @@ class _Run:
     self._check()
 
   def _possible(self, measure):
-    """Whether there are the networks and the videos that a measure needs."""
+    """Whether the networks and the videos that a measure needs are there."""
     reconstructs = self.make is not None and self.make.reconstructs
     if 'reconstructed' in measure.streams and not reconstructs:
       self.warnings.append(
@@ -100,7 +106,7 @@ class _Run:
     return not any(name in self.extract.missing for name in measure.networks)
 
   def _check(self):
-    """Finds before long computations what cannot be."""
+    """Raises a ValueError before any long computation if the evaluation cannot be made."""
     wanted, model = self.protocol.conditioning_frames, self.conditioning_frames
     frames = self.protocol.frames or self.real.shape[0]
     if self.batch_size % self.hosts:
@@ -128,7 +134,7 @@ class _Run:
                          f'have {frames}')
 
   def evaluation(self, kept):
-    """All passes, and what they give."""
+    """Runs all passes; returns an Evaluation. `kept` is as in `run`."""
     done = []
     if kept:
       done = kept.read([self.count, self.extract.labels, self.real.identity()])
@@ -159,7 +165,7 @@ class _Run:
       measuring.add(totals.setdefault(id(measure), {}), measure.statistics(clips))
 
   def _merged(self, totals, measures):
-    """Sums over all workers."""
+    """{id of measure: sums}, added up over all workers."""
     return {id(m): strategies.sum_over_workers(
         self.strategy, totals.get(id(m), {}), measuring.add) for m in measures}
 
@@ -174,7 +180,7 @@ class _Run:
       self.after_batch()
 
   def _real_pass(self):
-    """{id of measure: sums} of real videos, those in the cache read from there."""
+    """{id of measure: sums} of real videos; sums that are in the cache are read from there."""
     totals, wanted = {}, []
     for measure in self._of('real'):
       labels = [self.extract.labels[name] for name in measure.networks]
@@ -204,7 +210,7 @@ class _Run:
     return {**totals, **fresh}
 
   def _of_classes(self, batch):
-    """The rows of a batch of real videos that are of the protocol's classes."""
+    """The rows of a batch that belong to the protocol's classes; all rows if it has none."""
     if self.protocol.classes is None:
       return batch
     if 'label' not in batch:
@@ -248,12 +254,12 @@ class _Run:
     return self._merged(totals, measures)
 
   def _pairs(self, trial):
-    """Yields batches of conditions, and samples of each: uint8 [samples * n, T, H, W, C]."""
+    """Yields batches of n conditions, and their samples: uint8 [samples * n, T, H, W, C]."""
     if self.generated is not None:
       yield from self._pairs_of_sources()
       return
     done, number = 0, 0
-    while done < self.count:  # again from the first condition where there are too few
+    while done < self.count:  # again from the first condition if there are too few
       round_start = done
       for batch in self.real.batches(self.batch_size, self.host, self.hosts):
         batch = {name: value[batch['index'] + round_start < self.count]
@@ -272,12 +278,12 @@ class _Run:
       done = round_start + self.real.count
 
   def _pairs_of_sources(self):
-    """Yields batches of two sources: the real one's beside it where pairs are compared."""
+    """Yields batches of generated videos, with the real ones beside them if pairs are compared."""
     batches = self.generated.batches(self.batch_size, self.host, self.hosts)
     if not any(measure.paired for measure in self.measures):
       for number, batch in enumerate(map(self._of_classes, batches)):
         if len(batch['index']):
-          video = batch.pop('video')  # of no real clip
+          video = batch.pop('video')  # it is not a real clip
           yield batch, self._windows(video, 0, number, 0)
       return
     if self.real.count != self.generated.count:
@@ -288,11 +294,11 @@ class _Run:
 
   @property
   def frames(self):
-    """How many frames are compared."""
+    """The number of frames that are compared."""
     return self.protocol.frames or self.real.shape[0]
 
   def _checked(self, video, what):
-    """Refuses videos that cannot be compared with the real ones."""
+    """Returns videos, or raises a ValueError if they cannot be compared with the real ones."""
     if video.shape[2:4] != self.real.shape[1:3]:
       raise ValueError('{} has {} x {} pixels, and the clips {} x {}: compare with clips of the '
                        "model's size".format(what, *video.shape[2:4], *self.real.shape[1:3]))
@@ -307,7 +313,7 @@ class _Run:
     return self._checked(video, what)[:, :self.frames]
 
   def _windows(self, video, trial, number, sample):
-    """Generated videos cut to the protocol's frames."""
+    """Generated videos, cut to the protocol's frames."""
     if self.protocol.generated_windows == 'first':
       return self._first_frames(video, 'a sample')
     self._checked(video, 'a sample')
@@ -328,7 +334,7 @@ class _Run:
       self._show('samples' if i == 0 else f'samples_{i + 1}', video[i * count:(i + 1) * count])
 
   def _summary(self, outcomes):
-    """What measures found, {measure: Measured} -> Evaluation."""
+    """Makes an Evaluation of {measure: Measured}."""
     values, curves, warnings = [], {}, list(self.warnings)
     examples = self.count * (1 if self.make is None else self.protocol.samples_per_condition)
     for measure, outcome in outcomes.items():
@@ -350,7 +356,7 @@ class _Run:
                                 self.gallery, self.conditioning_frames)
 
   def _note(self, measure):
-    """How samples were drawn, and how often."""
+    """How samples were drawn, and how often; then the protocol's note."""
     parts = []
     if self.drawn and 'generated' in measure.streams:
       parts = [f'{name.replace("_", " ")} {value}'
@@ -359,7 +365,7 @@ class _Run:
     return ', '.join(parts + ([self.protocol.note] if self.protocol.note else []))
 
   def _length_note(self, measure):
-    """Says where clips were too short for a network."""
+    """Says that clips are too short for a network, and to what length they are repeated."""
     if not measure.networks:
       return ''
     frames = measure.frames or self.protocol.frames or self.real.shape[0]

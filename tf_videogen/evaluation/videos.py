@@ -1,12 +1,13 @@
-"""Where the videos of an evaluation are from: data, folders, and baselines.
+"""Sources of the videos of an evaluation: data sets, folders, and baselines.
 
-A source of real videos answers to `count`, `shape`, `identity()` and `batches(batch_size, host,
-hosts)`, which yields dicts of NumPy arrays: `video`, uint8 [n, T, H, W, C]; `index`, int [n], the
-positions of the videos in the source; and what else the data has, `label` and `actions`.
+A source of videos has `count`, the number of videos; `shape`, (T, H, W, C); `identity()`; and
+`batches(batch_size, host, hosts)`. The latter yields dicts of NumPy arrays: `video`, uint8
+[n, T, H, W, C]; `index`, int [n], the positions of the videos in the source; and `label` and
+`actions`, if the data has them.
 
-A maker has `sample(batch, seed)`, which returns a video for each of such a batch, and says
-`conditioning_frames`, `drawn`, `labelled` and `reconstructs`; where it reconstructs, it also has
-`reconstruct(batch)`. A `trained_model.TrainedModel` is one.
+A maker has `sample(batch, seed)`, which returns one video for each video of such a batch. Its
+attributes are `conditioning_frames`, `drawn`, `labelled` and `reconstructs`. If it reconstructs, it
+also has `reconstruct(batch)`. A `trained_model.TrainedModel` is a maker, and describes them.
 """
 
 import copy
@@ -18,9 +19,9 @@ from tf_videogen.layers import randomness
 
 
 def truncated(video):
-  """uint8 pixels as VideoGPT's scripts make floats in [-0.5, 0.5] of them, and uint8 again.
+  """uint8 pixels, made floats in [-0.5, 0.5] and uint8 again, as in VideoGPT's scripts.
 
-  What rounding makes smaller is cut off: 63 of the 256 values become one less.
+  Fractions are cut off after rounding errors of the floats: 63 of the 256 values become one less.
   """
   floats = video.astype(np.float32) / np.float32(255) - np.float32(0.5)
   return ((floats + np.float32(0.5)) * np.float32(255)).astype(np.uint8)
@@ -30,13 +31,13 @@ class DataVideos:
   """Clips of a data set.
 
   Args:
-    clips: see `data.clips`.
-    split: which.
-    limit: how many at most; None: all.
-    windows: 'first' frames of longer videos; or 'random', as in training, where `limit` may exceed
-      the number of videos.
-    seed: of random windows.
-    channels: 3 for grey clips in three equal colours; None: as they are.
+    clips: source of the clips, see `data.clips`.
+    split: name of the split.
+    limit: the most clips that are used; all if None.
+    windows: 'first' takes the first frames of longer videos. 'random' takes random windows, as in
+      training; `limit` may then exceed the number of videos.
+    seed: seed of random windows.
+    channels: 3 for grey clips in three equal colours. If None, clips stay as they are.
   """
 
   def __init__(self, clips, split, limit=None, windows='first', seed=0, channels=None):
@@ -55,24 +56,24 @@ class DataVideos:
     self.shape = shape[:3] + (channels or shape[3],)
 
   def half(self, which):
-    """Every second clip, from number `which` on, 0 or 1."""
+    """A source of every second clip, from number `which` on, 0 or 1."""
     if self._repeats:
       raise ValueError('there are more windows than videos, so that both halves would have windows '
                        'of the same ones: ask for fewer (Protocol.videos)')
     return _half(self, which)
 
   def first(self, count, channels=None):
-    """The first clips alone."""
+    """A source of the first `count` clips alone; `channels` is as in the class."""
     return DataVideos(
         self._clips, self._split, count, self._windows, self._seed, channels)
 
   def identity(self):
-    """What tells these videos from others."""
+    """Plain values that tell these videos from others."""
     return [self._clips.identity(self._split), self._split, self._windows, self._seed, self._all,
             self._half, self.shape]
 
   def batches(self, batch_size, host=0, hosts=1):
-    """Yields this host's part of every batch."""
+    """Yields this host's rows of every batch, see the module."""
     if self._windows == 'random':
       batches = self._clips.training(batch_size, self._seed, 0, host, hosts)
       batches = batches.take(-(-self._all // batch_size))
@@ -96,10 +97,10 @@ class FolderVideos:
 
   Args:
     found: a `written_clips.WrittenClips`.
-    frames: of a clip, the first ones.
-    size: (H, W), the middle.
-    channels: C.
-    limit: how many.
+    frames: number of first frames of a clip that are used, T.
+    size: (H, W) of the middle of frames, to which they are cropped.
+    channels: number of channels, C. With 3, grey clips get three equal colours.
+    limit: number of clips, the first ones.
   """
 
   def __init__(self, found, frames, size, channels, limit):
@@ -108,15 +109,15 @@ class FolderVideos:
     self.count = limit
 
   def half(self, which):
-    """Every second clip, from number `which` on, 0 or 1."""
+    """A source of every second clip, from number `which` on, 0 or 1."""
     return _half(self, which)
 
   def identity(self):
-    """What tells these videos from others."""
+    """Plain values that tell these videos from others."""
     return [self._found.identity(), self.shape, self._limit, self._half]
 
   def batches(self, batch_size, host=0, hosts=1):
-    """Yields this host's part of every batch."""
+    """Yields this host's rows of every batch, see the module."""
     clips = self._found.read(self.shape[0], self.shape[1:3], self._limit)
     if self._half is not None:
       clips = itertools.islice(clips, self._half, None, 2)
@@ -133,7 +134,7 @@ class FolderVideos:
 
 
 def _coloured(video, channels):
-  """Grey becomes equal colours: uint8 [..., 1 or C] -> [..., C]."""
+  """Turns grey into equal colours: uint8 [..., 1 or C] -> [..., C]."""
   return np.broadcast_to(video, video.shape[:-1] + (channels,))
 
 
@@ -145,9 +146,13 @@ def _half(source, which):
 
 
 class CopyLastFrame:
-  """The baseline that repeats the last frame that is given (TrIVD-GAN, appendix D: FVD 330)."""
+  """The baseline that repeats the last given frame (TrIVD-GAN, appendix D: FVD 330).
 
-  drawn = False  # every trial has the same
+  Args:
+    conditioning_frames: number of given frames, at least 1.
+  """
+
+  drawn = False  # its videos are the same in every trial
   labelled = True
   reconstructs = False
 
@@ -158,14 +163,21 @@ class CopyLastFrame:
     self.conditioning_frames = conditioning_frames
 
   def sample(self, batch, seed):
-    """uint8 [n, T, H, W, C]."""
+    """The given frames of a batch, the last one repeated to the end: uint8 [n, T, H, W, C]."""
     del seed
     frames = np.minimum(np.arange(batch['video'].shape[1]), self.conditioning_frames - 1)
     return batch['video'][:, frames]
 
 
 def seed_of(seed, trial, number, sample):
-  """The seed, int32 [2], of a batch of samples."""
+  """The seed, int32 [2], of a batch of samples.
+
+  Args:
+    seed: the protocol's seed.
+    trial: number of the trial.
+    number: number of the batch in the trial.
+    sample: number of the sample, if conditions have several.
+  """
   folded = randomness.seed_of(seed)
   for part in (trial, number, sample):
     folded = randomness.fold_in(folded, part)
@@ -177,17 +189,18 @@ def matched(real, generated, frames=None, limit=None, cut=False, paired=False):
 
   Args:
     real, generated: a `written_clips.WrittenClips` each.
-    frames: of a clip, the first ones; None: as many as the clips have.
-    limit: clips of each; None: all.
-    cut: where clips differ in length or size, or the folders in number, whether to cut to what both
-      have: the first frames, the middle, the first clips. Otherwise they are refused.
-    paired: whether clips belong together by their place: then all must be readable.
+    frames: number of first frames of a clip that are used; if None, the number that clips have.
+    limit: number of first clips of each folder; all if None.
+    cut: whether clips of different length or size, or folders of different numbers of clips, are
+      cut to what both have: the first frames, the middle, the first clips. Otherwise they are
+      refused.
+    paired: whether clips at the same position are pairs. Then all must be readable.
 
   Returns:
     Two FolderVideos.
 
   Raises:
-    ValueError: says what differs.
+    ValueError: if they differ; it says how.
   """
   surveys = {found.path: found.survey() for found in dict.fromkeys((real, generated))}
   if paired:
@@ -222,18 +235,21 @@ def matched(real, generated, frames=None, limit=None, cut=False, paired=False):
 
 
 def like(found, real, frames=None, limit=None, cut=False, paired=False):
-  """A folder as a source of clips that can be compared with a data set's; and those, as many.
+  """A data set and a folder as sources of clips that can be compared, equally many of each.
 
   Args:
     found: a `written_clips.WrittenClips`.
     real: a DataVideos.
-    frames, limit, cut, paired: as of `matched`; clips of the data set have as many frames already.
+    frames: if given, longer clips of the folder are accepted, and cut to the number of frames that
+      clips of the data set have.
+    limit, cut, paired: as in `matched`. With `cut`, clips of the folder are cut to the length and
+      size of the data set's clips. Shorter or smaller ones are always refused.
 
   Returns:
     DataVideos, FolderVideos.
 
   Raises:
-    ValueError: says what differs.
+    ValueError: if they differ; it says how.
   """
   survey = found.survey()
   if paired:
@@ -260,7 +276,7 @@ def like(found, real, frames=None, limit=None, cut=False, paired=False):
 
 
 def _refuse_skipped(*sides):
-  """Raises a ValueError where a clip was left out: those after it would have other counterparts."""
+  """Raises a ValueError if a clip was left out: those after it would have other counterparts."""
   for found in sides:
     if found.skipped:
       name, reason = next(iter(found.skipped.items()))

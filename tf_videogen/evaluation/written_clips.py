@@ -1,12 +1,12 @@
-"""Clips as people keep what a model made: videos, GIFs, folders of PNG files, arrays in .npz files.
+"""Clips in files: videos, GIFs, folders of PNG or JPEG files, arrays in .npz or .npy files.
 
     found = written_clips.WrittenClips('samples/')
-    found.survey()                       # decodes all once: how many, of which frames and sizes
+    found.survey()                       # decodes all once: {(T, H, W, C): number of clips}
     for video in found.read(16): ...     # uint8 [16, H, W, C], in the order of their names
 
-Nothing is scaled: metrics compare the pixels that are there. Of .npz files the array `samples` is
-taken, or else `video`, or else the only one of five axes. Of a folder that launch.sample wrote it
-is samples.npz alone, as the other files have the same samples again.
+No frame is resized: metrics compare the stored pixels. Of an .npz file, the array `samples` is
+read, or else `video`, or else the only one of five axes. Of a folder that launch.sample wrote, only
+samples.npz is read, because the other files have the same samples again.
 """
 
 import collections
@@ -25,26 +25,27 @@ from tf_videogen.preparation import raw_videos
 
 _PICTURES = ('.png', '.jpg', '.jpeg')
 _ARRAYS = ('.npz', '.npy')
-_SAMPLED = ('samples.npz', 'samples.gif', 'samples.png')  # launch.sample writes clips in all forms
-_MODES = ('1', 'L', 'LA', 'P', 'RGB', 'RGBA')  # Pillow's, of 8 bits a colour
+_SAMPLED = ('samples.npz', 'samples.gif', 'samples.png')  # launch.sample writes all of these
+_MODES = ('1', 'L', 'LA', 'P', 'RGB', 'RGBA')  # Pillow's modes of up to 8 bits per colour
 _THREADS = 4
 RANGES = {'0,1': (0.0, 1.0), '-1,1': (-1.0, 1.0), '0,255': (0.0, 255.0)}
 
 
 class _Unreadable(ValueError):
-  """A file that is damaged; others beside it may be good."""
+  """Raised for a damaged file; others beside it may be good."""
 
 
 class WrittenClips:
   """The clips of a folder, or of one file.
 
   Attributes:
-    path: str, where they are.
-    skipped: dict of the names of files that cannot be read, and why; complete after `survey`.
+    path: str, the folder or file.
+    skipped: dict of the clips or files that cannot be read: name -> reason. Complete after
+      `survey`.
 
   Args:
     path: str, a local folder or file.
-    value_range: of arrays of floats, a key of RANGES; None: such arrays are refused.
+    value_range: range of arrays of floats, a key of RANGES. If None, such arrays are refused.
   """
 
   def __init__(self, path, value_range=None):
@@ -66,7 +67,10 @@ class WrittenClips:
       raise ValueError(f'{path} has no videos, GIFs, folders of PNG files, or .npz files')
 
   def _list(self):
-    """Pairs (name, files or index) of all clips, sorted by name as people count."""
+    """Pairs (name, place) of all clips, sorted by name, numbers in names by their value.
+
+    A place is the path of a video, a list of paths of pictures, or (path, index in the array).
+    """
     if os.path.isfile(self.path):
       return self._of_file(self.path)
     if all(os.path.isfile(os.path.join(self.path, name)) for name in _SAMPLED):
@@ -98,17 +102,17 @@ class WrittenClips:
     return self._arrays[path]
 
   def identity(self):
-    """What tells these clips from others: names, sizes and times of files, the range of values."""
+    """Plain values that tell these clips from others: value range; files' names, sizes, times."""
     paths = {item[0] if isinstance(item, tuple) else item for _, files in self._items
              for item in (files if isinstance(files, list) else [files])}
     stats = [(path, os.stat(path)) for path in sorted(paths)]
     return [self._value_range, *([path, stat.st_size, stat.st_mtime_ns] for path, stat in stats)]
 
   def survey(self):
-    """Decodes every clip once: {(T, H, W, C): how many}; what cannot be read is in `skipped`.
+    """Decodes every clip once: {(T, H, W, C): number of clips}. Adds unreadable ones to `skipped`.
 
     Raises:
-      ValueError: if none can be read.
+      ValueError: if no clip can be read.
     """
     if self._shapes is not None:
       return dict(self._shapes)
@@ -131,9 +135,12 @@ class WrittenClips:
     """Yields clips, uint8 [T, H, W, C]: the first frames, the middle of larger ones.
 
     Args:
-      frames: int, how many; None: all.
-      size: (H, W); None: as stored.
-      limit: int, how many clips at most; None: all.
+      frames: int, number of first frames; all if None.
+      size: (H, W) of the middle; as stored if None.
+      limit: int, the most clips; all if None.
+
+    Raises:
+      ValueError: if a clip cannot be read that is not in `skipped`.
     """
     items = [item for item in self._items if item[0] not in self.skipped]
     for name, video in self._decoded(items[:limit]):
@@ -145,7 +152,7 @@ class WrittenClips:
       yield video[:frames, top:top + height, left:left + width]
 
   def _decoded(self, items):
-    """Yields (name, clip or the exception), in order, decoded by threads some way ahead."""
+    """Yields (name, clip or exception) in order; threads decode some clips ahead."""
     with futures.ThreadPoolExecutor(_THREADS) as pool:
       pending = collections.deque()
       for name, item in items:
@@ -170,7 +177,7 @@ class WrittenClips:
 
 
 def _counting(name):
-  """A key by which frame10 comes after frame9."""
+  """A sort key by which frame10 comes after frame9."""
   return [(0, int(part), '') if part.isdecimal() else (1, 0, part)
           for part in re.split(r'(\d+)', name)]
 
@@ -189,7 +196,7 @@ def _from_pictures(paths):
 
 
 def _load(path):
-  """The array of videos in a file, of any type."""
+  """The array of videos in a file, of any dtype."""
   try:
     loaded = files.read_arrays(path)
   except (OSError, ValueError) as error:
@@ -205,7 +212,7 @@ def _load(path):
 
 
 def _to_uint8(array, path, value_range):
-  """uint8 [N, T, H, W, C] of an array of videos; what has no unambiguous pixels is refused."""
+  """An array of videos as uint8 [N, T, H, W, C]; refused if its values are not clearly pixels."""
   if array.ndim != 5 or array.shape[-1] not in (1, 3) or 0 in array.shape:
     raise ValueError(f'the videos in {path} must be [N, T, H, W, C] with C 1 or 3, got '
                      f'{list(array.shape)}')

@@ -1,1 +1,1 @@
-"""Building blocks of the models, one idea a file."""
+"""Building blocks of the models, one idea per file."""

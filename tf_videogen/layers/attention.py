@@ -1,9 +1,9 @@
-"""Multi-head attention: causal by a pattern, cross, axial; with caches for sampling.
+"""Multi-head attention: causal, cross-attention, and axial; with caches for sampling.
 
 Vaswani et al. 2017 (https://arxiv.org/abs/1706.03762), as in VideoGPT (Yan et al. 2021,
-https://arxiv.org/abs/2104.10157): bias-free projections to queries, keys and values, an output
-projection with a bias. The causal patterns are in `layers/attention_patterns.py`. Queries, keys and
-values have a kernel each: three products are faster on a CPU than one and the split of its result.
+https://arxiv.org/abs/2104.10157): the projections to queries, keys and values have no bias, the
+output projection has one. The causal patterns are in `layers/attention_patterns.py`. Queries, keys
+and values have one kernel each: on a CPU, three products are faster than one whose result is split.
 """
 
 import tensorflow as tf
@@ -20,11 +20,12 @@ def dot_product_attention(q, k, v):
   """softmax(q k^T / sqrt(D)) v: every query attends to all keys. The softmax is float32.
 
   Args:
-    q: [..., N, D].
-    k, v: [..., M, D].
+    q: queries, [..., N, D].
+    k: keys, [..., M, D].
+    v: values, [..., M, V].
 
   Returns:
-    [..., N, D], of the type of q.
+    [..., N, V], of the type of v.
   """
   q = q * tf.cast(q.shape[-1] ** -0.5, q.dtype)
   scores = tf.cast(tf.matmul(q, k, transpose_b=True), tf.float32)  # [..., N, M]
@@ -32,30 +33,31 @@ def dot_product_attention(q, k, v):
 
 
 class MultiHeadAttention(tf.keras.layers.Layer):
-  """Attention in several heads, each of D / heads channels.
+  """Attention with several heads, each of D / heads channels.
 
-  With a `pattern` it is causal self-attention; without, every query attends to all positions of
-  the context, or of x itself. All kernels are normal with standard deviation 1 / sqrt(fan in).
+  With a `pattern` it is causal self-attention. Without one, every query attends to all positions of
+  the context, or of x itself. The initial kernels are normal with standard deviation
+  1 / sqrt(fan in).
 
   Args:
-    heads: number of heads; it divides D.
+    heads: number of heads; it must divide D.
     pattern: a causal pattern of `attention_patterns`, or None.
-    output_stddev: standard deviation of the output kernel, where it is another.
-    value_width: channels V of the values, all heads together, where they aren't D; `heads` divide
-      it, too.
+    output_stddev: standard deviation of the initial output kernel; 1 / sqrt(fan in) if None.
+    value_width: V, channels of the values of all heads together; D if None. `heads` must divide it.
+      Only without a pattern.
 
   Call arguments:
     x: [B, N, D].
-    context: [B, M, E], which queries of x attend to; only without a pattern. The first call with it
-      creates the kernels of keys and values, [E, D].
-    seed: int32 [2], which turns the pattern's dropout on, if it has some; None: off.
+    context: [B, M, E], which the queries of x attend to; x itself if None. Only without a pattern.
+      The first call creates the kernels of the keys, [E, D], and of the values, [E, V].
+    seed: int32 [2], which turns on the dropout of the pattern, if it has any; no dropout if None.
 
   Returns:
     [B, N, D].
 
-  Sampling, for t = 0, 1, ...: `y_t, cache = layer.step(x_t, cache, t)`, where at first `cache =
-  layer.initial_cache(batch_size)`; for cross attention `kv = layer.project_context(context)` once,
-  then `y_t = layer.step_context(x_t, kv)`.
+  For sampling, begin with `cache = layer.initial_cache(batch_size)`. Then, for t = 0, 1, ..., call
+  `y_t, cache = layer.step(x_t, cache, t)`. For cross-attention, call
+  `kv = layer.project_context(context)` once, then `y_t = layer.step_context(x_t, kv)`.
   """
 
   def __init__(self, heads, pattern=None, output_stddev=None, value_width=None, name=None):
@@ -96,26 +98,30 @@ class MultiHeadAttention(tf.keras.layers.Layer):
   def initial_cache(self, batch_size, tokens=None):
     """An empty cache (k, v), [B, H, M, D / H] each; the layer must have been built.
 
-    `tokens`, N by default, is for how many there must be room (M may be a little more). A sampler
-    whose cost is to grow with the prefix runs in segments, and extends the caches in between.
+    If the cost of sampling should grow with the prefix, the sampler runs in segments and extends
+    the caches in between.
+
+    Args:
+      batch_size: B.
+      tokens: number of tokens that the cache has room for, N if None; M may be a little larger.
     """
     length = self.pattern.cache_length(tokens or self.pattern.length)
     shape = [batch_size, self.heads, length, self._head_width]
     return tf.zeros(shape, self.compute_dtype), tf.zeros(shape, self.compute_dtype)
 
   def extend_cache(self, cache, tokens):
-    """The cache with room for `tokens`, a Python integer, in all."""
+    """The cache, extended to room for `tokens` tokens in total, a Python integer."""
     more = self.pattern.cache_length(tokens) - cache[0].shape[2]
     k, v = (tf.pad(x, [[0, 0], [0, 0], [0, more], [0, 0]]) for x in cache)
     return k, v
 
   def step(self, x_t, cache, t):
-    """Causal self-attention of token t alone, given the cache of all earlier ones.
+    """Causal self-attention of token t alone, given the cache of all earlier tokens.
 
     Args:
-      x_t: [B, 1, D].
-      cache: (k, v) of `initial_cache` or of the step before.
-      t: scalar int32 tensor.
+      x_t: token t, [B, 1, D].
+      cache: (k, v) from `initial_cache` or from the previous step.
+      t: index of the token, scalar int32 tensor.
 
     Returns:
       Row t of the layer's output, [B, 1, D], and the cache with token t in it.
@@ -130,7 +136,7 @@ class MultiHeadAttention(tf.keras.layers.Layer):
     return self._split_heads(self.w_k(context)), self._split_heads(self.w_v(context))
 
   def step_context(self, x, kv):
-    """Attention of x, [B, N, D], to all of the projected context `kv`: [B, N, D]."""
+    """Attention of x [B, N, D] to the whole projected context `kv`: [B, N, D]."""
     return self._merge_heads(dot_product_attention(self._split_heads(self.w_q(x)), *kv))
 
   def _split_heads(self, x):
@@ -145,10 +151,13 @@ class MultiHeadAttention(tf.keras.layers.Layer):
 
 
 class AxialAttention(tf.keras.layers.Layer):
-  """Sum of three self-attentions, along W, along H and along T, each with weights of its own.
+  """Sum of three self-attentions, along W, along H and along T, each with its own weights.
 
   Ho et al. 2019 (https://arxiv.org/abs/1912.12180), as in VideoGPT's VQ-VAE (figure 3). Maps
   [B, T, H, W, C] to the same shape.
+
+  Args:
+    heads: number of heads of each attention; it must divide C.
   """
 
   def __init__(self, heads=2, name=None):
@@ -176,5 +185,5 @@ def _along(x, axis, layer):
 
 
 def _write(cache, row, t):
-  """The cache [B, H, M, D / H] with row [B, H, 1, D / H] at position t."""
+  """The cache [B, H, M, D / H] with `row` [B, H, 1, D / H] written at position t."""
   return xla_context.update_slice(cache, row, [0, 0, t, 0])

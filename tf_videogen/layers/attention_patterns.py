@@ -1,14 +1,14 @@
 """Causal attention patterns over the tokens of a video: full, and sparse (local + strided).
 
 Sparse Transformers (Child et al. 2019, https://arxiv.org/abs/1904.10509), over space-time as in
-VideoGPT (Yan et al. 2021, section 4.1, https://arxiv.org/abs/2104.10157). A pattern is built with
-the shape of the latents, takes their tokens in raster order, and offers
+VideoGPT (Yan et al. 2021, section 4.1, https://arxiv.org/abs/2104.10157). A pattern is built for
+the shape of the latents. It takes their tokens in raster order and offers:
 
-  pattern(q, k, v, seed)                   the full pass, [B, H, N, D] -> [B, H, N, D];
-  pattern.step(q_t, k_cache, v_cache, t)   row t of it, for sampling with caches.
+    pattern(q, k, v, seed)                   the full pass, [B, H, N, D] -> [B, H, N, D]
+    pattern.step(q_t, k_cache, v_cache, t)   row t of the full pass, for sampling with caches
 
-No scores are kept: the backward pass computes them again (`recomputed_attention`), full attention a
-chunk of queries at a time, sparse attention a head at a time.
+Scores are not kept: the backward pass computes them again (`recomputed_attention`). Full attention
+does so for one chunk of queries at a time, sparse attention for one head at a time.
 """
 
 import functools
@@ -23,11 +23,12 @@ from tf_videogen.layers import xla_context
 
 
 class _CausalPattern:
-  """What both patterns share: a backward pass that computes the scores again.
+  """Base class of both patterns, with a backward pass that computes the scores again.
 
-  `_outputs(q, k, v, seed)` returns the output [B, H, N, D] and the log-sum-exp of the scores [B, H,
-  N, 1]; `_gradients(q, upstream, lse, delta, k, v, seed)` those of q, k and v, where `delta` is
-  rowsum(dO O), [B, H, N, 1]. Queries are scaled; the seed is None, or of dropout.
+  A subclass has two methods. `_outputs(q, k, v, seed)` returns the output [B, H, N, D] and the
+  log-sum-exp of the scores [B, H, N, 1]. `_gradients(q, upstream, lse, delta, k, v, seed)` returns
+  the gradients of q, k and v; `delta` is rowsum(dO O), [B, H, N, 1]. In both, queries are already
+  divided by sqrt(D), and `seed` is the seed of dropout or None.
   """
 
   def __init__(self, shape):
@@ -39,7 +40,7 @@ class _CausalPattern:
 
     Args:
       q, k, v: queries, keys and values.
-      seed: int32 [2], which turns dropout on where the pattern has some; None: off.
+      seed: int32 [2], which turns dropout on if the pattern has any; no dropout if None.
     """
     for name, x in (('q', q), ('k', k), ('v', v)):
       if x.shape.rank != 4 or x.shape[2] != self.length:
@@ -49,7 +50,7 @@ class _CausalPattern:
     return attention(recomputed.scaled(q), k, v)
 
   def _forward(self, q, k, v, seed):
-    """The output, and the function that is its backward pass."""
+    """The output, and the function that computes the backward pass."""
     output, lse = self._outputs(q, k, v, seed)
     return output, functools.partial(self._backward, q, k, v, seed, output, lse)
 
@@ -63,12 +64,13 @@ class CausalAttention(_CausalPattern):
   """Full causal attention: every token attends to itself and to all earlier ones.
 
   Args:
-    shape: shape of the latents, e.g. (4, 16, 16); N is its product.
-    query_chunk: tokens a chunk; it sees the keys up to its last token. None: N / 8, but at least
-      128. Then a sixteenth of the work is spent on masked scores; a chunk of a model small enough
-      for a CPU stays in its caches (N = 1,024: 128 and 256 are equally fast, 512 slower by a
-      quarter); and 8,192 tokens on a TPU are 8 chunks of 1,024, a small graph of large products.
-    dropout: rate at which training leaves out attention's weights.
+    shape: shape of the latents, e.g. (4, 16, 16); N is the product of its sizes.
+    query_chunk: tokens per chunk of queries; a chunk reads the keys up to its last token. If None,
+      N / 8, but at least 128. With 8 chunks, one in nine scores is masked. If a model is small
+      enough for a CPU, a chunk stays in the CPU's caches (N = 1,024: chunks of 128 and 256 are
+      equally fast, chunks of 512 are slower by a quarter). On a TPU, 8,192 tokens are 8 chunks of
+      1,024: a small graph of large products.
+    dropout: dropout rate of the attention weights; dropout is used only in calls with a seed.
   """
 
   def __init__(self, shape, query_chunk=None, dropout=0.0):
@@ -79,17 +81,17 @@ class CausalAttention(_CausalPattern):
                     for start in range(0, self.length, self.query_chunk)]
 
   def cache_length(self, tokens):
-    """The size of a cache with room for so many tokens."""
+    """The length M of a cache with room for `tokens` tokens."""
     return tokens
 
   def _biases(self):
-    """The bias of the scores of every chunk, [queries, keys]."""
+    """The biases of the scores, one [queries, keys] per chunk."""
     index = _opaque(np.arange(self.length, dtype=np.int32))
     return [recomputed.bias_where(index[:stop] <= index[start:stop, tf.newaxis])
             for start, stop in self._chunks]
 
   def _dropout(self, seed, chunk):
-    """The dropout of a chunk's weights, a function; the same in both passes."""
+    """The function that applies dropout to a chunk's weights; it is the same in both passes."""
     if seed is None or not self.dropout:
       return recomputed.as_it_is
     return functools.partial(
@@ -123,10 +125,10 @@ class CausalAttention(_CausalPattern):
     """Row t of the full pass.
 
     Args:
-      q_t: [B, H, 1, D], the query of token t.
-      k_cache, v_cache: [B, H, M, D], of which tokens 0 to t count; t < M <= N. The cost grows with
-        M: let a sampler that runs in segments begin with short caches and extend them.
-      t: scalar int32 tensor.
+      q_t: the query of token t, [B, H, 1, D].
+      k_cache, v_cache: keys and values, [B, H, M, D], t < M <= N; tokens after t are masked. The
+        cost grows with M, so a sampler in segments should begin with short caches and extend them.
+      t: index of the token, scalar int32 tensor.
 
     Returns:
       [B, H, 1, D].
@@ -138,26 +140,34 @@ class CausalAttention(_CausalPattern):
 class SparseCausalAttention(_CausalPattern):
   """VideoGPT's sparse pattern: local blocks, and blocks strided over space-time.
 
-  Tokens in raster order are grouped in blocks of `block`, and the blocks lie on a grid: the
+  Tokens in raster order are grouped into blocks of `block` tokens, and the blocks form a grid. The
   trailing axes of `shape` are multiplied until the product exceeds `block`; product / block is the
-  grid's last axis, the other axes lead. 8 x 32 x 32 latents in blocks of 32 make a grid of 8 x 32.
-  A block attends to itself, causally inside; to the `local_blocks` before it; and for every axis of
-  the grid but the last to the blocks with a smaller coordinate there and the same ones elsewhere:
-  to at most 384 keys of 8,192 in the example.
+  last axis of the grid. The other axes of `shape` are its leading axes. 8 x 32 x 32 latents in
+  blocks of 32 make a grid of 8 x 32.
 
-  This is a set of *shifts*, key block = query block - shift, each valid where
-  (query block // stride) % extent >= steps. A step of sampling gathers these blocks. The full pass
-  has no gather and no mask of tokens x tokens: it sees them in parts, the local blocks side by side
-  with those before, and the blocks along every axis as short dense sequences. With lse_i and O_i of
-  part i, lse = log sum exp lse_i and O = sum exp(lse_i - lse) O_i; gradients are sums over parts.
+  A block attends to itself (causally inside) and to the `local_blocks` blocks before it. For every
+  axis of the grid but the last, it also attends to the blocks that have a smaller coordinate on
+  this axis and the same coordinates on the others. In the example, these are at most 384 keys of
+  8,192.
+
+  The pattern is a set of *shifts*: key block = query block - shift. A shift is valid if
+  (query block // stride) % extent >= steps. A sampling step gathers these blocks. The full pass
+  needs no gather and no mask of tokens x tokens. It computes attention in parts. One part has the
+  local blocks, side by side with the blocks before them. One part per axis has the blocks along
+  this axis, as short dense sequences. The log-sum-exp lse_i and the output O_i of part i give
+
+      lse = log sum_i exp(lse_i)
+      O = sum_i exp(lse_i - lse) O_i
+
+  and the gradients are sums over the parts.
 
   Args:
-    shape: shape of the latents, e.g. (8, 32, 32), or (8, 32, 32, 2) with two codes a position.
-    block: tokens a block.
-    local_blocks: number of preceding blocks that are attended to.
+    shape: shape of the latents, e.g. (8, 32, 32), or (8, 32, 32, 2) with two codes per position.
+    block: tokens per block.
+    local_blocks: number of preceding blocks that a block attends to.
 
   Raises:
-    ValueError: where `shape` cannot be cut into such blocks.
+    ValueError: if `shape` cannot be cut into such blocks.
   """
 
   def __init__(self, shape, block=32, local_blocks=4):
@@ -171,24 +181,25 @@ class SparseCausalAttention(_CausalPattern):
     self._parts = [_LocalBlocks(self.length // block, block, local_blocks), *strided]
 
   def cache_length(self, tokens):
-    """The size of a cache with room for so many tokens: whole blocks."""
+    """The length M of a cache with room for `tokens` tokens, in whole blocks."""
     return -(-tokens // self.block) * self.block
 
   def _outputs(self, q, k, v, seed):
-    del seed  # it has no dropout, nor has that of the authors' code
+    del seed  # there is no dropout, as in the authors' code
     output, lse = self._each_head(self._head_outputs, [q, k, v], [q.dtype, tf.float32])
     return output, lse[..., tf.newaxis]
 
   def _gradients(self, q, upstream, lse, delta, k, v, seed):
     del seed
-    # A TPU pads the last axis of what a loop takes to 128: there is no axis of 1 here.
+    # A TPU pads the last axis of a loop's inputs to 128, so no last axis here has size 1.
     return self._each_head(self._head_gradients, [q, upstream, lse[..., 0], delta[..., 0], k, v],
                            [q.dtype] * 3)
 
   def _each_head(self, function, tensors, dtypes):
-    """Calls a function of tensors [B, N, ...] with those of every head of tensors [B, H, N, ...].
+    """Calls `function` for every head of tensors [B, H, N, ...], with one head's [B, N, ...].
 
-    A loop: the scores of one head are in memory at a time, and the program is small.
+    The heads are a loop, so the scores of only one head are in memory, and the program is small.
+    `dtypes` are the types of the results.
     """
     results = tf.map_fn(lambda x: function(*x), tuple(map(_swap_first_axes, tensors)),
                         parallel_iterations=1, fn_output_signature=tuple(dtypes))
@@ -212,11 +223,11 @@ class SparseCausalAttention(_CausalPattern):
     return tuple(tf.cast(tf.add_n(x), q.dtype) for x in zip(*of_parts))
 
   def step(self, q_t, k_cache, v_cache, t):
-    """Row t of the full pass: `CausalAttention.step`, but it reads only the blocks it needs."""
+    """Row t of the full pass, see `CausalAttention.step`; reads only the blocks that it needs."""
     block, token = t // self.block, t % self.block
     blocks = tf.stack([tf.maximum(block - shift[0], 0) for shift in self.shifts])
     valid = tf.stack([_is_valid(shift, block) for shift in self.shifts])
-    # Of its own block, shift 0, the token sees the keys up to itself, of the others all.
+    # In its own block (shift 0) the token sees the keys up to itself, in other blocks all keys.
     last = tf.where(valid, [token] + [self.block - 1] * (len(self.shifts) - 1), -1)
     seen = tf.reshape(tf.range(self.block) <= last[:, tf.newaxis], [-1])
     k, v = self._gather(k_cache, blocks), self._gather(v_cache, blocks)
@@ -230,20 +241,21 @@ class SparseCausalAttention(_CausalPattern):
 
 
 class _LocalBlocks:
-  """A block's own keys, causally, and those of the `local_blocks` before it.
+  """A part: a block's own keys, causally, and the keys of the `local_blocks` blocks before it.
 
-  So many blocks make a group, whose queries see keys of their own group and the one before: fewer
-  and larger products than block by block, and less to copy.
+  A group has `local_blocks` blocks, or the largest smaller number that divides the number of all
+  blocks. The queries of a group see the keys of their own group and of the `before` groups before
+  it. The products are fewer and larger than block by block, and less is copied.
 
-  As every part: `rows` brings tokens [B, N, D] into the layout of queries, `tokens` is its inverse,
-  `keys` brings them into that of keys; `keys_backward` takes the gradient of that layout,
-  transposed, to that of tokens; and `bias` is added to the scores.
+  All parts have the same methods. `rows` brings tokens [B, N, D] into the layout of queries, and
+  `tokens` is its inverse. `keys` brings tokens into the layout of keys. `keys_backward` takes a
+  transposed gradient of the keys back to the layout of tokens. `bias` is added to the scores.
   """
 
   def __init__(self, blocks, block, local_blocks):
     self.block, self.local_blocks = block, local_blocks
     group = next(size for size in range(max(1, local_blocks), 0, -1) if blocks % size == 0)
-    self.groups, self.group = blocks // group, group * block  # their number, and tokens of each
+    self.groups, self.group = blocks // group, group * block  # number, and tokens per group
     self.before = min(-(-local_blocks // group), self.groups - 1)
 
   def rows(self, x):
@@ -277,16 +289,16 @@ class _LocalBlocks:
 
 
 class _StridedBlocks:
-  """The blocks with a smaller coordinate on one axis of the grid and the same ones elsewhere.
+  """A part: the blocks with a smaller coordinate on one axis of the grid and the same elsewhere.
 
-  Such a column of blocks, side by side, is a short sequence, whose blocks see the earlier ones but
-  those that are local, too.
+  The blocks along the axis, side by side, are a short sequence. A block sees the earlier blocks of
+  it, except for those that `_LocalBlocks` already has.
   """
 
   def __init__(self, grid, axis, block, local_blocks):
     self.lead, self.extent = int(np.prod(grid[:axis])), grid[axis]
     self.stride, self.block = int(np.prod(grid[axis + 1:])), block
-    self.nearest = max(1, local_blocks // self.stride + 1)  # steps to the first that is not local
+    self.nearest = max(1, local_blocks // self.stride + 1)  # steps to the first non-local block
 
   def rows(self, x):
     # [B, lead * extent * stride * block, D] -> [B, lead, stride, extent * block, D]
@@ -313,7 +325,7 @@ class _StridedBlocks:
 
 
 def _block_grid(shape, block):
-  """The grid of blocks, e.g. (8, 32, 32) in blocks of 32: (8, 32)."""
+  """The shape of the grid of blocks, e.g. (8, 32) for (8, 32, 32) in blocks of 32."""
   axis, product = len(shape) - 1, shape[-1]
   while product <= block and axis > 0:
     axis -= 1
@@ -331,13 +343,13 @@ def _block_shifts(grid, local_blocks):
   for axis, extent in enumerate(grid[:-1]):
     stride = int(np.prod(grid[axis + 1:]))
     for steps in range(1, extent):
-      # A shift that is local, too, is valid wherever the strided one is.
+      # A shift that is local as well is valid wherever the strided shift is.
       shifts.setdefault(steps * stride, (steps * stride, stride, extent, steps))
   return sorted(shifts.values())
 
 
 def _is_valid(shift, blocks):
-  """Whether a shift leads from `blocks`, an array or tensor of indices, to keys: bool."""
+  """Whether a shift is valid for the query blocks of indices `blocks`, array or tensor: bool."""
   _, stride, extent, steps = shift
   return (blocks // stride) % extent >= steps
 
@@ -351,13 +363,14 @@ def _float(x):
 
 
 def _opaque(array):
-  """A constant that XLA does not fold: a mask computed from it does not swell the program."""
+  """A constant that XLA does not fold, so masks computed from it don't swell the program."""
   return xla_context.optimization_barrier([tf.constant(array)])[0]
 
 
 def _two_at_once(done):
   """A context whose operations wait for all of `done` but the last.
 
-  TensorFlow's executor starts what is ready, and so would fill the memory with all chunks' scores.
+  TensorFlow's executor starts every operation that is ready. Without this context it would fill the
+  memory with the scores of all chunks.
   """
   return tf.control_dependencies(done[-2:-1])

@@ -3,10 +3,14 @@ import tensorflow as tf
 
 
 class SyncBatchNorm(tf.keras.layers.BatchNormalization):
-  """Keras's batch normalization over all replicas.
+  """Keras's batch normalization, with statistics over all replicas.
 
-  A layer's `norm` argument takes it in place of layer norm. `fused` stays off, as it must for
-  synchronization.
+  A layer's `norm` argument takes it in place of layer norm. `fused` stays off, because
+  synchronization requires it.
+
+  Args:
+    momentum: momentum of the moving averages of mean and variance.
+    epsilon: number that is added to the variance.
   """
 
   def __init__(self, momentum=0.9, epsilon=1e-5, name=None):

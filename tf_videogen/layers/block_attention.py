@@ -1,7 +1,8 @@
 """Self-attention in blocks of a video, with relative position biases.
 
-Section 3.1 of Weissenborn et al. 2020 (https://arxiv.org/abs/1906.02634), Eqs. 2-5, and what its
-appendices C and D tried: the dual, dilated form, and attention that may attend to nothing.
+Section 3.1 of Weissenborn et al. 2020 (https://arxiv.org/abs/1906.02634), Eqs. 2-5, with two
+variants that its appendices C and D tried: the dual, dilated form, and attention that may attend to
+nothing.
 """
 
 import numpy as np
@@ -18,12 +19,13 @@ class Blocks:
 
   Args:
     shape: (t, h, w) of the volume.
-    block: (t, h, w) of a block; it divides the volume.
-    dilated: False: a block is contiguous. True: a block has the positions that lie at the same
-      place of all contiguous blocks, so there are as many blocks as a contiguous one has positions.
+    block: (t, h, w) of a block; it must divide the volume.
+    dilated: whether blocks are dilated. If not, a block is contiguous. If so, a block has the
+      positions at one place of all contiguous blocks, so the number of blocks is the number of
+      positions of a contiguous one.
 
   Raises:
-    ValueError: where the blocks don't divide the volume.
+    ValueError: if the blocks don't divide the volume.
   """
 
   def __init__(self, shape, block, dilated=False):
@@ -35,7 +37,7 @@ class Blocks:
     self.length = int(np.prod(self.inside))
     self.count = int(np.prod(self.shape)) // self.length
     in_blocks = np.arange(self.count * self.length).reshape(self.count, self.length)
-    # Block and place of every position, in raster order.
+    # The block of every position and the place in it, for all positions in raster order.
     self.block_of, self.place_of = np.divmod(self._join(in_blocks[None, ..., None], np).ravel(),
                                              self.length)
 
@@ -59,10 +61,10 @@ class Blocks:
 
 
 class RelativeBias(tf.keras.layers.Layer):
-  """B of Eq. 3: the sum of a learned bias for the distance along every axis, a head each.
+  """B of Eq. 3: per head, the sum over the axes of a learned bias for the distance along an axis.
 
   Args:
-    shape: (t, h, w), positions of a block along every axis.
+    shape: (t, h, w), numbers of positions of a block along the axes.
     heads: number of heads.
   """
 
@@ -81,29 +83,32 @@ class RelativeBias(tf.keras.layers.Layer):
       bias = tf.gather(table, distance, axis=1)  # [heads, size, size]
       bias = bias[:, :, tf.newaxis, :, tf.newaxis] + total[:, tf.newaxis, :, tf.newaxis]
       length *= size
-      total = tf.reshape(bias, [-1, length, length])  # of [heads, size, last, size, last]
+      total = tf.reshape(bias, [-1, length, length])  # from [heads, size, n, size, n]
     return total
 
 
 class BlockLocalAttention(tf.keras.layers.Layer):
-  """Multi-head self-attention of every position to those of its block, Eqs. 2 (without the layer
-  norm) to 5 (without the residual).
+  """Multi-head self-attention of every position to the positions of its block, Eqs. 2 to 5.
+
+  The layer norm of Eq. 2 and the residual connection of Eq. 5 are not part of it.
 
   Args:
     block: (t, h, w) of a block.
-    heads: n_a.
-    causal: whether a position attends to those after it in raster order.
-    head_width: d_a.
+    heads: n_a, number of heads.
+    causal: whether a position attends only to itself and to the positions before it in raster
+      order.
+    head_width: d_a, channels of a head.
     dilated: see `Blocks`.
     sentinel: whether the weight of a position for itself is set to 0 after the softmax, so that it
       can attend to nothing (appendix D, the mask 1 - I).
 
   Call arguments:
     x: [B, t, h, w, D].
-    caching: whether to return the cache for `step`, too.
+    caching: whether to return the cache for `step` as well.
 
   Returns:
-    [B, t, h, w, D]; and the cache, keys and values, [B, blocks, heads, N, d_a] each.
+    [B, t, h, w, D]. With `caching` also the cache: keys and values, [B, blocks, heads, N, d_a]
+    each, for blocks of N positions.
   """
 
   def __init__(self, block, heads, causal=False, head_width=128, dilated=False, sentinel=False,
@@ -136,7 +141,7 @@ class BlockLocalAttention(tf.keras.layers.Layer):
     return (y, (k, v)) if caching else y
 
   def bias(self):
-    """What is added to the scores: float32 [heads, N, N]."""
+    """The bias of the scores, float32 [heads, N, N]: B of Eq. 3, and the causal mask."""
     bias = self.relative_bias.matrix()
     if self.causal:
       place = tf.range(self.blocks.length)
@@ -144,13 +149,13 @@ class BlockLocalAttention(tf.keras.layers.Layer):
     return bias
 
   def step(self, x, cache, position, bias):
-    """One position of a call, given those before it.
+    """One position of a call, given the positions before it.
 
     Args:
-      x: [B, 1, 1, 1, D].
-      cache: of a call, or of the step before.
-      position: int32 [], in raster order of the slice.
-      bias: of `bias()`.
+      x: the input at this position, [B, 1, 1, 1, D].
+      cache: keys and values, from a call with `caching` or from the previous step.
+      position: index of the position in raster order of the slice, int32 [].
+      bias: result of `bias()`.
 
     Returns:
       [B, 1, 1, 1, D], and the cache with this position in it.
@@ -170,7 +175,8 @@ class BlockLocalAttention(tf.keras.layers.Layer):
   def _attend(self, q, k, v, bias, places=None):
     """Eqs. 3 and 4: q [B, blocks, heads, queries, d_a], bias [heads, queries, N].
 
-    Scores are float32 before the softmax sees them: a product in bfloat16 would round them.
+    Scores are products in float32, because a product in bfloat16 would round them before the
+    softmax. `places` are the places of the queries in their block; all places if None.
     """
     scores = tf.matmul(tf.cast(q, tf.float32), tf.cast(k, tf.float32), transpose_b=True)
     weights = tf.nn.softmax(scores * self.head_width**-0.5 + bias)

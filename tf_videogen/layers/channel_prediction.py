@@ -1,7 +1,8 @@
-"""From the state of a pixel to its channels: section 3.3 of Weissenborn et al. 2020.
+"""Predictors of a pixel's channels from its state: section 3.3 of Weissenborn et al. 2020.
 
 https://arxiv.org/abs/1906.02634, Eqs. 7 to 9, and the "deterministic" loss of appendix A.1. A
-predictor is built by `build_for`, says what a pixel costs by `nll`, and makes one by `draw`.
+predictor has three methods: `build_for` creates its weights, `nll` computes the loss of pixels, and
+`draw` makes pixels.
 """
 
 import tensorflow as tf
@@ -18,10 +19,16 @@ class ChannelPredictor(tf.keras.layers.Layer):
     self.norm = tf.keras.layers.LayerNormalization(epsilon=1e-6, name='norm')
 
   def build_for(self, width, channels, pixels):
-    """Creates U_k and P for states of `width`, N_c channels, and the PixelBits."""
+    """Creates U_k and P.
+
+    Args:
+      width: D, channels of the states.
+      channels: N_c, channels of a pixel.
+      pixels: the PixelBits that splits colours into channels.
+    """
     self.width, self.pixels = width, pixels
     self.norm.build([None, width])
-    # U_k in two parts: the rows of y^L of all channels side by side, and those of channels < k.
+    # U_k in two parts: the rows for y^L, of all k side by side, and the rows for channels < k.
     self.u_y = linear.linear(channels * width, 'u_y')
     self.u_y.build([None, width])
     self.u_x = [linear.linear(width, f'u_x_{k}') for k in range(1, channels)]
@@ -32,7 +39,7 @@ class ChannelPredictor(tf.keras.layers.Layer):
     self.channels = channels
 
   def nll(self, y, channels):
-    """Nats of every pixel: y^L [N, D], int32 [N, N_c] -> float32 [N]."""
+    """The loss of every pixel in nats: y^L [N, D], channels int32 [N, N_c] -> float32 [N]."""
     total, from_y = 0.0, self._from_y(y)
     for k in range(self.channels):
       logits = self._logits(from_y[k], channels[..., :k])
@@ -40,7 +47,10 @@ class ChannelPredictor(tf.keras.layers.Layer):
     return total
 
   def draw(self, y, seed, temperature=1.0):
-    """Draws the channels of pixels: y^L [B, D], int32 [2] -> int32 [B, N_c]."""
+    """Draws the channels of pixels: y^L [B, D], seed int32 [2] -> int32 [B, N_c].
+
+    The logits are divided by `temperature`.
+    """
     from_y, channels = self._from_y(y), tf.zeros([y.shape[0], 0], tf.int32)
     for k in range(self.channels):
       logits = self._logits(from_y[k], channels) / temperature
@@ -52,7 +62,7 @@ class ChannelPredictor(tf.keras.layers.Layer):
     return tf.split(self.u_y(self.norm(y)), self.channels, -1)
 
   def _logits(self, from_y, channels):
-    """Logits of channel k, given channels [..., k]: float32 [..., N_v]."""
+    """Logits of channel k, given the k channels before it, [..., k]: float32 [..., N_v]."""
     k = channels.shape[-1]
     u = from_y  # Eq. 7
     if k:
@@ -61,9 +71,10 @@ class ChannelPredictor(tf.keras.layers.Layer):
 
 
 class IntensityPredictor(tf.keras.layers.Layer):
-  """One gray intensity a pixel, the "deterministic" loss of appendix A.1; there is no distribution.
+  """One gray intensity per pixel, for the "deterministic" loss of appendix A.1; no distribution.
 
-  H(z, y) = -z ln y - (1 - z) ln(1 - y), of the gray target z in [0, 1] and the intensity y.
+  The loss is H(z, y) = -z ln y - (1 - z) ln(1 - y), of the gray target z in [0, 1] and the
+  predicted intensity y.
   """
 
   def __init__(self, name='predictor'):
@@ -71,7 +82,16 @@ class IntensityPredictor(tf.keras.layers.Layer):
     self.norm = tf.keras.layers.LayerNormalization(epsilon=1e-6, name='norm')
 
   def build_for(self, width, channels, pixels):
-    """Creates the MLP for states of `width`; the channels must be those of one colour."""
+    """Creates the MLP.
+
+    Args:
+      width: D, channels of the states.
+      channels: N_c, channels of a pixel; they must be the channels of one colour.
+      pixels: the PixelBits that splits colours into channels.
+
+    Raises:
+      ValueError: if a pixel has more than one colour.
+    """
     if channels != pixels.parts:
       raise ValueError('IntensityPredictor is for gray videos, of one colour, got '
                        f'{channels // pixels.parts}')
@@ -83,16 +103,16 @@ class IntensityPredictor(tf.keras.layers.Layer):
     self.p.build([None, width])
 
   def nll(self, y, channels):
-    """H in nats of every pixel: y^L [N, D], int32 [N, N_c] -> float32 [N]."""
+    """H of every pixel in nats: y^L [N, D], channels int32 [N, N_c] -> float32 [N]."""
     return tf.nn.sigmoid_cross_entropy_with_logits(self._gray(channels), self._logits(y))
 
   def least_nats(self, channels):
-    """What a pixel costs where y = z, H(z, z): int32 [..., N_c] -> float32 [...]."""
+    """The least loss of pixels, H(z, z), in nats: channels int32 [..., N_c] -> float32 [...]."""
     z = self._gray(channels)
     return -tf.math.xlogy(z, z) - tf.math.xlogy(1 - z, 1 - z)
 
   def draw(self, y, seed, temperature=1.0):
-    """The intensities themselves, as channels: y^L [B, D] -> int32 [B, N_c]."""
+    """The intensities themselves, as channels: y^L [B, D] -> int32 [B, N_c]. Nothing is random."""
     del seed, temperature
     gray = tf.cast(tf.round(255 * tf.sigmoid(self._logits(y))), tf.uint8)
     return self.pixels.split(gray[..., tf.newaxis])

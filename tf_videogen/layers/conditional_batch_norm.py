@@ -1,10 +1,12 @@
 """Conditional batch normalization, independently for each time step (TrIVD-GAN, appendix A).
 
-Scale and offset are affine functions of the condition (appendix E.2), spectrally normalized like
-all of the model's; gain 1 + affine, as in BigGAN. There are no moving averages: evaluation uses
-"standing statistics", averages over many recorded forward passes of the weights as they are. They
-are of a video's time steps, of which a pass may see a part (SSW-GAN, appendix A, recomputes them
-for videos longer than those of training). No checkpoint has them: weights determine them.
+Gain and offset are affine functions of the condition (appendix E.2). Their kernels are spectrally
+normalized, like all kernels of the model. The gain is 1 + the affine function, as in BigGAN.
+
+There are no moving averages. Evaluation uses "standing statistics": averages over many recorded
+forward passes with the current weights. They belong to the time steps of a video, of which one pass
+may see only a part (SSW-GAN, appendix A, recomputes them for videos longer than the training
+videos). No checkpoint has them, because the weights determine them.
 """
 
 import typing
@@ -16,23 +18,26 @@ from tf_videogen.layers import spectral_norm
 
 
 class Steps(typing.NamedTuple):
-  """Which time steps of a video frames are, and whether their statistics enter the standing ones.
+  """The time steps of a call's frames, and which of them are recorded in standing statistics.
 
   Attributes:
-    first: the first frame's number, an int or int32 [].
-    recorded: bool [T], the frames whose statistics are recorded; then all are normalized by those
-      of their batch. None: frames are normalized by the standing statistics.
+    first: time step of the first frame, an int or int32 [].
+    recorded: bool [T], whether a frame's statistics are recorded; then all frames are normalized by
+      the statistics of their batch. If None, nothing is recorded, and outside of training frames
+      are normalized by the standing statistics.
   """
   first: typing.Any = 0
   recorded: typing.Any = None
 
 
 class StandingStatistics:
-  """Means and variances of a video's time steps over recorded passes. Before any: 0 and 1.
+  """Means and variances of a video's time steps, averaged over recorded passes.
+
+  Before the first pass, means are 0 and variances 1.
 
   Args:
-    steps: how many time steps.
-    channels: of the features.
+    steps: number of time steps.
+    channels: number of channels of the features.
   """
 
   def __init__(self, steps, channels):
@@ -46,7 +51,7 @@ class StandingStatistics:
 
   @property
   def variables(self):
-    """All there are, a list."""
+    """All variables, a list."""
     return [self.mean, self.variance, self.passes]
 
   def reset(self):
@@ -56,12 +61,17 @@ class StandingStatistics:
     self.passes.assign(tf.zeros_like(self.passes))
 
   def of(self, first, frames):
-    """Means and variances of so many time steps, [frames, C] both."""
+    """Means and variances of `frames` time steps from step `first` on, [frames, C] each."""
     return [tf.ensure_shape(tf.slice(tf.convert_to_tensor(x), [first, 0], [frames, -1]),
                             [frames, x.shape[1]]) for x in (self.mean, self.variance)]
 
   def record(self, steps, mean, variance):
-    """Adds statistics [T, C] of a batch to the means over all batches."""
+    """Adds statistics of a batch to the averages over all recorded passes.
+
+    Args:
+      steps: a Steps, whose `recorded` tells which frames are added.
+      mean, variance: the batch's statistics, [T, C].
+    """
     rows = (steps.first + tf.range(mean.shape[0]))[:, tf.newaxis]
     counted = tf.cast(steps.recorded, tf.float32)
     passes = tf.gather_nd(tf.convert_to_tensor(self.passes), rows) + counted
@@ -77,22 +87,23 @@ class StandingStatistics:
 class ConditionalBatchNorm(tf.keras.layers.Layer):
   """(x - mean_t) / sqrt(variance_t + epsilon) * gain + offset.
 
-  The mean and the variance of a channel at a time step are over the positions of the global batch;
-  gradients flow through them. They, and the normalization, are float32 whatever the compute type.
-  Without conditions gain and offset are learned numbers of a channel.
+  The mean and the variance of a channel at a time step are taken over all positions of the global
+  batch. Gradients flow through them. Statistics and normalization are float32, whatever the compute
+  type. Without conditions, gain and offset are learned numbers, one each per channel.
 
   Args:
-    conditional: whether there are conditions.
-    epsilon: added to the variance.
+    conditional: whether calls have a condition.
+    epsilon: number that is added to the variance.
 
   Attributes:
-    standing: a StandingStatistics; None before `keep`: then they are 0 and 1.
+    standing: a StandingStatistics. It is None before `keep`; then means are 0 and variances 1.
 
   Call arguments:
     x: [B, T, H, W, C].
-    condition: [B, D], or None where there are no conditions.
-    training: whether statistics are the batch's; else they are the standing ones.
-    steps: a Steps: which time steps frames are, for standing statistics; not in training.
+    condition: [B, D], or None if the layer is not conditional.
+    training: whether to normalize by the batch's statistics and move the power iterations on.
+      Otherwise the standing statistics are used, unless `steps` records.
+    steps: a Steps, the time steps of the frames, for standing statistics; not used in training.
   """
 
   def __init__(self, conditional=True, epsilon=1e-5, name=None):
@@ -115,7 +126,7 @@ class ConditionalBatchNorm(tf.keras.layers.Layer):
     super().build(shape)
 
   def keep(self, steps):
-    """Makes standing statistics for videos of so many time steps, nothing recorded yet."""
+    """Makes standing statistics for videos of `steps` time steps, without recorded passes."""
     self.standing = StandingStatistics(steps, self.channels)
 
   def call(self, x, condition=None, training=False, steps=Steps()):
@@ -135,8 +146,8 @@ class ConditionalBatchNorm(tf.keras.layers.Layer):
     return tf.cast(values * scale + shift, x.dtype)
 
   def _statistics(self, values):
-    """Means and variances of the global batch: [B, T, H, W, C] -> [T, C] twice."""
-    # Positions first: TensorFlow's own kernels are six times faster over axes side by side.
+    """Means and variances of the global batch: [B, T, H, W, C] -> [T, C] each."""
+    # Positions first: TensorFlow's own kernels are six times faster over adjacent axes.
     mean = lambda x: tf.reduce_mean(tf.reduce_mean(x, [2, 3]), 0)
     moments = tf.stack([mean(values), mean(values**2)])
     mean, square = tf.unstack(replicas.total(moments) / replicas.count())

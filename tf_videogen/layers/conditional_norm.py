@@ -9,16 +9,16 @@ class ConditionalLayerNorm(tf.keras.layers.Layer):
   """y = (x - mean) / sqrt(variance + epsilon) * (g + W_g c) + (b + W_b c).
 
   At the start g = 1 and b = 0. Without a condition it is layer normalization. Statistics are
-  float32 whatever the compute type.
+  float32, whatever the compute type.
 
   Args:
-    epsilon: a small number.
-    epsilon_outside: whether it is added to 1 / sqrt(variance), as the authors' code does, which
-      makes NaN of a vector whose numbers are all the same.
+    epsilon: a small number that is added to the variance.
+    epsilon_outside: whether epsilon is added to 1 / sqrt(variance) instead, as in the authors'
+      code. A vector whose numbers are all the same then becomes NaN.
 
   Call arguments:
     x: [B, N, D].
-    condition: [B, C], or None.
+    condition: [B, C], or None for layer normalization.
   """
 
   def __init__(self, epsilon=1e-5, epsilon_outside=False, name=None):
@@ -35,7 +35,7 @@ class ConditionalLayerNorm(tf.keras.layers.Layer):
   def build_condition(self, size):
     """Creates W_g and W_b for conditions of `size` numbers.
 
-    The owner calls it once if it has conditions.
+    The layer that owns this one calls it once, if it has conditions.
     """
     shape = [size, 2 * self.gain.shape[0]]
     self.condition_kernel = self.add_weight(

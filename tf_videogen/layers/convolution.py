@@ -1,7 +1,8 @@
-"""3-D convolutions with the zeros that VideoGPT's code pads (its `SamePadConv3d`).
+"""3-D convolutions with the zero padding of VideoGPT's code (its `SamePadConv3d`).
 
-TensorFlow's 'same' splits the k - s zeros of an axis evenly, and puts an odd one behind; VideoGPT's
-code puts it before. Where every k - s is even, the two agree.
+An axis with kernel size k and stride s gets k - s zeros. TensorFlow's 'same' splits them evenly and
+puts an odd one behind the data; VideoGPT's code puts it before. If every k - s is even, the two
+agree.
 """
 import tensorflow as tf
 
@@ -9,7 +10,8 @@ import tensorflow as tf
 class SamePadConv3D(tf.keras.layers.Conv3D):
   """[B, T, H, W, C] -> [B, T / s, H / s, W / s, filters], for sizes that the strides s divide.
 
-  Of the k - s zeros of an axis (kernel size k), the half that is larger stands before it.
+  The larger half of an axis's k - s zeros is before the data. Arguments are those of Keras's
+  `Conv3D`, except for `padding`.
   """
 
   def __init__(self, filters, kernel_size, strides=1, name=None, **kwargs):
@@ -18,7 +20,7 @@ class SamePadConv3D(tf.keras.layers.Conv3D):
     self._zeros = [((n + 1) // 2, n // 2) for n in zeros]
     if all(before == after for before, after in self._zeros) and all(
         k >= s for k, s in zip(self.kernel_size, self.strides)):
-      self.padding, self._zeros = 'same', None  # TensorFlow pads these alike
+      self.padding, self._zeros = 'same', None  # TensorFlow pads these in the same way
 
   def build(self, input_shape):
     shape = list(input_shape)

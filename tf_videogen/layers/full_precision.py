@@ -1,8 +1,9 @@
-"""Products that are float32 on a TPU, too: it takes bfloat16 factors unless told otherwise.
+"""Matrix products and convolutions that are float32 on a TPU as well.
 
-For what is measured, chosen or estimated: networks of metrics, nearest codes, spectral norms. They
-cost a TPU several times as much as others, and XLA's have no gradients. Outside XLA they are
-TensorFlow's own. For a GPU there is a context, in which evaluations run.
+By default a TPU rounds the factors to bfloat16. The products here are for measurements, choices and
+estimates: networks of metrics, nearest codes, spectral norms. On a TPU they cost several times as
+much as others, and under XLA they have no gradients. Outside XLA they are TensorFlow's own. For a
+GPU there is the context `without_tensor_float_32`, in which evaluations run.
 """
 
 import contextlib
@@ -19,9 +20,9 @@ _HIGHEST = xla_data_pb2.PrecisionConfig(
 
 @contextlib.contextmanager
 def without_tensor_float_32():
-  """A context in which a GPU multiplies float32 as such.
+  """A context in which a GPU multiplies float32 numbers without rounding them first.
 
-  Since Ampere, NVIDIA's take TensorFloat-32 of 10 bits of fraction instead, unless told otherwise.
+  By default, NVIDIA's GPUs since Ampere round them to TensorFloat-32, with 10 bits of fraction.
   """
   config = tf.config.experimental
   before = config.tensor_float_32_execution_enabled()
@@ -33,9 +34,15 @@ def without_tensor_float_32():
 
 
 def conv3d(x, kernel, stride=1):
-  """float32 [B, T, H, W, C], T, H, W static under XLA; [t, h, w, C, D] -> [B, T', H', W', D].
+  """A 3-D convolution in float32, padded like TensorFlow's SAME.
 
-  Padded as TensorFlow's SAME is.
+  Args:
+    x: float32 [B, T, H, W, C]; under XLA, T, H and W must be static.
+    kernel: float32 [t, h, w, C, D].
+    stride: the stride along T, H and W.
+
+  Returns:
+    float32 [B, T / stride, H / stride, W / stride, D], sizes rounded up.
   """
   if not xla_context.compiled_by_xla():
     return tf.nn.conv3d(x, kernel, [1, stride, stride, stride, 1], 'SAME')
@@ -50,18 +57,18 @@ def conv3d(x, kernel, stride=1):
   padding = [(total // 2, total - total // 2) for total in totals]
   convolved = xla.conv(x, kernel, [stride] * 3, padding, [1] * 3, [1] * 3, numbers,
                        precision_config=_HIGHEST)
-  convolved.set_shape([x.shape[0], *sizes, kernel.shape[4]])  # XLA's operations don't tell it
+  convolved.set_shape([x.shape[0], *sizes, kernel.shape[4]])  # XLA's operations don't infer it
   return convolved
 
 
 def matmul(x, w, transpose_x=False, transpose_w=False):
-  """float32 [..., N, C], [..., C, D] -> [..., N, D], with the same leading axes.
+  """A matrix product in float32: [..., N, C], [..., C, D] -> [..., N, D], equal leading axes.
 
   Args:
-    x: the left factor, [..., C, N] where `transpose_x`.
-    w: the right factor, [..., D, C] where `transpose_w`.
-    transpose_x: whether the last two axes of `x` change places.
-    transpose_w: whether those of `w` do.
+    x: the left factor; [..., C, N] if `transpose_x`.
+    w: the right factor; [..., D, C] if `transpose_w`.
+    transpose_x: whether the last two axes of `x` are swapped.
+    transpose_w: whether the last two axes of `w` are swapped.
   """
   if not xla_context.compiled_by_xla():
     return tf.matmul(x, w, transpose_x, transpose_w)
@@ -78,5 +85,5 @@ def matmul(x, w, transpose_x=False, transpose_w=False):
 
 
 def matvec(matrix, x, transpose=False):
-  """float32 [N, C], [C] -> [N]; [C, N], [C] -> [N] where `transpose`."""
+  """A matrix times a vector in float32: [N, C], [C] -> [N]; [C, N], [C] -> [N] if `transpose`."""
   return matmul(matrix, x[:, None], transpose_x=transpose)[:, 0]

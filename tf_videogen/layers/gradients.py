@@ -1,8 +1,8 @@
-"""Gradients that we write ourselves, and where nobody asks for them.
+"""Custom gradients, and a context that leaves them out if nobody needs them.
 
-TensorFlow keeps every custom gradient of a graph in a registry for the life of the process, and the
-graph with it. Models are built in a graph that never runs (`building`): it would stay in memory, up
-to some hundred megabytes for each model.
+TensorFlow keeps every custom gradient of a graph, and the graph with it, in a registry for the life
+of the process. Models are built in a graph that never runs (`building`). With custom gradients,
+this graph would stay in memory: up to a few hundred megabytes per model.
 """
 
 import contextlib
@@ -15,7 +15,7 @@ _left_out = False
 
 @contextlib.contextmanager
 def left_out():
-  """A context in which `custom` has values alone."""
+  """A context in which functions made by `custom` have values but no gradients of their own."""
   global _left_out  # pylint: disable=global-statement
   before, _left_out = _left_out, True
   try:
@@ -25,7 +25,10 @@ def left_out():
 
 
 def custom(function):
-  """As `tf.custom_gradient`: of a function that returns a value and its gradient's function."""
+  """Like `tf.custom_gradient`: `function` returns a value and the function of its gradient.
+
+  Within `left_out` the result is the value alone.
+  """
   with_gradient = tf.custom_gradient(function)
 
   @functools.wraps(function)

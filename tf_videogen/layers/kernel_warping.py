@@ -1,7 +1,7 @@
-"""Kernel-based warping of features, and the motion it tells: TrIVD-GAN, appendix B, section 4.4.
+"""Kernel-based warping of features, and its motion: TrIVD-GAN, appendix B and section 4.4.
 
-Every position is a weighted average of its k x k neighbours, with weights of its own, the same for
-all channels. Weights are probabilities, so that they can be read as motion.
+Every position becomes a weighted average of its k x k neighbours. It has its own weights, which are
+the same for all channels. Weights are probabilities, so they can be read as motion.
 """
 
 import tensorflow as tf
@@ -13,8 +13,9 @@ def warp(h, weights):
   """Eq. 11: a dynamic, locally connected, depth-wise layer.
 
   Args:
-    h: [B, H, W, C]; beyond its edges are zeros.
-    weights: [B, H, W, k * k], k odd; entry m k + n is of the neighbour (m, n) - (k - 1) / 2.
+    h: features, [B, H, W, C]; they are 0 beyond the edges.
+    weights: [B, H, W, k * k], k odd. Entry m k + n is the weight of the neighbour at the offset
+      (m, n) - (k - 1) / 2.
 
   Returns:
     [B, H, W, C].
@@ -29,7 +30,7 @@ def warp(h, weights):
 
 
 def factorized_weights(kernels, selection):
-  """Eq. 12: weights of positions from few kernels and how much of each a position takes.
+  """Eq. 12: the weights of every position, averages of N kernels weighted by `selection`.
 
   Args:
     kernels: [B, k * k, N], probabilities over the k * k taps.
@@ -42,13 +43,13 @@ def factorized_weights(kernels, selection):
 
 
 def motion(weights):
-  """The motion of what a warp moves: minus the expected offset of where it reads (section 4.4).
+  """The motion of a warp's features: minus the expected offset that it reads from (section 4.4).
 
   Args:
     weights: probabilities [B, H, W, k * k], as `warp` takes them.
 
   Returns:
-    [B, H, W, 2], in positions: downwards, to the right.
+    [B, H, W, 2]: motion downwards and to the right, in positions.
   """
   side = _side(weights)
   offsets = [[m - (side - 1) / 2, n - (side - 1) / 2] for m in range(side) for n in range(side)]
@@ -58,13 +59,14 @@ def motion(weights):
 def compose(fields):
   """The motion of all resolutions together, at the finest (section 4.4).
 
-  A coarse field is repeated at the next resolution, times the factor, and the finer one added.
+  A coarse field is repeated at the next resolution and multiplied by the factor between the two,
+  and the finer field is added.
 
   Args:
-    fields: list of [B, H, W, 2], the coarsest first; each side a multiple of the one before.
+    fields: list of [B, H, W, 2], the coarsest first. A side is a multiple of the side before.
 
   Returns:
-    [B, H, W, 2] of the last.
+    [B, H, W, 2], of the last field's resolution.
   """
   total = fields[0]
   for field in fields[1:]:
@@ -74,13 +76,13 @@ def compose(fields):
 
 
 def motion_of_video(warps):
-  """Motion in pixels of the last warps' resolution: section 4.4, all resolutions together.
+  """The motion of all resolutions together (section 4.4), in pixels of the last one.
 
   Args:
-    warps: list of weights [B, T, H_i, W_i, k * k], at least one, the coarsest first.
+    warps: list of the warps' weights [B, T, H_i, W_i, k * k], at least one, the coarsest first.
 
   Returns:
-    [B, T, H, W, 2], float32: downwards, to the right.
+    [B, T, H, W, 2], float32: motion downwards and to the right.
   """
   fields = []
   for weights in warps:

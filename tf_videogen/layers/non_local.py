@@ -10,11 +10,11 @@ from tf_videogen.layers import spectral_norm
 
 
 class NonLocalBlock(tf.keras.layers.Layer):
-  """x + gamma o(softmax(theta(x) phi(x)^T) g(x)), in every frame for itself: [..., H, W, C].
+  """x + gamma o(softmax(theta(x) phi(x)^T) g(x)), separately in every frame: [..., H, W, C].
 
-  theta and phi have C / 8 channels, g has C / 2; phi and g are max-pooled 2x2. All are spectrally
-  normalized 1x1 convolutions without bias. gamma is learned and begins at 0, where the block is the
-  identity. H and W are even, C is a multiple of 8.
+  theta and phi have C / 8 channels, g has C / 2; phi and g are max-pooled 2x2. theta, phi, g and o
+  are spectrally normalized 1x1 convolutions without a bias. gamma is learned and begins at 0, so
+  the block begins as the identity. H and W must be even, C a multiple of 8.
   """
 
   def build(self, shape):

@@ -1,35 +1,37 @@
 """Videos made piece by piece, so that memory holds the features of one piece, not of all frames.
 
-A generator that can do so has
+A generator that can do so has two methods:
 
     begin(z, labels, given, frames) -> carry
-        what goes from piece to piece: states of recurrent units, a video to be upscaled;
-    piece(number, size, z, labels, carry, frames, record) -> [B, size, H, W, C], carry
-        frames number * size and the next ones of `frames`, with standing statistics; those beyond
-        the end are arbitrary. With `record` the batch's statistics enter the standing ones instead.
+        The carry is handed from piece to piece: states of recurrent units, a video to be upscaled.
+    piece(number, size, z, labels, carry, frames, record) -> video [B, size, H, W, C], carry
+        The video has `size` of the `frames` frames, from frame number * size on, made with standing
+        statistics; frames beyond the end are arbitrary. With `record`, they are made with the
+        batch's statistics instead, and these enter the standing ones.
 
-and says of what form frames are: `resolution`, H and W, and `image_channels`, C.
+Two attributes tell the shape of its frames: `resolution` is H and W, `image_channels` is C.
 
-z [B, latent], labels int32 [B], given [B, T', H', W', C] or None as in its call; number int32 [].
+z [B, latent], labels int32 [B], and given [B, T', H', W', C] or None are as in the generator's
+call; number is int32 [].
 """
 
 import tensorflow as tf
 
 
 def divided(frames, most):
-  """How many pieces of at most `most` frames a video has, and how many frames one then has."""
+  """The number of pieces of at most `most` frames of a video, and the frames of each piece."""
   count = -(-frames // most)
   return count, -(-frames // count)
 
 
 def unroll(generator, z, labels, given, frames, most):
-  """A generator's video, with standing statistics, in pieces of at most `most` frames.
+  """A generator's video, made with standing statistics, in pieces of at most `most` frames.
 
   Args:
-    generator: see the module.
-    z, labels, given: of its call.
-    frames: how many.
-    most: frames of a piece.
+    generator: a generator as described in the module's docstring.
+    z, labels, given: arguments of the generator's call.
+    frames: number of frames of the video.
+    most: the most frames of a piece.
 
   Returns:
     float32 [B, frames, H, W, C].

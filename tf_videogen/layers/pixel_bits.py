@@ -1,7 +1,7 @@
 """Pixels as several small categorical channels: the bits of every colour, coarse before fine.
 
-Section 3.3 of Weissenborn et al. 2020 (https://arxiv.org/abs/1906.02634): 3 x 8 bits become 6 x 4,
-the coarse halves of red, green and blue, and then the fine ones.
+Section 3.3 of Weissenborn et al. 2020 (https://arxiv.org/abs/1906.02634): 3 colours of 8 bits
+become 6 channels of 4 bits, first the coarse halves of red, green and blue, then the fine halves.
 """
 
 import tensorflow as tf
@@ -11,11 +11,11 @@ class PixelBits:
   """Splits colours into channels, joins them again, and makes features of channels.
 
   Args:
-    bits: bits of a channel, 1, 2, 4 or 8; 8 does not split.
-    one_hot: whether a channel is embedded as a one-hot vector, else as a number in [-1, 1] and a 1
-      that says that there is one (which appendix D found to be worse).
-    whole: whether these numbers are of whole colours, else of every channel; the numbers of fine
-      channels jump where a colour changes a little.
+    bits: bits of a channel: 1, 2, 4 or 8. With 8, colours are not split.
+    one_hot: whether a channel is embedded as a one-hot vector. If not, it is embedded as a number
+      in [-1, 1] and a 1 that tells that the number is known. Appendix D found this to be worse.
+    whole: whether there is one such number per whole colour. If not, there is one per channel; the
+      numbers of fine channels jump when a colour changes a little. Not used with `one_hot`.
 
   Raises:
     ValueError: if `bits` doesn't divide 8.
@@ -27,17 +27,17 @@ class PixelBits:
     self.bits = bits
     self.one_hot = one_hot
     self.values = 2**bits  # N_v
-    self.parts = 8 // bits  # channels a colour
+    self.parts = 8 // bits  # channels per colour
     self.whole = whole
 
   def size(self, channels):
-    """How many features so many channels have."""
+    """The number of features of `channels` channels."""
     if self.one_hot:
       return channels * self.values
     return 2 * (channels // self.parts if self.whole else channels)
 
   def split(self, video):
-    """uint8 [..., C] -> int32 [..., parts * C], values in 0 .. N_v - 1."""
+    """Splits colours: uint8 [..., C] -> channels int32 [..., parts * C], values 0 to N_v - 1."""
     video = tf.cast(video, tf.int32)
     return tf.concat([video // self.values**i % self.values for i in self._powers()], -1)
 
@@ -47,15 +47,16 @@ class PixelBits:
     return tf.cast(tf.add_n([x * self.values**i for x, i in zip(parts, self._powers())]), tf.uint8)
 
   def features(self, channels, dtype, of_pixel):
-    """What is embedded.
+    """The features of channels, which models embed.
 
     Args:
-      channels: int32 [..., N], -1 for what is not seen; of several pixels one after the other.
-      dtype: of the features.
+      channels: int32 [..., N], channels of one or several pixels, one pixel after the other; -1 if
+        a channel is not seen.
+      dtype: type of the features.
       of_pixel: N_c, channels of a pixel.
 
     Returns:
-      [..., size(N)], 0 for what is not seen.
+      [..., size(N)], 0 for channels that are not seen.
     """
     if self.one_hot:
       return self.one_hot_of(channels, dtype)
@@ -73,7 +74,7 @@ class PixelBits:
     return _flat(tf.cast(features, dtype))
 
   def one_hot_of(self, channels, dtype):
-    """int32 [..., N], -1 for what is not seen -> [..., N * N_v], 0 for -1."""
+    """One-hot vectors of channels: int32 [..., N] -> [..., N * N_v]; 0 for -1 (not seen)."""
     return _flat(tf.one_hot(channels, self.values, dtype=dtype))
 
   def _powers(self):
@@ -81,10 +82,10 @@ class PixelBits:
 
 
 def _flat(x):
-  """[..., N, D] -> [..., N * D], where any axis but the last two may be of unknown size."""
+  """[..., N, D] -> [..., N * D]; the sizes of all axes but the last two may be unknown."""
   return tf.reshape(x, [*_sizes(x)[:-2], x.shape[-2] * x.shape[-1]])
 
 
 def _sizes(x):
-  """The shape of x, of tensors where it is not known."""
+  """The shape of x, a list; sizes that are not known statically are tensors."""
   return [tf.shape(x)[i] if size is None else size for i, size in enumerate(x.shape)]

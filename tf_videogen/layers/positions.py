@@ -1,21 +1,21 @@
-"""Learned spatio-temporal position embeddings: a table an axis, broadcast, concatenated or summed.
+"""Learned spatio-temporal position embeddings: one table per axis, concatenated or summed.
 
-VideoGPT uses one in the VQ-VAE, shared by all axial attention layers, and one in the prior
-(section 3; both of the authors' codes concatenate the axes, which the paper leaves open). The Video
-Transformer adds one up for every axis (section 3.2).
+Each table is broadcast over the other axes. VideoGPT uses one embedding in the VQ-VAE, shared by
+all axial attention layers, and one in the prior (section 3). Both of the authors' codes concatenate
+the axes, which the paper leaves open. The Video Transformer sums one table per axis (section 3.2).
 """
 import tensorflow as tf
 
 
 class SpatioTemporalEmbedding(tf.keras.layers.Layer):
-  """Embeds every position of a grid; it has no input, `grid()` takes the place of a call.
+  """Embeds every position of a grid. It has no input: `grid()` takes the place of a call.
 
   Args:
-    shape: the grid, for example (T, H, W), or (T, H, W, codebooks).
-    width: channels; concatenated tables share them as evenly as possible (512 over 3 axes: 171,
-      171, 170).
-    stddev: of the initial values.
-    summed: whether the tables are summed, not concatenated.
+    shape: shape of the grid, for example (T, H, W), or (T, H, W, codebooks).
+    width: channels of an embedding. Concatenated tables share them as evenly as possible (512 over
+      3 axes: 171, 171, 170).
+    stddev: standard deviation of the initial values.
+    summed: whether the tables are summed instead of concatenated.
   """
 
   def __init__(self, shape, width, stddev=0.01, summed=False, name=None):
@@ -31,7 +31,7 @@ class SpatioTemporalEmbedding(tf.keras.layers.Layer):
     self.built = True
 
   def grid(self):
-    """The embeddings [*shape, width], of the layer's compute type."""
+    """The embeddings [*shape, width], in the layer's compute type."""
     axes = len(self.shape)
     parts = []
     for i, table in enumerate(self.tables):

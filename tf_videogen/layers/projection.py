@@ -1,12 +1,12 @@
 """Projection heads: from a discriminator's features to its outputs, given a class.
 
-Miyato and Koyama, "cGANs with Projection Discriminator", ICLR 2018; mixed over the batch in
-TrIVD-GAN (Luc et al., 2020), appendix E.1. Without classes there is one dummy class, a learned
+Miyato and Koyama, "cGANs with Projection Discriminator", ICLR 2018. TrIVD-GAN (Luc et al., 2020),
+appendix E.1, mixes the outputs over the batch. Without classes there is one dummy class, a learned
 vector.
 
-Heads have C + 1 parameters of a linear map and classes x C of an embedding, both spectrally
-normalized, and compute in float32. Batches consist of equal parts, such as real and fake, one after
-the other.
+A head has a linear map with C + 1 parameters and an embedding with classes x C parameters. Both are
+spectrally normalized. Heads compute in float32. A batch consists of equal parts, such as real and
+fake, one after the other.
 """
 
 import tensorflow as tf
@@ -16,13 +16,13 @@ from tf_videogen.layers import spectral_norm
 
 
 class Projection(tf.keras.layers.Layer):
-  """One output for every clip and time step: r_x + r_xy.
+  """One output per clip and time step: r_x + r_xy.
 
-  Frames are judged one by one, as by the mixed variant; `ClipProjection` judges a clip. A label of
-  -1, of a clip whose class nobody knows, has the embedding zero.
+  Frames are judged one by one, as in the mixed variant; `ClipProjection` judges a clip. The label
+  -1 is for a clip of unknown class; its embedding is zero.
 
   Args:
-    classes: number of classes; with one, labels are not looked at and may be None.
+    classes: number of classes. If it is 1, labels are ignored and may be None.
   """
 
   def __init__(self, classes=1, name=None):
@@ -40,9 +40,9 @@ class Projection(tf.keras.layers.Layer):
 
     Args:
       features: [parts * B, T, C].
-      labels: int32 [B], of every part; or [parts * B], of all parts one after the other.
-      parts: of how many parts the batch consists.
-      training: whether spectral normalization moves on.
+      labels: int32 [B], the same for every part; or [parts * B], for all parts one after the other.
+      parts: number of parts of the batch.
+      training: whether the power iterations of spectral normalization move on.
 
     Returns:
       A list of `parts` tensors, float32 [B, T].
@@ -51,8 +51,8 @@ class Projection(tf.keras.layers.Layer):
     return tf.split(r_x + r_xy, parts)
 
   def _scores(self, features, labels, parts, training):
-    """r_x of the features alone and r_xy of features and class: [parts * B, T] both."""
-    # Sums of products, not matrix products: those a TPU rounds to bfloat16.
+    """r_x of the features alone and r_xy of features and class: [parts * B, T] each."""
+    # Sums of products, not matrix products, whose factors a TPU rounds to bfloat16.
     linear = self.linear.value(training)[:, 0]
     embedding = self.embedding.value(training)  # [classes, C]
     if self.classes > 1:
@@ -66,26 +66,26 @@ class Projection(tf.keras.layers.Layer):
 
 
 class ClipProjection(Projection):
-  """One output for every clip, the plain projection of appendix E.1: r_x + r_xy, sums over time.
+  """One output per clip, the plain projection of appendix E.1: r_x + r_xy of sums over time.
 
   "The discriminator output o_b, consisting of a single scalar per sample b."
   """
 
   def call(self, features, labels=None, parts=1, training=False):
-    """As of `Projection`, but of [B, 1]."""
+    """See `Projection.call`, but the outputs are [B, 1]."""
     return super().call(
         tf.reduce_sum(features, 1, keepdims=True), labels, parts=parts, training=training)
 
 
 class MixedProjection(Projection):
-  """Eq. 15: outputs for all pairs of clips of a part, r_x of the one and r_xy of the other.
+  """Eq. 15: outputs for all pairs of clips of a part, r_x of one clip and r_xy of the other.
 
-  o[b, b', t] = r_x[b, t] + sum over t' of r_xy[b', t']. Their number D, over which the loss is a
-  mean (Eq. 13), is B x B x T of the global batch.
+  o[b, b', t] = r_x[b, t] + sum over t' of r_xy[b', t']. The loss is a mean over the outputs
+  (Eq. 13). Their number D is B x B x T of the global batch.
 
   Args:
-    classes: number of classes; with one, labels are not looked at and may be None.
-    gather: whether b' runs over the clips of all replicas, or over the replica's own.
+    classes: number of classes. If it is 1, labels are ignored and may be None.
+    gather: whether b' runs over the clips of all replicas. If not, it runs over the replica's own.
   """
 
   def __init__(self, classes=1, gather=True, name=None):
@@ -93,7 +93,11 @@ class MixedProjection(Projection):
     self.gather = gather
 
   def call(self, features, labels=None, parts=1, training=False):
-    """As of `Projection`, but of [B, B', T]; B' are the B of all replicas, in their order."""
+    """See `Projection.call`, but the outputs are [B, B', T].
+
+    With `gather`, B' counts the clips of all replicas, in the order of the replicas. Without it, B'
+    is B.
+    """
     r_x, r_xy = self._scores(features, labels, parts, training)
     others = tf.stack(tf.split(tf.reduce_sum(r_xy, 1), parts), 1)  # [parts * B] -> [B, parts]
     if self.gather:

@@ -1,12 +1,13 @@
 """Stateless randomness: a seed is an int32 [2] tensor that is folded with whatever must differ.
 
-A training step folds its step into the run's seed, a layer its index, a replica its id; nothing
-keeps a state, so a run that was killed and goes on draws what the unbroken run would have drawn.
-Everything draws with Philox, of which every kind of device has an implementation, but dropout in a
-program of XLA, which draws with the device's own generator: a TPU's costs next to nothing, where
-Philox takes a large share of a transformer's step. XLA also makes other floating-point numbers of
-Philox's bits than TensorFlow's own kernels do: a run repeats itself to the last digit on devices of
-one kind.
+A training step folds its number into the run's seed, a layer its index, a replica its id. Nothing
+keeps a state, so a run that was killed and resumed draws the same numbers as an unbroken run.
+
+Random draws use Philox, which every kind of device implements. The exception is dropout in an XLA
+program, which uses the device's own generator: on a TPU that generator costs next to nothing, but
+Philox takes a large share of a transformer's step. XLA also turns Philox's bits into other
+floating-point numbers than TensorFlow's own kernels do. So a run repeats itself to the last digit
+only on devices of the same kind.
 """
 import numpy as np
 import tensorflow as tf
@@ -24,48 +25,50 @@ def seed_of(number):
 
 
 def fold_in(seed, number):
-  """A new seed [2], a function of `seed` [2] and of an integer."""
+  """A new seed [2], computed from `seed` [2] and the integer `number`."""
   return tf.random.experimental.stateless_fold_in(seed, tf.cast(number, tf.int32), alg='philox')
 
 
 def fold_in_replica(seed):
-  """A seed that differs from replica to replica; outside of replicas, that of replica 0."""
+  """A seed that differs from replica to replica; outside of replicas, the seed of replica 0."""
   return fold_in(seed, replicas.index())
 
 
 def uniform(shape, seed):
-  """float32 in [0, 1) of the given shape."""
+  """Uniform numbers in [0, 1) of the given shape, float32."""
   return tf.random.stateless_uniform(shape, seed, alg='philox')
 
 
 def normal(shape, seed):
-  """float32, standard normal, of the given shape."""
+  """Standard normal numbers of the given shape, float32."""
   return tf.random.stateless_normal(shape, seed, alg='philox')
 
 
 def truncated_normal(uniform_draws, threshold):
-  """Normal numbers of absolute value below a threshold, by the inverse of their distribution.
+  """Standard normal numbers truncated at a threshold, by the inverse of their distribution.
 
   Args:
-    uniform_draws: float32 in [0, 1).
-    threshold: above 0.
+    uniform_draws: uniform numbers, float32 in [0, 1).
+    threshold: bound of the absolute values, above 0.
 
   Returns:
-    float32 of the same shape: as if numbers beyond the threshold had been drawn again.
+    float32 of the same shape, as if numbers beyond the threshold had been drawn again.
   """
   share = tf.math.erf(threshold / 2**0.5)
-  below_one = 1.0 - 2.0**-24  # of 1 itself, which float32 makes of shares near it, it is infinite
+  below_one = 1.0 - 2.0**-24  # erfinv(1) is infinite, and float32 rounds shares near 1 to 1
   shares = tf.clip_by_value((2.0 * uniform_draws - 1.0) * share, -below_one, below_one)
   return 2**0.5 * tf.math.erfinv(shares)
 
 
 def rows(draw, count, shape, seed):
-  """This replica's rows of what the global batch draws: row i is the same, however many replicas.
+  """This replica's rows of a draw for the global batch.
+
+  Row i of the global batch is the same for any number of replicas.
 
   Args:
     draw: `uniform` or `normal`.
-    count: int, rows of this replica.
-    shape: of a row.
+    count: int, number of rows of this replica.
+    shape: shape of a row.
     seed: int32 [2], the same on all replicas.
 
   Returns:
@@ -82,9 +85,9 @@ def categorical(logits, seed):
 
 
 def dropout(x, rate, seed):
-  """Dropout whose mask is a function of `seed` and of the replica.
+  """Dropout at rate `rate`, with a mask that is a function of `seed` and of the replica.
 
-  Returns `x` itself where the seed is None or the rate 0.
+  Returns `x` itself if the seed is None or the rate is 0.
   """
   if seed is None or not rate:
     return x

@@ -1,14 +1,22 @@
 """Attention of some queries to some keys, whose backward pass computes the scores again.
 
-That is the recomputation of FlashAttention (Dao et al. 2022, https://arxiv.org/abs/2205.14135),
+This is the recomputation of FlashAttention (Dao et al. 2022, https://arxiv.org/abs/2205.14135),
 without its kernel. With S = q k^T / sqrt(D), lse = log sum exp S, P = exp(S - lse) and O = P v, the
 backward pass computes
 
-  dv = P^T dO,   dS = P (dO v^T - rowsum(dO O)),   dq = dS k / sqrt(D),   dk = dS^T q / sqrt(D)
+    dv = P^T dO
+    dS = P (dO v^T - rowsum(dO O))
+    dq = dS k / sqrt(D)
+    dk = dS^T q / sqrt(D)
 
-from q, k, v, O and lse alone. With dropout of P, whose mask is M, it is O = (M P) v, dv = (M P)^T
-dO and dS = P (M (dO v^T) - rowsum(dO O)); the backward pass draws M again. Scores, softmax and lse
-are float32 in every precision; the matrix products have the type of the inputs.
+from q, k, v, O and lse alone. With dropout of P by a mask M, these are
+
+    O = (M P) v
+    dv = (M P)^T dO
+    dS = P (M (dO v^T) - rowsum(dO O))
+
+and the backward pass draws M again. Scores, softmax and lse are float32 in every precision. Matrix
+products have the type of the inputs.
 """
 
 import tensorflow as tf
@@ -22,26 +30,27 @@ def scaled(q):
 
 
 def bias_where(seen):
-  """What is added to scores: 0 where a bool tensor is true, and what hides a key elsewhere."""
+  """The bias of scores: 0 if the bool tensor `seen` is true, else a number that hides the key."""
   return tf.where(seen, 0.0, _MASKED)
 
 
 def as_it_is(weights):
-  """No dropout."""
+  """No dropout: the weights themselves."""
   return weights
 
 
 def attend(q, k, v, bias, dropout=as_it_is):
-  """Attention of some queries.
+  """Attention of some queries to some keys.
 
   Args:
-    q: [..., queries, D], scaled.
-    k, v: [..., keys, D].
-    bias: [..., queries, keys].
-    dropout: a function of weights [..., queries, keys].
+    q: queries, [..., queries, D], scaled by `scaled`.
+    k, v: keys and values, [..., keys, D].
+    bias: bias of the scores, [..., queries, keys].
+    dropout: a function of the weights [..., queries, keys] that applies dropout to them.
 
   Returns:
-    Output [..., queries, D], and log-sum-exp of the scores [..., queries, 1], float32.
+    The output [..., queries, D], of the type of q, and the log-sum-exp of the scores
+    [..., queries, 1], float32.
   """
   scores = _scores(q, k, bias)
   peak = tf.reduce_max(scores, -1, keepdims=True)
@@ -52,15 +61,16 @@ def attend(q, k, v, bias, dropout=as_it_is):
 
 
 def attend_backward(q, upstream, lse, delta, k, v, bias, dropout=as_it_is):
-  """Gradients of `attend`: the equations on top of this file.
+  """Gradients of `attend`, by the equations at the top of this file.
 
   Args:
-    q, upstream: scaled queries and the gradient of their output, [..., queries, D].
-    lse, delta: log-sum-exp, and the sum of output * upstream, [..., queries, 1].
-    k, v, bias, dropout: as for `attend`.
+    q, upstream: scaled queries, and the gradient of their output, [..., queries, D].
+    lse, delta: log-sum-exp of the scores, and the sum of output * upstream over channels,
+      [..., queries, 1].
+    k, v, bias, dropout: the same as for `attend`.
 
   Returns:
-    dq [..., queries, D]; dk and dv transposed, [..., D, keys].
+    dq of the scaled queries, [..., queries, D]; dk and dv transposed, [..., D, keys].
   """
   weights = tf.exp(_scores(q, k, bias) - lse)
   d_weights = dropout(_float(tf.matmul(upstream, v, transpose_b=True)))

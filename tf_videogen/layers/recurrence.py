@@ -1,12 +1,13 @@
-"""Parts of what recurs: each does at once, for all time steps, what does not need the state.
+"""Parts of recurrent units: each computes at once, for all time steps, all that needs no state.
 
-A recurrent unit's equations are of a state h and an input x_t; W * [h; x] is W_h * h + W_x * x. A
-part's `prepare(x, training)` is called before the loop over time: there kernels are normalized and
-x is convolved, and what is left to the loop is a `Prepared`.
+The equations of a recurrent unit have a state h and an input x_t, and W * [h; x] is
+W_h * h + W_x * x. A part's `prepare(x, training)` is called before the loop over time. It
+normalizes kernels, convolves x, and returns a `Prepared`, the work that is left to the loop.
 
-The way of an equation such as Eq. 6 of TrIVD-GAN, theta = f(h, x): the unit has the part f among
-its `parts`; `joined` prepares them; at a time step it binds to each what x_t gives it, so that the
-unit's `step` calls f(h), and reads as the paper does. f itself is joined of its layers likewise.
+An example is Eq. 6 of TrIVD-GAN, theta = f(h, x). The unit has the part f among its `parts`, and
+`joined` prepares them. At a time step, it binds to each part the results that the part has for x_t.
+So the unit's `step` calls f(h) and reads like the paper. f itself is joined from its layers in the
+same way.
 """
 
 import functools
@@ -18,23 +19,24 @@ from tf_videogen.layers import spectral_norm
 
 
 class Prepared(typing.NamedTuple):
-  """What is left of a part to the loop over time.
+  """The work of a part that is left to the loop over time.
 
   Attributes:
-    step: a function of what a time step gives, and of the state h.
-    given: that for all time steps: a tensor [T, ...], or a structure of them.
+    step: a function of two arguments, the part's results for x_t and the state h.
+    given: the part's results for all time steps: a tensor [T, ...], or a structure of such tensors.
   """
   step: typing.Callable
   given: typing.Any
 
 
 def joined(parts, function, x, training):
-  """A part made of others.
+  """Prepares a part that is made of others.
 
   Args:
-    parts: a list.
-    function: of a state h and, for every part, of a function of h alone.
-    x: [T, B, H, W, X], T first.
+    parts: list of the other parts.
+    function: the step of the new part. Its arguments are the state h and one function per part,
+      which takes h alone.
+    x: inputs of all time steps, [T, B, H, W, X], T first.
     training: whether the power iterations move on.
 
   Returns:
@@ -53,7 +55,7 @@ class Affine(tf.keras.layers.Layer):
   """A part: W h + b. W is a matrix [I, O], or a convolution's kernel [k, k, I, O].
 
   Args:
-    shape: of W.
+    shape: shape of W.
   """
 
   def __init__(self, shape):
@@ -62,7 +64,7 @@ class Affine(tf.keras.layers.Layer):
     self.bias = self.add_weight('bias', [shape[-1]], initializer='zeros')
 
   def prepare(self, x, training=False):
-    """Prepared: h [B, ..., I] -> [B, ..., O]; a time step gives nothing."""
+    """Prepares the step from h [B, ..., I] to [B, ..., O]; x gives only the compute type."""
     kernel, bias = (tf.cast(v, x.dtype) for v in (self.kernel.value(training), self.bias))
     product = tf.matmul if len(kernel.shape) == 2 else _convolution
     return Prepared(lambda _, h: product(h, kernel) + bias, ())
@@ -72,10 +74,10 @@ class GateConvolution(tf.keras.layers.Layer):
   """A part: W * [h; x] + b, for one gate or for several that have the same inputs.
 
   Args:
-    h_channels, x_channels: of the inputs.
-    filters: outputs of a gate.
-    side: k, of the k x k kernels [k, k, h_channels + x_channels, filters].
-    gates: how many; each has a kernel of its own, and is normalized for itself.
+    h_channels, x_channels: channels of the state h and of the input x.
+    filters: output channels of a gate.
+    side: k; kernels are [k, k, h_channels + x_channels, filters].
+    gates: number of gates. Each has its own kernel, which is normalized separately.
   """
 
   def __init__(self, h_channels, x_channels, filters, side=3, gates=1):
@@ -87,7 +89,15 @@ class GateConvolution(tf.keras.layers.Layer):
     self.bias = self.add_weight('bias', [gates * filters], initializer='zeros')
 
   def prepare(self, x, training=False):
-    """Prepared: h [B, H, W, h_channels] -> [B, H, W, filters], or a list of them if gates > 1."""
+    """Prepares the step from h [B, H, W, h_channels] to the gates, [B, H, W, filters] each.
+
+    Args:
+      x: inputs of all time steps, [T, B, H, W, x_channels].
+      training: whether the power iterations move on.
+
+    Returns:
+      Prepared. Its step returns a list of gates, or a single gate itself.
+    """
     kernel = tf.concat([k.value(training) for k in self.kernels], axis=-1)
     of_h, of_x = tf.split(tf.cast(kernel, x.dtype), [self.h_channels, x.shape[-1]], axis=2)
     convolved = _convolution(x, of_x) + tf.cast(self.bias, x.dtype)

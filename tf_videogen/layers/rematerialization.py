@@ -1,10 +1,10 @@
 """Recomputation in the backward pass that neither XLA nor TensorFlow undoes.
 
-Chen et al. 2016 (https://arxiv.org/abs/1604.06174): keep a function's inputs, not its intermediate
-tensors, and compute them again when the gradient is due. `tf.recompute_grad` does this too, but XLA
-merges its second computation with the first (common subexpressions), keeps everything, and saves
-nothing on a TPU. Here inputs and upstream gradient pass through an optimization barrier first, so
-that recomputation begins when the gradient is there, without XLA as well.
+Chen et al. 2016 (https://arxiv.org/abs/1604.06174): keep a function's inputs, but compute its
+intermediate tensors again when the gradient is due. `tf.recompute_grad` does this too. But XLA
+merges its second computation with the first (common subexpressions) and keeps everything, so it
+saves nothing on a TPU. Here the inputs and the upstream gradient first pass through an optimization
+barrier. Recomputation then begins when the gradient is there, without XLA as well.
 """
 
 import tensorflow as tf
@@ -18,13 +18,13 @@ def rematerialize(function):
 
   Args:
     function: takes tensors, returns a tensor or a structure of tensors. It runs again in the
-      backward pass, so it must be pure: randomness by seeds, no updates of statistics. Whatever
-      needs a gradient must be an argument or a trainable variable; tensors that it captures get
-      none. Variables are to be used through Keras layers (or cast by hand): the automatic casts of
-      a mixed precision policy end with the call of a layer.
+      backward pass, so it must be pure: randomness comes from seeds, and no statistics are updated.
+      Whatever needs a gradient must be an argument or a trainable variable; captured tensors get no
+      gradient. Use variables through Keras layers, or cast them by hand: the automatic casts of a
+      mixed precision policy end with the call of a layer.
 
   Returns:
-    The wrapped function, of positional arguments. Those of integer type get no gradient.
+    The wrapped function of positional arguments. Integer arguments get no gradient.
   """
   def forward(*inputs):
 

@@ -1,16 +1,17 @@
-"""Frames made larger and smaller: nearest neighbours, bilinear, averages of boxes.
+"""Resampling of frames: nearest neighbours, bilinear interpolation, averages of boxes.
 
-TrIVD-GAN (appendix A): generator blocks up-sample by nearest neighbours, BigGAN's discriminator
-blocks average. Cascades are made of videos whose frames are smaller, and fewer: nearest neighbours
-(SSW-GAN) or bilinear (CVG), both as PyTorch has them, which these papers used. Up-sampling is
-broadcasting, whose gradient is a sum: TPUs have none of nearest resizing.
+In TrIVD-GAN (appendix A), generator blocks up-sample by nearest neighbours, and BigGAN's
+discriminator blocks average. Cascades use videos with fewer and smaller frames. Frames are made
+smaller by nearest neighbours (SSW-GAN) or bilinear interpolation (CVG), both as in PyTorch, which
+these papers used. Up-sampling is a broadcast, whose gradient is a sum, because TPUs have no
+gradient of nearest resizing.
 """
 
 import tensorflow as tf
 
 
 def upsample(x, factor=2):
-  """Every position `factor` times, downwards and to the right.
+  """Repeats every position `factor` times, downwards and to the right.
 
   Args:
     x: [..., H, W, C].
@@ -34,6 +35,9 @@ def average_pool(x, factors):
 
   Returns:
     [..., H / h, W / w, C], or [B, T / t, H / h, W / w, C].
+
+  Raises:
+    ValueError: if there are not two or three factors, or if one does not divide its side.
   """
   if len(factors) not in (2, 3):
     raise ValueError(f'factors must be two or three numbers, got {factors}')
@@ -54,7 +58,13 @@ def average_pool(x, factors):
 
 
 def nearest(x, factor):
-  """Every `factor`-th row and column, the first of each box: [..., H, W, C] -> H / factor, ..."""
+  """Every `factor`-th row and column: [..., H, W, C] -> [..., H / factor, W / factor, C].
+
+  This is the first pixel of each box of factor x factor.
+
+  Raises:
+    ValueError: if `factor` does not divide H and W.
+  """
   _check_sides(x, factor)
   return x[..., ::factor, ::factor, :]
 
@@ -62,8 +72,8 @@ def nearest(x, factor):
 def bilinear(x, factor):
   """Bilinear interpolation in the middle of each box, without antialiasing.
 
-  Pixels' centers are at half integers: of an even factor, the mean of the middle 2 x 2 pixels of
-  each box of factor x factor; of an odd one, its middle pixel.
+  Pixels' centers are at half integers. For an even factor, the result is the mean of the middle
+  2 x 2 pixels of each box of factor x factor. For an odd factor, it is the box's middle pixel.
 
   Args:
     x: floats [..., H, W, C].
@@ -71,6 +81,9 @@ def bilinear(x, factor):
 
   Returns:
     [..., H / factor, W / factor, C].
+
+  Raises:
+    ValueError: if `factor` does not divide H and W.
   """
   _check_sides(x, factor)
   middle = (factor - 1) // 2
@@ -81,7 +94,14 @@ def bilinear(x, factor):
 
 
 def shortened(steps):
-  """[operator's name, factor] of several in a row, as few as do the same: `nearest` ones join."""
+  """Steps of down-sampling, as few as have the same effect: consecutive `nearest` steps are joined.
+
+  Args:
+    steps: pairs (name of the function, factor), in their order.
+
+  Returns:
+    list of [name, factor]; the factor of joined steps is the product of their factors.
+  """
   joined = []
   for name, factor in steps:
     if joined and name == joined[-1][0] == nearest.__name__:
@@ -98,7 +118,7 @@ def _check_sides(x, factor):
 
 
 def repeat_frames(video, times):
-  """Each frame `times` times, one after the other: [B, T, H, W, C] -> [B, times * T, H, W, C]."""
+  """Repeats each frame `times` times in a row: [B, T, H, W, C] -> [B, times * T, H, W, C]."""
   batch, frames, *of_frame = video.shape
   video = tf.broadcast_to(video[:, :, tf.newaxis], [tf.shape(video)[0] if batch is None else batch,
                                                     frames, times, *of_frame])

@@ -1,8 +1,8 @@
 """BigGAN's residual blocks, frame by frame or with 3-D convolutions.
 
-TrIVD-GAN (appendix A) takes the generator's and the discriminators' blocks of Brock et
-al., "Large Scale GAN Training for High Fidelity Natural Image Synthesis", ICLR 2019. All
-convolutions are spectrally normalized and have a bias.
+TrIVD-GAN (appendix A) uses the generator's and the discriminators' blocks of Brock et al., "Large
+Scale GAN Training for High Fidelity Natural Image Synthesis", ICLR 2019. All convolutions are
+spectrally normalized and have a bias.
 """
 
 import tensorflow as tf
@@ -15,18 +15,18 @@ from tf_videogen.layers import spectral_norm
 class GeneratorBlock(tf.keras.layers.Layer):
   """Norm, ReLU, (up-sampling), convolution, norm, ReLU, convolution; and a shortcut.
 
-  [B, T, H, W, C] -> [B, T, H, W, channels], twice as high and wide with `upsample`. The shortcut is
-  a 1x1 convolution where channels change or sizes do, then up-sampled: BigGAN up-samples first,
-  which is the same and costs four times as much.
+  [B, T, H, W, C] -> [B, T, H, W, channels], twice as high and wide with `upsample`. The shortcut
+  has a 1x1 convolution if channels or sizes change, and up-samples after it. BigGAN up-samples
+  first, which gives the same result and costs four times as much.
 
   Args:
-    channels: outputs.
+    channels: number of output channels.
     upsample: whether frames double in height and width.
-    conv: a callable (class) that makes the two convolutions, of the channels and a name.
+    conv: a callable (class) that makes the two convolutions from the number of channels and a name.
 
   Call arguments:
     x: [B, T, H, W, C].
-    condition: [B, D], of both norms.
+    condition: the condition of both norms, [B, D].
     training, steps: see `ConditionalBatchNorm`.
   """
 
@@ -61,16 +61,20 @@ class DiscriminatorBlock(tf.keras.layers.Layer):
   """(ReLU), convolution, ReLU, convolution, (average pooling); and a shortcut.
 
   [B, T, H, W, C] -> [B, T, H, W, channels], half as high and wide with `downsample`. The shortcut
-  is pooled, then a 1x1 convolution where channels change or sizes do: BigGAN pools last in all
-  blocks but the first, which is the same and costs four times as much.
+  pools first, and then has a 1x1 convolution if channels or sizes change. BigGAN pools last in all
+  blocks but the first, which gives the same result and costs four times as much.
 
   Args:
-    channels: outputs, also of the first convolution.
+    channels: number of output channels, also of the first convolution.
     downsample: whether frames halve in height and width.
-    preactivation: whether the first convolution is preceded by a ReLU; not in a network's first
+    preactivation: whether a ReLU precedes the first convolution. It does not in a network's first
       block, whose input is pixels.
-    sides: of the two convolutions, (3, 3) or (3, 3, 3).
-    pool_time: whether the number of frames halves as well; the paper's discriminators keep them.
+    sides: sides of the two convolutions' kernels, (3, 3) or (3, 3, 3).
+    pool_time: whether the number of frames halves as well, only with `downsample`. The paper's
+      discriminators keep all frames.
+
+  Raises:
+    ValueError: if `pool_time` is set without `downsample`.
   """
 
   def __init__(self, channels, downsample=True, preactivation=True, sides=(3, 3), pool_time=False,

@@ -1,11 +1,11 @@
 """A 3-D ResNet that encodes conditioning frames (VideoGPT, section 3, "Cross Attention").
 
-Depth 18 or 34, 512 units (Table 9). The rest is that of the authors' code: a 3x3x3 stem, four
-groups of 64, 128, 256 and `units` filters, basic blocks of two 3x3x3 convolutions, each with a norm
-and a ReLU; the first block of every group projects its input, with a norm of its own. The second
-and the third group have a stride of 2 in space, so that 64x64 frames become a 16x16 map. Time is
-never strided: any number of conditioning frames goes. The norms are layer norms, as in the code
-beside the paper; the released code has had batch norms, too.
+Depth 18 or 34 and 512 units are from Table 9. The rest follows the authors' code. A 3x3x3 stem is
+followed by four groups of 64, 128, 256 and `units` filters. They consist of basic blocks: two 3x3x3
+convolutions, each with a norm and a ReLU. The first block of every group projects its input, with a
+norm of its own. The second and the third group have a stride of 2 in space, so 64x64 frames become
+a 16x16 map. Time is never strided, so any number of conditioning frames is possible. The norms are
+layer norms, as in the code that accompanies the paper; the released code has had batch norms, too.
 """
 import tensorflow as tf
 
@@ -17,7 +17,7 @@ _BLOCKS = {18: (2, 2, 2, 2), 34: (3, 4, 6, 3)}
 
 
 class _NormedConvolution(tf.keras.layers.Layer):
-  """norm(conv(x)), the convolution without a bias."""
+  """norm(conv(x)); the convolution has no bias."""
 
   def __init__(self, filters, kernel, strides, norm, name):
     super().__init__(name=name)
@@ -33,7 +33,7 @@ class _NormedConvolution(tf.keras.layers.Layer):
 class _Block(tf.keras.layers.Layer):
   """relu(shortcut(x) + relu(norm(conv(relu(norm(conv(x))))))).
 
-  The shortcut is x itself, or norm(conv(x)) of 1x1x1, where `projects`.
+  The shortcut is x itself, or with `projects` norm(conv(x)), a 1x1x1 convolution.
   """
 
   def __init__(self, filters, strides, projects, norm, name):
@@ -54,16 +54,17 @@ class ResNet3D(tf.keras.layers.Layer):
   """[B, T, H, W, C] -> [B, T, H / 4, W / 4, units].
 
   Args:
-    depth: 18 or 34; or how many blocks the groups have, four numbers.
+    depth: 18 or 34, or four numbers: the numbers of blocks of the groups.
     units: channels of the last group.
-    width: channels of the first group.
-    norm: a callable that makes the normalization layers.
-    isolated: whether XLA is kept from merging the last convolution with what reads its result. The
-      TPU's compiler (libtpu 0.0.51) dies of that where a cross-attention of 4 heads, 192 wide,
-      does.
+    width: channels of the first group and of the stem; the second and the third group have two and
+      four times as many.
+    norm: a callable that makes the normalization layers, called with a name.
+    isolated: whether to keep XLA from merging the last convolution with the operations that read
+      its result. The TPU's compiler (libtpu 0.0.51) crashes on this merge if a cross-attention of 4
+      heads and width 192 reads the result.
 
   Raises:
-    ValueError: if it is another depth.
+    ValueError: if `depth` is anything else.
   """
 
   def __init__(self, depth=18, units=512, width=64, norm=layer_norm.LayerNorm, isolated=False,

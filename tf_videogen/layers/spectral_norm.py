@@ -1,8 +1,8 @@
 """Spectral normalization of weights: dense layers and convolutions of Lipschitz constant about 1.
 
-Miyato et al., "Spectral Normalization for Generative Adversarial Networks", ICLR 2018; in TrIVD-GAN
-(appendix E.2) the first singular value alone, by one power iteration a pass in training.
-W / sigma(W) is a reparametrization: gradients flow through sigma. All weights begin orthogonal.
+Miyato et al., "Spectral Normalization for Generative Adversarial Networks", ICLR 2018. TrIVD-GAN
+(appendix E.2) normalizes only the first singular value, by one power iteration per training pass.
+W / sigma(W) is a reparametrization: gradients flow through sigma. All kernels begin orthogonal.
 """
 
 import tensorflow as tf
@@ -14,16 +14,17 @@ from tf_videogen.layers import replicas
 class SpectralKernel(tf.keras.layers.Layer):
   """A kernel, and the power iteration that normalizes it.
 
-  Always computes in float32, on a TPU products as well; see `full_precision` for GPUs.
+  It always computes in float32; on a TPU this includes products. For GPUs see `full_precision`.
 
-  `value` is the kernel divided by its largest singular value, of the matrix [inputs, outputs] that
-  it is when all but its last axis are one; in training it moves the iteration on by one step. Ask
-  for it once for all uses in a step, such as the time steps of a recurrent unit.
+  `value` returns the kernel divided by its largest singular value. The kernel is seen as a matrix
+  [inputs, outputs], with all axes but the last merged. In training, `value` moves the iteration on
+  by one step. So call it once for all uses in a training step, such as the time steps of a
+  recurrent unit.
 
   Args:
-    shape: of the kernel, outputs last.
+    shape: shape of the kernel, outputs last.
     normalized: whether to normalize at all.
-    epsilon: below which no vector is divided by its length.
+    epsilon: the least length that a vector is divided by.
   """
 
   def __init__(self, shape, normalized=True, epsilon=1e-12, name='kernel'):
@@ -37,13 +38,13 @@ class SpectralKernel(tf.keras.layers.Layer):
           aggregation=tf.VariableAggregation.ONLY_FIRST_REPLICA)
 
   def value(self, training=False):
-    """float32 of the kernel's shape."""
+    """The normalized kernel, or the kernel itself if not `normalized`; float32."""
     if not self.normalized:
       return tf.convert_to_tensor(self.w)
     return self.w / self.sigma(training)
 
   def sigma(self, training=False):
-    """The largest singular value as the iteration knows it, a float32 scalar."""
+    """The iteration's estimate of the largest singular value, a float32 scalar."""
     matrix = tf.reshape(self.w, [-1, self.w.shape[-1]])  # [..., O] -> [I, O]
     fixed = tf.stop_gradient(matrix)
     u = self._unit(tf.convert_to_tensor(self.u))
@@ -68,7 +69,7 @@ class Dense(tf.keras.layers.Layer):
   """A dense layer with a spectrally normalized kernel: [..., I] -> [..., units].
 
   Args:
-    units: outputs.
+    units: number of output channels.
     use_bias: whether there is a bias.
     normalized: whether the kernel is normalized.
   """
@@ -93,13 +94,17 @@ class Dense(tf.keras.layers.Layer):
 class Conv(tf.keras.layers.Layer):
   """A convolution with a spectrally normalized kernel, padded by zeros, of stride 1.
 
-  [..., H, W, I] -> [..., H, W, filters] with a kernel of two sides, that is frame by frame of
-  [B, T, H, W, I]; [..., T, H, W, I] -> [..., T, H, W, filters] with three.
+  With a kernel of two sides it maps [..., H, W, I] to [..., H, W, filters], so it maps
+  [B, T, H, W, I] frame by frame. With three sides it maps [..., T, H, W, I] to
+  [..., T, H, W, filters].
 
   Args:
-    filters: outputs.
-    sides: of the kernel, (3, 3) or (3, 3, 3).
+    filters: number of output channels.
+    sides: sides of the kernel, two or three numbers, such as (3, 3) or (3, 3, 3).
     use_bias: whether there is a bias.
+
+  Raises:
+    ValueError: if there are not two or three sides.
   """
 
   def __init__(self, filters, sides=(3, 3), use_bias=True, name=None):
@@ -125,13 +130,13 @@ class Conv(tf.keras.layers.Layer):
 
 
 class SeparableConv(tf.keras.layers.Layer):
-  """A convolution over three frames, then one of 3 x 3 positions, both spectrally normalized.
+  """A convolution over three frames, then one over 3 x 3 positions, both spectrally normalized.
 
   SSW-GAN, appendix B.2: [B, T, H, W, I] -> [B, T, H, W, filters], padded by zeros. The paper
-  doesn't say how many channels are between the two: as many as after them.
+  doesn't give the number of channels between the two; here it is `filters`, too.
 
   Args:
-    filters: outputs of both.
+    filters: number of output channels of both convolutions.
   """
 
   def __init__(self, filters, name=None):
@@ -142,8 +147,8 @@ class SeparableConv(tf.keras.layers.Layer):
   def call(self, x, training=False):
     batch, time, height, width, channels = x.shape
     batch = -1 if batch is None else batch
-    # Positions are one axis, so that the convolution over time is one of two dimensions, which
-    # every device is good at: [B, T, H, W, I] -> [B, T, H*W, I]
+    # Positions become one axis, so the convolution over time has two dimensions, which every
+    # device computes well: [B, T, H, W, I] -> [B, T, H*W, I]
     h = tf.reshape(x, [batch, time, height * width, channels])
     h = self.over_time(h, training=training)
     h = tf.reshape(h, [batch, time, height, width, h.shape[-1]])

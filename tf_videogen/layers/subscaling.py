@@ -1,4 +1,4 @@
-"""Spatio-temporal subscaling: a video as a sequence of small slices, each with what precedes it.
+"""Spatio-temporal subscaling: a video as small slices, each with the slices before it as context.
 
 Section 3.2 and figure 1 of Weissenborn et al. 2020 (https://arxiv.org/abs/1906.02634), after Menick
 and Kalchbrenner 2019 (https://arxiv.org/abs/1812.01608).
@@ -9,18 +9,20 @@ import tensorflow as tf
 
 
 class Subscaling:
-  """Cuts videos into slices and back, and shows what a slice may see of the slices before it.
+  """Cuts videos into slices, joins them again, and shows a slice its context of earlier slices.
 
   With factors s = (s_t, s_h, s_w), slice (a, b, c) has pixels (a + i s_t, b + j s_h, c + k s_w).
-  The slices are generated in raster order of (a, b, c); a slice's `index` is its place in it.
+  The slices are generated in raster order of (a, b, c); a slice's `index` is its place in this
+  order.
 
   Args:
-    factors: s.
+    factors: s, the subscale factors along T, H and W.
     video_shape: (T, H, W) of the videos.
-    kernel: extent of the context around every pixel of a slice, in pixels of the video; None: s.
+    kernel: (k_t, k_h, k_w), extent of the context around every pixel of a slice, in pixels of the
+      video; s if None.
 
   Raises:
-    ValueError: where the factors don't divide the video.
+    ValueError: if the factors don't divide the video.
   """
 
   def __init__(self, factors, video_shape, kernel=None):
@@ -31,7 +33,7 @@ class Subscaling:
                        f'{self.video_shape}')
     self.slices = int(np.prod(self.factors))
     self.slice_shape = tuple(n // s for n, s in zip(self.video_shape, self.factors))
-    # What `context` shows of the kernel. A slice that is a frame sees none after it.
+    # The part of the kernel that `context` shows. A slice that is a frame sees no later frames.
     self.window = self.kernel
     if self.factors == (self.video_shape[0], 1, 1):
       self.window = (max(self.kernel[0] // 2, 1),) + self.kernel[1:]
@@ -51,39 +53,39 @@ class Subscaling:
     return tf.reshape(x, [-1, *self.video_shape, channels])
 
   def offsets(self, index):
-    """(a, b, c) of slices: int [...] -> three of it."""
+    """The offsets (a, b, c) of slices: index, int [...] -> three int [...]."""
     _, s_h, s_w = self.factors
     return index // (s_h * s_w), index // s_w % s_h, index % s_w
 
   def place(self, pixel):
-    """Where a pixel (t, h, w) of the video is: the index of its slice, and its number within it."""
+    """For a pixel (t, h, w) of the video, the index of its slice and its number in the slice."""
     offsets = [i % s for i, s in zip(pixel, self.factors)]
     inside = [i // s for i, s in zip(pixel, self.factors)]
     return (int(np.ravel_multi_index(offsets, self.factors)),
             int(np.ravel_multi_index(inside, self.slice_shape)))
 
   def slice(self, video, index):
-    """The slice of every video: [B, T, H, W, C], int32 [B] -> [B, t, h, w, C]."""
+    """Slice `index` of every video: [B, T, H, W, C], int32 [B] -> [B, t, h, w, C]."""
     return tf.gather(self.split(video), index, batch_dims=1)
 
   def frames(self, index):
-    """The frames of the video that slices have: int32 [B] -> int32 [B, t]."""
+    """The numbers of the video's frames that slices have: index, int32 [B] -> int32 [B, t]."""
     return self.offsets(index)[0][:, tf.newaxis] + tf.range(self.slice_shape[0]) * self.factors[0]
 
   def context(self, video, index):
-    """What surrounds every pixel of a slice, of earlier slices alone.
+    """The pixels of earlier slices around every pixel of a slice.
 
-    The window of pixel i of an axis with offset a begins at i s + a - floor(k / 2), so that the
-    padding of that axis is floor(k / 2) - a: the window is centered on the pixel.
+    Along an axis with offset a, the window of pixel i begins at i s + a - floor(k / 2). So the
+    window is centered on the pixel, and the padding of the axis is floor(k / 2) - a.
 
     Args:
-      video: int32 [B, T, H, W, C], values from 0 on.
-      index: int32 [B], the slice of every video.
+      video: int32 [B, T, H, W, C], values of at least 0.
+      index: index of every video's slice, int32 [B].
 
     Returns:
-      int32 [B, t, h, w, k_t, k_h, k_w, C]; -1 where a window leaves the video, and for the pixels
-      of this and of later slices. Of slices that are frames, k_t is but floor(k_t / 2): the frames
-      before.
+      int32 [B, t, h, w, k_t, k_h, k_w, C]. It is -1 outside of the video, and for the pixels of
+      this slice and of later ones. If slices are frames, it shows only the frames before: in place
+      of k_t the axis has floor(k_t / 2) frames, but at least 1.
     """
     x = tf.where(self._before(index), video, -1)
     x = tf.pad(x, [[0, 0]] + [[k // 2, k - 1 - k // 2] for k in self.kernel] + [[0, 0]],
@@ -100,7 +102,7 @@ class Subscaling:
     return tf.reshape(tf.range(n)[:, tf.newaxis] * s + tf.range(k), [n * k])
 
   def _before(self, index):
-    """Whether a pixel is of a slice before `index`: int32 [B] -> bool [B, T, H, W, 1]."""
+    """Whether a pixel is in a slice before `index`: int32 [B] -> bool [B, T, H, W, 1]."""
     (s_t, s_h, s_w), (frames, height, width) = self.factors, self.video_shape
     a, b, c = tf.range(frames) % s_t, tf.range(height) % s_h, tf.range(width) % s_w
     order = ((a[:, tf.newaxis] * s_h + b)[..., tf.newaxis] * s_w + c)[..., tf.newaxis]

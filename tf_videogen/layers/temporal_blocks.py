@@ -1,12 +1,13 @@
-"""What a unit of an upscaling level does over time: blocks, of the number of channels.
+"""Temporal blocks, with which a unit of an upscaling level connects frames.
 
 "SSW-GAN: Scalable Stage-wise Training of Video GANs", appendix B.2: "The generator units replace
 the ConvGRU layers with a Separable 3D convolution." And: "We add residual connections at the end of
-each 3D and 2D ResNet block." The second sentence has the convolution in a residual block, which has
-two of them; the first one can be read as one convolution in the ConvGRU's place.
+each 3D and 2D ResNet block." The second sentence puts the convolution into a residual block, which
+has two of them. The first sentence can be read as one convolution in place of the ConvGRU.
 
-Each answers to `(x, condition, training, steps)`, as `residual_blocks.GeneratorBlock` does, and has
-a `radius`: how many frames before and after it a frame depends on; None: on all.
+A block is made from its number of channels. It is called with `(x, condition, training, steps)`,
+like `residual_blocks.GeneratorBlock`. Its `radius` tells how many frames before and after a frame
+the frame depends on; None stands for all.
 """
 
 import tensorflow as tf
@@ -18,7 +19,11 @@ from tf_videogen.layers import spectral_norm
 
 
 class SeparableBlock(residual_blocks.GeneratorBlock):
-  """A 3-D residual block: twice a norm and a convolution over time, then over space."""
+  """A 3-D residual block: two times a norm, a convolution over time, and one over space.
+
+  Args:
+    channels: number of output channels.
+  """
 
   radius = 2
 
@@ -27,7 +32,11 @@ class SeparableBlock(residual_blocks.GeneratorBlock):
 
 
 class SeparableLayer(tf.keras.layers.Layer):
-  """One convolution over time, then over space, without norms: half the reach of SeparableBlock."""
+  """A convolution over time, then one over space, without norms: half the SeparableBlock's radius.
+
+  Args:
+    channels: number of output channels.
+  """
 
   radius = 1
 
@@ -42,7 +51,11 @@ class SeparableLayer(tf.keras.layers.Layer):
 
 
 class ConvGRULayer(tf.keras.layers.Layer):
-  """A ConvGRU, as first levels have it: SSW-GAN's appendix C compares with it."""
+  """A ConvGRU, as in first levels; SSW-GAN's appendix C compares with it.
+
+  Args:
+    channels: number of output channels.
+  """
 
   radius = None
 

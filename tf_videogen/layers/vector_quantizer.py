@@ -1,12 +1,12 @@
 """Vector quantization with EMA codebooks (VideoGPT, sections 2.1 and 4.1).
 
 The codebook loss is replaced by exponential moving averages (section 2.1). Initialization and
-restarts are Jukebox's: at the first training step the codes are copies of random encoder outputs;
-at every step, codes that are used less than once a step (on average) are replaced by random encoder
-outputs of the batch. Counts, sums and the random rows are those of the GLOBAL batch, so any number
-of replicas keeps the same codebook.
+restarts follow Jukebox. At the first training step, the codes are copies of random encoder outputs.
+At every step, codes that are used less than once per step (on average) are replaced by random
+encoder outputs of the batch. Counts, sums and the random rows come from the GLOBAL batch, so any
+number of replicas keeps the same codebook.
 
-Several codebooks (Table 7): the channels are sliced, and each slice has a codebook of its own.
+With several codebooks (Table 7), the channels are sliced, and each slice has its own codebook.
 """
 import typing
 
@@ -18,11 +18,12 @@ from tf_videogen.layers import replicas
 
 
 class Quantized(typing.NamedTuple):
-  """What the quantizer returns.
+  """The results of a VectorQuantizer.
 
-  vectors: [B, ..., codebooks * dim], the codes' vectors, with straight-through gradients.
-  codes: int32 [B, ..., codebooks].
-  commitment: scalar, mean of (z - sg(e))^2.
+  Attributes:
+    vectors: vectors e of the codes, [B, ..., codebooks * dim], with straight-through gradients.
+    codes: int32 [B, ..., codebooks].
+    commitment: the commitment loss, a scalar: the mean of (z - sg(e))^2.
   """
   vectors: tf.Tensor
   codes: tf.Tensor
@@ -32,15 +33,27 @@ class Quantized(typing.NamedTuple):
 class VectorQuantizer(tf.keras.layers.Layer):
   """Nearest codes, straight-through gradients, EMA updates.
 
-  Always computes in float32, on a TPU products as well; see `full_precision` for GPUs.
+  It always computes in float32; on a TPU this includes products. For GPUs see `full_precision`.
 
   Args:
     codes: K, number of codes of a codebook.
-    dim: numbers of a code.
-    codebooks: C; the input has C * dim channels.
-    decay: of the moving averages of counts and sums.
-    restart_threshold: a code whose average count falls below it is replaced; 0 never restarts.
-    epsilon: smoothing of the counts, N <- (N + epsilon) / (n + K epsilon) n.
+    dim: length of a code's vector.
+    codebooks: C, number of codebooks; the input has C * dim channels.
+    decay: decay of the moving averages of counts and sums.
+    restart_threshold: a code whose average count per step falls below it is replaced; with 0, none
+      is.
+    epsilon: smoothing of the counts, N <- (N + epsilon) / (n + K epsilon) n, n the sum of counts.
+
+  Call arguments:
+    z: encoder outputs, [B, ..., C * dim].
+    training: whether to update the codebooks.
+    seed: int32 [2], for the random encoder outputs; only in training.
+
+  Returns:
+    Quantized.
+
+  Raises:
+    ValueError: if z does not have C * dim channels.
   """
 
   def __init__(self, codes=1024, dim=256, codebooks=1, decay=0.99, restart_threshold=1.0,
@@ -75,7 +88,7 @@ class VectorQuantizer(tf.keras.layers.Layer):
     return tf.argmin(distances, axis=-1, output_type=tf.int32)
 
   def lookup(self, codes):
-    """Vectors of codes: int32 [..., C] -> [..., C * dim]."""
+    """Vectors of codes: int32 [..., C] -> float32 [..., C * dim]."""
     return self._vectors(codes, self.codebook)
 
   def _vectors(self, codes, codebook):
@@ -103,7 +116,7 @@ class VectorQuantizer(tf.keras.layers.Layer):
   def _candidates(self, flat, seed):
     """Random encoder outputs of the global batch: [C, N, dim] -> [C, K, dim].
 
-    Where there are too few, they are repeated, and small noise is added.
+    If there are fewer than K, they are repeated, and small noise is added.
     """
     available = flat.shape[1] * replicas.count()
     copies = -(-self.codes // available)

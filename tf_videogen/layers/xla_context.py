@@ -1,4 +1,4 @@
-"""What code may know of XLA: whether it will be compiled by it, and what keeps it from merging."""
+"""Helpers for XLA: whether it compiles the code, and barriers that keep it from merging."""
 
 import functools
 import os
@@ -11,12 +11,12 @@ from tf_videogen.layers import gradients
 
 
 def compiled_by_xla():
-  """Whether the code being traced will be compiled by XLA: under `jit_compile=True`, on a TPU."""
+  """Whether the code being traced will be compiled by XLA: under `jit_compile=True` or on a TPU."""
   return control_flow_util.GraphOrParentsInXlaContext(tf.compat.v1.get_default_graph())
 
 
 def compiled(function):
-  """A function as a program of XLA's, or a part of the caller's where that is one itself."""
+  """Compiles a function as an XLA program, or as part of the caller if XLA compiles that one."""
   program = tf.function(function, autograph=False, jit_compile=True)
 
   def call(*args):
@@ -30,7 +30,10 @@ def compiled(function):
 
 @functools.lru_cache(maxsize=None)
 def _first_compilation():
-  """Compiles nothing worth a word: XLA tells of its first program on stderr, whatever the level."""
+  """Compiles a trivial program with stderr silenced, once.
+
+  XLA reports its first program on stderr, whatever the log level.
+  """
   with open(os.devnull, 'wb') as nowhere:
     kept = os.dup(2)
     os.dup2(nowhere.fileno(), 2)
@@ -43,9 +46,9 @@ def _first_compilation():
 
 
 def optimization_barrier(tensors):
-  """The same list of tensors, none of them before all are there.
+  """The same list of tensors, none of which is available before all are.
 
-  Neither XLA nor TensorFlow merges what is computed of them with what was computed before.
+  Neither XLA nor TensorFlow merges operations on the results with operations before them.
   """
   if compiled_by_xla():
     return list(xla.optimization_barrier(*tensors))
@@ -55,14 +58,19 @@ def optimization_barrier(tensors):
 
 @gradients.custom
 def isolated(x):
-  """The same tensor; XLA merges neither its computation nor its gradient's with what uses it."""
+  """The same tensor; XLA merges neither its computation nor its gradient's with their users."""
   return optimization_barrier([x])[0], lambda gradient: optimization_barrier([gradient])[0]
 
 
 def update_slice(x, part, start):
-  """A tensor with `part` written over it from index `start`, a list of integers and int32 tensors.
+  """The tensor `x` with `part` written over it, beginning at index `start`.
 
-  In place in the loops of XLA; elsewhere the tensor is copied.
+  In the loops of XLA this happens in place; elsewhere the tensor is copied.
+
+  Args:
+    x: a tensor.
+    part: a tensor of the same rank, no larger than `x` along any axis.
+    start: the index of the part's first element: a list of integers and int32 scalars.
   """
   start = tf.stack([tf.cast(i, tf.int32) for i in start])
   if compiled_by_xla():

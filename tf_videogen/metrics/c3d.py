@@ -1,15 +1,17 @@
-"""C3D, fine-tuned on UCF-101: the classifier by which Inception Scores on UCF-101 are computed.
+"""C3D, fine-tuned on UCF-101: the classifier of Inception Scores on UCF-101.
 
 Tran, Bourdev, Fergus, Torresani and Paluri, "Learning Spatiotemporal Features with 3D Convolutional
-Networks", ICCV 2015, section 3.3, figure 3. 78,409,573 parameters for 101 classes. It is the
-network of an evaluation: no dropout.
+Networks", ICCV 2015, section 3.3, figure 3. It has 78,409,573 parameters for 101 classes. It is
+used for evaluation only, so it has no dropout.
 
-What goes in is as in the evaluation code of TGANv2 (Saito et al., "Train Sparsely, Generate
-Densely", IJCV 2020), github.com/pfnet-research/tgan2: frames are resized to 112 x 112 with corners
-aligned, and a mean clip is subtracted, cropped at (8, 8). The weights (conv3d_deepnetA_ucf.npz) and
-the mean (mean2.npz) are files of its release v1.0; who reads them gives the arrays to `assign` and
-`crop_of_mean`. Scores by the code of the first TGAN do not compare: it resizes frames to 128 x 128,
-cubically, and crops them and the mean's centre.
+The preprocessing follows the evaluation code of TGANv2 (Saito et al., "Train Sparsely, Generate
+Densely", IJCV 2020), github.com/pfnet-research/tgan2. Frames are resized to 112 x 112 pixels with
+aligned corners. A mean clip, cropped at (8, 8), is subtracted. The weights
+(conv3d_deepnetA_ucf.npz) and the mean (mean2.npz) are files of its release v1.0. `assign` and
+`crop_of_mean` take their arrays.
+
+Scores from the code of the first TGAN are not comparable. That code resizes frames to 128 x 128
+pixels with cubic interpolation, subtracts the centre of the mean, and crops the difference.
 """
 
 import numpy as np
@@ -21,29 +23,29 @@ from tf_videogen.metrics import resizing
 CLASSES = 101
 FRAMES = 16
 SIZE = 112  # height and width of the input, pixels
-_CROP = 8  # where the crop of the mean begins, from the top and from the left
+_CROP = 8  # top and left edge of the crop of the mean, pixels
 _MEAN_SIZES = ((128, 171), (128, 128))  # heights and widths of flat means
 
 # Channels, in multiples of the width.
 _CONVOLUTIONS = {'conv1a': 1, 'conv2a': 2, 'conv3a': 4, 'conv3b': 4, 'conv4a': 8, 'conv4b': 8,
                  'conv5a': 8, 'conv5b': 8}
-# What is pooled after which convolution: frames, rows, columns.
+# The max pool after a convolution: frames, rows, columns.
 _POOLS = {'conv1a': (1, 2, 2), 'conv2a': (2, 2, 2), 'conv3b': (2, 2, 2), 'conv4b': (2, 2, 2),
           'conv5b': (2, 2, 2)}
-_POOLED_CELLS = 1 * 4 * 4  # frames, rows and columns that are left after all pools
+_POOLED_CELLS = 1 * 4 * 4  # frames, rows and columns after all pools
 
 
 class C3D(tf.keras.Model):
   """The network: eight convolutions of 3x3x3, five max pools, three dense layers.
 
-  Its variables begin as zeros and wait for `assign`. They are float32 under any precision policy:
-  a metric does not depend on how a model is trained. The first convolution's output takes 51 MB a
-  clip at the paper's width.
+  Its variables are zeros until `assign` sets them. They are float32 under any precision policy,
+  because a metric must not depend on how a model is trained. The first convolution's output takes
+  51 MB per clip at the paper's width.
 
   Args:
-    classes: of the last layer.
+    classes: number of classes, the outputs of the last layer.
     width: channels of the first convolution; the others have 2, 4 and 8 times as many.
-    hidden: units of fc6 and fc7.
+    hidden: number of units of fc6 and of fc7.
   """
 
   def __init__(self, classes=CLASSES, width=64, hidden=4096, name='c3d'):
@@ -58,7 +60,7 @@ class C3D(tf.keras.Model):
         for name, units in (('fc6', hidden), ('fc7', hidden), ('fc8', classes))]
 
   def build(self, input_shape=None):
-    """Creates the variables; the shape of the input is always the same."""
+    """Creates the variables. The input always has the same shape, so `input_shape` is ignored."""
     del input_shape
     channels = 3
     for layer in self.convolutions.values():
@@ -70,13 +72,18 @@ class C3D(tf.keras.Model):
     self.built = True
 
   def call(self, video):
-    """float32 [B, 16, 112, 112, 3], BGR minus the mean, as `preprocess` makes it -> a dict.
+    """Computes features and logits.
 
-    'features': float32 [B, hidden], fc7 after its ReLU: what the FID of TGANv2 compares.
-    'logits': float32 [B, classes], before the softmax.
+    Args:
+      video: float32 [B, 16, 112, 112, 3], BGR minus the mean, from `preprocess`.
+
+    Returns:
+      A dict.
+        features: float32 [B, hidden], fc7 after its ReLU, which the FID of TGANv2 compares.
+        logits: float32 [B, classes], before the softmax.
 
     Raises:
-      ValueError: for a video of another type or shape.
+      ValueError: if the video has another type or shape.
     """
     if video.dtype != tf.float32 or video.shape[1:] != (FRAMES, SIZE, SIZE, 3):
       raise ValueError(f'C3D: video must be float32 [B, {FRAMES}, {SIZE}, {SIZE}, 3], got '
@@ -84,7 +91,7 @@ class C3D(tf.keras.Model):
     x = video
     for name, layer in self.convolutions.items():
       x = tf.nn.relu(tf.nn.bias_add(full_precision.conv3d(x, layer.kernel), layer.bias))
-      if name in _POOLS:  # what is left over at an edge is pooled too: 7 -> 4
+      if name in _POOLS:  # an incomplete window at an edge is pooled too: 7 -> 4
         x = tf.nn.max_pool3d(x, _POOLS[name], _POOLS[name], 'SAME')
     x = tf.transpose(x, [0, 4, 1, 2, 3])  # [B, T, H, W, C] -> [B, C, T, H, W]
     x = tf.reshape(x, [-1, 8 * self.width * _POOLED_CELLS])  # -> [B, C * T * H * W]
@@ -98,21 +105,22 @@ def _dense(layer, x):
 
 
 def preprocess(video, mean):
-  """What the network eats of a video: 128 * (video / 127.5 - 1) + 128 - mean, resized, in BGR.
+  """Makes the network's input: 128 * (video / 127.5 - 1) + 128 - mean, resized, in BGR.
 
-  Values are scaled by 256 / 255: the evaluation code takes [-1, 1] times 128. Frames are resized
-  bilinearly with corners aligned: pixel i of n is at i (n_in - 1) / (n - 1) of n_in.
+  Values are scaled by 256 / 255, because the evaluation code multiplies videos in [-1, 1] by 128.
+  Frames are resized bilinearly with aligned corners: pixel i of n is read at the input's coordinate
+  i (n_in - 1) / (n - 1).
 
   Args:
     video: uint8 [B, 16, H, W, 3], RGB.
     mean: float32 [16, 112, 112, 3], BGR, from `crop_of_mean`.
 
   Returns:
-    float32 [B, 16, 112, 112, 3], BGR, values of 0 to 256 minus the mean.
+    float32 [B, 16, 112, 112, 3], BGR, values from 0 to 256 minus the mean.
 
   Raises:
-    ValueError: for a video of another type, number of frames or channels, and for a mean of another
-      shape.
+    ValueError: if the video has another type or number of frames or channels, or the mean has
+      another shape.
   """
   video, mean = tf.convert_to_tensor(video), tf.convert_to_tensor(mean, tf.float32)
   if (video.dtype != tf.uint8 or video.shape.rank != 5 or video.shape[1] != FRAMES
@@ -132,17 +140,17 @@ def preprocess(video, mean):
 
 
 def assign(model, arrays):
-  """Gives the model the weights of an .npz that Chainer wrote; all of them or, on error, none.
+  """Sets the weights of a model from an .npz that Chainer wrote; on an error, sets none of them.
 
-  Kernels are conv1a/W to conv5b/W, [O, I, 3, 3, 3], and fc6/W to fc8/W, [out, in], with inputs of
-  fc6 in the order C, T, H, W; biases are conv1a/b to fc8/b.
+  Kernels are conv1a/W to conv5b/W, [O, I, 3, 3, 3], and fc6/W to fc8/W, [out, in]. The inputs of
+  fc6 are in the order C, T, H, W. Biases are conv1a/b to fc8/b.
 
   Args:
-    model: a C3D that is built.
+    model: a built C3D.
     arrays: name -> array, such as np.load(file, allow_pickle=False). A name may begin with a slash.
 
   Raises:
-    ValueError: if the model is not built; if names are missing or unknown, or shapes are others'.
+    ValueError: if the model is not built, if names are missing or unknown, or if shapes differ.
   """
   if not model.built:
     raise ValueError('assign: model has no variables yet; call model.build() first')
@@ -167,17 +175,17 @@ def assign(model, arrays):
 
 
 def crop_of_mean(mean):
-  """The mean clip as `preprocess` takes it.
+  """Returns the mean clip in the form that `preprocess` takes.
 
   Args:
-    mean: array `mean` of mean2.npz: BGR, [3, 16, H, W], H and W at least 120. Leading axes of size
-      1 are dropped, and a flat array is one of 128 x 171 or 128 x 128 pixels.
+    mean: the array `mean` of mean2.npz: BGR, [3, 16, H, W], H and W at least 120. Leading axes of
+      size 1 are dropped. A flat array must have 128 x 171 or 128 x 128 pixels.
 
   Returns:
-    float32 [16, 112, 112, 3]: rows and columns 8 to 119.
+    float32 [16, 112, 112, 3], BGR: rows and columns 8 to 119.
 
   Raises:
-    ValueError: for an array of another shape.
+    ValueError: if the array has another shape.
   """
   mean = np.asarray(mean)
   clip = mean.reshape(mean.shape[next((i for i, n in enumerate(mean.shape) if n != 1), 0):])
@@ -193,7 +201,7 @@ def crop_of_mean(mean):
 
 
 def _by_name(model):
-  """Name in the .npz -> (variable, the axes of the array in the variable's order)."""
+  """Maps names in the .npz to (variable, the array's axes in the variable's order)."""
   found = {}
   for name, layer in model.convolutions.items():
     # [O, I, T, H, W] -> [T, H, W, I, O]

@@ -1,8 +1,8 @@
 """The Fréchet distance of two Gaussians that are fitted to features: FVD and FID.
 
-Features come in batches: sums of them, in float64, are added over batches, replicas and hosts, so
-that no number of videos takes more memory than a batch. Covariances are over n - 1, and square
-roots of matrices by their eigenvalues, in float64, as in TF-GAN, which takes singular values.
+Features come in batches. Their sums, in float64, are added over batches, replicas and hosts, so
+memory does not grow with the number of videos. Covariances divide by n - 1. Square roots of
+matrices are computed from eigenvalues, in float64. TF-GAN does the same with singular values.
 
 Heusel et al., "GANs Trained by a Two Time-Scale Update Rule Converge to a Local Nash Equilibrium",
 NeurIPS 2017, Eq. 6; Unterthiner et al., "Towards Accurate Generative Models of Video: A New Metric
@@ -14,25 +14,35 @@ import typing
 import numpy as np
 import scipy.linalg
 
-_ZERO = 1e-10  # an eigenvalue below it is 0; TF-GAN's epsilon
+_ZERO = 1e-10  # smaller eigenvalues count as 0; TF-GAN's epsilon
 
 
 class Gaussian(typing.NamedTuple):
-  """`count` vectors of mean [D] and covariance [D, D], float64."""
+  """A Gaussian that was fitted to feature vectors.
+
+  Attributes:
+    count: number of vectors.
+    mean: float64 [D].
+    covariance: float64 [D, D].
+  """
   count: int
   mean: np.ndarray
   covariance: np.ndarray
 
 
 def sums(features):
-  """float [B, D] -> dict of float64: count [], sum [D], products [D, D]. To be added up."""
+  """float [B, D] -> dict of float64 sums that add up: count [], sum [D], products [D, D]."""
   features = np.asarray(features, np.float64)
   return {'count': np.float64(len(features)), 'sum': features.sum(0),
           'products': features.T @ features}
 
 
 def gaussian(total):
-  """The Gaussian of added-up `sums`; of at least two vectors."""
+  """Returns the Gaussian of added-up `sums`.
+
+  Raises:
+    ValueError: if there are fewer than two vectors.
+  """
   count = total['count']
   if count < 2:
     raise ValueError(f'a covariance needs at least 2 videos, got {count:.0f}')
@@ -42,10 +52,13 @@ def gaussian(total):
 
 
 def distance(a, b):
-  """|m_a - m_b|^2 + tr(C_a + C_b - 2 (C_a C_b)^(1/2)), a float.
+  """Computes |m_a - m_b|^2 + tr(C_a + C_b - 2 (C_a C_b)^(1/2)), a float.
 
   Args:
-    a, b: a Gaussian each, of the same D.
+    a, b: Gaussians of the same D.
+
+  Raises:
+    ValueError: if D differs.
   """
   if a.mean.shape != b.mean.shape:
     raise ValueError(f'features of {len(a.mean)} and of {len(b.mean)} numbers have no distance')
@@ -55,12 +68,15 @@ def distance(a, b):
 
 
 def _trace_of_root_of_product(a, b):
-  """tr (a b)^(1/2) of covariances, by the symmetric matrix r^T b r that has its eigenvalues."""
+  """Returns tr (a b)^(1/2) of covariances.
+
+  With a = r r^T, the symmetric matrix r^T b r has the eigenvalues of a b.
+  """
   values, vectors = scipy.linalg.eigh(a)
   root = vectors * _roots(values)  # r r^T = a
   return np.sum(_roots(scipy.linalg.eigvalsh(root.T @ b @ root)))
 
 
 def _roots(eigenvalues):
-  """Their square roots; of those that rounding makes of 0, 0."""
+  """Returns square roots; 0 for eigenvalues that are 0 up to rounding."""
   return np.sqrt(np.where(eigenvalues < _ZERO, 0, eigenvalues))

@@ -1,12 +1,13 @@
-"""I3D, the Inception-v1 network inflated to three dimensions, whose outputs FVD compares.
+"""I3D, the Inception-v1 network inflated to three dimensions; FVD compares its outputs.
 
 Carreira and Zisserman, "Quo Vadis, Action Recognition? A New Model and the Kinetics Dataset", CVPR
-2017, figure 3. It is the RGB stream alone, as of an evaluation: no dropout, batch norm with its
-moving averages. 12,704,544 parameters for 400 classes, 12,909,544 for 600, 14,560 of them moving
-averages.
+2017, figure 3. This is the RGB stream alone, for evaluation: it has no dropout, and batch norm uses
+its moving averages. It has 12,704,544 parameters for 400 classes and 12,909,544 for 600. Of these,
+14,560 are moving averages.
 
-`I3D.by_name` has the variables by their names in DeepMind's checkpoints, `Conv3d_1a_7x7/conv_3d/w`
-and so on. The odd one is theirs: `Mixed_5b/Branch_2` calls its second convolution `Conv3d_0a_3x3`.
+`I3D.by_name` returns the variables by their names in DeepMind's checkpoints, such as
+`Conv3d_1a_7x7/conv_3d/w`. One name there is irregular: `Mixed_5b/Branch_2` calls its second
+convolution `Conv3d_0a_3x3`.
 """
 
 import tensorflow as tf
@@ -16,7 +17,8 @@ from tf_videogen.layers import full_precision
 SIZE = 224  # height and width of the input, pixels
 MIN_FRAMES = 9  # after down-sampling by 8, the last average pool needs two frames
 
-# Channels: branch 0; 1x1 and 3x3 of branch 1; 1x1 and 3x3 of branch 2; 1x1 after branch 3's pool.
+# Channels of the convolutions: 1x1 of branch 0; 1x1 and 3x3 of branch 1; 1x1 and 3x3 of branch 2;
+# 1x1 after the pool of branch 3.
 _MIXED = {
     'Mixed_3b': (64, 96, 128, 16, 32, 32),
     'Mixed_3c': (128, 128, 192, 32, 96, 64),
@@ -33,14 +35,14 @@ _MIXED = {
 class ConvolutionUnit(tf.keras.layers.Layer):
   """Convolution without bias, batch norm without gain, ReLU.
 
-  The norm is a part of the convolution: weights are divided by the standard deviation, what is left
-  is a bias.
+  The norm is folded into the convolution: it divides the weights by the standard deviation, and the
+  rest of it is a bias.
 
   Args:
-    channels: of the output.
+    channels: number of output channels.
     kernel: side of the cubic kernel.
-    stride: in time, height and width.
-    epsilon: of batch norm.
+    stride: the same in time, height and width.
+    epsilon: epsilon of batch norm.
   """
 
   def __init__(self, channels, kernel, stride=1, epsilon=1e-3):
@@ -66,7 +68,7 @@ class ConvolutionUnit(tf.keras.layers.Layer):
     return tf.nn.relu(tf.nn.bias_add(x, self.beta - self.moving_mean * scale))
 
   def by_name(self):
-    """The variables by the ends of their names in the checkpoints."""
+    """Returns the variables by the ends of their names in the checkpoints."""
     return {'conv_3d/w': self.w, 'batch_norm/beta': self.beta,
             'batch_norm/moving_mean': self.moving_mean,
             'batch_norm/moving_variance': self.moving_variance}
@@ -76,9 +78,9 @@ class InceptionModule(tf.keras.layers.Layer):
   """Four branches side by side: 1x1; 1x1, 3x3; 1x1, 3x3; max-pool, 1x1.
 
   Args:
-    channels: six numbers, see `_MIXED`.
-    names: of the units, 'Branch_0/Conv3d_0a_1x1' and so on; in that order.
-    epsilon: of batch norm.
+    channels: output channels of the six units, see `_MIXED`.
+    names: names of the units in the same order, such as 'Branch_0/Conv3d_0a_1x1'.
+    epsilon: epsilon of batch norm.
   """
 
   def __init__(self, channels, names, epsilon=1e-3):
@@ -94,17 +96,20 @@ class InceptionModule(tf.keras.layers.Layer):
                       branch_3(pooled)], axis=-1)
 
   def by_name(self):
-    """The variables by the ends of their names in the checkpoints."""
+    """Returns the variables by the ends of their names in the checkpoints."""
     return {f'{name}/{end}': variable for name, unit in zip(self.names, self.units)
             for end, variable in unit.by_name().items()}
 
 
 class I3D(tf.keras.Model):
-  """The network. Its variables are float32 under any precision policy: a metric is no training.
+  """The network.
+
+  Its variables are float32 under any precision policy, because a metric must not depend on how a
+  model is trained.
 
   Args:
-    classes: 400 or 600, of Kinetics-400 or -600.
-    epsilon: of batch norm, 1e-3 in DeepMind's code.
+    classes: number of classes, 400 for Kinetics-400 or 600 for Kinetics-600.
+    epsilon: epsilon of batch norm, 1e-3 in DeepMind's code.
   """
 
   def __init__(self, classes=400, epsilon=1e-3):
@@ -134,10 +139,18 @@ class I3D(tf.keras.Model):
     self.built = True
 
   def call(self, video):
-    """float32 [B, T, 224, 224, 3] in [-1, 1], T >= 9 -> a dict.
+    """Computes features and logits.
 
-    'logits': float32 [B, classes], before the softmax, the mean over time: what FVD compares.
-    'features': float32 [B, 1024], the last average pool, the mean over time.
+    Args:
+      video: float32 [B, T, 224, 224, 3] in [-1, 1], T >= 9.
+
+    Returns:
+      A dict.
+        logits: float32 [B, classes], before the softmax, mean over time. FVD compares them.
+        features: float32 [B, 1024], the last average pool, mean over time.
+
+    Raises:
+      ValueError: if T is below 9.
     """
     if video.shape[1] is not None and video.shape[1] < MIN_FRAMES:
       raise ValueError(f'I3D needs clips of at least {MIN_FRAMES} frames, got {video.shape[1]}')
@@ -153,12 +166,12 @@ class I3D(tf.keras.Model):
       x = module(x)
     x = tf.nn.avg_pool3d(x, (2, 7, 7), 1, 'VALID')  # [B, T/8 - 1, 1, 1, 1024]
     features = tf.reduce_mean(x, axis=[1, 2, 3])
-    # The last layer is linear: the mean of its outputs is the output of the mean.
+    # The last layer is linear, so the mean of its outputs is its output for the mean.
     logits = full_precision.matmul(features, self.w[0, 0, 0]) + self.b
     return {'features': features, 'logits': logits}
 
   def by_name(self):
-    """The variables by their names in the checkpoints, without the prefix RGB/inception_i3d/."""
+    """Returns the variables by name in the checkpoints, without the prefix RGB/inception_i3d/."""
     found = {}
     for name, part in {**self.stem, **self.mixed}.items():
       found.update({f'{name}/{end}': variable for end, variable in part.by_name().items()})
@@ -173,5 +186,5 @@ def _unit_names(module):
 
 
 def _inputs(channels, units):
-  """Channels that each unit of a module gets."""
+  """Returns the number of input channels of each unit of a module."""
   return (channels, channels, units[1].channels, channels, units[3].channels, channels)

@@ -1,8 +1,8 @@
 """How close one video is to another, frame by frame: PSNR and SSIM.
 
-Both compare 8-bit frames (peak value 255) and answer with one number a frame, so that the caller
-decides how to average: over all frames, or frame by frame as the video prediction papers plot it.
-Both compile under XLA.
+Both compare 8-bit frames (peak value 255) and return one number per frame. The caller decides how
+to average: over all frames, or for each time step, as video prediction papers plot it. Both compile
+under XLA.
 
 SSIM: Wang, Bovik, Sheikh and Simoncelli, "Image quality assessment: from error visibility to
 structural similarity", IEEE Transactions on Image Processing 13(4), 2004.
@@ -17,11 +17,11 @@ SSIM_WINDOW = 11
 
 
 def psnr(a, b):
-  """The peak signal-to-noise ratio of every frame, 10 log10(255^2 / MSE), in decibels.
+  """Computes the peak signal-to-noise ratio of each frame, 10 log10(255^2 / MSE), in decibels.
 
-  Identical frames have an infinite ratio, which would spoil every mean, so values are capped at
-  `MAX_PSNR` = 100 dB: more than any 8-bit frame of up to 150,000 values (223 x 223 x 3) that is
-  off by one in a single value.
+  Identical frames have an infinite ratio, which would spoil every mean. Ratios are therefore capped
+  at `MAX_PSNR` = 100 dB. This is more than the ratio of two 8-bit frames of up to 150,000 values
+  (223 x 223 x 3) that differ by one in a single value.
 
   Args:
     a: uint8 [B, T, H, W, C].
@@ -38,12 +38,12 @@ def psnr(a, b):
 
 
 def ssim(a, b):
-  """The structural similarity of every frame: the mean over pixels and channels.
+  """Computes the structural similarity of each frame, the mean over pixels and channels.
 
-  The paper's constants: K1 = 0.01, K2 = 0.03, a Gaussian window of 11 x 11 pixels with a standard
-  deviation of 1.5, placed only where it fits. Frames with a side below 11 pixels get the largest
-  odd window that fits (same standard deviation), so their values do not compare with those of
-  larger frames.
+  The constants are the paper's: K1 = 0.01, K2 = 0.03, and a Gaussian window of 11 x 11 pixels with
+  a standard deviation of 1.5, placed only where it fits. Frames with a side below 11 pixels get the
+  largest odd window that fits (same standard deviation). Their values are not comparable with the
+  values of larger frames.
 
   Args:
     a: uint8 [B, T, H, W, C], H and W static.
@@ -71,21 +71,21 @@ def ssim(a, b):
 
 
 def _window(height, width):
-  """The side of the SSIM window: 11, or the largest odd number that fits into the frame."""
+  """Returns the side of the SSIM window: 11, or the largest odd number that fits the frame."""
   size = min(SSIM_WINDOW, height, width)
   return size if size % 2 else size - 1
 
 
 def _gaussian(size):
-  """Weights of a window's side, float32 [size], that sum to 1."""
+  """Returns the Gaussian weights along a side of the window, float32 [size]; they sum to 1."""
   weights = np.exp(-0.5 * ((np.arange(size) - (size - 1) / 2) / 1.5)**2)
   return (weights / weights.sum()).astype(np.float32)
 
 
 def _blurred(x, weights):
-  """Means over windows, where they fit: [N, H, W, C] -> [N, H - size + 1, W - size + 1, C].
+  """Weighted means over windows that fit: [N, H, W, C] -> [N, H - size + 1, W - size + 1, C].
 
-  Sums of shifted images, not a convolution, whose products a TPU would round to bfloat16.
+  They are sums of shifted images, because a TPU would round a convolution's products to bfloat16.
   """
   for axis in (1, 2):
     fits = x.shape[axis] - len(weights) + 1
@@ -95,7 +95,7 @@ def _blurred(x, weights):
 
 
 def _checked(a, b):
-  """Both videos as tensors, after checking that they are uint8 videos of the same shape."""
+  """Returns both videos as tensors; raises a ValueError if type or shape is wrong."""
   a, b = tf.convert_to_tensor(a), tf.convert_to_tensor(b)
   for name, video in (('a', a), ('b', b)):
     if video.dtype != tf.uint8 or video.shape.rank != 5:

@@ -1,8 +1,8 @@
 """The Inception Score: how sure a classifier is of each video, and how varied its answers are.
 
 Salimans et al., "Improved Techniques for Training GANs", NeurIPS 2016, section 4: exp of the mean
-KL(p(y|x) || p(y)). Probabilities come in batches, and sums of them are added; 1e-20 is added to
-every probability, as TGANv2's evaluation does, on which UCF-101's scores rest.
+KL(p(y|x) || p(y)). Logits come in batches, whose sums are added. 1e-20 is added to every
+probability, as in TGANv2's evaluation, the basis of scores on UCF-101.
 """
 
 import numpy as np
@@ -20,7 +20,11 @@ def sums(logits):
 
 
 def score(total):
-  """The Inception Score of added-up `sums`, a float from 1 to K."""
+  """Returns the Inception Score of added-up `sums`, a float from 1 to K.
+
+  Raises:
+    ValueError: if there are no videos.
+  """
   if total['count'] < 1:
     raise ValueError('an Inception Score needs at least one video')
   marginal = total['probability'] / total['count']

@@ -1,26 +1,26 @@
-"""Whether things are where they should be, and move as they should: for clips whose truth is known.
+"""Errors of positions and of motion, for clips whose true positions and motion are known.
 
-Positions are in pixels, (row, column), (0, 0) being the middle of the pixel in the top left corner;
-motion is in pixels a frame, (down, right).
+Positions are in pixels, (row, column); (0, 0) is the middle of the pixel in the top left corner.
+Motion is in pixels per frame, (down, right).
 """
 
 import numpy as np
 
-NOISE = 16  # levels: what differs less from the ground, in the mean of the channels, is none
+NOISE = 16  # levels, mean over channels; smaller differences from the ground count as none
 
 
 def centroids(video):
-  """The center of mass of what differs from the ground, in every frame.
+  """Computes the center of mass of the objects in each frame.
 
-  The ground is one color a clip, the median of each channel over all its pixels. A pixel weighs as
-  much as it differs from it, the absolute difference summed over channels; nothing, where that is
-  below `NOISE` = 16 levels a channel.
+  Objects are pixels that differ from the ground. The ground is one color per clip, the median of
+  each channel over all pixels of the clip. The weight of a pixel is the absolute difference from
+  the ground, summed over channels. It is 0 if the mean over channels is below `NOISE` = 16 levels.
 
   Args:
     video: uint8 [N, T, H, W, C].
 
   Returns:
-    float64 [N, T, 2], rows and columns in pixels; NaN where a frame shows nothing but ground.
+    float64 [N, T, 2], rows and columns in pixels; NaN if a frame shows only the ground.
   """
   video = np.asarray(video)
   if video.dtype != np.uint8 or video.ndim != 5:
@@ -36,19 +36,19 @@ def centroids(video):
 
 
 def centroid_error(predicted, true, size):
-  """The mean distance between predicted and true centroids, frame by frame.
+  """Computes the mean distance between predicted and true centroids for each time step.
 
-  A prediction that shows nothing is half of the frame's side away, more than one that guesses the
-  middle of the frame is in the mean: nothing is won by leaving things out. Frames that truly show
-  nothing are left out.
+  A predicted frame without objects counts as a distance of half of the frame's side. This is more
+  than the mean distance of guessing the middle of the frame, so omitting objects does not help.
+  Frames whose truth has no objects are not counted.
 
   Args:
-    predicted: float [N, T, 2], in pixels, as from `centroids`; NaN where nothing is.
+    predicted: float [N, T, 2], in pixels, from `centroids`; NaN if a frame has no objects.
     true: float of the same shape.
-    size: the frame's side, in pixels.
+    size: side of the frame, in pixels.
 
   Returns:
-    float64 [T], in pixels; NaN where no clip truly shows anything. Lower is better.
+    float64 [T], in pixels; NaN if no clip truly has objects at that time step. Lower is better.
   """
   predicted, true = np.asarray(predicted, np.float64), np.asarray(true, np.float64)
   if predicted.ndim != 3 or predicted.shape[-1] != 2 or predicted.shape != true.shape:
@@ -62,21 +62,22 @@ def centroid_error(predicted, true, size):
 
 
 def agreement(predicted, true, mask):
-  """How well a motion field agrees with the true one, where the mask is true.
+  """Measures how well a motion field agrees with the true one, where the mask is true.
 
-  Leave out first frames, whose motion nobody knows.
+  Leave out first frames, because their motion is unknown.
 
   Args:
-    predicted: float [..., H, W, 2], in pixels a frame: down, right.
+    predicted: float [..., H, W, 2], in pixels per frame: down, right.
     true: float of the same shape.
-    mask: bool [..., H, W].
+    mask: bool [..., H, W], the pixels that count; at least one.
 
   Returns:
     A dict of floats:
-      endpoint_error: the mean length of the difference, in pixels a frame. Lower is better.
-      endpoint_error_of_zeros: the same of a field without motion: the mean true speed.
-      cosine: of the angle between predicted and true motion, the mean weighted by the true speed,
-        in [-1, 1], higher is better; 0 where no motion is predicted. NaN if nothing truly moves.
+      endpoint_error: mean length of the difference, in pixels per frame. Lower is better.
+      endpoint_error_of_zeros: the same for a field without motion, which is the mean true speed.
+      cosine: cosine of the angle between predicted and true motion, in [-1, 1]: the mean, weighted
+        by the true speed. Higher is better. Pixels without predicted motion count as 0. NaN if
+        nothing truly moves.
   """
   predicted, true = np.asarray(predicted, np.float64), np.asarray(true, np.float64)
   mask = np.asarray(mask)

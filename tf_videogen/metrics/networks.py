@@ -1,10 +1,11 @@
-"""The networks whose outputs metrics compare, from uint8 videos on.
+"""The networks whose outputs metrics compare; they take uint8 videos.
 
     network = networks.FeatureNetwork('i3d_kinetics400')   # in the scope of a strategy
     outputs = network(video)     # {'logits': [B, 400], 'features': [B, 1024]}
 
-`network.label` goes with every number that is computed with it. A random network, for smoke tests,
-has to be asked for by name, 'random:i3d_kinetics400', and its label says what it is.
+`network.label` accompanies every number that is computed with the network. A network with random
+weights, for smoke tests, needs an explicit name, 'random:i3d_kinetics400'. Its label says that it
+is random.
 """
 
 import tensorflow as tf
@@ -20,10 +21,10 @@ NOT_COMPARABLE = 'random-network, not comparable'
 
 
 def repeated(video, frames):
-  """A clip again and again from its start, until it has so many frames: [B, T, H, W, C].
+  """Repeats a clip [B, T, H, W, C] from its start to `frames` frames; longer clips stay unchanged.
 
-  What Carreira and Zisserman do with short videos (section 3): "we repeated the video as many times
-  as necessary".
+  Carreira and Zisserman treat short videos like this (section 3): "we repeated the video as many
+  times as necessary".
   """
   if video.shape[1] >= frames:
     return video
@@ -31,12 +32,13 @@ def repeated(video, frames):
 
 
 class _I3DNetwork(tf.Module):
-  """I3D behind FVD's preprocessing: resized to 224x224 whole, by TensorFlow 1's legacy bilinear.
+  """I3D with FVD's preprocessing: whole frames are resized bilinearly to 224x224.
 
   Args:
     classes: 400 or 600.
-    epsilon: of batch norm.
-    half_pixels: whether it is resized by the half-pixel convention instead.
+    epsilon: epsilon of batch norm.
+    half_pixels: whether frames are resized by the half-pixel convention, not by the legacy one of
+      TensorFlow 1.
   """
 
   min_frames = i3d.MIN_FRAMES
@@ -62,7 +64,7 @@ class _I3DNetwork(tf.Module):
 
 
 class _C3DNetwork(tf.Module):
-  """C3D behind TGANv2's preprocessing."""
+  """C3D with TGANv2's preprocessing."""
 
   min_frames = c3d.FRAMES
 
@@ -84,28 +86,29 @@ class _C3DNetwork(tf.Module):
 
 _MAKERS = {
     'i3d_kinetics400': lambda: _I3DNetwork(400), 'i3d_kinetics600': lambda: _I3DNetwork(600),
-    # The port to PyTorch by which VideoGPT's authors, and others after them, computed FVD.
+    # The PyTorch port of I3D with which VideoGPT's authors, and others after them, computed FVD.
     'i3d_kinetics400_port': lambda: _I3DNetwork(400, epsilon=1e-5, half_pixels=True),
     'c3d_ucf101': _C3DNetwork}
-_WEIGHTS = {'i3d_kinetics400_port': 'i3d_kinetics400'}  # a port has the weights of what it ports
+_WEIGHTS = {'i3d_kinetics400_port': 'i3d_kinetics400'}  # a port has the original weights
 
 
 class FeatureNetwork:
   """A network with its weights.
 
   Args:
-    name: 'i3d_kinetics400', 'i3d_kinetics600' or 'c3d_ucf101'; 'i3d_kinetics400_port', of the same
-      weights in another way; or one of these after 'random:'.
+    name: 'i3d_kinetics400', 'i3d_kinetics600', 'c3d_ucf101', or 'i3d_kinetics400_port', which has
+      the weights of 'i3d_kinetics400', and the epsilon and the resizing of the PyTorch port; or
+      one of these names after 'random:'.
 
   Raises:
-    pretrained.Missing: if its weights aren't in the cache.
-    ValueError: for an unknown name, or wrong weights.
+    pretrained.Missing: if the weights are not in the cache.
+    ValueError: if the name is unknown or the weights are wrong.
 
   Attributes:
-    name: as it was asked for.
-    label: the name and the fingerprint of the weights, or that they are random.
+    name: the `name` argument.
+    label: the name and the fingerprint of the weights, or NOT_COMPARABLE for random weights.
     comparable: whether the weights are the published ones.
-    min_frames: shorter clips are repeated from their start.
+    min_frames: clips with fewer frames are repeated from their start.
   """
 
   def __init__(self, name):
@@ -126,7 +129,11 @@ class FeatureNetwork:
       self.label = NOT_COMPARABLE
 
   def __call__(self, video):
-    """uint8 [B, T, H, W, C], T, H, W static, C 1 or 3 -> dict of float32 'logits', 'features'."""
+    """uint8 [B, T, H, W, C], T, H, W static, C 1 or 3 -> dict of float32 'logits', 'features'.
+
+    See `i3d.I3D.call` and `c3d.C3D.call` for the outputs. Grey frames are repeated to three
+    channels. C3D takes clips of at most 16 frames.
+    """
     if video.dtype != tf.uint8 or video.shape.rank != 5 or video.shape[-1] not in (1, 3):
       raise ValueError(f'video must be uint8 [B, T, H, W, C] with C 1 or 3, got {video.dtype.name} '
                        f'{video.shape}')
@@ -136,7 +143,7 @@ class FeatureNetwork:
 
 
 def _randomize(model):
-  """Draws kernels, always the same; outputs are about as large as inputs (He et al. 2015)."""
+  """Draws kernels, always the same ones; outputs are about as large as inputs (He et al. 2015)."""
   for number, variable in enumerate(model.trainable_variables):
     if variable.shape.rank > 1:
       inputs = variable.shape.num_elements() // variable.shape[-1]

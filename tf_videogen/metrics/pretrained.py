@@ -1,12 +1,12 @@
-"""Weights of the networks that metrics are computed with: where they are, and if they are the ones.
+"""Finds and verifies the published weights of the networks that metrics use.
 
 FVD, IS and FID are comparable between papers only if the weights are the same to the last bit. For
-both I3Ds the checksum of every variable is known (`known_networks/<name>.csv`), so weights are
-recognized whatever file they come in: TF-Hub's module, DeepMind's checkpoint, or the cache. For C3D
-there is the file of TGANv2's authors; no checksum of it is known to us, its shapes are checked, and
-`fingerprint` says which one was used.
+both I3Ds, we know the checksum of every variable (`known_networks/<name>.csv`). Their weights are
+recognized in any file: TF-Hub's module, DeepMind's checkpoint, or the cache. For C3D there is the
+file of TGANv2's authors. We do not know its checksums, so only shapes are checked, and
+`fingerprint` shows which weights were used.
 
-Weights are kept in a cache, an .npz a network: `$TF_VIDEOGEN_CACHE/networks`, or
+Weights are kept in a cache, one .npz per network: `$TF_VIDEOGEN_CACHE/networks`, or
 `~/.cache/tf_videogen/networks`. `python -m launch.get_networks` fills it.
 """
 
@@ -30,8 +30,8 @@ from tf_videogen import files
 from tf_videogen.metrics import c3d
 
 _LISTINGS = pathlib.Path(__file__).parent / 'known_networks'
-_PREFIX = 'RGB/inception_i3d/'  # of variables in TF-Hub's module and in rgb_scratch
-_IGNORED = '/Momentum'  # slots of the optimizer, in rgb_scratch_kin600
+_PREFIX = 'RGB/inception_i3d/'  # prefix of variables in TF-Hub's module and rgb_scratch
+_IGNORED = '/Momentum'  # the optimizer's slots in rgb_scratch_kin600
 _CHECKPOINTS = 'https://github.com/google-deepmind/kinetics-i3d/raw/master/data/checkpoints'
 _TGAN2 = 'https://github.com/rezoo/tgan2/releases/download/v1.0'
 
@@ -41,10 +41,10 @@ class Known:
   """A network that published numbers are computed with.
 
   Attributes:
-    name: ours.
-    title: what its publishers call it.
-    sources: places to fetch it from, tried in order; each a tuple of addresses of files that belong
-      together.
+    name: our name of the network.
+    title: its publishers' name.
+    sources: places to fetch it from, tried in order. Each is a tuple of addresses of files that
+      belong together.
   """
   name: str
   title: str
@@ -69,29 +69,32 @@ class Missing(FileNotFoundError):
 
 
 def cache_dir():
-  """Where weights and statistics of real videos are kept."""
+  """Returns the folder of cached weights and of cached statistics of real videos."""
   return os.environ.get('TF_VIDEOGEN_CACHE') or os.path.expanduser('~/.cache/tf_videogen')
 
 
 def cached_path(name):
-  """Where the weights of a network are kept."""
+  """Returns the path of a network's weights in the cache."""
   return os.path.join(cache_dir(), 'networks', f'{name}.npz')
 
 
 def get_command(name):
-  """The command that puts a network into the cache."""
+  """Returns the command that puts a network into the cache."""
   return f'python -m launch.get_networks --network={name}'
 
 
 def load(name):
-  """The weights of a network of KNOWN, from the cache and verified.
+  """Loads a network's weights from the cache and verifies them.
+
+  Args:
+    name: a key of KNOWN.
 
   Returns:
-    A dict of arrays by their names in the listing; for C3D as in the .npz, and 'mean'.
+    A dict of arrays by their names in the listing. C3D also has 'mean'.
 
   Raises:
-    Missing: if they aren't there; says how to get them.
-    ValueError: if what is there is something else.
+    Missing: if the weights are not in the cache; the message tells how to get them.
+    ValueError: if the cached file does not have the network's weights.
   """
   path = cached_path(name)
   if not tf.io.gfile.exists(path):
@@ -106,16 +109,17 @@ def load(name):
 
 
 def keep(name, path):
-  """Puts the weights of a network that somebody has into the cache, if they are its weights.
+  """Puts a network's weights from a file or folder into the cache, after verifying them.
 
   Args:
-    name: of KNOWN.
-    path: of an I3D, TF-Hub's module (a folder, its .tar.gz or its handle) or a checkpoint (its
-      prefix or its folder); of C3D, a folder with the two .npz; or what was in another cache.
+    name: a key of KNOWN.
+    path: for an I3D, TF-Hub's module (a folder, its .tar.gz or its handle) or a checkpoint (its
+      prefix or its folder). For C3D, a folder with the two .npz files. For both, also the .npz of
+      another cache.
 
   Raises:
-    FileNotFoundError: if there is nothing.
-    ValueError: if they are others.
+    FileNotFoundError: if there are no weights at the path.
+    ValueError: if the weights are not the network's.
   """
   arrays = read(path)
   verify(name, arrays, path)
@@ -123,7 +127,15 @@ def keep(name, path):
 
 
 def read(path):
-  """The arrays of a file or folder, by the names of the listings; see `keep`."""
+  """Reads the arrays of a file or folder, by their names in the listings.
+
+  Args:
+    path: see `keep`.
+
+  Raises:
+    FileNotFoundError: if there are no weights at the path, or it cannot be fetched.
+    ValueError: if the file cannot be read.
+  """
   if path.startswith('https://'):
     try:
       path = hub.resolve(path)
@@ -153,21 +165,22 @@ def _read_npz(path):
 
 
 def _read_checkpoint(prefix, path=None):
-  """The variables of a checkpoint; `path` is what messages call it."""
+  """Reads the variables of a checkpoint; error messages name `path`, or `prefix` if None."""
   try:
     reader = tf.train.load_checkpoint(prefix)
     names = [name for name in reader.get_variable_to_shape_map() if not name.endswith(_IGNORED)]
     arrays = {name.removeprefix(_PREFIX): reader.get_tensor(name) for name in names}
-  except (tf.errors.OpError, RuntimeError, ValueError, IndexError) as error:  # Index: too short
+  except (tf.errors.OpError, RuntimeError, ValueError, IndexError) as error:
+    # The IndexError is of a file that is too short.
     raise ValueError(f'{path or prefix} cannot be read as a checkpoint ({_first_line(error)})'
                      ) from error
-  # Batch norm is [C] or [1, 1, 1, 1, C].
+  # Batch norm's variables are [C] or [1, 1, 1, 1, C].
   return {name: array.reshape(-1) if '/batch_norm/' in name else array
           for name, array in arrays.items()}
 
 
 def _read_archive(path):
-  """The variables of TF-Hub's module in a .tar.gz; nothing else is unpacked."""
+  """Reads the variables of TF-Hub's module in a .tar.gz; unpacks nothing else."""
   with tempfile.TemporaryDirectory() as scratch:
     try:
       with tf.io.gfile.GFile(path, 'rb') as f, tarfile.open(fileobj=f, mode='r:gz') as archive:
@@ -184,19 +197,22 @@ def _read_archive(path):
 
 
 def _first_line(error):
-  """What an error says, in one line."""
+  """Returns the first line of an error's message, or its type's name."""
   return str(error).strip().partition('\n')[0] or type(error).__name__
 
 
 def listing(name):
-  """What is known of a network's variables: name -> (shape, checksum), 8 hex digits or ''."""
+  """Returns the known variables of a network: name -> (shape, checksum).
+
+  The checksum has 8 hex digits, or is '' if it is not known; see `checksum`.
+  """
   text = (_LISTINGS / f'{name}.csv').read_text(encoding='utf-8')
   return {row['variable']: (tuple(map(int, row['shape'].split('x'))), row['crc32c'])
           for row in csv.DictReader(io.StringIO(text))}
 
 
 def checksum(array):
-  """The checksum of an array as TensorFlow's checkpoints keep it: masked CRC-32C, 8 hex digits."""
+  """Returns an array's checksum as in TensorFlow's checkpoints: masked CRC-32C, 8 hex digits."""
   with tempfile.TemporaryDirectory() as scratch:
     path = os.path.join(scratch, 'record')
     with tf.io.TFRecordWriter(path) as writer:
@@ -206,7 +222,7 @@ def checksum(array):
 
 
 def fingerprint(arrays):
-  """Eight hex digits that tell weights from others, whatever file they come in."""
+  """Returns 8 hex digits that identify weights, whatever file they come from."""
   digest = hashlib.sha256()
   for name in sorted(arrays):
     digest.update(f'{name} {checksum(arrays[name])}\n'.encode())
@@ -214,12 +230,12 @@ def fingerprint(arrays):
 
 
 def verify(name, arrays, path):
-  """Raises a ValueError unless the arrays are the weights of a network of KNOWN.
+  """Raises a ValueError unless the arrays are the weights of a network.
 
   Args:
-    name: of the network.
-    arrays: as of `read`.
-    path: where they are from, for the message.
+    name: a key of KNOWN.
+    arrays: name -> array, as from `read`.
+    path: the arrays' file, for the error message.
   """
   known = listing(name)
   wrong = [variable for variable, (shape, _) in known.items()
@@ -242,7 +258,7 @@ def verify(name, arrays, path):
 
 
 def _has_mean(arrays):
-  """Whether C3D's mean clip is there, in a shape that it is known in."""
+  """Returns whether the arrays have C3D's mean clip, in one of its known shapes."""
   try:
     return bool(c3d.crop_of_mean(arrays['mean']).size)
   except (KeyError, ValueError):

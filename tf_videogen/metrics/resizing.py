@@ -1,13 +1,13 @@
-"""Bilinear resizing: as TensorFlow 1 does it, on which most published FVDs and scores rest.
+"""Bilinear resizing as in TensorFlow 1, the basis of most published FVDs and scores.
 
-Output pixel i is read at the input's coordinate i * scale. The legacy convention, that of
-`tf.compat.v1.image.resize_bilinear`, has scale = n_in / n_out: the picture moves by half a pixel
-towards the corner at 0, and on a 64-pixel frame values differ by 7 of 255, on average, from the
-half-pixel convention of later libraries, (i + 0.5) scale - 0.5. With aligned corners scale =
-(n_in - 1) / (n_out - 1).
+Output pixel i is read at the input's coordinate i * scale. The legacy convention, of
+`tf.compat.v1.image.resize_bilinear`, has scale = n_in / n_out. It moves the picture by half a pixel
+towards the corner at 0. Later libraries use the half-pixel convention, (i + 0.5) scale - 0.5. On a
+64-pixel frame, values of the two conventions differ by 7 of 255 on average. With aligned corners,
+scale = (n_in - 1) / (n_out - 1).
 
-Under XLA this is arithmetic of our own: XLA's translation of TensorFlow's operation takes what is
-beyond the last row and column for 0, where the operation repeats them.
+Under XLA we compute this ourselves. TensorFlow's operation repeats the last row and column beyond
+the edge, but XLA's translation of it takes the values there as 0.
 """
 
 import numpy as np
@@ -23,7 +23,8 @@ def bilinear(images, size, align_corners=False, half_pixels=False):
     images: uint8 or float32 [N, H, W, C], H and W static.
     size: (height, width) of the output.
     align_corners: whether the corners' pixels stay at the corners.
-    half_pixels: whether it is the half-pixel convention. With neither it is the legacy one.
+    half_pixels: whether to use the half-pixel convention. If both are False, the legacy convention
+      is used.
 
   Returns:
     float32 [N, height, width, C], in the range of the input.
@@ -41,7 +42,10 @@ def bilinear(images, size, align_corners=False, half_pixels=False):
 
 
 def _places(n_in, n_out, align_corners, half_pixels):
-  """Where output pixels lie: indices below and above, int [n_out]; share of the latter, float32."""
+  """Returns the indices below and above output pixels, int [n_out], and the latter's weights.
+
+  The weights are float32 [n_out].
+  """
   scale = np.float32(n_in) / np.float32(n_out)
   if align_corners and n_out > 1:
     scale = np.float32(n_in - 1) / np.float32(n_out - 1)

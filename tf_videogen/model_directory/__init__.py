@@ -1,1 +1,1 @@
-"""A model directory: what is where in it, and who reads and writes it."""
+"""The files of a model directory: checkpoints, results, lock, and notes on clips and progress."""

@@ -1,8 +1,8 @@
-"""Checkpoints as they are found: the latest readable one, and parts of an earlier stage's.
+"""Reading checkpoints: the latest readable one of a directory, and parts of an earlier stage's.
 
-A crash may leave a truncated file behind; the one before it is then taken, and a line says so. A
-checkpoint that can be read but doesn't fit is another configuration's: that is an error, not a
-reason to fall back.
+A crash may leave a truncated file behind. Then the checkpoint before it is used, and a line of the
+log says so. A checkpoint that can be read but does not fit is another configuration's. That is an
+error, and no earlier checkpoint is used.
 """
 import os
 import re
@@ -17,40 +17,43 @@ UNREADABLE = (IndexError, ValueError, tf.errors.OpError)
 
 
 def has_other_hosts(strategy):
-  """Whether other machines read data and checkpoints, and write them: those of a named TPU."""
+  """Whether other machines, the hosts of a named TPU, read data and read and write checkpoints."""
   return isinstance(strategy, tf.distribute.TPUStrategy) and not all(
       device.startswith('/job:localhost/') for device in strategy.extended.worker_devices)
 
 
 def check_reachable(directory):
-  """Raises ValueError if the machines of the current strategy cannot reach a model directory."""
+  """Raises a ValueError if machines of the current strategy cannot reach a model directory."""
   if has_other_hosts(tf.distribute.get_strategy()) and not files.is_remote(directory):
     raise ValueError(f'the hosts of the TPU cannot reach {directory} on this machine: name a '
                      'model directory on gs://')
 
 
 def paths(directory):
-  """Checkpoints of a model directory, the newest first, as their files stand there."""
+  """Paths of a model directory's checkpoints, the newest first: ['dir/ckpt-300', ...].
+
+  They are found by their files, not by TensorFlow's file `checkpoint`.
+  """
   indices = tf.io.gfile.glob(os.path.join(directory, 'ckpt-*.index'))
   names = [path[:-len('.index')] for path in indices if _INDEX.search(path)]
   return sorted(names, key=step_of, reverse=True)
 
 
 def remove_left(directory):
-  """Removes what TensorFlow writes before a checkpoint is complete; nobody may be writing one."""
+  """Removes files of incomplete checkpoints. No process may be writing a checkpoint meanwhile."""
   for pattern in ('checkpoint.tmp*', 'ckpt-*_temp'):
     for path in tf.io.gfile.glob(os.path.join(directory, pattern)):
       (tf.io.gfile.rmtree if tf.io.gfile.isdir(path) else tf.io.gfile.remove)(path)
 
 
 def mend_state(directory):
-  """Writes TensorFlow's file `checkpoint` anew where it does not speak of what is there."""
+  """Writes TensorFlow's file `checkpoint` anew if it does not name a checkpoint that exists."""
   found = paths(directory)
   try:
     state = tf.train.get_checkpoint_state(directory)
     latest = state and os.path.join(directory, os.path.basename(state.model_checkpoint_path))
   except (ValueError, tf.errors.OpError):
-    latest = ''  # another encoding, a folder
+    latest = ''  # the file has another encoding, or is a folder
   if latest is None and not found or latest in found:
     return
   path = os.path.join(directory, 'checkpoint')
@@ -62,7 +65,7 @@ def mend_state(directory):
     times = [files.size_and_time(f'{name}.index')[1] / 1e9 for name in oldest_first]
     tf.compat.v1.train.update_checkpoint_state(
         directory, found[0], oldest_first, all_model_checkpoint_timestamps=times,
-        last_preserved_timestamp=min(times) - 1)  # before all of them: none is kept for ever
+        last_preserved_timestamp=min(times) - 1)  # before all of them, so that none is kept forever
 
 
 def step_of(path):
@@ -82,13 +85,21 @@ def _is_readable(path):
 
 
 def restore(checkpoint, path, what='this config'):
-  """Restores every object of `checkpoint` from `path`; False where the files cannot be read.
+  """Restores every object of `checkpoint` from `path`.
+
+  Args:
+    checkpoint: a tf.train.Checkpoint.
+    path: path of a checkpoint, 'dir/ckpt-300'.
+    what: name of the configuration in the error message.
+
+  Returns:
+    Whether the files can be read.
 
   Raises:
-    ValueError: if the checkpoint is readable and of another configuration.
+    ValueError: if the checkpoint is readable, but another configuration's.
   """
   try:
-    # Not a line for every value that nothing took: what is missing is told below.
+    # Without a line for every unused value. The error below names the first missing one.
     status = checkpoint.restore(path).expect_partial()
     status.assert_existing_objects_matched()
     return True
@@ -106,11 +117,17 @@ def restore(checkpoint, path, what='this config'):
 def restore_latest(checkpoint, directory, what='this config'):
   """Restores the latest readable checkpoint of a directory.
 
+  Args:
+    checkpoint: a tf.train.Checkpoint.
+    directory: a model directory.
+    what: name of the configuration in the error message.
+
   Returns:
-    Its path, or None where there is none at all.
+    The path of the restored checkpoint, or None if the directory has none.
 
   Raises:
-    ValueError: if there are checkpoints and none can be read, or if it is of another configuration.
+    ValueError: if there are checkpoints, but none can be read; or if the latest readable one is
+      another configuration's.
   """
   found = paths(directory)
   for i, path in enumerate(found):
@@ -125,7 +142,12 @@ def restore_latest(checkpoint, directory, what='this config'):
 
 
 def require(directory, what):
-  """Raises a FileNotFoundError where an earlier stage's directory has no checkpoint."""
+  """Raises a FileNotFoundError if an earlier stage's directory has no checkpoint.
+
+  Args:
+    directory: the earlier stage's model directory; '' or None if it is not given.
+    what: name of the model in the message, such as 'the VQ-VAE'.
+  """
   if not directory or not paths(directory):
     raise FileNotFoundError(f'no checkpoint of {what} in {directory!r}: train it first, and name '
                             'its --model_dir here')
@@ -137,11 +159,12 @@ def load_part(directory, what, **objects):
   Args:
     directory: that stage's model directory.
     what: its name in messages, such as 'the VQ-VAE'.
-    **objects: as they are called in that stage's checkpoint.
+    **objects: the objects, by their names in that stage's checkpoint.
 
   Raises:
     FileNotFoundError: if there is no checkpoint.
-    ValueError: if it doesn't fit, or a TPU's hosts cannot reach it.
+    ValueError: if no checkpoint can be read, if the latest readable one does not fit, or if a TPU's
+      hosts cannot reach the directory.
   """
   require(directory, what)
   check_reachable(directory)

@@ -1,4 +1,4 @@
-"""Follows a model directory in which another process trains, checkpoint by checkpoint."""
+"""Evaluation of the checkpoints of a model directory while another process trains in it."""
 
 import time
 
@@ -9,20 +9,20 @@ from tf_videogen.model_directory import layout
 
 
 def follow(model_dir, last_step, evaluated, evaluate_one, stop, timeout=3600, poll_seconds=10):
-  """Evaluates the checkpoints of a directory as they come, the oldest first, to the last one.
+  """Evaluates new checkpoints of a directory, the oldest first, until the last one.
 
   Args:
-    model_dir: where another process trains.
-    last_step: the config's. All is done with its evaluation; or, if training was asked to stop
-      early, with that of the step at which it ended.
-    evaluated: () -> the steps that are evaluated already, a set.
-    evaluate_one: path of a checkpoint -> whether it could be read.
-    stop: a preemption.StopRequest that is in force.
-    timeout: seconds to wait for a new checkpoint before giving up.
-    poll_seconds: between two looks.
+    model_dir: model directory in which another process trains.
+    last_step: last step of the config. After its evaluation the function returns. If training was
+      asked to stop early, it returns after the evaluation of the step at which training ended.
+    evaluated: () -> the set of steps that are evaluated already.
+    evaluate_one: evaluates a checkpoint: takes its path and returns whether it could be read.
+    stop: a preemption.StopRequest whose context has been entered.
+    timeout: seconds to wait for a new checkpoint. After that the function warns and returns.
+    poll_seconds: seconds between two looks for new checkpoints.
 
   Raises:
-    preemption.Stopped: at SIGTERM.
+    preemption.Stopped: at SIGTERM or Ctrl-C.
   """
   done, last_news = set(), time.time()
   while time.time() - last_news < timeout:

@@ -1,4 +1,8 @@
-"""What a model directory says of itself: its clips' shapes and classes, and if training ended."""
+"""Notes in a model directory: shapes and classes of its clips, and the end of its training.
+
+`clips.json` describes the clips. `finished.json` has the step at which training ended. `stop.json`
+asks training to stop early.
+"""
 
 import json
 import os
@@ -18,9 +22,9 @@ def save_spec(spec, model_dir, reduction=None, class_names=()):
 
   Args:
     spec: name -> TensorSpec of one example, without the batch axis.
-    model_dir: the directory.
-    reduction: of the videos, see `ClipSource.reduction`.
-    class_names: of the labels, see `ClipSource.class_names`.
+    model_dir: the model directory.
+    reduction: how stored videos are reduced to clips, see `ClipSource.reduction`; None if unknown.
+    class_names: names of the labels' classes, see `ClipSource.class_names`; empty if unknown.
   """
   readable = {name: {'shape': list(s.shape), 'dtype': s.dtype.name} for name, s in spec.items()}
   readable['video'].update(reduction or {})
@@ -30,7 +34,7 @@ def save_spec(spec, model_dir, reduction=None, class_names=()):
 
 
 def saved_spec(model_dir):
-  """The shapes of an example of what a model directory was trained on.
+  """The shapes of an example of the clips on which a model was trained.
 
   Args:
     model_dir: a trained model's directory.
@@ -39,26 +43,29 @@ def saved_spec(model_dir):
     name -> TensorSpec of one example, without the batch axis.
 
   Raises:
-    FileNotFoundError: if it is no model directory.
+    FileNotFoundError: if it is not a model directory.
+    ValueError: if its `clips.json` is damaged.
   """
   return {name: tf.TensorSpec(s['shape'], s['dtype']) for name, s in _saved(model_dir).items()}
 
 
 def saved_reduction(model_dir):
-  """How the videos that it was trained on were reduced, see `ClipSource.reduction`.
+  """How the videos on which a model was trained were reduced, see `ClipSource.reduction`.
 
   Raises:
-    FileNotFoundError: if it is no model directory.
+    FileNotFoundError: if it is not a model directory.
+    ValueError: if its `clips.json` is damaged.
   """
   video = _saved(model_dir)['video']
   return {name: value for name, value in video.items() if name not in ('shape', 'dtype')}
 
 
 def saved_class_names(model_dir):
-  """Names of the classes that it was trained on, see `ClipSource.class_names`.
+  """Names of the classes on which a model was trained, a list; empty if unknown.
 
   Raises:
-    FileNotFoundError: if it is no model directory.
+    FileNotFoundError: if it is not a model directory.
+    ValueError: if its `clips.json` is damaged.
   """
   return _saved(model_dir).get('label', {}).get('names', [])
 
@@ -72,7 +79,7 @@ def _saved(model_dir):
 
 
 def set_finished(model_dir, step):
-  """Writes that training ended at that step; None: that it goes on."""
+  """Notes that training ended at `step`. If `step` is None, removes the note."""
   path = os.path.join(model_dir, _FINISHED_FILE)
   if step is not None:
     files.write(path, json.dumps({'step': step}))
@@ -81,30 +88,35 @@ def set_finished(model_dir, step):
 
 
 def finished(model_dir):
-  """The step at which training ended, an int; None if it did not."""
+  """The step at which training ended, an int; None if it has not ended."""
   found = files.read_json_if_there(os.path.join(model_dir, _FINISHED_FILE), {'step': int},
                                    'delete it, and training goes on to its end')
   return found and found['step']
 
 
 def is_trained(model_dir, steps):
-  """Whether training came to its end: so many steps, or as many as it was asked to take."""
+  """Whether training has ended: after at least `steps` steps, or earlier by request."""
   done = finished(model_dir)
   return done is not None and (done >= steps or asked_to_stop(model_dir) is not None)
 
 
 def stop_file(model_dir):
-  """Path of the file that says that training is to stop early."""
+  """Path of the file that asks training to stop early."""
   return os.path.join(model_dir, _STOP_FILE)
 
 
 def ask_to_stop(model_dir, reason):
-  """Asks who trains in the directory to stop at the next checkpoint; `reason` is a phrase."""
+  """Asks the process that trains in the directory to stop at about the next checkpoint.
+
+  Args:
+    model_dir: the model directory.
+    reason: why training is to stop, a phrase.
+  """
   files.write(stop_file(model_dir), json.dumps({'reason': reason}))
 
 
 def asked_to_stop(model_dir):
-  """Why training is to stop early, a phrase; None if it isn't."""
+  """Why training is to stop early, a phrase; None if it was not asked to stop."""
   found = files.read_json_if_there(
       stop_file(model_dir), {'reason': str}, 'delete it, and training goes on')
   return found and found['reason']

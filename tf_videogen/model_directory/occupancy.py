@@ -1,10 +1,13 @@
-"""One process trains in a model directory: a lock that ends with its process, however that ends.
+"""A lock that lets only one process train in a model directory.
 
-On a file system that has locks (`flock`; NFS too), the lock is on `training.lock`, which says who
-has it. Elsewhere, as on gs://, that file is a lease: who has it renews it, and who finds one that
-was not renewed for a minute, and is not within some seconds more, takes it. Two that take it in
-one second may both believe to have it, until the next renewal: cloud storage has nothing that
-TensorFlow could use against that.
+The lock ends with its process, however the process ends.
+
+On a file system with locks (`flock`; NFS has it, too), the lock is on the file `training.lock`,
+which names its owner. Elsewhere, as on gs://, this file is a lease. The owner renews it every 10
+seconds. Another process takes the lease if it was not renewed for a minute and is not renewed in
+the next 25 seconds. It takes it sooner if the owner was a process of this machine that is dead. Two
+processes that take it within one second may both believe that they own it, until the next renewal.
+Cloud storage has nothing that TensorFlow could use against this.
 """
 
 import contextlib
@@ -26,13 +29,13 @@ from tf_videogen import files
 
 FILE = 'training.lock'
 RENEWED = 10.0  # seconds between two renewals of a lease
-EXPIRED = 60.0  # seconds after which a lease that was not renewed counts for nothing
+EXPIRED = 60.0  # seconds without renewal after which a lease may be taken
 _FORM = {'host': str, 'place': str, 'process': int, 'user': str, 'since': str, 'id': str,
          'renewed': float}
 
 
 class Occupied(ValueError):
-  """Another process trains in the directory."""
+  """Another process trains in the model directory."""
 
 
 @contextlib.contextmanager
@@ -40,13 +43,14 @@ def occupied(model_dir, wait=False, look=lambda: None):
   """Holds a model directory for training.
 
   Args:
-    model_dir: local or remote; made if it isn't there.
-    wait: whether to wait while another process has it, and then go on from where that was.
-    look: called once a second while waiting; may raise.
+    model_dir: the model directory, local or remote; created if missing.
+    wait: whether to wait while another process holds the directory, in order to resume its run.
+    look: called once per second while waiting; may raise.
 
   Raises:
-    Occupied: if another process has it: who, where, since when, and what to do.
-    OSError: if the directory cannot be written into.
+    Occupied: if another process holds it and `wait` is false. The message says who, where, since
+      when, and what to do.
+    OSError: if nothing can be written into the directory.
   """
   files.check_writable(model_dir)
   path = os.path.join(model_dir, FILE)
@@ -83,7 +87,7 @@ def _me():
 
 
 def _read(path):
-  """What a lock's file says; None if there is none, or nothing that can be read."""
+  """The content of a lock's file; None if there is no such file, or if it cannot be read."""
   try:
     return files.read_json(path, _FORM)
   except (ValueError, OSError, tf.errors.OpError):
@@ -99,7 +103,7 @@ def _who(path):
 
 
 def _lock(path):
-  """Takes the lock, and returns what gives it back; None if another process has it."""
+  """Takes the lock; returns the function that releases it, or None if another process has it."""
   file = open(path, 'a+', encoding='utf-8')
   try:
     fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
@@ -114,13 +118,13 @@ def _lock(path):
 
   def give_back():
     file.truncate(0)
-    file.close()  # with which the lock ends
+    file.close()  # releases the lock
 
   return give_back
 
 
 def _is_free(path):
-  """Whether a lease is nobody's any more."""
+  """Whether a lease has no living owner."""
   if not tf.io.gfile.exists(path):
     return True
   lease = _read(path)
@@ -129,7 +133,8 @@ def _is_free(path):
       return True
     if time.time() - lease['renewed'] <= EXPIRED:
       return False
-  # Too old by the clocks of two machines, or not readable just now: a living owner renews it.
+  # It is too old, but clocks of machines differ; or it cannot be read at the moment. If the owner
+  # is alive, it renews the lease now.
   end = time.monotonic() + 2.5 * RENEWED
   while time.monotonic() < end:
     time.sleep(RENEWED / 4)
@@ -140,14 +145,14 @@ def _is_free(path):
 
 
 def _lease(path):
-  """Takes the lease, and returns what gives it back; None if another process has a valid one."""
+  """Takes the lease; returns the function that releases it, or None if another process has it."""
   if not _is_free(path):
     return None
   mine = _me()
   files.write(path, json.dumps(mine))
   time.sleep(min(1.0, RENEWED))
   now = _read(path)
-  if now is None or now['id'] != mine['id']:  # somebody took it in the same moment
+  if now is None or now['id'] != mine['id']:  # another process took it at the same moment
     return None
   ended = threading.Event()
 
@@ -161,7 +166,7 @@ def _lease(path):
       try:
         files.write(path, json.dumps({**mine, 'renewed': time.time()}))
       except (OSError, tf.errors.OpError):
-        pass  # the next time; training itself meets what stays
+        pass  # the next renewal may succeed; a lasting error shows up in training itself
 
   thread = threading.Thread(target=renew, daemon=True)
   thread.start()
@@ -171,7 +176,7 @@ def _lease(path):
     thread.join()
     now = _read(path)
     if now is not None and now['id'] == mine['id']:
-      with contextlib.suppress(tf.errors.OpError):  # it expires
+      with contextlib.suppress(tf.errors.OpError):  # if it stays, it expires
         tf.io.gfile.remove(path)
 
   return give_back

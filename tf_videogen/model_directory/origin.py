@@ -1,10 +1,11 @@
-"""What a kept config was made of: two comment lines on top of a model directory's `config.gin`.
+"""The origin of a kept config: two comment lines on top of a model directory's `config.gin`.
 
     # config: videogpt/bair_prior.gin
     # with: TRAIN_STEPS=1000; VQVAE_DIR='runs/vqvae'
 
-The first names the config files, separated by commas; the second has the bindings of the command
-line. `launch.configs.keep` writes them; a page finds the numbers of the paper by them.
+The first line names the config files, separated by commas. The second one has the bindings of the
+command line, separated by semicolons. `launch.configs.keep` writes these lines. By them, a report
+finds the numbers of the paper.
 """
 
 import re
@@ -12,26 +13,26 @@ import typing
 
 _CONFIG = '# config: '
 _WITH = '# with: '
-_BETWEEN_BINDINGS = re.compile(r'; (?=[\w./]+=)')  # a value may have a semicolon of its own
+_BETWEEN_BINDINGS = re.compile(r'; (?=[\w./]+=)')  # a value may contain a semicolon, too
 _PLACE = re.compile(r'(_dir|_file|_path)$', re.IGNORECASE)
 
 
 class Origin(typing.NamedTuple):
-  """Names of config files, and bindings 'NAME=VALUE' on top of them; both empty if unknown."""
+  """Names of config files, and bindings 'NAME=VALUE' applied to them; both empty if unknown."""
   configs: tuple = ()
   params: tuple = ()
 
   def varied(self):
-    """What makes a run differ from its first config: further configs and bindings.
+    """The further configs and the bindings that make a run differ from its first config, a tuple.
 
-    Bindings that say where something is (VQVAE_DIR, TRAIN_FILE) are no variation.
+    Bindings of paths (VQVAE_DIR, TRAIN_FILE) are left out.
     """
     return self.configs[1:] + tuple(
         param for param in self.params if not _PLACE.search(param.partition('=')[0]))
 
 
 def join(origins):
-  """The `Origin` of several, of which later ones bind what earlier ones bound."""
+  """Joins several `Origin`s into one. Bindings of later ones replace those of earlier ones."""
   origins = list(origins)
   params = {}
   for param in (param for origin in origins for param in origin.params):
@@ -42,17 +43,17 @@ def join(origins):
 
 
 def comment(origin):
-  """The lines, each with its newline; '' where nothing is known."""
+  """The comment lines for an `Origin`, each with its newline; '' if nothing is known."""
   lines = [_CONFIG + ', '.join(origin.configs)] if origin.configs else []
   lines += [_WITH + '; '.join(origin.params)] if origin.params else []
   return ''.join(f'{line}\n' for line in lines)
 
 
 def read(text):
-  """The `Origin` that the first lines of a config tell.
+  """Reads the `Origin` from the first two lines of a config.
 
   Args:
-    text: What a config file holds.
+    text: The content of a config file.
   """
   configs, params = (), ()
   for line in text.splitlines()[:2]:

@@ -1,17 +1,19 @@
 """The CSV files of a model directory: `results.csv`, `training.csv` and the curves of protocols.
 
-`results.csv` has a row a value: step, split, metric, value, std, examples, protocol, network, note,
-commit, gin_sha, time. Older files lack some of these columns; the next write adds them.
-`training.csv` has a row a loop of the trainer: step, the terms of the loss, steps_per_second.
-`evaluations/<protocol>/curves.csv` has a row a point: step, metric, series, position, axis, value,
-std.
+`results.csv` has one row per value: step, split, metric, value, std, examples, protocol, network,
+note, commit, gin_sha, time. Older files lack some of these columns. The next write adds them.
+`training.csv` has one row per loop of the trainer: step, the terms of the loss, steps_per_second.
+`evaluations/<protocol>/curves.csv` has one row per point: step, metric, series, position, axis,
+value, std.
 
-Every write replaces the whole file: it goes to a temporary file that is then renamed, so that a
-reader, or a process killed at any moment, finds either the old rows or the new ones; this also
-works on gs://, where nothing can be appended to. Of two processes that write the same file in the
-same instant the later one wins, so one process should write each file of a model directory.
-Readers still drop a last line without its newline, which another program may have left. Values are
-written with `repr`, so they come back exactly; what is not there is an empty field.
+Every write replaces the whole file: the text goes to a temporary file, which is then renamed. A
+reader finds either the old rows or the new ones, even after a process was killed at any moment.
+This also works on gs://, where nothing can be appended to a file. If two processes write the same
+file at the same instant, the later one wins. So only one process should write each file of a model
+directory. On local disks `append_rows` locks the directory, so that training and evaluations can
+share `results.csv`. Readers still drop a last line without its newline, which another program may
+have left. Values are written with `repr`, so that reading them returns the same values. A missing
+value is an empty field.
 """
 
 import csv
@@ -29,7 +31,7 @@ from tf_videogen import files
 RESULTS_FILE = 'results.csv'
 TRAINING_FILE = 'training.csv'
 CONFIG_FILE = 'config.gin'
-EVALUATIONS = 'evaluations'  # A folder with a folder a protocol, each with the files below.
+EVALUATIONS = 'evaluations'  # A folder with one folder per protocol, each with the files below.
 CURVES_FILE = 'curves.csv'
 VIDEOS_FILE = 'videos.npz'
 SPEED = 'steps_per_second'
@@ -43,10 +45,10 @@ class Result(typing.NamedTuple):
   value: float
   std: float = math.nan  # The standard deviation over trials; NaN without trials.
   examples: int = 0
-  protocol: str = ''  # Empty for what training evaluates as it goes.
-  network: str = ''  # What the metric was computed with, as in 'i3d_kinetics400@1a2b3c4d'.
+  protocol: str = ''  # Empty for the task's own metrics, as training evaluates them.
+  network: str = ''  # The network that computes the metric, as in 'i3d_kinetics400@1a2b3c4d'.
   note: str = ''  # As in 'temperature 0.9, 20 trials'.
-  commit: str = ''  # Of the code; empty if unknown.
+  commit: str = ''  # The commit of the code; empty if unknown.
   gin_sha: str = ''  # The first 12 digits of the SHA-256 of config.gin; empty without that file.
   time: str = ''  # UTC, as in 2024-05-17T09:30:00+00:00.
 
@@ -55,7 +57,7 @@ class CurvePoint(typing.NamedTuple):
   """One row of `curves.csv`: a metric at a position, such as SSIM at a frame."""
   step: int
   metric: str
-  series: str  # What it belongs to among the curves of the metric, as in 'best of 10'.
+  series: str  # The curve of the metric to which the point belongs, as in 'best of 10'.
   position: float
   axis: str  # What the position counts, as in 'frame'.
   value: float
@@ -63,13 +65,13 @@ class CurvePoint(typing.NamedTuple):
 
 
 def append_results(model_dir, step, by_split):
-  """Adds an evaluation to `results.csv` in one write: a killed process leaves all rows or none.
+  """Adds an evaluation to `results.csv` in one write. A killed process leaves all rows or none.
 
   Args:
     model_dir: The model directory, local or gs://; created if missing.
     step: The training step that was evaluated.
-    by_split: A dict by split, as in 'test', of a dict of numbers by metric name, and of how many
-      examples the evaluation used.
+    by_split: A dict {split: (metrics, examples)}. A split is a name, as in 'test'. `metrics` is a
+      dict of numbers by metric name. `examples` is the number of examples that were evaluated.
   """
   append_rows(model_dir, [
       Result(step, split, name, value, examples=examples)
@@ -87,7 +89,7 @@ def append_rows(model_dir, results):
   now = datetime.datetime.now(datetime.timezone.utc).isoformat(timespec='seconds')
   new = [result._replace(gin_sha=result.gin_sha or sha, time=result.time or now)
          for result in results]
-  with files.exclusive(model_dir):  # training and evaluations write into one file
+  with files.exclusive(model_dir):  # training and evaluations write into the same file
     _write_records(os.path.join(model_dir, RESULTS_FILE), Result, read_results(model_dir) + new)
 
 
@@ -97,7 +99,7 @@ def read_results(model_dir):
 
 
 def evaluated_steps(model_dir):
-  """The steps that training has evaluated: a set of int. What protocols measured doesn't count."""
+  """The steps that were evaluated without a protocol, as training does it: a set of int."""
   return {row.step for row in read_results(model_dir) if not row.protocol}
 
 
@@ -117,15 +119,16 @@ def read_curves(path):
 
 
 class TrainingLog:
-  """Writes `training.csv`: a row a loop.
+  """Writes `training.csv`, one row per loop.
 
-  A run that goes on from a checkpoint first calls `truncate(step)`, so that what a killed run
-  logged after that checkpoint is not there twice. On storage such as gs://, where every write takes
-  a while, rows are kept for up to half a minute, or until `flush`: call it before a checkpoint.
+  A resumed run first calls `truncate(step)` with the step of its checkpoint. Otherwise the rows
+  that a killed run logged after that checkpoint would be there twice. On remote storage such as
+  gs://, where a write takes long, rows are written every half minute and at `flush`. Call `flush`
+  before a checkpoint is saved.
   """
 
   def __init__(self, model_dir):
-    """Reads what is there. `model_dir` is local or gs://; created with the first row."""
+    """Reads the existing rows. `model_dir` is local or gs://; created with the first row."""
     self._path = os.path.join(model_dir, TRAINING_FILE)
     self._rows = read_training_log(model_dir)
     self._by_time = files.ByTime(self._path)
@@ -140,9 +143,12 @@ class TrainingLog:
     """Adds a row.
 
     Args:
-      step: The training step that the loop reached; beyond the last row's.
-      terms: A dict of numbers by name: terms of the loss, `steps_per_second`. Names that earlier
-        rows lack get a column of their own, empty in those rows.
+      step: The training step that the loop reached. It must be above the last row's.
+      terms: A dict of numbers by name: terms of the loss, `steps_per_second`. A new name gets a
+        column of its own, which is empty in earlier rows.
+
+    Raises:
+      ValueError: if the step is not above the last row's.
     """
     step = int(step)
     if self._rows and step <= self._rows[-1]['step']:
@@ -166,7 +172,7 @@ class TrainingLog:
 def read_training_log(model_dir):
   """The rows of `training.csv` in order, each a dict of 'step' (int) and its terms (float).
 
-  A term that a row lacks is absent from its dict. Empty if there is no `training.csv`.
+  A term that a row lacks is absent from its dict. The list is empty if there is no `training.csv`.
   """
   path = os.path.join(model_dir, TRAINING_FILE)
   header, rows = _read_csv(path)
@@ -177,7 +183,7 @@ def read_training_log(model_dir):
 
 
 def _read_records(path, record):
-  """The rows of a file as named tuples; a column or field that is not there takes its default.
+  """The rows of a file as named tuples. A missing column or an empty field takes its default.
 
   Args:
     path: The file.
@@ -196,7 +202,7 @@ def _read_records(path, record):
 
 
 def _write_records(path, record, rows):
-  """Replaces a file by named tuples of class `record`; a NaN that is a default is left empty."""
+  """Replaces a file by named tuples of class `record`. In columns with a default, NaN is empty."""
   types, defaults = typing.get_type_hints(record), record._field_defaults
   def field(name, value):
     value = types[name](value)

@@ -1,1 +1,1 @@
-"""One paper a file."""
+"""The papers' models: VideoGPT, Video Transformer, DVD-GAN, TrIVD-GAN, CVG and SSW-GAN."""

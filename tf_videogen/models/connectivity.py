@@ -1,24 +1,27 @@
-"""Which pixels reach the prediction of which: the blind spots of a Video Transformer, exactly.
+"""Finds which pixels reach each prediction of a Video Transformer, and so its exact blind spots.
 
-Appendix C of Weissenborn et al. 2020 (https://arxiv.org/abs/1906.02634). What reaches a position is
-a set of pixels, here a row of bits. Convolutions begin the sets; a layer of attention makes every
-set the union of those that its position attends to; a residual changes nothing, as every position
-attends to itself. So the sets follow from blocks, masks and kernels, whatever the weights.
+Appendix C of Weissenborn et al. 2020 (https://arxiv.org/abs/1906.02634). The pixels that reach a
+position are a set, stored here as a row of bits. The convolutions define the first sets. Each
+attention layer replaces the set of a position by the union of the sets of all positions that it
+attends to. A residual connection changes nothing, because every position attends to itself. (With
+a sentinel it does not, but the residual keeps its set.) The sets therefore follow from blocks,
+masks and kernels, and do not depend on the weights.
 """
 
 import numpy as np
 
 
 def reached(model, index):
-  """The pixels that reach the prediction of every pixel of a slice.
+  """Returns which pixels reach the prediction of each pixel of a slice.
 
   Args:
-    model: a VideoTransformer, built.
-    index: the slice.
+    model: a built VideoTransformer.
+    index: the slice, an int from `model.generated_slices`.
 
   Returns:
-    bool [t * h * w, T * H * W]: whether a pixel of the video reaches that of the slice. The first
-    channel of a pixel is meant; later ones also see the pixel itself.
+    bool [t * h * w, T * H * W]: one row per pixel of the slice, and one column per pixel of the
+    video, true if it reaches the prediction. This holds for a pixel's first channel. Later channels
+    also see the earlier channels of the pixel itself.
   """
   owner = model.owner(index)
   numbers = np.arange(np.prod(model.video_shape), dtype=np.int32).reshape(1, *model.video_shape, 1)
@@ -33,9 +36,9 @@ def reached(model, index):
 
 
 def earlier(model, index):
-  """The pixels that are generated before every pixel of a slice: bool, as `reached`."""
+  """Returns which pixels are generated before each pixel of a slice: bool, as in `reached`."""
   order = np.arange(np.prod(model.video_shape)).reshape(1, *model.video_shape, 1)
-  # Slices lie one after the other in the order of generation, and so do the pixels of each.
+  # Slices are generated one after the other, and so are the pixels of each slice.
   generated = np.empty(order.size, np.int64)
   generated[model.subscaling.split(order).numpy().ravel()] = np.arange(order.size)
   mine = model.subscaling.slice(order, [index]).numpy().ravel()
@@ -43,22 +46,24 @@ def earlier(model, index):
 
 
 def missed_by_distance(model, progress=lambda slices: slices):
-  """How many of the earlier pixels do not reach a prediction, by their distance.
+  """Counts the earlier pixels that do not reach a prediction, by distance.
 
-  The distance is the largest of those in time, height and width.
+  The distance of two pixels is the largest of their distances in time, height and width.
 
   Args:
-    model: a VideoTransformer, built.
-    progress: wraps the iterable of slices, such as `tqdm.tqdm`.
+    model: a built VideoTransformer.
+    progress: a function that wraps the iterable of slices, such as `tqdm.tqdm`.
 
   Returns:
-    dict of 'earlier' and 'missed', int64 [distances], for distances from 0 on: pairs of pixels,
-    over `generated_slices` of the model. Then 'missed_in_slice' and 'earlier_in_slice', of pairs
-    within a slice alone.
+    dict of int64 [distances], for distances from 0 on: numbers of pairs of a pixel and an earlier
+    pixel, over the model's `generated_slices`.
+      earlier: all such pairs.
+      missed: the pairs whose earlier pixel does not reach the prediction of the other.
+      earlier_in_slice, missed_in_slice: the same, for pairs within one slice.
   """
-  places = np.indices(model.video_shape).reshape(3, -1)  # of pixels, [axes, T * H * W]
+  places = np.indices(model.video_shape).reshape(3, -1)  # coordinates of pixels, [axes, T * H * W]
   size = max(model.video_shape)
-  counts = np.zeros([size, 2, 2, 2], np.int64)  # by distance, whether earlier, missed, of the slice
+  counts = np.zeros([size, 2, 2, 2], np.int64)  # by distance, earlier, missed, in the slice
   numbers = np.arange(places.shape[1]).reshape(1, *model.video_shape, 1)
   for index in progress(model.generated_slices):
     mine = model.subscaling.slice(numbers, [index]).numpy().ravel()
@@ -75,7 +80,7 @@ def missed_by_distance(model, progress=lambda slices: slices):
 
 
 def _before(numbers, convolution):
-  """A slice's pixels [t, h, w] under a masked convolution's taps: [t * h * w, taps], -1: none."""
+  """Pixels under a masked convolution's taps: [t, h, w] -> [t * h * w, taps], -1 outside."""
   half = [extent // 2 for extent in convolution.extent]
   padded = np.pad(numbers, [(n, n) for n in half], constant_values=-1)
   taps = [np.unravel_index(i, convolution.extent) for i in range(convolution.taps)]
@@ -84,14 +89,14 @@ def _before(numbers, convolution):
 
 
 def _bits(numbers, size):
-  """Sets of numbers, [rows, N] with -1 for none, as rows of bits: uint8 [rows, size / 8]."""
+  """Packs sets of numbers, [rows, N] with -1 for none, as bits: uint8 [rows, ceil(size / 8)]."""
   rows = np.zeros([len(numbers), size + 1], bool)
   np.put_along_axis(rows, numbers, True, 1)  # -1 is the last column
   return np.packbits(rows[:, :size], axis=1)
 
 
 def _through(stack, rows):
-  """The sets after the layers of a stack."""
+  """Returns the sets after the layers of a stack."""
   for layer in stack.layers:
     attention, rows = layer.attention, rows.copy()
     # The positions of every block, in raster order.

@@ -1,11 +1,12 @@
-"""Discriminators of videos, decomposed: each network judges a view of the clip (TrIVD-GAN, 3.1).
+"""Decomposed discriminators of videos: each network judges one view of a clip.
 
-Luc et al., "Transformation-based Adversarial Video Prediction on Large-Scale Data", 2020: section
-3.1, Table 1, appendix A. Views, by the table's symbols: K random frames at full resolution (F) or
-down-sampled (dF), the whole clip (clV), the clip down-sampled (dV), a random crop of it (crV).
-Frames are predicted ones; clips have their conditioning frames, too.
+Luc et al., "Transformation-based Adversarial Video Prediction on Large-Scale Data" (TrIVD-GAN),
+2020: section 3.1, Table 1, appendix A. The views, in the table's symbols, are K random frames at
+full resolution (F) or down-sampled (dF), the whole clip (clV), the down-sampled clip (dV), and a
+random crop of the clip (crV). F and dF contain only predicted frames. Views of clips also contain
+the conditioning frames.
 
-Table 1, by `Discriminators.views`:
+The rows of Table 1 as values of `Discriminators.views`:
 
     Clip                    ('clV',)
     Downsampled             ('dV',)
@@ -16,12 +17,12 @@ Table 1, by `Discriminators.views`:
     DVD-GAN-FP, faster      ('dF', 'crV')
     DVD-GAN-FP, stronger    ('dF', 'dV', 'crV')    TrIVD-GAN-FP's
 
-CVG and SSW-GAN (appendix B) add the matching discriminator (M) to F and dV: it judges pairs of an
-upscaled video, made as small and short again as what it was upscaled from, and the latter.
+CVG and SSW-GAN (appendix B) add the matching discriminator (M) to F and dV. It judges pairs: an
+upscaled video, reduced to the size and length of the video that it was made from, and that video.
 
-What the paper leaves open: networks pool over space alone, so that a frame's features are judged
-whatever the number of frames (`pool_time` pools as the 3-D blocks of public code do); the
-outputs of all networks go into one mean.
+The paper leaves two points open. Here the networks pool over space only, so they judge the features
+of each frame, whatever the number of frames. With `pool_time`, their 3-D blocks also pool over
+time, as in public code. The outputs of all networks go into one mean.
 """
 
 import math
@@ -37,9 +38,15 @@ from tf_videogen.layers import residual_blocks
 
 
 class View(NamedTuple):
-  """What a network sees: clips or single frames, and which of their pixels."""
+  """What a network sees of a video.
+
+  Attributes:
+    temporal: whether the network sees clips; if False, it sees single frames.
+    scale: which pixels it sees: 'full', 'down' (down-sampled) or 'crop'; 'pair' if it sees pairs of
+      videos.
+  """
   temporal: bool
-  scale: str  # 'full', 'down', 'crop', or 'pair': of pairs, not of the video
+  scale: str
 
 
 VIEWS = {
@@ -53,7 +60,13 @@ VIEWS = {
 
 
 def view_shape(name, video_shape, frames, factor, crop_size=None):
-  """(T', H', W') of a view of clips, or of pairs, of [T, H, W, ...]; arguments as of `view`."""
+  """Returns the shape (T', H', W') of a view.
+
+  Args:
+    name: a key of VIEWS.
+    video_shape: (T, H, W, ...) of the clips; of the pairs for the view M.
+    frames, factor, crop_size: see `view`.
+  """
   temporal, scale = VIEWS[name]
   time, height, width = video_shape[:3]
   if scale == 'pair':
@@ -66,20 +79,20 @@ def view_shape(name, video_shape, frames, factor, crop_size=None):
 
 
 def pixels(name, video_shape, frames, factor, crop_size=None):
-  """How many pixels of a clip of [T, H, W, ...] a view judges (section 3.1)."""
+  """Returns how many pixels of a clip a view judges (section 3.1); arguments as in `view_shape`."""
   return math.prod(view_shape(name, video_shape, frames, factor, crop_size))
 
 
 def view(video, name, conditioning_frames, frames, factor, crop_size, seed):
-  """What a network sees of videos.
+  """Returns a view of videos.
 
   Args:
     video: [B, T, H, W, C].
     name: a key of VIEWS.
-    conditioning_frames: how many frames at the beginning are not predicted.
-    frames: K, how many of the predicted frames a view of frames has.
-    factor: s, of down-sampling, and of crops unless they have a `crop_size`.
-    crop_size: side of crops; None: H / s x W / s.
+    conditioning_frames: number of frames at the beginning that are given, not predicted.
+    frames: K, number of predicted frames that a view of frames has.
+    factor: s, factor of down-sampling, and of crops if `crop_size` is None.
+    crop_size: side of square crops, in pixels; if None, crops have H / s x W / s pixels.
     seed: int32 [2], the same on all replicas.
 
   Returns:
@@ -97,14 +110,14 @@ def view(video, name, conditioning_frames, frames, factor, crop_size, seed):
 
 
 def _random_frames(video, frames, seed):
-  """Distinct frames of every clip, in their order: [B, T, H, W, C] -> [B, frames, H, W, C]."""
+  """Draws distinct frames of each clip, in order: [B, T, H, W, C] -> [B, frames, H, W, C]."""
   keys = randomness.rows(randomness.uniform, video.shape[0], [video.shape[1]], seed)
   chosen = tf.sort(tf.math.top_k(keys, frames).indices)
   return tf.gather(video, chosen, axis=1, batch_dims=1)
 
 
 def _random_crop(video, height, width, seed):
-  """A place for every clip: [B, T, H, W, C] -> [B, T, height, width, C]."""
+  """Crops each clip at a random place: [B, T, H, W, C] -> [B, T, height, width, C]."""
   draws = randomness.rows(randomness.uniform, video.shape[0], [2], seed)
   for axis, side, draw in ((2, height, draws[:, :1]), (3, width, draws[:, 1:])):
     start = tf.cast(draw * (video.shape[axis] - side + 1), tf.int32)  # [B, 1]
@@ -115,15 +128,17 @@ def _random_crop(video, height, width, seed):
 class Network(tf.keras.layers.Layer):
   """A discriminator network of BigGAN's residual blocks, frame by frame (appendix A).
 
-  A block a stage, all but the last down-sample by 2; then ReLU, the sum over space, the head.
+  Each stage has one block, and every block but the last down-samples by 2. A ReLU, the sum over
+  space, and the head follow.
 
   Args:
-    channels: what the multipliers multiply.
-    multipliers: of the channels, one a stage.
+    channels: ch, the base number of channels.
+    multipliers: multiples of ch, one per stage.
     temporal: whether the first two blocks have 3-D convolutions.
-    head: layer of `projection`, from features [B, T, C] to outputs.
-    pool_time: whether the blocks with 3-D convolutions pool over two frames, too.
-    non_local: numbers, from 0 on, of stages after which a non-local block follows, as in BigGAN.
+    head: a layer of `projection`, from features [B, T, C] to outputs.
+    pool_time: whether the blocks with 3-D convolutions also pool over two frames. The last stage
+      never pools.
+    non_local: indices (from 0) of stages that a non-local block follows, as in BigGAN.
   """
 
   def __init__(self, channels, multipliers, temporal, head, pool_time=False, non_local=(),
@@ -140,13 +155,14 @@ class Network(tf.keras.layers.Layer):
         self.blocks.append(non_local_block.NonLocalBlock())
 
   def call(self, x, labels=None, parts=1, training=False):
-    """The head's outputs, a list of one tensor for every part of the batch.
+    """Returns the head's outputs, a list of one tensor per part of the batch.
 
     Args:
       x: [parts * B, T, H, W, C].
-      labels: int32 [B], of every part; or [parts * B], of all parts one after the other.
-      parts: of how many equal parts the batch consists.
-      training: whether spectral normalization moves on.
+      labels: int32 [B], the same for every part; or [parts * B], all parts one after the other. May
+        be None if there is one class.
+      parts: number of equal parts that the batch consists of.
+      training: whether spectral normalization does a step of its power iteration.
     """
     for block in self.blocks:
       x = block(x, training=training)
@@ -155,22 +171,22 @@ class Network(tf.keras.layers.Layer):
 
 
 class Discriminators(tf.keras.layers.Layer):
-  """One network for every view of the videos.
+  """The discriminator networks, one per view of the videos.
 
   Args:
-    views: names of views, keys of VIEWS.
-    channels: what the multipliers multiply.
-    multipliers: of the networks' channels, one a stage.
-    frames: K, how many predicted frames views of frames have.
-    factor: s, of down-sampled views, and of crops unless they have a `crop_size`.
-    crop_size: side of crops; None: the frame's sides divided by `factor`.
-    head: class of `projection`.
-    classes: number of classes, 1 where there are none.
-    pool_time: whether blocks with 3-D convolutions pool over two frames, too.
-    non_local: of all networks, see `Network`.
+    views: names of the views, keys of VIEWS.
+    channels: ch, the base number of channels of the networks.
+    multipliers: multiples of ch, one per stage of the networks.
+    frames: K, number of predicted frames that views of frames have.
+    factor: s, factor of down-sampled views, and of crops if `crop_size` is None.
+    crop_size: side of square crops, in pixels; if None, the frame's sides divided by `factor`.
+    head: class of the networks' heads, from `projection`.
+    classes: number of classes, 1 if there are none.
+    pool_time: whether blocks with 3-D convolutions also pool over two frames.
+    non_local: indices of stages, see `Network`; the same for all networks.
 
   Raises:
-    ValueError: views are unknown, repeated, or none.
+    ValueError: if views are unknown or repeated, or if there are none.
   """
 
   def __init__(self, views, channels=48, multipliers=(2, 4, 8, 16, 16), frames=8, factor=2,
@@ -191,19 +207,20 @@ class Discriminators(tf.keras.layers.Layer):
         for name in self.views]
 
   def call(self, videos, labels, conditioning_frames, seed, training=False, pairs=None):
-    """What the networks say of videos.
+    """Returns the outputs of the networks for videos.
 
     Args:
       videos: list of [B, T, H, W, C] in [-1, 1], such as [real, fake] or [fake].
-      labels: int32 [B], the same of every entry of `videos`; or those of all entries, one after
-        the other. None where there is one class.
-      conditioning_frames: how many frames at the beginning are not predicted.
-      seed: int32 [2], the same on all replicas, of random frames and crops.
-      training: whether spectral normalization moves on.
-      pairs: for the view M, list of [B, T', H', W', 2 C], a pair for each video.
+      labels: int32 [B], the same for every entry of `videos`; or the labels of all entries, one
+        after the other. May be None if there is one class.
+      conditioning_frames: number of frames at the beginning that are given, not predicted.
+      seed: int32 [2] for random frames and crops, the same on all replicas.
+      training: whether spectral normalization does a step of its power iteration.
+      pairs: for the view M, list of [B, T', H', W', 2 C], one per video; not read without this
+        view.
 
     Returns:
-      A list of float32 vectors, one for every entry of `videos`: the outputs of all networks.
+      A list of float32 vectors, one per entry of `videos`, with the outputs of all networks.
     """
     outputs, sizes = [[] for _ in videos], []
     for place, (name, network) in enumerate(zip(self.views, self.networks)):
@@ -219,16 +236,16 @@ class Discriminators(tf.keras.layers.Layer):
     return [tf.concat(vectors, 0) for vectors in outputs]
 
   def sum_of_means(self, numbers):
-    """The sum over networks of the means of their numbers: [D], as the latest call's -> []."""
+    """Sums the means over each network's numbers: [D], as in the latest call's outputs -> []."""
     return tf.add_n([tf.reduce_mean(part) for part in tf.split(numbers, self._sizes)])
 
   def check(self, video_shape, conditioning_frames, pair_shape=None):
-    """Raises a ValueError where clips [T, H, W, C] don't suit the views or the networks.
+    """Raises a ValueError if clips do not suit the views or the networks.
 
     Args:
-      video_shape: of clips.
-      conditioning_frames: how many frames at the beginning are not predicted.
-      pair_shape: (T', H', W', 2 C) of pairs; None where there are none.
+      video_shape: (T, H, W, C) of the clips.
+      conditioning_frames: number of frames at the beginning that are given, not predicted.
+      pair_shape: (T', H', W', 2 C) of the pairs; None if there are none.
     """
     time, height, width = video_shape[:3]
     if not 0 <= conditioning_frames < time:

@@ -1,7 +1,7 @@
-"""Slices of a Video Transformer, drawn pixel by pixel, each at the cost of its blocks alone.
+"""Draws slices of a Video Transformer pixel by pixel; a pixel costs only what its blocks cost.
 
-A pixel passes the decoder by itself; what it needs of those before it is kept: the embedded pixels,
-and every layer's keys and values (section 3.3).
+Each pixel passes through the decoder alone. A cache keeps what it needs of the pixels before it:
+the embedded pixels, and every layer's keys and values (section 3.3).
 """
 
 import numpy as np
@@ -12,10 +12,10 @@ from tf_videogen.layers import xla_context
 
 
 class SliceSampler:
-  """A decoder, one pixel at a time.
+  """Runs a decoder one pixel at a time.
 
   Args:
-    decoder: a `video_transformer.SliceDecoder`, built.
+    decoder: a built `video_transformer.SliceDecoder`.
   """
 
   def __init__(self, decoder):
@@ -25,14 +25,14 @@ class SliceSampler:
     """Draws the pixels of a slice one after the other.
 
     Args:
-      given: int32 [B, t, h, w, N_c], of which the pixels before `first` count.
+      given: int32 [B, t, h, w, N_c]; only the pixels before `first` matter.
       first: int32 [], the first pixel to draw, in raster order.
-      z: the encoder's output, or None.
+      z: the encoder's output, [B, t, h, w, D], or None.
       seed: int32 [2].
       temperature: divides the logits.
 
     Returns:
-      int32 [B, t, h, w, N_c].
+      int32 [B, t, h, w, N_c], the given pixels and the drawn ones.
     """
     fixed, state = self.begin(given, z)
 
@@ -44,23 +44,24 @@ class SliceSampler:
       return position + 1, state, drawn
 
     pixels = np.prod(self.decoder.slice_shape)
-    drawn = tf.reshape(given, [given.shape[0], pixels, given.shape[-1]])  # of [B, t, h, w, N_c]
+    drawn = tf.reshape(given, [given.shape[0], pixels, given.shape[-1]])  # from [B, t, h, w, N_c]
     *_, drawn = tf.while_loop(
         lambda position, *_: position < pixels, pixel, (first, state, drawn))
     return tf.reshape(drawn, given.shape)
 
   def begin(self, given, z):
-    """What `step` needs of a slice: what stays as it is, and the state, which the pixels change.
+    """Prepares a slice for `step`: the tensors that stay fixed, and the state that pixels change.
 
     Args:
-      given: int32 [B, t, h, w, N_c]; steps may begin at any pixel, and have seen those before it.
-      z: the encoder's output, or None.
+      given: int32 [B, t, h, w, N_c]. Steps may begin at any pixel, and then see the given pixels
+        before it.
+      z: the encoder's output, [B, t, h, w, D], or None.
 
     Returns:
-      fixed: what is added to the masked convolution [B, t, h, w, D]; and of every layer the biases
-        of the scores [heads, N, N].
-      state: the embedded pixels with a border of zeros; and of every layer the keys and values,
-        [B, blocks, heads, N, d_a] each.
+      fixed: the offset of the masked convolution's output, [B, t, h, w, D]; and a list of every
+        layer's biases of the scores, [heads, N, N].
+      state: the embedded pixels with a border of zeros; and a list of every layer's keys and
+        values, [B, blocks, heads, N, d_a] each.
     """
     embedded, offset = self.decoder.embedded(given), self.decoder.offset(z)
     _, caches = self.decoder.stack(self.decoder.convolution(embedded) + offset, caching=True)
@@ -68,7 +69,7 @@ class SliceSampler:
     return (offset, self.decoder.stack.biases()), (self.decoder.convolution.pad(embedded), caches)
 
   def step(self, position, fixed, state):
-    """y^L of one pixel, given those before it: int32 [] -> ([B, D], state)."""
+    """Computes y^L of one pixel, given the pixels before it: int32 [] -> ([B, D], state)."""
     (offset, biases), (padded, caches) = fixed, state
     coordinates = self._coordinates(position)
     x = self.decoder.convolution.step(padded, coordinates)
@@ -77,7 +78,7 @@ class SliceSampler:
     return y[:, 0, 0, 0], (padded, caches)
 
   def write(self, position, state, channels):
-    """The state with the channels of a pixel in it: int32 [], int32 [B, N_c]."""
+    """Returns the state with the channels of a pixel added: int32 [], state, int32 [B, N_c]."""
     padded, caches = state
     here = [i + extent // 2
             for i, extent in zip(self._coordinates(position), self.decoder.convolution.extent)]

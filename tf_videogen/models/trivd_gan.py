@@ -1,9 +1,10 @@
-"""TrIVD-GAN-FP: Luc et al. 2020, videos that continue their first frames.
+"""TrIVD-GAN-FP: a GAN that continues the first frames of a video (Luc et al. 2020).
 
 "Transformation-based Adversarial Video Prediction on Large-Scale Data"
-(https://arxiv.org/abs/2003.04035). The generator is DVD-GAN's (`dvd_gan.py`, appendix A), whose
-recurrent units begin with what an encoder says of the given frames. Stages go from coarse to fine,
-the encoder the other way; of 64 x 64 pixels, with the default sizes:
+(https://arxiv.org/abs/2003.04035). The generator is DVD-GAN's (`dvd_gan.py`, appendix A). An
+encoder makes the first states of its recurrent units from the given frames. The generator's stages
+go from coarse to fine, the encoder's blocks from fine to coarse. For 64 x 64 pixels, with the
+default sizes:
 
     stage of the generator          1          2          3        image
     positions                     8 x 8     16 x 16    32 x 32    64 x 64
@@ -11,13 +12,13 @@ the encoder the other way; of 64 x 64 pixels, with the default sizes:
     first state: encoder's block    3          2          1
     channels of the block          8 ch       4 ch       2 ch
 
-What is the paper's own: the recurrent units that warp their state (section 3.2;
-`layers/recurrent_units.py`), whose warps tell motion (section 4.4), and the discriminators' views
-(section 3.1; `models/discriminators.py`).
+The paper introduces recurrent units that warp their state (section 3.2;
+`layers/recurrent_units.py`), and the discriminators' views (section 3.1;
+`models/discriminators.py`). The warps show motion (section 4.4).
 
-What the paper leaves open, and how it is here: the encoder's channels are the generator's
-`channels`; it has as many blocks of the spatial discriminator as there are stages, since what comes
-after them would be used by nobody.
+The paper leaves two points open. Here the encoder's ch is the generator's `channels`. The encoder
+has one block of the spatial discriminator per stage of the generator, because nothing would use the
+blocks after them.
 
 Configs: gin/trivd_gan/.
 """
@@ -30,15 +31,20 @@ from tf_videogen.models import dvd_gan
 
 
 class Encoder(tf.keras.layers.Layer):
-  """First states of recurrent units from given frames: the first blocks of a spatial discriminator.
+  """Makes the first states of the recurrent units from the given frames (appendix A).
 
-  Appendix A: features of every frame at the unit's resolution; time is folded into channels, and
-  one convolution, with ReLU (appendix F.3), compresses them.
+  The first blocks of a spatial discriminator compute features of each frame, at the resolution of
+  each unit. Time is folded into channels. One convolution with a ReLU (appendix F.3) then
+  compresses them to a state.
 
   Args:
-    state_channels: channels of the states, of the finest first.
-    channels: ch, the generator's.
-    multipliers: of ch, one a block; of a discriminator's, the first that are needed are used.
+    state_channels: number of channels of each state, the finest state first.
+    channels: ch, the generator's base number of channels.
+    multipliers: multiples of ch, one per block of a discriminator; only the first are used, one per
+      state.
+
+  Raises:
+    ValueError: if there are fewer multipliers than states.
   """
 
   def __init__(self, state_channels, channels, multipliers=(2, 4, 8, 16, 16), name=None):
@@ -64,12 +70,15 @@ class Encoder(tf.keras.layers.Layer):
 
 
 class Generator(dvd_gan.Generator):
-  """G, and its encoder.
+  """G with its encoder. All stages double the resolution.
 
   Args:
-    encoder: a callable (class) of the states' channels and of ch.
-    unit, channels, multipliers, start, non_local, image_channels, latent, classes: as of
-      `dvd_gan.Generator`; all stages double the resolution.
+    encoder: a callable (class) that makes the encoder from the states' channels and ch.
+    unit, channels, multipliers, start, non_local, image_channels, latent, classes: see
+      `dvd_gan.Generator`.
+
+  Raises:
+    ValueError: if `encoder` is None.
   """
 
   def __init__(self, unit, channels=48, multipliers=(8, 4, 2), encoder=Encoder, start=8,

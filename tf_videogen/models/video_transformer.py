@@ -1,6 +1,7 @@
-"""Video Transformer: Scaling Autoregressive Video Models (Weissenborn et al. 2020).
+"""Video Transformer: autoregressive over slices and pixels (Weissenborn et al. 2020).
 
-    https://arxiv.org/abs/1906.02634
+"Scaling Autoregressive Video Models" (https://arxiv.org/abs/1906.02634). The model predicts a video
+slice by slice, and each slice pixel by pixel:
 
     a video, uint8 [B, T, H, W, C]
       -> channels of 4 bits, coarse before fine, [B, T, H, W, N_c] (section 3.3)
@@ -16,16 +17,16 @@
       -> channel after channel, an MLP of y^L and of the channels before it (Eqs. 7, 8;
          layers/channel_prediction.py)
 
-Parameters: base 46.0M, large 373.3M, which the paper rounds to 46M and 373M.
+The base model has 46.0M parameters and the large one 373.3M. The paper rounds them to 46M and 373M.
 
-What the paper leaves open: dense layers have no bias, as the equations have none; kernels begin
-with a standard deviation of 1 / sqrt(fan in), embeddings with 0.01, relative biases with 0; the
-encoder also adds a learned embedding of the slice's offsets (a, b, c); where a slice is a frame,
-the convolution of its context has no taps on the frames after it, which it never sees; the actions
-of a frame are all those since the frame before it in its slice.
+The paper leaves some points open. Here dense layers have no bias, because the equations have none.
+Kernels are initialized with a standard deviation of 1 / sqrt(fan in), embeddings with 0.01, and
+relative biases with 0. The encoder also adds a learned embedding of the slice's offsets (a, b, c).
+If a slice is a frame, the convolution of its context has no taps on the frames after it, because it
+never sees them. The actions of a frame are all actions since the frame before it in its slice.
 
 The separate decoder of the first slice (Kinetics, section 4.3) is a VideoTransformer without an
-encoder, trained for itself; the model of the other slices is given it.
+encoder. It is trained on its own and then passed to the model of the other slices.
 
 Gin files: `gin/video_transformer/*.gin`.
 """
@@ -46,11 +47,13 @@ from tf_videogen.models import slice_sampling
 
 
 class TransformerLayer(tf.keras.layers.Layer):
-  """Eqs. 2 to 6: attention and a dense layer, each with a layer norm before and a residual.
+  """A transformer layer, Eqs. 2 to 6: attention, then a pair of dense layers.
+
+  Both parts have a layer norm before them and a residual connection.
 
   Args:
     attention: a BlockLocalAttention.
-    width: d.
+    width: d, number of channels.
   """
 
   def __init__(self, attention, width, name=None):
@@ -62,14 +65,14 @@ class TransformerLayer(tf.keras.layers.Layer):
     self.t_2 = linear.linear(width, 't_2')
 
   def call(self, z, caching=False):
-    """z [B, t, h, w, D] -> z' [B, t, h, w, D]; where `caching`, also the cache for `step`."""
+    """z [B, t, h, w, D] -> z' [B, t, h, w, D]; if `caching`, also the cache for `step`."""
     if not caching:
       return self._feedforward(z + self.attention(self.norms[0](z)))  # Eq. 5
     y, cache = self.attention(self.norms[0](z), caching=True)
     return self._feedforward(z + y), cache
 
   def step(self, z, cache, position, bias):
-    """One position of a call: z [B, 1, 1, 1, D] -> ([B, 1, 1, 1, D], cache)."""
+    """Computes one position of a call: z [B, 1, 1, 1, D] -> ([B, 1, 1, 1, D], cache)."""
     y, cache = self.attention.step(self.norms[0](z), cache, position, bias)
     return self._feedforward(z + y), cache
 
@@ -78,17 +81,19 @@ class TransformerLayer(tf.keras.layers.Layer):
 
 
 class LayerStack(tf.keras.layers.Layer):
-  """L transformer layers, each with blocks and heads of its own (section 4.1).
+  """L transformer layers, each with its own shape of blocks and number of heads (section 4.1).
 
   Args:
-    causal: whether positions see those before them alone; the decoder's do.
-    blocks: (t, h, w) of the blocks of every layer; with more layers than blocks they go round.
-    layers: L; None: one for each of `blocks`.
-    heads: n_a, a number, or one for every layer as `blocks`.
-    width: d.
+    causal: whether positions attend only to themselves and earlier positions, as in the decoder.
+    blocks: list of (t, h, w), the shape of each layer's blocks. If there are more layers than
+      entries, the list repeats.
+    layers: L; if None, one layer per entry of `blocks`.
+    heads: n_a; one number for all layers, or a list that is used like `blocks`.
+    width: d, number of channels.
     attention: a class like BlockLocalAttention, called with a block, heads, `causal` and `dilated`.
-    dilated: which layers have the dual, dilated form of their blocks (appendix C).
-    rematerialize: whether training keeps a layer's input alone and computes the layer again in the
+    dilated: indices (from 0) of the layers that use the dual, dilated form of their blocks
+      (appendix C).
+    rematerialize: whether training keeps only a layer's input and computes the layer again in the
       backward pass.
   """
 
@@ -106,7 +111,7 @@ class LayerStack(tf.keras.layers.Layer):
       self.layers.append(TransformerLayer(of_layer, width, name=f'layer_{i}'))
 
   def call(self, z, caching=False):
-    """z^0 [B, t, h, w, D] -> z^L [B, t, h, w, D]; where `caching`, also the caches for `step`."""
+    """z^0 [B, t, h, w, D] -> z^L [B, t, h, w, D]; if `caching`, also the caches for `step`."""
     caches = []
     for layer in self.layers:
       if caching:
@@ -119,16 +124,16 @@ class LayerStack(tf.keras.layers.Layer):
     return (z, caches) if caching else z
 
   def check(self, shape):
-    """Raises a ValueError where the blocks of a layer don't divide slices of shape (t, h, w)."""
+    """Raises a ValueError if the blocks of a layer do not divide slices of shape (t, h, w)."""
     for layer in self.layers:
       block_attention.Blocks(shape, layer.attention.block)
 
   def biases(self):
-    """The biases of the scores of all layers, for `step`."""
+    """Returns the biases of the attention scores of all layers, for `step`."""
     return [layer.attention.bias() for layer in self.layers]
 
   def step(self, z, caches, position, biases):
-    """One position of a call: z [B, 1, 1, 1, D] -> ([B, 1, 1, 1, D], caches)."""
+    """Computes one position of a call: z [B, 1, 1, 1, D] -> ([B, 1, 1, 1, D], caches)."""
     new_caches = []
     for layer, cache, bias in zip(self.layers, caches, biases):
       z, cache = layer.step(z, cache, position, bias)
@@ -137,15 +142,15 @@ class LayerStack(tf.keras.layers.Layer):
 
 
 class SliceEncoder(tf.keras.layers.Layer):
-  """What earlier slices say of every pixel of a slice (section 3.2, "Slice Encoder").
+  """Encodes the earlier slices for every pixel of a slice (section 3.2, "Slice Encoder").
 
   Args:
     stack: a class like LayerStack, called with `causal`.
-    embedding: d_e.
-    context_kernel: k, pixels of the video around a pixel that the convolution sees; None: the
-      subscale factors.
-    actions: numbers in a frame's action, 0 for none. A frame is given the actions since the frame
-      before it in its slice, s_t of them.
+    embedding: d_e, number of channels of the convolution and the embeddings.
+    context_kernel: k = (k_t, k_h, k_w), extent in pixels of the video that the convolution sees
+      around a pixel; the subscale factors if None.
+    actions: size of a frame's action, 0 for none. A frame is given the s_t actions since the frame
+      before it in its slice.
   """
 
   def __init__(self, stack=LayerStack, embedding=128, context_kernel=None, actions=0,
@@ -157,7 +162,14 @@ class SliceEncoder(tf.keras.layers.Layer):
     self.actions = actions
 
   def build_for(self, subscale, video_shape, channels, pixels):
-    """Creates the layers: factors, (T, H, W), N_c, and the PixelBits."""
+    """Creates the layers.
+
+    Args:
+      subscale: the factors (s_t, s_h, s_w).
+      video_shape: (T, H, W).
+      channels: N_c, number of channels of a pixel.
+      pixels: the PixelBits.
+    """
     self.pixels = pixels
     self.subscaling = subscaling.Subscaling(subscale, video_shape, self.context_kernel)
     self.stack.check(self.subscaling.slice_shape)
@@ -171,19 +183,19 @@ class SliceEncoder(tf.keras.layers.Layer):
     self.projection = linear.linear(self.stack.width, 'projection')
 
   def call(self, video, index, actions=None):
-    """The encoder's output for a slice of every video.
+    """Returns the encoder's output for one slice of each video.
 
     Args:
-      video: channels, int32 [B, T, H, W, N_c]; pixels of this and of later slices are not read.
-      index: int32 [B].
-      actions: float32 [B, T, A], or None.
+      video: channels, int32 [B, T, H, W, N_c]; pixels of this slice and of later ones are not read.
+      index: int32 [B], the slice of each video.
+      actions: float32 [B, T, A]; may be None if the encoder takes none.
 
     Returns:
       z^L, [B, t, h, w, D].
     """
     context = self.subscaling.context(video, index)
-    # [B, t, h, w, k_t, k_h, k_w, N_c] -> [B, t, h, w, k_t * k_h * k_w * N_c]: stride and kernel
-    # have become channels, and the convolution a matrix product.
+    # [B, t, h, w, k_t, k_h, k_w, N_c] -> [B, t, h, w, k_t * k_h * k_w * N_c]: the kernel's extent
+    # has become channels, so the strided convolution is a matrix product.
     context = tf.reshape(context, [-1, *self.subscaling.slice_shape, np.prod(context.shape[4:])])
     z = self.convolution(self.pixels.features(context, self.compute_dtype, self.channels))
     slices = tf.reshape(self.slice_embedding.grid(), [-1, self.embedding])
@@ -194,23 +206,25 @@ class SliceEncoder(tf.keras.layers.Layer):
     return self.stack(self.projection(z))
 
   def _actions_of_slice(self, actions, index):
-    """[B, T, A] -> [B, t, h, w, s_t * A]: the s_t actions that led to every frame."""
+    """[B, T, A] -> [B, t, h, w, s_t * A]: the s_t actions that led to each frame."""
     s_t, (t, h, w) = self.subscaling.factors[0], self.subscaling.slice_shape
     before = tf.pad(actions, [[0, 0], [s_t, 0], [0, 0]])
-    frames = self.subscaling.frames(index)[..., tf.newaxis] + tf.range(s_t)  # in `before`
+    frames = self.subscaling.frames(index)[..., tf.newaxis] + tf.range(s_t)  # indices in `before`
     rows = tf.gather(before, frames, batch_dims=1)  # [B, t, s_t, A]
     rows = tf.reshape(rows, [-1, t, 1, 1, s_t * actions.shape[-1]])
     return tf.broadcast_to(rows, [tf.shape(rows)[0], t, h, w, rows.shape[-1]])
 
 
 class SliceDecoder(tf.keras.layers.Layer):
-  """A slice, pixel by pixel, given the encoder's output (section 3.2, "Slice Decoder"; 3.3).
+  """Models a slice pixel by pixel (section 3.2, "Slice Decoder", and section 3.3).
+
+  It is conditioned on the encoder's output.
 
   Args:
     stack: a class like LayerStack, called with `causal`.
-    predictor: a class of `channel_prediction`, ChannelPredictor or IntensityPredictor.
-    embedding: d_e.
-    kernel: extent of the masked convolution.
+    predictor: a class of `channel_prediction`: ChannelPredictor or IntensityPredictor.
+    embedding: d_e, number of channels of the embedded pixels.
+    kernel: extent (t, h, w) of the masked convolution.
   """
 
   def __init__(self, stack=LayerStack, predictor=channel_prediction.ChannelPredictor, embedding=128,
@@ -222,10 +236,17 @@ class SliceDecoder(tf.keras.layers.Layer):
     self.extent = kernel
 
   def build_for(self, slice_shape, channels, pixels, conditional):
-    """Creates the layers: (t, h, w), N_c, the PixelBits, and whether there is an encoder."""
+    """Creates the layers.
+
+    Args:
+      slice_shape: (t, h, w).
+      channels: N_c, number of channels of a pixel.
+      pixels: the PixelBits.
+      conditional: whether there is an encoder.
+    """
     self.slice_shape, self.pixels = tuple(slice_shape), pixels
     self.stack.check(self.slice_shape)
-    # The sum of the embeddings of N_c channels is a product with their one-hot vectors.
+    # The sum of the embeddings of N_c channels is a matrix product with their one-hot vectors.
     self.embed = linear.linear(self.embedding, 'embed')
     self.embed.build([None, pixels.size(channels)])
     self.convolution = masked_convolution.MaskedConv3D(
@@ -238,18 +259,22 @@ class SliceDecoder(tf.keras.layers.Layer):
     self.predictor.build_for(self.stack.width, channels, pixels)
 
   def embedded(self, channels):
-    """int32 [..., N_c] -> [..., d_e]."""
+    """Embeds the channels of pixels: int32 [..., N_c] -> [..., d_e]."""
     return self.embed(self.pixels.features(channels, self.compute_dtype, channels.shape[-1]))
 
   def offset(self, z):
-    """What is added to the masked convolution: embeddings, and the encoder's output, or None."""
+    """Returns the tensor that is added to the masked convolution's output.
+
+    It is the position embedding, [t, h, w, D]. If z is not None, it also has the linear map of z,
+    the encoder's output, and is [B, t, h, w, D].
+    """
     offset = self.position_embedding.grid()
     return offset if z is None else offset + self.condition(z)
 
   def call(self, channels, z):
     """int32 [B, t, h, w, N_c], z^L [B, t, h, w, D] or None -> y^L [B, t, h, w, D].
 
-    y^L of a pixel has seen the pixels before it.
+    Of the slice's channels, y^L of a pixel sees only those of the pixels before it.
     """
     return self.stack(self.convolution(self.embedded(channels)) + self.offset(z))
 
@@ -258,12 +283,12 @@ class VideoTransformer(tf.keras.Model):
   """The distribution of a video's channels (Eq. 1), slice by slice.
 
   Args:
-    subscale: the factors s = (s_t, s_h, s_w).
+    subscale: the subscale factors s = (s_t, s_h, s_w).
     decoder: a SliceDecoder.
-    encoder: a SliceEncoder, or None for a model of the first slice alone.
-    first_slice: a VideoTransformer without an encoder, trained before, that has the first slice; it
-      is never trained here. None: the first slice is one like the others.
-    pixels: a PixelBits; None: 4 bits a channel.
+    encoder: a SliceEncoder; None for a model of the first slice alone.
+    first_slice: a trained VideoTransformer without an encoder, which models the first slice and is
+      never trained here. If None, this model treats the first slice like the others.
+    pixels: a PixelBits; with 4 bits per channel if None.
   """
 
   def __init__(self, subscale, decoder, encoder=None, first_slice=None, pixels=None,
@@ -297,23 +322,25 @@ class VideoTransformer(tf.keras.Model):
 
   @property
   def slices(self):
-    """The slices that this model has itself, a range of indices."""
+    """The slices that this model itself predicts, a range of indices."""
     if self.encoder is None:
       return range(1)
     return range(0 if self.first_slice is None else 1, self.subscaling.slices)
 
   @property
   def generated_slices(self):
-    """The slices that it has together with `first_slice`, a range of indices."""
+    """The slices that it predicts together with `first_slice`, a range of indices."""
     return range(1 if self.encoder is None else self.subscaling.slices)
 
   def call(self, video, index, actions=None):
-    """Nats of every pixel of a slice of every video, given the slices before it (Eq. 9).
+    """Returns the negative log-likelihood of each pixel of one slice per video, in nats (Eq. 9).
+
+    It is conditioned on the slices before this one.
 
     Args:
-      video: channels, int32 [B, T, H, W, N_c], of `pixels.split`.
-      index: int32 [B], slices that this model has itself.
-      actions: float32 [B, T, A] where the encoder takes actions.
+      video: channels, int32 [B, T, H, W, N_c], from `pixels.split`.
+      index: int32 [B], the slice of each video, one of `slices`.
+      actions: float32 [B, T, A] if the encoder takes actions.
 
     Returns:
       float32 [B, t, h, w].
@@ -326,26 +353,26 @@ class VideoTransformer(tf.keras.Model):
     return tf.reshape(nll, [-1, *self.subscaling.slice_shape])
 
   def owner(self, index):
-    """The model that has a slice: this one, or `first_slice`."""
+    """Returns the model that predicts a slice: this one, or `first_slice`."""
     return self if index in self.slices else self.first_slice
 
   def _encoded(self, video, index, actions):
     return None if self.encoder is None else self.encoder(video, index, actions)
 
   def sample_slice(self, video, index, first, seed, temperature=1.0, actions=None):
-    """Draws one slice of every video, from its pixel `first` on.
+    """Draws one slice of each video, from its pixel `first` on.
 
     Args:
-      video: int32 [B, T, H, W, N_c], of which the slices before `index`, and this one's pixels
-        before `first`, are read.
-      index: int32 [], a slice that this model has itself.
-      first: int32 [].
+      video: channels, int32 [B, T, H, W, N_c]. Only the slices before `index`, and this slice's
+        pixels before `first`, are read.
+      index: int32 [], the slice, one of `slices`.
+      first: int32 [], the first pixel to draw, in raster order of the slice.
       seed: int32 [2].
       temperature: divides the logits.
-      actions: as for a call.
+      actions: see `call`.
 
     Returns:
-      int32 [B, T, H, W, N_c], the video with the slice in it.
+      int32 [B, T, H, W, N_c], the video with the drawn slice.
     """
     indices = tf.fill([video.shape[0]], index)
     given = self.subscaling.slice(video, indices)

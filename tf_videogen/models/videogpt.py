@@ -1,5 +1,7 @@
 """VideoGPT's second stage: a GPT over the VQ-VAE's codes (section 3, "Learning a Prior"; Table 9).
 
+The network, from codes to logits:
+
     codes [B, t, h, w, codebooks], in raster order, codebooks innermost
       -> their codebook vectors -> linear map -> shifted right by a learned start symbol
       -> + position embedding
@@ -7,18 +9,18 @@
                      norm, feed-forward), each residual
       -> norm -> logits over the codes, from a map that starts at zero
 
-Follows Image-GPT: pre-norm, activation x sigmoid(1.702 x); plus dropout after attention and
-feed-forward. The paper trains Sparse Transformers (section 4.1): `SparseCausalAttention` is the
-default pattern, `CausalAttention` the full one.
+The blocks follow Image-GPT: pre-norm, and the activation x sigmoid(1.702 x). Dropout follows each
+attention and feed-forward layer. The paper trains Sparse Transformers (section 4.1), so
+`SparseCausalAttention` is the default pattern. `CausalAttention` is the full one.
 
-Conditions: frames through a 3-D ResNet and cross-attention; classes and actions through
-conditional layer norm, the actions of a clip as one flattened vector.
+Conditioning frames enter through a 3-D ResNet and cross-attention. Classes and actions enter
+through conditional layer norm. The actions of a clip are one flattened vector.
 
-Several codebooks (Table 7): the sequence is t * h * w * codebooks long, and its positions have a
-fourth axis. All codebooks share the input map and the output map, as in the authors' code, which
-also settles the epsilon of norms and the activation.
+With several codebooks (Table 7), the sequence has t * h * w * codebooks tokens, and its positions
+have a fourth axis. All codebooks share the input map and the output map, as in the authors' code.
+The epsilon of the norms and the activation are also from this code.
 
-Gin files: every `gin/videogpt/*_prior*.gin`.
+Gin files: `gin/videogpt/*_prior*.gin`.
 """
 
 import typing
@@ -33,32 +35,34 @@ from tf_videogen.layers import rematerialization
 
 
 class Conditions(typing.NamedTuple):
-  """What a clip is generated from; None where the model is not conditioned on it.
+  """The conditions that a clip is generated from; None if the model does not take them.
 
-  frames: [B, M, D], the encoded conditioning frames.
-  vector: [B, C], classes (one-hot) and actions (flattened), concatenated.
+  Attributes:
+    frames: [B, M, D], the encoded conditioning frames.
+    vector: [B, C], classes (one-hot) and actions (flattened), concatenated.
   """
   frames: typing.Optional[tf.Tensor] = None
   vector: typing.Optional[tf.Tensor] = None
 
 
 def quick_gelu(x):
-  """x sigmoid(1.702 x), Image-GPT's activation."""
+  """Computes x sigmoid(1.702 x), Image-GPT's activation."""
   return x * tf.sigmoid(1.702 * x)
 
 
 class TransformerBlock(tf.keras.layers.Layer):
-  """Attention, cross-attention where there are frames, feed-forward; pre-norm, all residual.
+  """Self-attention, cross-attention if there are frames, feed-forward; pre-norm, all residual.
 
   Args:
     pattern: a causal attention pattern of `layers.attention`.
-    width: channels D.
-    heads: attention heads.
+    width: D, number of channels.
+    heads: number of attention heads.
     feedforward: hidden width of the feed-forward layer.
-    dropout: rate, after each of the three.
-    depth: blocks L of the network; attention's output maps start with deviation 1 / sqrt(D L).
+    dropout: dropout rate, after each of the two or three layers.
+    depth: L, number of blocks of the network. The output map of self-attention is initialized with
+      a standard deviation of 1 / sqrt(D L).
     cross_attention: a layer that reads conditioning frames, or None.
-    condition_size: numbers of the conditional vector, 0 for none.
+    condition_size: size of the conditional vector, 0 for none.
     norm: a callable that makes a ConditionalLayerNorm.
   """
 
@@ -82,7 +86,7 @@ class TransformerBlock(tf.keras.layers.Layer):
     super().build(input_shape)
 
   def call(self, x, conditions, seed=None):
-    """x [B, N, D] -> [B, N, D]; `seed` turns dropout on."""
+    """x [B, N, D] -> [B, N, D]; a `seed`, int32 [2], turns dropout on."""
     seeds = [None if seed is None else randomness.fold_in(seed, i) for i in range(4)]
     h = self.attention(self.norms[0](x, conditions.vector), seed=seeds[3])
     x += randomness.dropout(h, self.dropout, seeds[0])
@@ -93,7 +97,7 @@ class TransformerBlock(tf.keras.layers.Layer):
     return x + randomness.dropout(h, self.dropout, seeds[2])
 
   def step(self, x, cache, t, conditions, frames_kv):
-    """The block at position t alone: x [B, 1, D] -> ([B, 1, D], cache)."""
+    """Computes the block at position t alone: x [B, 1, D] -> ([B, 1, D], cache)."""
     h, cache = self.attention.step(self.norms[0](x, conditions.vector), cache, t)
     x += h
     if self.cross_attention is not None:
@@ -102,21 +106,22 @@ class TransformerBlock(tf.keras.layers.Layer):
 
 
 class LatentTransformer(tf.keras.layers.Layer):
-  """The prior: the distribution of every code given those before it.
+  """The prior: the distribution of each code, given the codes before it.
 
   Args:
-    layers: transformer blocks.
-    width: channels D.
-    heads: attention heads.
+    layers: number of transformer blocks.
+    width: D, number of channels.
+    heads: number of attention heads.
     feedforward: hidden width of the feed-forward layers.
-    dropout: rate after attention and feed-forward layers, in training.
-    attention: a causal attention pattern (class), made with the shape of the latents.
+    dropout: dropout rate after attention and feed-forward layers, in training.
+    attention: a class of causal attention patterns, called with the shape of the latents.
     norm: a callable that makes a ConditionalLayerNorm.
-    codebook_axis: whether positions have an axis for codebooks even where there is one codebook.
+    codebook_axis: whether positions have an axis for codebooks even if there is only one codebook.
       With several codebooks they always have it.
-    cross_values: channels of cross-attention's values, all heads together; None: the width.
-    rematerialize: whether training keeps a block's input alone and computes the block again in the
-      backward pass: less memory, a third more arithmetic.
+    cross_values: number of channels of cross-attention's values, all heads together; the width if
+      None.
+    rematerialize: whether training keeps only a block's input and computes the block again in the
+      backward pass. This takes less memory and a third more arithmetic.
   """
 
   def __init__(self, layers=16, width=512, heads=4, feedforward=2048, dropout=0.2,
@@ -136,7 +141,14 @@ class LatentTransformer(tf.keras.layers.Layer):
     self.rematerialize = rematerialize
 
   def build_for(self, latent_shape, quantizer, cross_attention, condition_size):
-    """Creates the layers for codes [t, h, w] of each codebook of `quantizer`."""
+    """Creates the layers.
+
+    Args:
+      latent_shape: (t, h, w) of the codes of each codebook.
+      quantizer: the VQ-VAE's VectorQuantizer.
+      cross_attention: whether the blocks read conditioning frames.
+      condition_size: size of the conditional vector, 0 for none.
+    """
     self.codebooks, self.codes = quantizer.codebooks, quantizer.codes
     codebook_axis = (self.codebooks,) if self.codebook_axis or self.codebooks > 1 else ()
     self.shape = tuple(latent_shape) + codebook_axis
@@ -164,15 +176,15 @@ class LatentTransformer(tf.keras.layers.Layer):
         self.heads, output_stddev=(self.width * self.layers)**-0.5, value_width=self.cross_values)
 
   def call(self, vectors, conditions, seed=None):
-    """Codebook vectors of whole clips -> logits; row t has seen the tokens before t.
+    """Computes the logits of whole clips.
 
     Args:
-      vectors: [B, N, dim].
+      vectors: [B, N, dim], codebook vectors of the N tokens.
       conditions: Conditions.
-      seed: int32 [2], turns dropout on.
+      seed: int32 [2], which turns dropout on; off if None.
 
     Returns:
-      float32 [B, N, K].
+      float32 [B, N, K]. Row t depends only on the tokens before t.
     """
     x = tf.matmul(tf.cast(vectors, self.compute_dtype),
                   tf.cast(self.embedding, self.compute_dtype))
@@ -197,29 +209,29 @@ class LatentTransformer(tf.keras.layers.Layer):
     return rematerialization.rematerialize(again)(x, *given)
 
   def initial_caches(self, batch_size, tokens=None):
-    """Empty keys and values of every block, with room for `tokens`, N by default."""
+    """Returns empty keys and values for each block, with room for `tokens`, N by default."""
     return [block.attention.initial_cache(batch_size, tokens) for block in self.blocks]
 
   def extend_caches(self, caches, tokens):
-    """The caches with room for `tokens` in all."""
+    """Returns the caches with room for `tokens` in total."""
     return [block.attention.extend_cache(cache, tokens)
             for block, cache in zip(self.blocks, caches)]
 
   def frames_kv(self, conditions):
-    """Keys and values of the conditioning frames for every block, None where there are none."""
+    """Returns each block's keys and values of the conditioning frames, None if there are none."""
     if conditions.frames is None:
       return [None] * self.layers
     return [block.cross_attention.project_context(conditions.frames) for block in self.blocks]
 
   def step(self, previous, t, caches, conditions, frames_kv):
-    """Logits of token t alone, given the codebook vector of token t - 1.
+    """Computes the logits of token t alone, given the codebook vector of token t - 1.
 
     Args:
-      previous: [B, dim], vector of the code before; not read where t is 0.
+      previous: [B, dim], codebook vector of token t - 1; ignored if t is 0.
       t: int32 scalar.
-      caches: of `initial_caches`, filled up to t - 1.
+      caches: from `initial_caches` or the previous step, filled up to token t - 1.
       conditions: Conditions.
-      frames_kv: of `frames_kv`.
+      frames_kv: from `frames_kv`.
 
     Returns:
       (float32 logits [B, K], caches)
@@ -241,14 +253,17 @@ class VideoGPT(tf.keras.Model):
   """VQ-VAE (frozen) and prior.
 
   Args:
-    vqvae: a VQVAE, trained before; never trained here.
+    vqvae: a trained VQVAE; it is never trained here.
     prior: a LatentTransformer.
-    frame_encoder: a layer [B, T, H, W, C] -> [B, T, h, w, D] of the conditioning frames, such as
-      ResNet3D, which is told whether it is in training; or None.
-    conditioning_frames: how many first frames are given, 0 for none.
-    classes: number of classes that a clip's label is one of, 0 for none.
-    actions: numbers in a clip's flattened actions, 0 for none (BAIR: 16 frames x 4 = 64; ViZDoom:
-      15 x 4 = 60, one action between two frames each).
+    frame_encoder: a layer that encodes the conditioning frames, [B, T, H, W, C] ->
+      [B, T, h, w, D], such as ResNet3D; None if there are none. It is called with `training`.
+    conditioning_frames: number of first frames that are given, 0 for none.
+    classes: number of classes of the clips' labels; 0 if the model takes no labels.
+    actions: size of a clip's flattened actions; 0 if the model takes none (BAIR: 16 frames x 4 =
+      64; ViZDoom: 15 x 4 = 60, one action between each two frames).
+
+  Raises:
+    ValueError: if only one of `frame_encoder` and `conditioning_frames` is given.
   """
 
   def __init__(self, vqvae, prior, frame_encoder=None, conditioning_frames=0, classes=0, actions=0,
@@ -284,16 +299,19 @@ class VideoGPT(tf.keras.Model):
          conditions)
 
   def conditions(self, video=None, label=None, actions=None, training=False):
-    """Encodes what the clip is generated from.
+    """Encodes the conditions of clips. Those that the model does not take are ignored.
 
     Args:
-      video: float [B, T, H, W, C] in [-0.5, 0.5]; the first `conditioning_frames` are read.
+      video: float [B, T, H, W, C] in [-0.5, 0.5]; only the first `conditioning_frames` are read.
       label: int [B].
       actions: float [B, T, A], or flattened [B, T * A].
-      training: whether the frame encoder is being trained, which batch normalization depends on.
+      training: whether the frame encoder is in training, which matters to batch normalization.
 
     Returns:
       Conditions.
+
+    Raises:
+      ValueError: if a condition that the model takes is missing, or the actions have another size.
     """
     wanted = {'video': self.frame_encoder, 'label': self.classes, 'actions': self.actions}
     given = {'video': video, 'label': label, 'actions': actions}
@@ -313,7 +331,7 @@ class VideoGPT(tf.keras.Model):
     return Conditions(frames, tf.concat(parts, axis=1) if parts else None)
 
   def _flat_actions(self, actions):
-    """[B, T, A] or [B, actions] -> [B, actions]; the last frame's action may be left out."""
+    """[B, T, A] or [B, actions] -> [B, actions]; drops the last frame's action if it is extra."""
     shape = actions.shape[1:]
     size, per_frame = shape.num_elements(), shape[1] if shape.rank == 2 else 0
     if self.actions not in (size, size - per_frame):
@@ -322,7 +340,7 @@ class VideoGPT(tf.keras.Model):
     return tf.reshape(actions, [-1, size])[:, :self.actions]  # [B, T, A] -> [B, T * A]
 
   def call(self, codes, conditions, seed=None):
-    """Codes int32 [B, t, h, w, C] -> float32 logits [B, N, K]; `seed` turns dropout on."""
+    """Codes int32 [B, t, h, w, C] -> float32 logits [B, N, K]; a `seed` turns dropout on."""
     vectors = self.vqvae.quantizer.lookup(codes)
     # [B, t, h, w, C * dim] -> [B, N, dim]
     vectors = tf.reshape(vectors, [-1, self.prior.tokens, self.vqvae.quantizer.dim])
@@ -333,14 +351,14 @@ class VideoGPT(tf.keras.Model):
     """Draws codes token by token with cached keys and values.
 
     Args:
-      batch_size: clips B, a Python integer.
+      batch_size: B, number of clips, a Python integer.
       conditions: Conditions of B clips.
       seed: int32 [2].
       temperature: divides the logits.
-      top_k: keep the k most likely codes only.
-      top_p: keep the most likely codes whose probabilities sum to p.
-      segments: the loop is cut into so many, and the caches grow from one to the next: a token's
-        cost grows with what is before it.
+      top_k: number of the most likely codes that are kept; all if None.
+      top_p: probability of the smallest set of most likely codes that is kept; 1 if None.
+      segments: number of segments of the loop over tokens. The caches grow from segment to segment,
+        so that a token's cost grows with the number of tokens before it.
 
     Returns:
       int32 [B, t, h, w, codebooks].
@@ -379,11 +397,11 @@ def truncate_logits(logits, top_k=None, top_p=None):
 
   Args:
     logits: float32 [B, K].
-    top_k: a number of codes, None for all. Codes as likely as the k-th stay, too.
-    top_p: a probability, None for 1; the most likely code always stays.
+    top_k: k, number of codes; all if None. Codes as likely as the k-th are also kept.
+    top_p: p, a probability; 1 if None. The most likely code is always kept.
 
   Returns:
-    float32 [B, K], -1e30 for the codes that fell out.
+    float32 [B, K], -1e30 for the codes that are not kept.
   """
   if top_k is not None and top_k < logits.shape[-1]:
     smallest = tf.math.top_k(logits, top_k).values[:, -1:]

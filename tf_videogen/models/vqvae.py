@@ -1,27 +1,29 @@
-"""VQ-VAE for videos: VideoGPT, section 3 ("Learning Latent Codes") and Table 8.
+"""VideoGPT's VQ-VAE for videos: section 3 ("Learning Latent Codes") and Table 8.
+
+The network, from a video to its reconstruction:
 
     video [B, T, H, W, C] in [-0.5, 0.5]
       -> encoder: strided 3-D convolutions, a 3x3x3 convolution, residual stack -> 1x1x1
       -> z [B, t, h, w, codebooks * dim] -> nearest codes -> convolution
       -> decoder: residual stack, transposed convolutions -> video
 
-Figure 3's attention residual block is read as: norm, ReLU, 3x3x3 to the residual units, norm, ReLU,
-1x1x1 back to the hidden units, and, with attention, norm, ReLU, axial attention over W, H and T
-(two heads); added to the block's input. The position embedding, shared by all axial attention
-layers of encoder and decoder, is added to what each of them reads.
+We read Figure 3's attention residual block as: norm, ReLU, 3x3x3 to the residual units, norm, ReLU,
+1x1x1 back to the hidden units. A block with attention continues with norm, ReLU, and axial
+attention over W, H and T (two heads). The result is added to the block's input. All axial attention
+layers of encoder and decoder share one position embedding, which is added to the input of each.
 
-What the paper does not say is taken from the authors' code: convolutions of a block have no bias,
-layer norm has an epsilon of 1e-5, and the odd zero of a strided convolution stands before the video
-(`layers.convolution`). Table 8's "encoder filter size 3" is read as that of the unstrided
-convolution: strided and transposed ones, which mirror each other, are both of size 4, as in the
-code, so that every input weighs the same. Where paper and code contradict each other, the paper's
-value is the default, and the code's is an option (docs/videogpt.md).
+Where the paper is silent, we follow the authors' code. The convolutions of a block have no bias.
+Layer norm has an epsilon of 1e-5. An odd number of padding zeros of a strided convolution has the
+extra zero in front (`layers.convolution`). We read Table 8's "encoder filter size 3" as the size of
+the unstrided convolution. The strided and the transposed convolutions mirror each other. Both have
+size 4, as in the code, so that every input has the same weight. If paper and code contradict each
+other, the paper's value is the default, and the code's value is an option (docs/videogpt.md).
 
-Where the factors differ, the decoder takes the encoder's strides in reverse ("the architecture for
-the decoder is the reverse of the encoder"), which halves its work for (8, 4, 4). The authors' code
-takes them in the same order (`mirrored=False`).
+If the factors of the axes differ, the decoder has the encoder's strides in reverse ("the
+architecture for the decoder is the reverse of the encoder"). This halves the decoder's work for
+(8, 4, 4). The authors' code has them in the same order (`mirrored=False`).
 
-Gin files: every `gin/videogpt/*_vqvae*.gin`.
+Gin files: `gin/videogpt/*_vqvae*.gin`.
 """
 import tensorflow as tf
 
@@ -32,7 +34,7 @@ from tf_videogen.layers import positions
 
 
 def _halvings(factors):
-  """[(4, 2, 1)] -> the strides of each stage: [(2, 2, 1), (2, 1, 1)]."""
+  """Factors -> strides of each stage, for example (4, 2, 1) -> [(2, 2, 1), (2, 1, 1)]."""
   stages, left = [], list(factors)
   while max(left) > 1:
     stages.append(tuple(2 if n > 1 else 1 for n in left))
@@ -41,14 +43,14 @@ def _halvings(factors):
 
 
 class AttentionResidualBlock(tf.keras.layers.Layer):
-  """Figure 3. [B, t, h, w, hidden] -> the same shape.
+  """The block of Figure 3. [B, t, h, w, hidden] -> the same shape.
 
   Args:
-    hidden: channels in and out.
-    units: channels of the 3x3x3 convolution.
+    hidden: number of input and output channels.
+    units: number of output channels of the 3x3x3 convolution.
     norm: a callable that makes a normalization layer.
-    attention: whether it has axial attention.
-    position: the shared SpatioTemporalEmbedding that attention adds, or None.
+    attention: whether the block has axial attention.
+    position: the shared SpatioTemporalEmbedding, added to the input of attention; or None.
   """
 
   def __init__(self, hidden, units, norm, attention=False, position=None, name=None):
@@ -79,10 +81,10 @@ class ResidualStack(tf.keras.layers.Layer):
   """Residual blocks, a norm and a ReLU. [B, t, h, w, hidden] -> the same shape.
 
   Args:
-    layers: residual blocks.
-    units: channels inside of them.
-    attention: whether they have axial attention.
-    position_embedding: whether attention knows positions. The released code's does not.
+    layers: number of residual blocks.
+    units: number of channels inside the blocks.
+    attention: whether the blocks have axial attention.
+    position_embedding: whether attention has a position embedding. The released code has none.
     norm: a callable that makes the normalization layers.
   """
 
@@ -100,8 +102,9 @@ class ResidualStack(tf.keras.layers.Layer):
 
     Args:
       latent_shape: (t, h, w).
-      hidden: channels.
-      position: the position embedding of another stack, to be shared; None: its own.
+      hidden: number of channels.
+      position: the position embedding of another stack, to be shared. If None, the stack creates
+        one if its attention has one.
     """
     self.position = position
     if position is None and self.attention and self.position_embedding:
@@ -121,14 +124,16 @@ class VQVAE(tf.keras.Model):
   """The first stage of VideoGPT.
 
   Args:
-    quantizer: a VectorQuantizer; its codebooks and dim set the latent channels.
-    downsampling: factors (time, height, width), powers of two, that the video's shape must be
-      divisible by.
-    hidden: channels of encoder and decoder.
-    residual_stack: a callable that makes the stack of the encoder, and that of the decoder.
+    quantizer: a VectorQuantizer. It has codebooks * dim channels of latents.
+    downsampling: factors (time, height, width), powers of two. They must divide the video's shape.
+    hidden: number of channels of encoder and decoder.
+    residual_stack: a callable that makes a residual stack; called for the encoder and the decoder.
     strided_kernel: size of the strided and of the transposed convolutions.
-    latent_kernel: size of the convolution that the decoder reads codes with.
-    mirrored: whether the decoder takes the encoder's strides in reverse, not in the same order.
+    latent_kernel: size of the convolution from codes to the decoder.
+    mirrored: whether the decoder has the encoder's strides in reverse; if False, in the same order.
+
+  Raises:
+    ValueError: if factors are not powers of two, or all are 1.
   """
 
   def __init__(self, quantizer, downsampling=(4, 4, 4), hidden=240, residual_stack=ResidualStack,
@@ -149,7 +154,7 @@ class VQVAE(tf.keras.Model):
     """(T, H, W, C) of a clip -> (t, h, w) of its latents.
 
     Raises:
-      ValueError: where the factors do not divide it.
+      ValueError: if the factors do not divide the clip's shape.
     """
     shape = tuple(clip_shape[:3])
     if any(n % f for n, f in zip(shape, self.downsampling)):
@@ -165,7 +170,7 @@ class VQVAE(tf.keras.Model):
     self.data_variance = self.add_weight(
         name='data_variance', shape=[], initializer='ones', trainable=False, dtype=tf.float32,
         aggregation=tf.VariableAggregation.ONLY_FIRST_REPLICA)
-    # No other variable tells factors apart, and a prior must not read codes of other factors.
+    # No other variable shows the factors, and a prior must not read codes of other factors.
     self.stored_downsampling = self.add_weight(
         name='downsampling', shape=[3], dtype=tf.int32, trainable=False,
         initializer=lambda shape, dtype: tf.constant(self.downsampling, dtype),
@@ -213,17 +218,29 @@ class VQVAE(tf.keras.Model):
     return self.quantizer(self.encode(video)).codes
 
   def decode(self, vectors, training=False):
-    """Codes' vectors [B, t, h, w, codebooks * dim] -> float32 [B, T, H, W, C] about [-0.5, 0.5]."""
+    """Codes' vectors [B, t, h, w, codebooks * dim] -> video float32 [B, T, H, W, C].
+
+    The video's values are about in [-0.5, 0.5]; they are not clipped.
+    """
     h = self.from_latents(vectors)
     for layer in self.decoder:
       h = layer(h, training=training)
     return tf.cast(h, tf.float32)
 
   def decode_codes(self, codes):
-    """int32 [B, t, h, w, codebooks] -> float32 [B, T, H, W, C], about [-0.5, 0.5]."""
+    """Codes int32 [B, t, h, w, codebooks] -> video float32 [B, T, H, W, C], see `decode`."""
     return self.decode(self.quantizer.lookup(codes))
 
   def call(self, video, training=False, seed=None):
-    """Reconstruction float32 [B, T, H, W, C], and the quantizer's `Quantized`."""
+    """Encodes, quantizes and decodes a video.
+
+    Args:
+      video: float [B, T, H, W, C] in [-0.5, 0.5].
+      training: whether the codebooks and the statistics of batch norms are updated.
+      seed: int32 [2], needed in training.
+
+    Returns:
+      The reconstruction, float32 [B, T, H, W, C], and the quantizer's `Quantized`.
+    """
     quantized = self.quantizer(self.encode(video, training=training), training=training, seed=seed)
     return self.decode(quantized.vectors, training=training), quantized

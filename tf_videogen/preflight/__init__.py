@@ -1,6 +1,6 @@
-"""What a configuration costs on a TPU, asked of the TPU's own compiler, without a TPU.
+"""The cost of a configuration on a TPU, from the TPU's own compiler, without a TPU.
 
-`programs` turns an experiment into the programs that one core would run, `compiler` hands them to
-the TPU compiler in an environment of its own, `costs` makes memory, time bounds and core-hours of
-what it says, `hardware` has the TPUs.
+`programs` turns an experiment into the programs that one core would run. `compiler` passes them to
+the TPU compiler, which runs in an environment of its own. `costs` computes memory, time bounds and
+core-hours from the compiler's answer. `hardware` lists the TPUs.
 """

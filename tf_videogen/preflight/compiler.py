@@ -1,8 +1,9 @@
-"""The TPU compiler, in an environment of its own.
+"""The TPU compiler, in a virtual environment of its own.
 
-JAX and libtpu, which bring the compiler, need newer packages than TensorFlow 2.15 allows. On first
-use a virtual environment is made for them in the cache folder; what was compiled once is kept
-there, too, by the program's digest.
+JAX and libtpu contain the compiler. They need newer packages than TensorFlow 2.15 allows. The first
+use therefore makes a virtual environment for them in the cache folder. The compiler's answers are
+kept in that folder, too. An answer is found by the program's digest, the TPU that it was compiled
+for, and a hash of `compiler_process.py` and `compiler_requirements.txt`.
 """
 
 import contextlib
@@ -28,17 +29,18 @@ _OLDEST_PYTHON = (3, 11)
 
 
 class Compiled(typing.NamedTuple):
-  """What the compiler says of a program on one core.
+  """The compiler's answer for a program on one core.
 
-  compiled: whether it compiled; a program that doesn't fit the memory may not.
-  error: the compiler's reason where it didn't, one line.
-  peak_bytes: memory that it needs: arguments, results, temporaries, code.
-  argument_bytes, temporary_bytes, code_bytes: parts of it.
-  flops: floating-point operations; bodies of loops as often as they run.
-  bytes_accessed: bytes moved to and from memory, counted the same way.
-  loops_of_unknown_length: loops that were counted once.
-  loops_of_unknown_start: loops that begin where only the data tell, and were counted from zero on,
-    so that FLOPs and bytes are upper bounds.
+  Attributes:
+    compiled: whether the program compiled. A program that does not fit the memory may not compile.
+    error: the compiler's reason in one line if the program did not compile, else ''.
+    peak_bytes: memory that the program needs: arguments, results, temporaries and code.
+    argument_bytes, temporary_bytes, code_bytes: parts of `peak_bytes`.
+    flops: floating-point operations. The body of a loop counts as often as it runs.
+    bytes_accessed: bytes moved to and from memory. Loops count as for `flops`.
+    loops_of_unknown_length: number of loops whose trip count is unknown. Their bodies count once.
+    loops_of_unknown_start: number of loops whose start depends on the data. They count from zero
+      on, so that FLOPs and bytes are upper bounds.
   """
   compiled: bool
   error: str = ''
@@ -53,22 +55,22 @@ class Compiled(typing.NamedTuple):
 
 
 class Unavailable(ValueError):
-  """The compiler cannot be had or does not come to an end here; says what is missing."""
+  """The compiler is missing or fails on this machine; the message says what is missing."""
 
 
 def cache_dir():
-  """TF_VIDEOGEN_CACHE in the environment, or tf_videogen in the user's cache folder."""
+  """The cache folder: $TF_VIDEOGEN_CACHE, or else tf_videogen in the user's cache folder."""
   default = os.path.join(os.environ.get('XDG_CACHE_HOME', '~/.cache'), 'tf_videogen')
   return pathlib.Path(os.environ.get('TF_VIDEOGEN_CACHE', default)).expanduser()
 
 
 def compiled_dir():
-  """Where what the compiler said is kept, by programs' digests."""
+  """The folder of the compiler's answers, whose file names begin with the programs' digests."""
   return cache_dir() / 'compiled'
 
 
 def _python():
-  """A Python that the compiler's packages run on."""
+  """The path or name of a Python that can run the compiler's packages."""
   named = os.environ.get('TF_VIDEOGEN_COMPILER_PYTHON')
   candidates = [named] if named else [sys.executable, 'python3.11', 'python3.12', 'python3.13']
   check = f'import sys; sys.exit(sys.version_info[:2] < {_OLDEST_PYTHON})'
@@ -82,7 +84,7 @@ def _python():
 
 @contextlib.contextmanager
 def _one_at_a_time(path, say):
-  """One command at a time on this machine, by a lock on a file."""
+  """A context that one process of this machine holds at a time, by a lock on a file."""
   with open(path, 'w') as lock:
     try:
       fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
@@ -93,21 +95,22 @@ def _one_at_a_time(path, say):
 
 
 def environment(say=print):
-  """Python of the compiler's environment, which is made on first use.
+  """The path of the Python in the compiler's environment, which the first call makes.
 
   Args:
-    say: called with what is being done, where it takes long.
+    say: function that is called with messages about long work.
 
   Raises:
-    Unavailable: with what is missing and how to get it.
+    Unavailable: if the environment cannot be made. The message says what is missing and how to get
+      it.
   """
   digest = hashlib.sha256(_REQUIREMENTS.read_bytes()).hexdigest()[:12]
   place = cache_dir() / f'tpu_compiler_{digest}'
   python, done = place / 'bin' / 'python', place / 'installed'
-  if done.exists() and python.exists():  # a link to a Python that may have gone
+  if done.exists() and python.exists():  # a link, whose target may be gone
     return str(python)
   place.mkdir(parents=True, exist_ok=True)
-  with _one_at_a_time(place / 'lock', say):  # two commands at once make it once
+  with _one_at_a_time(place / 'lock', say):  # two commands at the same time make it once
     if not (done.exists() and python.exists()):
       what = f'making the environment of the TPU compiler in {place} (1.1 GB, once)'
       with waiting.told(say, what):
@@ -129,34 +132,34 @@ def _run(command, what):
 
 
 def compile_program(program, topology, say=print):
-  """Compiles a program for one core, or finds what the compiler said when it did.
+  """Compiles a program for one core, or reads the answer of an earlier compilation.
 
   Args:
     program: a programs.Program.
     topology: a hardware.Topology.
-    say: called with what is being done, where it takes long.
+    say: function that is called with messages about long work.
 
   Returns:
     Compiled.
 
   Raises:
-    Unavailable: see `environment`.
+    Unavailable: see `environment`. Also if the compiler's process fails.
   """
   python = environment(say)
   code = hashlib.sha256(_PROCESS.read_bytes() + _REQUIREMENTS.read_bytes()).hexdigest()[:8]
   kept = compiled_dir() / (
       f'{program.digest}_{topology.compile_for.replace(":", "_")}_{code}.json')
   with contextlib.ExitStack() as alone:
-    if not kept.exists():  # two at once would need more memory than there is
+    if not kept.exists():  # two compilations at once would need too much memory
       kept.parent.mkdir(parents=True, exist_ok=True)
       alone.enter_context(_one_at_a_time(kept.parent / 'lock', say))
-    if kept.exists():  # perhaps since just now
+    if kept.exists():  # another process may just have written it
       answer = json.loads(kept.read_text())
     else:
       what = f'compiling {program.name}, batch {program.batch}, for {topology.compile_for}'
       with waiting.told(say, what, expected_time(program.instructions)):
         answer = _compile(python, program.hlo, topology.compile_for)
-      if answer['compiled']:  # what failed is tried again: it may have been this machine
+      if answer['compiled']:  # failures are not kept: this machine may be the cause
         files.write(str(kept), json.dumps(answer))
   answer = {name: answer[name] for name in Compiled._fields if name in answer}
   if not answer['compiled']:
@@ -165,9 +168,9 @@ def compile_program(program, topology, say=print):
 
 
 def expected_time(instructions):
-  """How long a program takes to be compiled on two cores of a cloud machine, a phrase.
+  """A phrase with the time to compile a program on two CPU cores of a cloud machine.
 
-  Measured: 38 s for 3,200 instructions, 125 s for 19,000, 405 s for 63,000, beside other work.
+  Measured, beside other work: 38 s for 3,200 instructions, 125 s for 19,000, 405 s for 63,000.
   """
   seconds = 15 + 0.006 * instructions
   return f'about {seconds:.0f} s' if seconds < 90 else f'about {seconds / 60:.0f} minutes'
@@ -178,7 +181,7 @@ def _compile(python, hlo, topology_name):
     path = os.path.join(folder, 'program.hlo.pb')
     with open(path, 'wb') as f:
       f.write(hlo)
-    # Not what tells TensorFlow, or the TPU's library, which TPU to use.
+    # Without variables of this Python, and those that tell TensorFlow or libtpu which TPU to use.
     environ = {name: value for name, value in os.environ.items()
                if not name.startswith(('PYTHON', 'TPU_', 'TF_'))}
     done = subprocess.run([python, str(_PROCESS), path, topology_name],
@@ -192,7 +195,7 @@ def _compile(python, hlo, topology_name):
 
 
 def shortened(error):
-  """The compiler's reason in one line, with the operation and our line of code where it tells."""
+  """The compiler's reason in one line, with the operation and our line of code if it names them."""
   lines = [line.strip() for line in error.splitlines() if line.strip()]
   reason = lines[0] if lines else 'no reason given'
   memory = re.search(r'\((\d[\d.]*\w)\) exceeds available (?:HBM )?\((\d[\d.]*\w)\)', error)

@@ -19,7 +19,7 @@ os.environ.update(TPU_SKIP_MDS_QUERY='1', TPU_WORKER_HOSTNAMES='localhost', JAX_
 
 
 def compile_hlo(serialized, topology_name):
-  """Compiles for one core; returns the executable."""
+  """Compiles a serialized HLO module for one core; returns the executable."""
   # JAX has no public way from HLO to an executable.
   import numpy as np  # pylint: disable=g-import-not-at-top
   from jax._src.interpreters import mlir as jax_mlir
@@ -30,7 +30,7 @@ def compile_hlo(serialized, topology_name):
   computation = xla_client.XlaComputation(serialized)
   text = xla_client._xla.mlir.xla_computation_to_mlir_module(computation)
   text = text.decode() if isinstance(text, bytes) else text
-  # Copies that only change the layout have no word in StableHLO; the compiler lays out anew.
+  # StableHLO has no copies that only change the layout. The compiler chooses layouts anew.
   text = re.sub(r'mhlo\.copy (%\S+) : (tensor<[^>]*>)', r'stablehlo.reshape \1 : (\2) -> \2', text)
   context = jax_mlir.make_ir_context()
   with context, ir.Location.unknown(context):
@@ -43,14 +43,19 @@ def compile_hlo(serialized, topology_name):
 
 
 class LoopCosts:
-  """FLOPs and bytes of a compiled module, loop bodies times their trip counts.
+  """FLOPs and bytes of a compiled module. The body of a loop counts as often as it runs.
 
   XLA's own analysis counts the body of a loop once. Here every body is analyzed as a module of its
-  own, and counted as often as it runs.
+  own, and its cost is multiplied by the loop's trip count.
 
   Args:
     text: the module as HLO text.
-    analyze: a function from such text to XLA's analysis, a dict.
+    analyze: function that returns XLA's analysis of such a text, a dict.
+
+  Attributes:
+    entry: name of the module's entry computation.
+    unknown: names of the loops whose trip count is unknown. Their bodies count once.
+    at_most: names of the loops whose start depends on the data. They count from zero on.
   """
 
   def __init__(self, text, analyze):
@@ -63,11 +68,11 @@ class LoopCosts:
       if match.group(1):
         self.entry = match.group(2)
     self._once, self._totals = {}, {}
-    self.unknown = []  # loops whose trip count cannot be told; they count once
-    self.at_most = []  # loops that begin where only the data tell; they count from zero on
+    self.unknown = []
+    self.at_most = []
 
   def once(self, computation):
-    """XLA's analysis of a computation as a module's entry: {'flops', 'bytes accessed'}."""
+    """XLA's analysis of a computation, loop bodies once: a dict of 'flops', 'bytes accessed'."""
     if computation not in self._once:
       cost = self._analyze(self._with_entry(computation))
       self._once[computation] = {key: cost.get(key, 0.0) for key in ('flops', 'bytes accessed')}
@@ -83,7 +88,7 @@ class LoopCosts:
     return f'{self._header}\n{text}'
 
   def total(self, computation=None):
-    """The same, with every loop's body as often as it runs."""
+    """The same with the body of each loop as often as it runs; of the entry by default."""
     computation = computation or self.entry
     if computation not in self._totals:
       cost = self.once(computation)
@@ -92,7 +97,7 @@ class LoopCosts:
         trips = self._trips(computation, line, condition, body)
         for key in cost:
           cost[key] += trips * total[key] - once[key]
-      for branches in self._conditionals(computation):  # XLA counts the dearer branch
+      for branches in self._conditionals(computation):  # XLA counts the costlier branch
         for key in cost:
           cost[key] += (max(self.total(branch)[key] for branch in branches)
                         - max(self.once(branch)[key] for branch in branches))
@@ -100,14 +105,14 @@ class LoopCosts:
     return self._totals[computation]
 
   def _loops(self, computation):
-    """(line, condition, body) of the loops of a computation."""
+    """Yields (line, condition, body) of each loop of a computation."""
     for line in self._computations.get(computation, ()):
       if ' while(' in line:
         yield (line, re.search(r'condition=%([^\s,)}]+)', line).group(1),
                re.search(r'body=%([^\s,)}]+)', line).group(1))
 
   def _conditionals(self, computation):
-    """The branches of the conditionals of a computation, names."""
+    """Yields the names of the branches of each conditional of a computation."""
     for line in self._computations.get(computation, ()):
       if ' conditional(' in line:
         several = re.search(r'branch_computations={([^}]*)}', line)
@@ -122,7 +127,7 @@ class LoopCosts:
     return self._line(computation, r'\s*ROOT ')
 
   def _line(self, computation, start):
-    """The first line with such a start, without metadata."""
+    """The first line that matches `start`, without metadata; '' if there is none."""
     for line in self._computations[computation]:
       if re.match(start, line):
         return line.split(', metadata=')[0].split(', backend_config=')[0]
@@ -133,7 +138,7 @@ class LoopCosts:
     return re.findall(r'%([^\s,)]+)', found.group(1)) if found else []
 
   def _constant(self, computation, name):
-    """The integer that a name stands for, through copies and loops that count, or None."""
+    """The integer that a name stands for, or None; follows copies and counters of loops."""
     line = self._instruction(computation, name)
     found = re.search(r' constant\((-?\d+)\)', line)
     if found:
@@ -148,9 +153,9 @@ class LoopCosts:
     return None
 
   def _counted(self, computation, loop, index):
-    """What a counter of a loop is at its end, None where it cannot be told.
+    """The value of a loop's counter after the loop, or None if it is unknown.
 
-    A gradient's loop ends when it has run as often as the loop that it is of.
+    The loop of a gradient runs as often as its forward loop, and compares with this counter.
     """
     for line, condition, body in self._loops(computation):
       if re.match(rf'\s*(ROOT )?%{re.escape(loop)} = ', line):
@@ -168,7 +173,7 @@ class LoopCosts:
     return None
 
   def _index(self, computation, name):
-    """Which element of the loop's tuple a name is, or None."""
+    """The index of the element of the loop's tuple that a name stands for, or None."""
     line = self._instruction(computation, name)
     if self._operands(line, 'copy'):
       return self._index(computation, self._operands(line, 'copy')[0])
@@ -176,7 +181,7 @@ class LoopCosts:
     return int(found.group(1)) if found else None
 
   def _trips(self, outer, line, condition, body):
-    """How often a loop's body runs at most, 1 where it cannot be told."""
+    """The trip count of a loop, or an upper bound of it; 1 if it is unknown."""
     name = re.match(r'\s*(?:ROOT )?%(\S+)', line).group(1)
     trips = self._known_trips(outer, line, condition, body)
     if trips is not None:
@@ -189,9 +194,9 @@ class LoopCosts:
     return 1
 
   def _known_trips(self, outer, line, condition, body, otherwise=None):
-    """How often a loop's body runs: `for (i = start; i < end; i += step)`; or None.
+    """The trip count of a loop `for (i = start; i < end; i += step)`, or None if it is unknown.
 
-    `otherwise` is the start where that is no constant.
+    `otherwise` replaces a start that is not a constant.
     """
     known = re.search(r'"known_trip_count":\{"n":"(\d+)"', line)
     if known:
@@ -199,7 +204,7 @@ class LoopCosts:
     initial = self._operands(self._instruction(outer, self._operands(line, 'while')[0]), 'tuple')
 
     def value(computation, name):
-      """A constant, or an element of the tuple that starts as one and never changes."""
+      """A constant, or an element of the loop's tuple that starts as one and never changes."""
       constant = self._constant(computation, name)
       index = self._index(computation, name) if constant is None else None
       if index is None or index >= len(initial):
@@ -213,7 +218,7 @@ class LoopCosts:
     return None if None in counts else min(counts)
 
   def _counter(self, value, computation, name):
-    """(index of an element of the loop's tuple, constant added to it), (None, 0) if it is other."""
+    """(index of an element of the loop's tuple, constant added to it), or else (None, 0)."""
     index = self._index(computation, name)
     if index is not None:
       return index, 0
@@ -226,7 +231,7 @@ class LoopCosts:
     return None, 0
 
   def _comparisons(self, condition, line):
-    """The comparisons that a condition is made of: one, or several joined by `and`."""
+    """The comparisons of a condition: one, or several that are joined by `and`."""
     joined = self._operands(line, 'and')
     if not joined:
       return [line]
@@ -234,7 +239,7 @@ class LoopCosts:
             for comparison in self._comparisons(condition, self._instruction(condition, name))]
 
   def _trips_of(self, value, outer, initial, condition, comparison, body, otherwise):
-    """Trips of a loop with one comparison `counter < end`, None where it cannot be told."""
+    """The trip count of a loop with one comparison `counter < end`, None if it is unknown."""
     compared = self._operands(comparison, 'compare')
     counter, offset = self._counter(value, condition, compared[0]) if compared else (None, 0)
     direction = re.search(r'direction=(\w+)', comparison)
@@ -252,16 +257,16 @@ class LoopCosts:
 
 
 def describe(executable):
-  """What one core needs and does: bytes, FLOPs, and loops whose trip count is unknown."""
+  """Memory, FLOPs and bytes of an executable on one core: a dict, see `compiler.Compiled`."""
   from jax._src.lib import xla_client  # pylint: disable=g-import-not-at-top
   import jax
   import jaxlib._hlo as hlo
-  client = jax.devices('cpu')[0].client  # analyzes any module; the TPU's needs a TPU for it
+  client = jax.devices('cpu')[0].client  # analyzes any module; a TPU's client needs a TPU for it
   analyze = lambda text: xla_client._xla.hlo_module_cost_analysis(
       client, hlo.hlo_module_from_text(text))
   costs = LoopCosts(executable.hlo_modules()[0].to_string(), analyze)
   once, total = costs.once(costs.entry), costs.total()
-  own = executable.cost_analysis()  # the TPU compiler's, with every body once
+  own = executable.cost_analysis()  # the TPU compiler's analysis, with every body once
   own = own[0] if isinstance(own, (list, tuple)) else own
   loops = {key: total[key] / max(once[key], 1.0) for key in total}
   memory = executable.get_compiled_memory_stats()

@@ -1,22 +1,29 @@
-"""What a program costs: memory against what a core has, bounds on time, core-hours.
+"""The cost of a program: memory and whether it fits a core, bounds on time, core-hours.
 
-The roofline (Williams et al. 2009): a step takes at least FLOPs / peak FLOP/s, and at least
-bytes / bandwidth. Real steps take longer; `efficiency` is the share of the bound's speed that one
-hopes for.
+The bounds are those of the roofline model (Williams et al. 2009): a step takes at least
+FLOPs / peak FLOP/s, and at least bytes / bandwidth. Real steps take longer. `efficiency` is the
+fraction of the bound's speed that is expected.
 """
 
 import typing
 
 
 class Cost(typing.NamedTuple):
-  """A program's cost on a topology.
+  """The cost of a program on a topology.
 
-  program, batch, parameters, summed_bytes: see programs.Program; batch is a core's.
-  topology: its name. cores: of the slice.
-  compiled, error, ...: see compiler.Compiled.
-  hbm_bytes: memory of a core. fits: whether the program compiled and fits into it.
-  intensity: FLOPs a byte.
-  compute_s, memory_s: the two bounds; bound_s: the larger one.
+  Attributes:
+    program: name of the program: 'train', 'evaluate', 'sample' or 'record'.
+    batch: clips per core.
+    parameters: number of trainable parameters of the network.
+    topology: name of the topology.
+    cores: number of cores of the slice.
+    hbm_bytes: memory of a core, in bytes.
+    fits: whether the program compiled and fits into that memory.
+    compiled, error, peak_bytes, ...: see `compiler.Compiled`.
+    intensity: FLOPs per byte that is moved to or from memory.
+    compute_s, memory_s: lower bounds on the time in seconds, by FLOPs and by bytes.
+    bound_s: the larger of the two bounds.
+    summed_bytes: bytes that are summed over cores, see `programs.Program`.
   """
   program: str
   batch: int
@@ -43,12 +50,12 @@ class Cost(typing.NamedTuple):
 
   @property
   def too_large(self):
-    """Whether it is the memory that a core lacks; a smaller batch may fit."""
+    """Whether the program needs more memory than a core has; a smaller batch may fit."""
     return not self.fits and (self.compiled or self.error.startswith('out of memory'))
 
 
 def cost(program, compiled, topology):
-  """The Cost of a Program, from what the compiler said of it, on a Topology."""
+  """The Cost of a Program on a Topology; `compiled` is the compiler's answer, a Compiled."""
   core = topology.generation
   compute, memory = compiled.flops / core.flops, compiled.bytes_accessed / core.bandwidth
   return Cost(
@@ -61,7 +68,7 @@ def cost(program, compiled, topology):
 
 
 def core_hours(bound_s, steps, cores, efficiency=1.0):
-  """Core-hours of so many steps on so many cores."""
+  """Core-hours of `steps` steps on `cores` cores, at a share `efficiency` of the bound's speed."""
   return bound_s / efficiency * steps * cores / 3600
 
 
@@ -69,12 +76,12 @@ def largest_batch(fits, start, limit=1024):
   """The largest batch that fits, by doubling and bisection.
 
   Args:
-    fits: a function of a batch; if it holds for one batch, it holds for smaller ones.
-    start: the first one to try.
-    limit: the largest one to try.
+    fits: function that tells whether a batch fits. If one fits, all smaller ones must fit, too.
+    start: the first batch to try.
+    limit: the largest batch to try.
 
   Returns:
-    int, 0 if not even 1 fits.
+    int, 0 if not even a batch of 1 fits.
   """
   low, high = 0, max(1, start)  # low fits; high will not
   while high <= limit and fits(high):
@@ -87,6 +94,6 @@ def largest_batch(fits, start, limit=1024):
 
 
 def smallest_cores(batch_size, largest):
-  """The fewest cores that a batch divides over, at most `largest` clips each; 0 if `largest` is."""
+  """The fewest cores that share a batch evenly, at most `largest` clips each; 0 if that is 0."""
   even = (clips for clips in range(largest, 0, -1) if batch_size % clips == 0)
   return next((batch_size // clips for clips in even), 0)

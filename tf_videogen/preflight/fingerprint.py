@@ -1,7 +1,8 @@
-"""What a program computes, in a few figures that need neither a TPU's compiler nor initial values.
+"""Fingerprints of programs, which need neither a TPU's compiler nor initial values.
 
-A compiled program's cost stays true as long as the program's arithmetic does. Its fingerprint tells
-when: another epsilon, seed or learning rate leaves it as it is, another width changes it.
+The cost of a compiled program stays true as long as the program's arithmetic stays the same. The
+fingerprint tells whether it does. Another epsilon, seed or learning rate does not change it.
+Another width does.
 """
 
 import collections
@@ -13,26 +14,28 @@ import typing
 from tensorflow.compiler.xla import xla_data_pb2
 from tensorflow.compiler.xla.service import hlo_pb2
 
-# Operations of one floating-point operation for each element of their result.
+# Operations that take one floating-point operation per element of their result.
 _ELEMENTWISE = frozenset((
     'add', 'subtract', 'multiply', 'divide', 'remainder', 'maximum', 'minimum', 'power', 'negate',
     'abs', 'sign', 'floor', 'ceil', 'round-nearest-afz', 'round-nearest-even', 'sqrt', 'rsqrt',
     'cbrt', 'exponential', 'exponential-minus-one', 'log', 'log-plus-one', 'logistic', 'tanh',
     'tan', 'sine', 'cosine', 'atan2', 'erf'))
 _FLOATS = frozenset((xla_data_pb2.F16, xla_data_pb2.F32, xla_data_pb2.F64, xla_data_pb2.BF16))
-# Bits of an element, by its type's name: F32, S64, BF16; PRED, which has no digits, takes a byte.
+# Bits of an element, from its type's name: F32, S64, BF16. PRED has no digits and takes a byte.
 _BITS = {number: int(re.sub(r'^[A-Z]+(\d*).*', r'\1', name) or 8)
          for name, number in xla_data_pb2.PrimitiveType.items()}
 
 
 class Fingerprint(typing.NamedTuple):
-  """What identifies a program's arithmetic.
+  """A few figures that identify a program's arithmetic.
 
-  operations: SHA-256 of how often each operation occurs with the shapes and types of its operands
-    and its result, 16 hexadecimal digits. Constants, names, metadata and layouts don't count.
-  flops: floating-point operations before the compiler has changed anything; a loop's body counts
-    as often as it runs, once where only the data tell how often.
-  bytes: of all parameters, arguments and results.
+  Attributes:
+    operations: SHA-256 of the counts of all operations, 16 hexadecimal digits. Operations are
+      distinguished by the shapes and types of their operands and results. Constants, names,
+      metadata and layouts do not matter.
+    flops: floating-point operations before the compiler has changed anything. The body of a loop
+      counts as often as it runs, or once if that depends on the data.
+    bytes: size of all parameters, arguments and results.
   """
   operations: str
   flops: float
@@ -49,7 +52,7 @@ def of_hlo(serialized):
 
 
 def moved(before, now):
-  """How far FLOPs and bytes went from one Fingerprint to another: two fractions, 0.02 is +2 %."""
+  """The relative changes of FLOPs and bytes between two Fingerprints: 0.02 is +2 %."""
   return tuple((new - old) / max(old, 1.0)
                for old, new in ((before.flops, now.flops), (before.bytes, now.bytes)))
 
@@ -80,7 +83,7 @@ def _bytes(shape):
 
 
 class _Counter:
-  """Counts the FLOPs of computations, each once.
+  """Counts the FLOPs of the computations of a module.
 
   Args:
     module: an HloModuleProto.
@@ -101,7 +104,7 @@ class _Counter:
     return self._flops[computation]
 
   def _of(self, one, others):
-    """FLOPs of an instruction; `others` are those of its computation, by id."""
+    """FLOPs of an instruction; `others` are the instructions of its computation, by id."""
     shapes = [others[operand].shape.dimensions for operand in one.operand_ids]
     if one.opcode == 'while':
       body, condition = one.called_computation_ids
@@ -128,7 +131,7 @@ class _Counter:
     return results if one.opcode in _ELEMENTWISE else 0.0
 
   def _trips(self, loop, condition, others):
-    """How often a loop `while (i < end)` runs: from a constant or 0; 1 if `end` isn't known."""
+    """The trip count of `while (i < end)`, from a constant or 0 on; 1 if `end` is unknown."""
     starts = others[loop.operand_ids[0]].operand_ids
     counts = []
     for counter, end in self._comparisons(condition):
@@ -137,7 +140,7 @@ class _Counter:
     return max(0, min(counts, default=1))
 
   def _comparisons(self, condition):
-    """(index of an element of the loop's tuple, what it must be less than), as far as constant."""
+    """Yields (index in the loop's tuple, constant that this element must be less than)."""
     found = self._by_id[condition]
     for one in found.values():
       if one.opcode == 'call':
@@ -149,7 +152,7 @@ class _Counter:
 
 
 def _integer(one):
-  """The value of a constant that is an integer; None of any other instruction."""
+  """The value of a constant that is one integer; None for any other instruction."""
   if one is None or one.opcode != 'constant' or one.shape.dimensions:
     return None
   values = [*one.literal.s32s, *one.literal.s64s]

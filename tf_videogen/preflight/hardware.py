@@ -1,6 +1,6 @@
-"""Cloud TPUs: how much memory, how fast, how many cores.
+"""Cloud TPUs: their memory, speed and number of cores.
 
-Per chip, from the pages "TPU v2" ... "TPU v6e" of Google's documentation
+The figures are per chip, from the pages "TPU v2" ... "TPU v6e" of Google's documentation
 (https://cloud.google.com/tpu/docs/system-architecture-tpu-vm):
 
     generation  peak bfloat16   HBM        bandwidth    cores that a program sees
@@ -11,7 +11,7 @@ Per chip, from the pages "TPU v2" ... "TPU v6e" of Google's documentation
     v5p         459 TFLOP/s    95 GiB    2,765 GB/s     1 (two that act as one)
     v6e         918 TFLOP/s    32 GiB    1,640 GB/s     1
 
-A core of v2 and v3 has half of its chip.
+A core of v2 and v3 has half of its chip's memory and speed.
 """
 
 import math
@@ -21,13 +21,14 @@ _GIB = 1 << 30
 
 
 class Generation(typing.NamedTuple):
-  """A core of a generation of TPUs.
+  """A generation of TPUs.
 
-  flops: peak bfloat16 FLOP/s of a core.
-  hbm_bytes: memory of a core.
-  bandwidth: bytes/s between a core and its memory.
-  cores: that a chip shows to a program.
-  shapes: of the slices that can be had, chips along each axis; programs are compiled for the first.
+  Attributes:
+    flops: peak bfloat16 FLOP/s of a core.
+    hbm_bytes: memory of a core, in bytes.
+    bandwidth: bytes/s between a core and its memory.
+    cores: number of cores of a chip that a program sees.
+    shapes: the available slices, as chips along each axis. Programs are compiled for the first.
   """
   flops: float
   hbm_bytes: int
@@ -51,18 +52,26 @@ GENERATIONS = {
 
 
 class Topology(typing.NamedTuple):
-  """A slice of TPUs, such as 'v3:2x2': 4 chips, 8 cores."""
+  """A slice of TPUs, such as 'v3:2x2': 4 chips, 8 cores.
+
+  Attributes:
+    name: name of the slice, generation:chips along each axis.
+    generation: its Generation.
+    cores: number of cores of the slice.
+    compile_for: name of the smallest slice of the generation. Programs are compiled for it, because
+      a core's program is the same on all slices.
+  """
   name: str
   generation: Generation
   cores: int
-  compile_for: str  # the smallest slice of the generation: a core's program is the same on all
+  compile_for: str
 
 
 def topology(name):
-  """The Topology of a name 'generation:AxB'.
+  """The Topology of a name 'generation:AxB' or 'generation:AxBxC'.
 
   Raises:
-    ValueError: if there is no such slice, with those that there are.
+    ValueError: if there is no such slice. The message has the slices that there are.
   """
   generation, _, shape = name.partition(':')
   if generation not in GENERATIONS:

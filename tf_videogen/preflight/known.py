@@ -1,4 +1,4 @@
-"""What the TPU's compiler has said of the suite's configs: paper_scale.csv, a row a program.
+"""The TPU compiler's answers for the suite's configs: paper_scale.csv, one row per program.
 
 `python -m docs.evidence` makes the rows; docs/preflight/paper_scale.md shows them.
 """
@@ -20,10 +20,10 @@ def _rows():
 
 
 def row(config, program):
-  """The row of a program, {field: text}; None where there is none.
+  """The row of a program, {field: text}; None if there is none.
 
   Args:
-    config: A config's name, such as 'videogpt/bair_prior.gin'.
+    config: Name of a config, such as 'videogpt/bair_prior.gin'.
     program: 'train', 'evaluate' or 'sample'.
   """
   return next((found for found in _rows() if (
@@ -31,7 +31,7 @@ def row(config, program):
 
 
 def short(found):
-  """Whether a row's program fits, and what its training takes at least, a phrase."""
+  """A phrase about a row: whether its program fits, and the least core-hours of its training."""
   cores = hardware.topology(found['topology']).cores
   hours = found['core_hours'] and f', {amounts.rounded(float(found["core_hours"]))} core-hours'
   return (f'{"fits" if found["fits"] == "yes" else "does not fit"} {cores} cores of '
@@ -39,7 +39,7 @@ def short(found):
 
 
 def sentence(found):
-  """What a row says, in words."""
+  """The figures of a row in words: memory, bound on a step, core-hours, day and commit."""
   topology = hardware.topology(found['topology'])
   memory = amounts.gib(int(found['peak_bytes']))
   bound = amounts.seconds(float(found['bound_s']))

@@ -1,4 +1,4 @@
-"""Costs for people: lines of text, a table of a sweep, and its plot."""
+"""Costs as text for people, and tables and plots of sweeps."""
 
 import io
 
@@ -15,13 +15,14 @@ gib, si, seconds, rounded = amounts.gib, amounts.si, amounts.seconds, amounts.ro
 
 
 def lines(cost, steps=None, efficiency=None, price=None):
-  """What there is to say of one program, a list of lines.
+  """Describes the cost of one program, as a list of lines.
 
   Args:
     cost: a costs.Cost.
-    steps: of the whole training, for its core-hours; None where the program has none.
-    efficiency: share of the bound's speed for the second figure of core-hours.
-    price: of a chip and hour, for what they cost; None: not told.
+    steps: number of steps of the whole training, for its core-hours; left out if None.
+    efficiency: fraction of the bound's speed for the second figure of core-hours. Needed if `steps`
+      is given.
+    price: price per chip and hour, for the price of the training; left out if None.
   """
   if not cost.compiled:
     return [f'{cost.program}: does not compile for {cost.topology}, batch {cost.batch} a core: '
@@ -56,7 +57,15 @@ def lines(cost, steps=None, efficiency=None, price=None):
 
 
 def table(name, rows):
-  """A sweep as text: a list of (value, Cost) -> a table, a row a value."""
+  """Formats a sweep as a table with one row per value.
+
+  Args:
+    name: the binding whose values are swept.
+    rows: list of (value, Cost).
+
+  Returns:
+    str.
+  """
   head = (name.split('.')[-1], 'parameters', 'fits', 'peak GiB', 'GFLOP', 'GB moved', 'bound s')
   body = [(str(value), f'{c.parameters:,}', 'yes' if c.fits else 'no',
            f'{c.peak_bytes / _GIB:.2f}', f'{c.flops / 1e9:,.0f}', f'{c.bytes_accessed / 1e9:,.1f}',
@@ -69,7 +78,12 @@ def table(name, rows):
 
 
 def plot(path, name, rows):
-  """Draws memory, FLOPs and bound of a sweep against its value, as a PNG or SVG."""
+  """Plots memory, FLOPs and time bound of a sweep against its values.
+
+  Args:
+    path: path of the file, SVG if it ends in .svg, else PNG.
+    name, rows: see `table`.
+  """
   rows = [(value, cost) for value, cost in rows if cost.compiled]
   values = [value for value, _ in rows]
   numeric = all(isinstance(value, (int, float)) for value in values)

@@ -1,4 +1,4 @@
-"""Long work that says how it goes."""
+"""Progress messages of long work."""
 
 import contextlib
 import threading
@@ -7,13 +7,13 @@ import time
 
 @contextlib.contextmanager
 def told(say, what, expected='', seconds=20.0):
-  """A context: says what is done when it begins, and how long that takes, now and then.
+  """A context that says at its start what it does, and then repeatedly how long it has taken.
 
   Args:
-    say: A function of a text.
-    what: What is done in the context, a phrase.
-    expected: How long that may take, a phrase.
-    seconds: Between two messages.
+    say: Function that is called with each message, a text.
+    what: Phrase that names the work in the context.
+    expected: Phrase that says how long the work may take.
+    seconds: Seconds between two messages.
   """
   start, over = time.time(), threading.Event()
   say(f'{what}{expected and f": {expected}"}')

@@ -1,1 +1,1 @@
-"""Raw videos made into TFDS data sets: decoding, builders, and what came of it."""
+"""Turns raw videos into TFDS data sets: decoding, builders, and reports."""

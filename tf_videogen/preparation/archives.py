@@ -1,6 +1,7 @@
-"""Archives that are opened where they are: nothing is ever written outside the folder of its own.
+"""Extracts archives. Nothing is ever written outside the folder that an archive is extracted to.
 
-zip, tar (also compressed) and rar. rar needs a program such as unrar, unar, 7z or bsdtar.
+The formats are zip, tar (also compressed) and rar. rar needs a program such as unrar, unar, 7z or
+bsdtar.
 """
 
 import contextlib
@@ -22,24 +23,25 @@ from tf_videogen import files
 SUFFIXES = ('.zip', '.tar', '.tar.gz', '.tgz', '.tar.bz2', '.tar.xz', '.rar')
 _DAMAGE = (tarfile.TarError, zipfile.BadZipFile, rarfile.Error, lzma.LZMAError, zlib.error,
            EOFError, OSError,
-           NotImplementedError, RuntimeError)  # the last two: zip, of unknown kinds
+           NotImplementedError, RuntimeError)  # the last two: zip files of unknown kinds
 
 
 def extract(path, folder):
-  """Extracts an archive, unless that has been done; what a killed run left is made anew.
+  """Extracts an archive, unless that has been done. What a killed run left is replaced.
 
-  Links and special files in it are passed over. Of several processes, one extracts.
+  Links and special files in tar and rar archives are skipped. If several processes call this at the
+  same time, one extracts and the others wait.
 
   Args:
-    path: str, a local archive.
-    folder: str, where to, local; it comes to be only when all is extracted.
+    path: str, path of a local archive.
+    folder: str, path of the local folder to extract to. It exists only once all is extracted.
 
   Returns:
-    The folder, str.
+    str, the folder.
 
   Raises:
-    ValueError: if it is no archive, is damaged, needs a program that isn't there, or if a name in
-      it leads out of the folder.
+    ValueError: if a path is remote, if the file is not an archive or is damaged, if it needs a
+      program that isn't installed, or if a name in it leads out of the folder.
   """
   folder = os.fspath(folder)
   if files.is_remote(os.fspath(path)) or files.is_remote(folder):
@@ -59,7 +61,7 @@ def extract(path, folder):
 
 
 def names(path):
-  """Returns the names of the regular files in a local archive; raises ValueError as `extract`."""
+  """Returns the names of the regular files in a local archive; raises ValueError like `extract`."""
   with _damage_told(path), _opened(path) as members:
     return [name for name, _ in members]
 
@@ -76,7 +78,7 @@ def _extract_all(path, folder):
 
 @contextlib.contextmanager
 def _damage_told(path):
-  """Makes what libraries raise of an archive one clear line."""
+  """Turns the errors that libraries raise about an archive into a ValueError of one line."""
   try:
     yield
   except rarfile.RarCannotExec as error:
@@ -88,7 +90,7 @@ def _damage_told(path):
 
 @contextlib.contextmanager
 def _opened(path):
-  """An iterable of (name, function that opens it) of the regular files in an archive."""
+  """Yields an iterable of (name, function that opens it), one per regular file in an archive."""
   if zipfile.is_zipfile(path):
     with zipfile.ZipFile(path) as archive:
       yield [(member.filename, lambda member=member: archive.open(member))
@@ -103,9 +105,9 @@ def _opened(path):
 
 
 def _tar_members(archive):
-  """Yields the members one after the other, as they come in the file, and checks its end.
+  """Yields the regular files in the order of the archive, and checks its end.
 
-  To the library, damage to a header is the end of the archive.
+  The library takes a damaged header for the end of the archive.
   """
   for member in archive:
     if member.isreg():
@@ -116,7 +118,7 @@ def _tar_members(archive):
 
 
 def _inside(folder, name, archive):
-  """The path of a member in the folder."""
+  """Returns the path of a member in the folder; raises ValueError if it is outside."""
   root = pathlib.Path(folder).resolve()
   target = (root / name.replace('\\', '/')).resolve()
   if not target.is_relative_to(root) or target == root:

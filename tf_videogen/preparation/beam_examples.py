@@ -1,4 +1,4 @@
-"""What `reporting_builder` runs on Beam: one reader a worker, and its outcomes in text files."""
+"""The pipeline of `reporting_builder` on Beam: one reader per worker, outcomes in text files."""
 
 import dataclasses
 import json
@@ -9,12 +9,13 @@ _OUTCOMES = 'outcomes'
 
 
 class Examples(beam.PTransform):
-  """Makes (key, example) of pieces of raw data.
+  """Makes (key, example) from pieces of raw data.
 
   Args:
-    pieces: list of what the reader reads.
-    reader: see `ReportingBuilder._reader`.
-    outcomes: str, what the names of the text files begin with: a line of JSON an Outcome.
+    pieces: list of the pieces, see `ReportingBuilder._pieces`.
+    reader: reader of the pieces, see `ReportingBuilder._reader`.
+    outcomes: str, beginning of the names of the text files, which have one line of JSON per
+      Outcome.
   """
 
   def __init__(self, pieces, reader, outcomes):

@@ -2,9 +2,10 @@
 
     python -m tf_videogen.preparation.decoder_process <descriptor> <seconds> <bytes>
 
-The limits are of the time that a job takes, and of memory.
+<descriptor> is the file descriptor of the connection, <seconds> the time limit per job, and <bytes>
+the limit of the process's address space.
 
-It imports no TensorFlow, so that it starts in a moment and takes little memory.
+The process imports no TensorFlow, so that it starts fast and takes little memory.
 """
 
 import dataclasses
@@ -30,7 +31,7 @@ class Job:
 
 
 def _decode(job):
-  """What becomes of a job, decoded in this process."""
+  """Decodes a job in this process; returns a RawVideo of PNG files, or Unusable."""
   try:
     return raw_videos.read(job.path, job.short_side, job.frame_step, job.channels, job.limits,
                            png.encode, threads=1)
@@ -41,7 +42,7 @@ def _decode(job):
 
 
 def _serve(descriptor, time_limit, memory_limit):
-  """What a process does: it answers jobs until the other side is closed."""
+  """Answers jobs until the other side closes the connection."""
   resource.setrlimit(resource.RLIMIT_AS, (memory_limit, memory_limit))
   resource.setrlimit(resource.RLIMIT_CORE, (0, 0))
   av.logging.set_level(av.logging.PANIC)
@@ -51,7 +52,7 @@ def _serve(descriptor, time_limit, memory_limit):
       job = connection.recv()
     except EOFError:
       return
-    signal.alarm(time_limit)  # the signal ends the process, in whatever library it is
+    signal.alarm(time_limit)  # the signal ends the process, whichever library it is in
     outcome = _decode(job)
     signal.alarm(0)
     connection.send(outcome)

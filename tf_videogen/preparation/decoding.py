@@ -1,12 +1,12 @@
-"""Decodes many files in processes that may hang or die: a file costs its time limit at most.
+"""Decodes many files in processes that may hang or die. A file costs at most its time limit.
 
     with decoding.Pool(processes=8) as pool:
       for job, outcome in pool.decode(jobs):   # in the order in which they are done
         ...                                    # outcome: a RawVideo of PNG files, or Unusable
 
-A process imports no TensorFlow (`decoder_process`). Its own alarm clock ends it when a file takes
-too long, wherever it hangs; it rings, too, where the parent is gone. Remote files (gs://) are
-copied to a temporary one first.
+A process imports no TensorFlow (`decoder_process`). If a file takes too long, the process's own
+alarm ends it, wherever it hangs, and even if the parent is gone. Remote files (gs://) are first
+copied to temporary local files.
 """
 
 from concurrent import futures
@@ -36,11 +36,11 @@ _ROOT = pathlib.Path(__file__).resolve().parents[2]
 
 
 class Decoder:
-  """A process that decodes one file after the other; where it dies, the next file gets a new one.
+  """A process that decodes one file after the other. If it dies, the next file gets a new process.
 
   Args:
-    time_limit: int, seconds a file.
-    memory_limit: int, bytes of address space of the process.
+    time_limit: int, the most seconds per file.
+    memory_limit: int, the most bytes of the process's address space.
   """
 
   def __init__(self, time_limit=120, memory_limit=8 << 30):
@@ -48,7 +48,7 @@ class Decoder:
     self._process = self._connection = None
 
   def decode(self, job):
-    """Returns what becomes of a Job: a RawVideo whose frames are PNG files, or Unusable."""
+    """Returns the outcome of a Job: a RawVideo whose frames are PNG files, or Unusable."""
     try:
       with _local(job.path) as path:
         return self._decode(dataclasses.replace(job, path=path))
@@ -67,7 +67,7 @@ class Decoder:
       return self._post_mortem()
 
   def kill(self):
-    """Ends the process; a `decode` in another thread returns."""
+    """Ends the process. A `decode` in another thread then returns."""
     if self._process is not None:
       self._process.kill()
 
@@ -101,11 +101,11 @@ class Decoder:
 
 
 class Pool:
-  """Several decoders; a context, which ends their processes.
+  """Several decoders: a context manager that ends their processes on exit.
 
   Args:
-    processes: int, how many.
-    time_limit, memory_limit: see Decoder.
+    processes: int, number of decoders.
+    time_limit, memory_limit: see `Decoder`.
   """
 
   def __init__(self, processes, **limits):
@@ -127,11 +127,11 @@ class Pool:
       decoder.close()
 
   def decode(self, jobs):
-    """Yields (job, outcome) for every Job of an iterable, as they are done."""
+    """Yields (job, outcome) for every Job of an iterable, in the order in which they are done."""
     pending = set()
     for job in jobs:
       pending.add(self._threads.submit(self._decode, job))
-      if len(pending) == 2 * len(self._decoders):  # results don't pile up
+      if len(pending) == 2 * len(self._decoders):  # so that results don't pile up
         done, pending = futures.wait(pending, return_when=futures.FIRST_COMPLETED)
         yield from (future.result() for future in done)
     yield from (future.result() for future in futures.as_completed(pending))
@@ -146,7 +146,7 @@ class Pool:
 
 @contextlib.contextmanager
 def _local(path):
-  """The path of a local copy of a remote file, which ends with the context; a local file's own."""
+  """Yields a local path of a file. A remote file is copied; the context removes the copy."""
   if not files.is_remote(path):
     yield path
     return

@@ -1,4 +1,4 @@
-"""How a data set is prepared, and what came of it: which videos are in it, which not, and why.
+"""Prepares a data set, and reports which videos are in it, which are not, and why.
 
 The report is `preparation_report.json`, beside the prepared data.
 """
@@ -26,9 +26,9 @@ from tf_videogen import files
 from tf_videogen.preparation import raw_videos
 
 FILE_NAME = 'preparation_report.json'
-_TRIES = 4  # of a download; in between pass 0.4, 0.8 and 1.6 seconds
-_TIMEOUT = (10, 60)  # seconds until an address answers, and without a byte
-LOCK = 'preparing.lock'  # a file that the process that prepares holds a lock on
+_TRIES = 4  # tries of a download, with 0.4, 0.8 and 1.6 seconds between them
+_TIMEOUT = (10, 60)  # the most seconds until an address answers, and between two bytes
+LOCK = 'preparing.lock'  # the preparing process holds a lock on this file
 
 
 @dataclasses.dataclass(frozen=True)
@@ -36,12 +36,12 @@ class Options:
   """How a data set is prepared.
 
   Attributes:
-    processes: how many decode at once; 0: as many as there are processors.
-    time_limit: seconds that decoding a file may take.
-    max_failed_share: the share of unusable videos above which preparing stops; None: that of the
-      data set.
-    cache_dir: folder for decoded videos; None: `decoded` in the data directory.
-    keep_decoded: whether that folder stays when all is done.
+    processes: number of processes that decode at the same time; one per CPU core if 0.
+    time_limit: the most seconds that decoding a file may take.
+    max_failed_share: the share of unusable videos above which preparing stops; the data set's own
+      share if None.
+    cache_dir: path of the folder for decoded videos; `decoded` in the data directory if None.
+    keep_decoded: whether the data set's decoded videos stay in that folder after preparing.
   """
   processes: int = 0
   time_limit: int = 120
@@ -52,15 +52,15 @@ class Options:
 
 @dataclasses.dataclass(frozen=True)
 class Outcome:
-  """What became of a video.
+  """The outcome of preparing a video.
 
   Attributes:
-    name: its id.
-    path: its file.
-    frames: how many there are; 0 if it cannot be used.
-    fps: frames per second, 0 if unknown.
-    reason: why it cannot be used, one of `raw_videos.REASONS`; '' if it can.
-    detail: what was found then.
+    name: id of the video.
+    path: path of the video's file.
+    frames: number of frames; 0 if the video cannot be used.
+    fps: frames per second; 0 if unknown.
+    reason: why the video cannot be used, one of `raw_videos.REASONS`; '' if it can be used.
+    detail: details of the reason; '' if there are none.
   """
   name: str
   path: str
@@ -71,16 +71,16 @@ class Outcome:
 
 
 class TooManyFailures(ValueError):
-  """So many videos are unusable that something else must be wrong."""
+  """Too many videos are unusable: something else must be wrong."""
 
 
 class Report:
-  """Counts what becomes of the videos of a data set.
+  """Counts the outcomes of a data set's videos.
 
   Args:
-    dataset: str, its full name.
-    expected: dict, how many videos each split should have.
-    max_failed_share: float; `check` complains where more have failed.
+    dataset: str, full name of the data set.
+    expected: dict, split -> number of videos that it should have.
+    max_failed_share: float, the largest share of unusable videos that `check` accepts.
   """
 
   def __init__(self, dataset, expected, max_failed_share):
@@ -89,12 +89,12 @@ class Report:
     self.max_failed_share = max_failed_share
     self.frame_counts = {split: collections.Counter() for split in expected}
     self._seconds = collections.Counter()
-    self.left_out = {}  # split -> videos: splits without a single file
+    self.left_out = {}  # split -> number of videos, for splits without a single file
     self._failed = []
     self._start = time.time()
 
   def add(self, split, outcome):
-    """Takes in an Outcome."""
+    """Adds an Outcome of a split."""
     if outcome.reason:
       self._failed.append({'split': split, 'id': outcome.name, 'path': outcome.path,
                            'reason': outcome.reason, 'detail': outcome.detail})
@@ -110,7 +110,7 @@ class Report:
           'it the right folder? If they are to be left out, allow more: max_failed_share')
 
   def summary(self):
-    """One line: how many videos there are, and how many cannot be used for which reason."""
+    """Returns one line: how many videos there are, and how many cannot be used for each reason."""
     total, failed = sum(self.expected.values()), len(self._failed)
     prepared = sum(sum(counts.values()) for counts in self.frame_counts.values())
     reasons = collections.Counter(failure['reason'] for failure in self._failed)
@@ -119,7 +119,7 @@ class Report:
         f' ({listed})' if listed else '')
 
   def as_dict(self):
-    """All of it, for JSON."""
+    """Returns the whole report, a dict for JSON."""
     return {
         'dataset': self.dataset,
         'summary': self.summary(),
@@ -139,34 +139,37 @@ class Report:
     }
 
   def write(self, folder):
-    """Writes preparation_report.json into a folder; returns its path."""
+    """Writes preparation_report.json into a folder; returns the path of the file."""
     path = os.path.join(os.fspath(folder), FILE_NAME)
     files.write(path, json.dumps(self.as_dict(), indent=2) + '\n')
     return path
 
 
 def summary(path):
-  """The summary in a report's file."""
+  """Returns the summary in the file of a report."""
   return files.read_json(path, {'summary': str})['summary']
 
 
 def prepare(builder, manual_dir=None, beam_runner=None, beam_options=None, wait=False):
-  """Downloads or generates a data set, unless it is there.
+  """Downloads or generates a data set, unless it is already prepared.
 
   Args:
-    builder: tfds.core.DatasetBuilder.
-    manual_dir: str, folder with files that the user downloaded, or None.
-    beam_runner: str, such as 'DirectRunner'; None: no Beam, unless there are options.
+    builder: tfds.core.DatasetBuilder of the data set.
+    manual_dir: str, path of the folder with files that the user downloaded, or None.
+    beam_runner: str, name of a runner of Beam, such as 'DirectRunner'. If None, Beam is used only
+      if there are options.
     beam_options: list of str, options of the pipeline as on a command line, or None.
-    wait: bool, whether to wait for another process that prepares the same data set.
+    wait: bool, whether to wait for another process that prepares the same data set. If False, such
+      a process is an error.
 
   Returns:
-    Whether there was something to do.
+    bool, whether there was something to do.
 
   Raises:
-    FileNotFoundError: if the folder of such files isn't there, or misses them.
-    ValueError: if another process is preparing the same data set, a download fails, or too much of
-      the raw data is damaged.
+    FileNotFoundError: if `manual_dir` isn't a folder, or lacks files that the data set needs.
+    ValueError: if another process is preparing the same data set, Beam is not installed, a download
+      fails, or too much of the raw data is damaged.
+    OSError: if the data cannot be written.
   """
   if builder.data_path.exists():
     return False
@@ -187,7 +190,7 @@ def prepare(builder, manual_dir=None, beam_runner=None, beam_options=None, wait=
         raise
       raise FileNotFoundError(' '.join(str(error).split())) from error  # says what belongs there
     except (tf.errors.OpError, RuntimeError) as error:
-      # TFDS raises again what went wrong with a file, sometimes as a RuntimeError.
+      # TFDS raises errors of files again, sometimes as a RuntimeError.
       cause = error if isinstance(error, tf.errors.OpError) else error.__cause__
       if not isinstance(cause, (tf.errors.OpError, OSError)):
         raise
@@ -202,14 +205,14 @@ def prepare(builder, manual_dir=None, beam_runner=None, beam_options=None, wait=
 
 
 def _patience():
-  """A context in which TFDS gives up an address that does not answer, within a minute."""
+  """Returns a context in which TFDS gives up within a minute on addresses that do not answer."""
   return mock.patch.multiple(
       downloader, MAX_RETRIES=_TRIES - 1,
       _open_url=functools.partial(downloader._open_url, timeout=_TIMEOUT))
 
 
 def _pipeline_options(runner, options):
-  """Beam's options, None where no Beam is asked for."""
+  """Returns Beam's options; None if Beam is not asked for."""
   if runner is None and not options:
     return None
   try:
@@ -221,8 +224,8 @@ def _pipeline_options(runner, options):
 
 @contextlib.contextmanager
 def _sole_process(folder, wait):
-  """Holds a lock on a local folder, which ends with the process, however that ends."""
-  if files.is_remote(os.fspath(folder)):  # on cloud storage there are no locks
+  """Holds a lock on a local folder. The lock ends with the process, however that ends."""
+  if files.is_remote(os.fspath(folder)):  # cloud storage has no locks
     yield
     return
   os.makedirs(folder, exist_ok=True)
@@ -238,9 +241,9 @@ def _sole_process(folder, wait):
 
 
 def _remove_incomplete(builder):
-  """Removes what killed runs left of this version; called while no other process prepares it."""
+  """Removes what killed runs left of this version, while no other process prepares it."""
   if files.is_remote(os.fspath(builder.data_path)):
-    return  # without a lock, it may be another process's
+    return  # without a lock, it may belong to another process
   for path in builder.data_path.parent.glob(f'incomplete.*_{builder.data_path.name}'):
     shutil.rmtree(path)
     print(f'removed {path}, left by a run that did not finish', flush=True)

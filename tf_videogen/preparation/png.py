@@ -1,4 +1,4 @@
-"""PNG files of small frames, written several times faster than by the image feature of TFDS."""
+"""Makes PNG files of small frames, several times faster than the image feature of TFDS."""
 
 import struct
 import zlib
@@ -6,8 +6,8 @@ import zlib
 from isal import isal_zlib
 import numpy as np
 
-_COLOR_TYPES = {1: 0, 3: 2}  # of channels: grey, RGB
-_UP = 2  # the filter of a row that holds the difference to the row above
+_COLOR_TYPES = {1: 0, 3: 2}  # channels -> PNG's color type: grey, RGB
+_UP = 2  # the filter of a row that holds differences to the row above
 _REGISTER = np.zeros(64, np.uint8)
 
 
@@ -18,7 +18,7 @@ def encode(frame):
     frame: uint8 [H, W, C], C = 1 for grey and 3 for RGB.
 
   Returns:
-    bytes.
+    bytes, the content of the file.
   """
   height, width, channels = frame.shape
   rows = np.empty((height, 1 + width * channels), np.uint8)  # every row starts with its filter
@@ -27,8 +27,8 @@ def encode(frame):
   rows[0, 1:] = pixels[0]
   np.subtract(pixels[1:], pixels[:-1], out=rows[1:, 1:])  # modulo 256
   compressed = isal_zlib.compress(rows, 1)
-  # isal leaves the upper halves of vector registers in use, with which FFmpeg's older instructions
-  # take several times as long; NumPy cleans them up.
+  # isal leaves the upper halves of vector registers in use. FFmpeg's older instructions then take
+  # several times as long. NumPy cleans the registers up.
   np.add(_REGISTER, _REGISTER, out=_REGISTER)
   header = struct.pack('>IIBBBBB', width, height, 8, _COLOR_TYPES[channels], 0, 0, 0)
   return b''.join((b'\x89PNG\r\n\x1a\n', _chunk(b'IHDR', header),
@@ -36,6 +36,6 @@ def encode(frame):
 
 
 def _chunk(kind, data):
-  """A chunk of a PNG file: length, kind, data, checksum of kind and data."""
+  """Returns a chunk of a PNG file: length, kind, data, checksum of kind and data."""
   checksum = zlib.crc32(data, zlib.crc32(kind))
   return b''.join((struct.pack('>I', len(data)), kind, data, struct.pack('>I', checksum)))

@@ -1,4 +1,4 @@
-"""Which files a data set's folder has: of videos, of lists, in archives that are still closed."""
+"""Finds the files in a data set's folder: videos, lists, and files in archives."""
 
 import hashlib
 import os
@@ -11,31 +11,32 @@ from tf_videogen.preparation import archives
 
 VIDEO_SUFFIXES = ('.mp4', '.avi', '.mkv', '.mov', '.webm', '.gif', '.m4v', '.flv', '.wmv', '.mpg',
                   '.mpeg', '.3gp', '.ts')
-_REMOTE_DEPTH = 6  # folders below each other that are looked into
+_REMOTE_DEPTH = 6  # levels of folders that are searched
 
 
 def manual_dir(dl_manager):
-  """The folder of files that the user downloaded, str; None where it is missing or empty."""
+  """Returns the folder of files that the user downloaded, str; None if it is missing or empty."""
   try:
     return os.fspath(dl_manager.manual_dir)
-  except AssertionError:  # what TFDS says then
+  except AssertionError:  # TFDS raises it then
     return None
 
 
 def downloaded(dl_manager, url):
-  """Downloads an archive, unless that has been done; returns the folder with what is in it, str."""
+  """Downloads and extracts an archive, unless that has been done; returns its folder, str."""
   path = os.fspath(dl_manager.download(url))
   return archives.extract(path, f'{path}.extracted')
 
 
 def find(root, suffixes):
-  """Returns the files below a folder whose names end so, as paths relative to it, sorted.
+  """Returns the files below a folder with given suffixes, as sorted paths relative to the folder.
 
-  Hidden files are left out, and so are those whose names are no UTF-8.
+  Hidden files are left out, and so are files whose names are not UTF-8. Remote folders are searched
+  down to six levels.
 
   Args:
-    root: str, a folder, local or remote.
-    suffixes: tuple of str, in lower case.
+    root: str, path of a folder, local or remote.
+    suffixes: tuple of str, the suffixes in lower case. Names may have any case.
   """
   root = os.fspath(root)
   names = _remote_names(root) if files.is_remote(root) else _local_names(root)
@@ -44,7 +45,7 @@ def find(root, suffixes):
 
 
 def _local_names(root):
-  """Yields relative paths; links are followed, into no folder twice."""
+  """Yields relative paths. Links are followed, but no folder is visited twice."""
   seen = set()
   for folder, folders, names in os.walk(root, followlinks=True):
     seen.add(os.path.realpath(folder))
@@ -55,7 +56,7 @@ def _local_names(root):
 
 
 def _remote_names(root):
-  """Yields relative paths; a listing a level, as asking each entry would take hours."""
+  """Yields relative paths. It lists level by level, because asking each entry would take hours."""
   root = root.rstrip('/')
   for depth in range(1, _REMOTE_DEPTH + 1):
     for path in tf.io.gfile.glob(root + '/*' * depth):
@@ -72,18 +73,18 @@ def _is_text(name):
 
 
 def opened_archives(root, pattern, extract_to, suffixes, known=()):
-  """Extracts the archives below a folder whose names match, unless all in them is known.
+  """Extracts the archives below a folder whose names match, unless all their files are known.
 
   Args:
-    root: str, a local folder; of a remote one, nothing is extracted.
-    pattern: str, a regular expression that the names of the data set's archives match, of any case.
-    extract_to: str, a local folder.
-    suffixes: tuple of str: files of interest end so.
-    known: names of files, without folders, that lie open already.
+    root: str, path of a local folder. If it is remote, nothing is extracted.
+    pattern: str, regular expression that is searched for in the archives' names, of any case.
+    extract_to: str, path of a local folder, in which each archive gets a folder of its own.
+    suffixes: tuple of str, suffixes of the files of interest, in lower case.
+    known: set of str, names, without folders, of files that exist outside archives.
 
   Returns:
-    {relative path: full path} of the files of interest, as if the archive's content lay where the
-    archive does.
+    dict, relative path -> full path of the files of interest, as if the content of an archive lay
+    in the archive's folder.
   """
   if files.is_remote(root):
     return {}
@@ -105,11 +106,12 @@ def opened_archives(root, pattern, extract_to, suffixes, known=()):
 
 
 def videos(root, archive_pattern, extract_to):
-  """Returns the videos below a folder, and in its archives: {relative path: full path}.
+  """Returns the videos below a folder and in its archives: {relative path: full path}.
 
   Args:
-    root: str, a folder, local or remote.
-    archive_pattern, extract_to: see `opened_archives`.
+    root: str, path of a folder, local or remote.
+    archive_pattern: str, the `pattern` of `opened_archives`.
+    extract_to: see `opened_archives`.
   """
   loose = {name: os.path.join(root, name) for name in find(root, VIDEO_SUFFIXES)}
   known = {os.path.basename(name) for name in loose}
@@ -117,14 +119,14 @@ def videos(root, archive_pattern, extract_to):
 
 
 def of_split(names, splits):
-  """Sorts paths by the folder on their way that is named as a split.
+  """Groups paths by the first of their folders that has the name of a split.
 
   Args:
     names: iterable of str, relative paths.
     splits: dict, split -> the names, in lower case, that its folder may have.
 
   Returns:
-    dict, split -> list of paths; and under None those of no such folder.
+    dict, split -> list of paths. The paths without such a folder are under None.
   """
   split_of = {folder: split for split, folders in splits.items() for folder in folders}
   sorted_out = {split: [] for split in [*splits, None]}

@@ -1,9 +1,9 @@
-"""Videos as they lie on people's disks: decoded, upright and scaled, or refused with a reason.
+"""Decodes video files of any kind, turned upright and scaled, or refuses them with a reason.
 
-GIFs go through Pillow, everything else through FFmpeg (PyAV). A file is what it is, whatever its
-name says; playlists and other formats that name further files or addresses are not opened.
+Pillow decodes GIFs, and FFmpeg (PyAV) everything else. The content of a file decides, not its name.
+Playlists and other formats that name further files or addresses are not opened.
 
-This module imports no TensorFlow: the processes of `decoding`, which run it, start in a moment.
+This module imports no TensorFlow, so that the processes of `decoding`, which run it, start fast.
 """
 
 import dataclasses
@@ -15,12 +15,12 @@ import numpy as np
 from PIL import Image
 from PIL import ImageSequence
 
-# What FFmpeg may take a file for: containers that hold their video themselves.
+# The formats that FFmpeg may recognize: containers that hold their video themselves.
 _FORMATS = ('mov', 'mp4', 'matroska', 'webm', 'avi', 'mpegts', 'mpeg', 'mpegvideo', 'asf', 'flv',
             'ogg', 'gif', 'm4v', 'h264', 'hevc', 'ivf', 'dv', 'mxf', 'rm', 'swf', 'vob', 'apng',
             'webp_pipe', 'yuv4mpegpipe', 'nut')
 
-# Titles and names may be in any encoding; from PyAV 19 on, they are read when they are asked for.
+# Titles and names may be in any encoding. From PyAV 19 on, they are only read on request.
 _ANY_METADATA = {'metadata_errors': 'ignore'} if int(av.__version__.split('.')[0]) < 19 else {}
 
 # The reasons for which a file is not used.
@@ -42,11 +42,11 @@ REASONS = {
 
 
 class Unusable(ValueError):
-  """A file that no video can be had from.
+  """A file that yields no video.
 
   Attributes:
     reason: str, one of REASONS.
-    detail: str, what was found.
+    detail: str, details of the reason; '' if there are none.
   """
 
   def __init__(self, reason, detail=''):
@@ -60,21 +60,23 @@ class Unusable(ValueError):
 
 @dataclasses.dataclass(frozen=True)
 class Limits:
-  """What is accepted. Hostile files are refused before much of them is decoded.
+  """The limits of accepted files. Hostile files are refused before much of them is decoded.
 
   Attributes:
-    min_frames: frames that a video has at least, after `frame_step`.
-    max_frames: frames that a file has at most.
-    max_pixels: pixels of a frame, H * W, at most.
-    max_aspect: the longer side over the shorter one, at most.
-    max_bytes: bytes of all frames together, as `encode` makes them, at most.
-    least_share: share of what the file promises, in frames or seconds, that must come out.
+    min_frames: the fewest frames of a video, after `frame_step`.
+    max_frames: the most frames of a file, before `frame_step`.
+    max_pixels: the most pixels of a frame, H * W.
+    max_aspect: the largest ratio of the longer side to the shorter side.
+    max_bytes: the most bytes of all frames together, as `encode` makes them. Without `encode`,
+      there is no limit.
+    least_share: the least share of what the file promises, in frames or seconds, that must be
+      decoded.
   """
   min_frames: int = 1
   max_frames: int = 20_000
   max_pixels: int = 4096 * 4096
   max_aspect: float = 10.0
-  max_bytes: int = 3 << 29  # 1.5 GiB: TFDS's examples end at 2
+  max_bytes: int = 3 << 29  # 1.5 GiB: TFDS's examples have at most 2 GiB
   least_share: float = 0.9
 
 
@@ -83,8 +85,8 @@ class RawVideo:
   """A decoded video.
 
   Attributes:
-    frames: a list of arrays uint8 [H, W, C], or of what `encode` made of each.
-    fps: frames per second, after `frame_step`; 0 where the file doesn't tell.
+    frames: list of arrays uint8 [H, W, C], or of the results of `encode`.
+    fps: frames per second, after `frame_step`; 0 if the file doesn't tell.
     height: H, in pixels.
     width: W, in pixels.
   """
@@ -96,31 +98,33 @@ class RawVideo:
 
 def read(path, short_side=None, frame_step=1, channels=3, limits=Limits(), encode=None,
          threads=0):
-  """Decodes a video, turned upright as its file says.
+  """Decodes a video, and turns it upright as its file says.
 
-  A GIF whose delays are multiples of the shortest one has that rate, and frames that stay longer
-  are repeated; other GIFs' frames are as stored, and the rate is the mean one. No delay counts as a
-  tenth of a second, as in browsers, and so does one of a hundredth; what is transparent is white.
+  If all delays of a GIF are multiples of the shortest one, the shortest one sets the frame rate.
+  Frames that stay longer are repeated. Otherwise, the frames are as stored, and the rate is the
+  mean rate. A delay of zero or of a hundredth of a second counts as a tenth, as in browsers.
+  Transparent pixels become white.
 
-  Pixels count as squares. Scaling is by a Lanczos filter of width 3 that is stretched when scaling
-  down, so that nothing aliases.
+  Pixels are taken as squares. Scaling uses a Lanczos filter of width 3, which is stretched when
+  scaling down, so that nothing aliases.
 
   Args:
-    path: str, a local file.
-    short_side: int, pixels of the shorter side, to which frames are scaled with their shape kept
-      (the longer side is rounded); None: as stored.
-    frame_step: int, every how manieth frame is taken, from the first on.
+    path: str, path of a local file.
+    short_side: int, pixels of the shorter side. Frames are scaled to it, and their aspect ratio is
+      kept (the longer side is rounded). If None, they stay as stored.
+    frame_step: int. Every `frame_step`-th frame is taken, from the first on.
     channels: int, 3 for RGB or 1 for grey.
-    limits: what is accepted.
-    encode: a function of a frame, uint8 [H, W, C], called as frames come, so that long videos need
-      not lie in memory; None: frames are kept.
-    threads: int, that FFmpeg decodes with; 0: as it likes.
+    limits: Limits of accepted files.
+    encode: function of a frame, uint8 [H, W, C], that returns bytes. It is called as frames are
+      decoded, so that long videos need not fit into memory. If None, the arrays are kept.
+    threads: int, number of threads with which FFmpeg decodes; FFmpeg chooses if 0.
 
   Returns:
     RawVideo.
 
   Raises:
-    Unusable: whatever is wrong with the file.
+    Unusable: if anything is wrong with the file.
+    ValueError: if `channels` is neither 1 nor 3.
   """
   if channels not in (1, 3):
     raise ValueError(f'channels must be 1 or 3, got {channels}')
@@ -148,7 +152,7 @@ def read(path, short_side=None, frame_step=1, channels=3, limits=Limits(), encod
 
 
 def scaled_size(height, width, short_side):
-  """Height and width with the shorter side as given: (int, int)."""
+  """Returns (height, width), ints, scaled to a shorter side; unchanged if `short_side` is None."""
   if short_side is None:
     return height, width
   scale = short_side / min(height, width)
@@ -156,9 +160,9 @@ def scaled_size(height, width, short_side):
 
 
 class _Source:
-  """A file that is being decoded; arguments as of `read`.
+  """A file that is being decoded. The arguments are those of `read`.
 
-  When its frames are out, it has `fps` of the file, and `height` and `width` of its frames.
+  After `frames` and `paced`, it has `fps` of the file, and `height` and `width` of its frames.
   """
 
   def __init__(self, path, short_side, frame_step, channels, limits, threads):
@@ -168,30 +172,30 @@ class _Source:
     self.seen = 0
 
   def frames(self):
-    """Yields frames, uint8 [H, W, C]; an error of a library becomes Unusable."""
+    """Yields frames, uint8 [H, W, C]. An error of a library becomes Unusable."""
     try:
       for frame in self._frames():
         yield frame.reshape(self.height, self.width, self.channels)
     except Unusable:
       raise
-    except Exception as error:  # of broken files Pillow and PyAV raise many kinds
+    except Exception as error:  # Pillow and PyAV raise many kinds for broken files
       text = str(getattr(error, 'strerror', None) or error) or type(error).__name__
       reason = 'truncated' if self.seen else 'undecodable'
       raise Unusable(reason, text.splitlines()[0][:200]) from error
 
   def paced(self, frames):
-    """Frames as they follow each other in time, from those that `frames` yielded."""
+    """Returns the frames in the rhythm of the video, from those that `frames` yielded."""
     return frames
 
   def _set_size(self, height, width):
-    """Takes the size of upright frames as stored."""
+    """Sets the size of scaled frames from the stored size, turned upright; checks it."""
     short, long = sorted((height, width))
     if not 0 < short * long <= self.limits.max_pixels or long > self.limits.max_aspect * short:
       raise Unusable('size', f'{width}x{height}')
     self.height, self.width = scaled_size(height, width, self.short_side)
 
   def _count(self):
-    """Counts a frame of the file."""
+    """Counts a frame of the file; raises Unusable if there are too many."""
     if self.seen == self.limits.max_frames:
       raise Unusable('too long', f'more than {self.limits.max_frames} frames')
     self.seen += 1
@@ -211,7 +215,7 @@ class _Gif(_Source):
         yield self._over_white(frame)
 
   def _over_white(self, frame):
-    """A frame of Pillow's, scaled: uint8 [H, W] or [H, W, 3]."""
+    """Returns a Pillow frame over white, scaled: uint8 [H, W] or [H, W, 3]."""
     if frame.mode == 'RGBA' or 'transparency' in frame.info:
       frame = frame.convert('RGBA')
       frame = Image.alpha_composite(Image.new('RGBA', frame.size, (255, 255, 255)), frame)
@@ -242,7 +246,7 @@ class _FFmpeg(_Source):
       stream.codec_context.thread_count = self.threads
       stream.thread_type = 'AUTO'
       promised = _promised_frames(stream)
-      if promised > 2 * self.limits.max_frames:  # some exaggerate
+      if promised > 2 * self.limits.max_frames:  # some files exaggerate
         raise Unusable('too long', f'{promised:.0f} frames promised')
       self._damaged, self._end = 0, 0.0
       yield from self._decoded(container, stream)
@@ -257,10 +261,10 @@ class _FFmpeg(_Source):
       raise Unusable('truncated', f'{self._end:.1f} of {seconds:.1f} s')
 
   def _decoded(self, container, stream):
-    """Yields scaled frames. What cannot be decoded is missing from those that were promised."""
+    """Yields scaled frames. Those that cannot be decoded are missing from the promised number."""
     scale = _Scale('rgb24' if self.channels == 3 else 'gray')
     for packet in container.demux():
-      if packet.pts is not None:  # how far the file goes, in whichever stream
+      if packet.pts is not None:  # the end of the file, over all streams
         self._end = max(self._end, float((packet.pts + (packet.duration or 0)) * packet.time_base))
       if packet.stream.index != stream.index:
         continue
@@ -280,13 +284,14 @@ class _FFmpeg(_Source):
 
 
 class _Scale:
-  """Scales frames of FFmpeg's and converts them to arrays; its tables serve frame after frame.
+  """Scales frames of FFmpeg and converts them to arrays. Its tables are reused for all frames.
 
-  Colours are scaled at full resolution before they become RGB: in one step FFmpeg would halve their
-  resolution wherever the width is even.
+  Colors are scaled at full resolution before they become RGB. In one step, FFmpeg would halve their
+  resolution if the width is even.
   """
 
-  # FFmpeg's SWS_LANCZOS and SWS_ACCURATE_RND: PyAV 17, the last of Python 3.10, names one alone.
+  # FFmpeg's SWS_LANCZOS | SWS_ACCURATE_RND, as numbers: PyAV 17, the last release for Python 3.10,
+  # has no name for the second.
   _FLAGS = 0x200 | 0x40000
 
   def __init__(self, pixels):
@@ -294,7 +299,7 @@ class _Scale:
     self._pixels = pixels
 
   def __call__(self, frame, width, height):
-    """The array of a frame, uint8 [H, W] or [H, W, 3]."""
+    """Returns the array of a frame, uint8 [H, W] or [H, W, 3]."""
     planes = 'gbrp' if frame.format.is_rgb else 'yuv444p'
     frame = self._scale.reformat(
         frame, width, height, planes, interpolation=self._FLAGS, threads=1)
@@ -304,7 +309,7 @@ class _Scale:
 
 
 def _video_stream(container):
-  """The first stream of moving pictures: covers of sound files are none."""
+  """Returns the first stream of moving pictures. Covers of sound files do not count."""
   for stream in container.streams.video:
     if not stream.disposition & av.stream.Disposition.attached_pic:
       return stream
@@ -312,9 +317,9 @@ def _video_stream(container):
 
 
 def _promised_frames(stream):
-  """How many frames the headers of a stream speak of; 0 where they tell of its file at most.
+  """Returns the number of frames that a stream's headers promise; 0 if they promise none.
 
-  An edit list shows fewer frames than there are; the duration knows of it.
+  An edit list shows fewer frames than are stored. The stream's duration accounts for it.
   """
   if not stream.frames:
     return 0

@@ -1,8 +1,9 @@
-"""The base of builders that read what others recorded: damage is left out and told, not fatal.
+"""The base class of builders of recorded videos: damaged ones are left out and reported.
 
-Beside the prepared data lies `preparation_report.json`; its metadata has `frame_counts`, how many
-videos of which length each split has. The same builders run on Beam where the configuration of the
-download names a runner or its options, as `tfds build --beam_pipeline_options` does.
+`preparation_report.json` lies beside the prepared data. The metadata of the data set has
+`frame_counts`, the number of videos of each length in each split. The same builders run on Beam if
+the download configuration names a runner or its options, as `tfds build --beam_pipeline_options`
+does.
 """
 
 import json
@@ -22,36 +23,36 @@ class ReportingBuilder(tfds.core.GeneratorBasedBuilder, skip_registration=True):
   """A builder whose raw data comes in pieces, mostly files. Subclasses define `_pieces`, `_reader`.
 
   Attributes:
-    options: outcomes.Options; set it before `download_and_prepare`.
+    options: outcomes.Options of preparing. Set it before `download_and_prepare`.
   """
 
-  # The share of unusable videos above which preparing stops, unless the options have one.
+  # The share of unusable videos above which preparing stops, unless the options have another one.
   MAX_FAILED_SHARE = 0.1
-  # What errors tell to do after a pipeline of Beam that failed.
+  # The advice in errors after a pipeline of Beam has failed.
   TRY_AGAIN = 'Run the same command again'
 
   options = outcomes.Options()
 
   def _pieces(self, dl_manager):
-    """Returns {split: [piece, ...]}: what the reader reads, with `videos`, how many are in it."""
+    """Returns {split: [piece, ...]}. A piece has `videos`, int, the number of videos in it."""
     raise NotImplementedError
 
   def _reader(self):
-    """Returns what reads pieces: a context that can be pickled.
+    """Returns the reader of pieces, a context manager that can be pickled.
 
-    Its method `read(piece)` yields (Outcome, example), with None for the example of an unusable
-    video. The Outcome's name is the example's key.
+    Its method `read(piece)` yields (Outcome, example). The example of an unusable video is None.
+    The Outcome's name is the example's key.
     """
     raise NotImplementedError
 
   def _read_all(self, pieces):
-    """Yields what the reader makes of the pieces, in any order."""
+    """Yields the (Outcome, example) that the reader makes of the pieces, in any order."""
     with self._reader() as reader:
       for piece in pieces:
         yield from reader.read(piece)
 
   def _extract_dir(self):
-    """Where archives of this data set are extracted to, whatever the config: a local folder."""
+    """Returns the local folder for this data set's extracted archives, the same for all configs."""
     root = os.fspath(self.data_dir_root)
     if files.is_remote(root):
       root = files.private_folder(
@@ -79,10 +80,10 @@ class ReportingBuilder(tfds.core.GeneratorBasedBuilder, skip_registration=True):
     self._in_pipeline = False
     try:
       super()._download_and_prepare(dl_manager, download_config)
-    except Exception as error:  # runners have kinds of their own
+    except Exception as error:  # runners have their own kinds
       if not self._in_pipeline:
         raise
-      # The pipeline has failed before it could tell the outcomes.
+      # The pipeline has failed before it could report the outcomes.
       if 'generated examples is 0' in str(error):
         raise ValueError(f'no video of a split of {self.name} can be used; is it the right folder? '
                          'Preparing without Beam tells the reasons') from error
@@ -94,7 +95,7 @@ class ReportingBuilder(tfds.core.GeneratorBasedBuilder, skip_registration=True):
     self._check_written()
 
   def _check_written(self):
-    """Checks that all examples that workers made are there: a runner has lost some once."""
+    """Checks that all examples that workers made were written: a runner has lost some once."""
     for split, counts in self._report.frame_counts.items():
       made, written = sum(counts.values()), self.info.splits[split].num_examples
       if made != written:
@@ -122,7 +123,7 @@ class ReportingBuilder(tfds.core.GeneratorBasedBuilder, skip_registration=True):
     return {split: generate(split, found) for split, found in pieces.items()}
 
   def _generate_examples(self, split, pieces):
-    """Yields (key, example)."""
+    """Yields (key, example), and reports the outcomes."""
     total = self._report.expected[split]
     with tqdm.tqdm(total=total, desc=split, unit='video', mininterval=bars.interval()) as bar:
       for outcome, example in self._read_all(pieces):
@@ -134,12 +135,12 @@ class ReportingBuilder(tfds.core.GeneratorBasedBuilder, skip_registration=True):
     self._check_any(split)
 
   def _beam_examples(self, split, pieces):
-    """A PTransform that makes (key, example), and writes the outcomes to text files."""
+    """Returns a PTransform that makes (key, example) and writes the outcomes to text files."""
     from tf_videogen.preparation import beam_examples  # pylint: disable=g-import-not-at-top
     return beam_examples.Examples(pieces, self._reader(), f'{self._outcomes}/{split}')
 
   def _read_outcomes(self):
-    """Takes what the workers of Beam wrote into the report."""
+    """Adds the outcomes that Beam's workers wrote to the report, and removes their files."""
     for split in self._report.expected:
       for path in tf.io.gfile.glob(f'{self._outcomes}/{split}-*'):
         with tf.io.gfile.GFile(path) as file:

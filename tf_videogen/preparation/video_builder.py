@@ -1,7 +1,7 @@
-"""The base of builders of video files: a subclass says which files there are, this does the rest.
+"""The base class of builders of video files. A subclass names the files; this does the rest.
 
-Files are decoded in processes that may hang or die (`decoding`), into a cache from which a
-preparation that was stopped goes on (`video_cache`).
+Files are decoded in processes that may hang or die (`decoding`). Decoded videos go into a cache,
+from which a stopped preparation resumes (`video_cache`).
 """
 
 import collections
@@ -24,9 +24,9 @@ class VideoConfig(tfds.core.BuilderConfig):
   """One resolution of a data set.
 
   Attributes:
-    short_side: pixels of the shorter side of the stored frames; the longer one keeps their shape.
-    frame_step: every how manieth frame is stored.
-    min_frames: shorter videos, counted in stored frames, are left out.
+    short_side: pixels of the shorter side of the stored frames, whose aspect ratio is kept.
+    frame_step: step between stored frames: every `frame_step`-th frame is stored.
+    min_frames: the fewest stored frames of a video. Shorter videos are left out.
   """
   short_side: int = 64
   frame_step: int = 1
@@ -38,10 +38,10 @@ class Source:
   """A file of a data set.
 
   Attributes:
-    id: unique in the data set.
-    path: of the file, local or remote.
-    features: what is stored beside the frames, such as the label.
-    problem: why it is not to be used, one of `raw_videos.REASONS`; '' if nothing is known.
+    id: name of the video, unique in the data set.
+    path: path of the file, local or remote.
+    features: dict of the features that are stored beside the frames, such as the label.
+    problem: why the file is not to be used, one of `raw_videos.REASONS`; '' if no reason is known.
   """
   id: str
   path: str
@@ -51,7 +51,7 @@ class Source:
 
 
 class VideoBuilder(reporting_builder.ReportingBuilder, skip_registration=True):
-  """A data set of video files. A subclass defines `_sources`, and `_more_features` if any."""
+  """A data set of video files. A subclass defines `_sources`, and `_more_features` if needed."""
 
   TRY_AGAIN = 'What was decoded is kept: the same command goes on from there'
 
@@ -60,7 +60,7 @@ class VideoBuilder(reporting_builder.ReportingBuilder, skip_registration=True):
     raise NotImplementedError
 
   def _more_features(self):
-    """Returns the features beside video, fps and id, as for tfds.features.FeaturesDict."""
+    """Returns the features beside video, fps and id, a dict for tfds.features.FeaturesDict."""
     return {}
 
   def _features(self):
@@ -72,7 +72,7 @@ class VideoBuilder(reporting_builder.ReportingBuilder, skip_registration=True):
     })
 
   def _video_info(self, homepage):
-    """What `_info` returns."""
+    """Returns the info that `_info` of a subclass returns."""
     return self.dataset_info_from_configs(
         features=self._features(), metadata=tfds.core.MetadataDict(), homepage=homepage)
 
@@ -90,7 +90,7 @@ class VideoBuilder(reporting_builder.ReportingBuilder, skip_registration=True):
     config = self.builder_config
     root = os.path.expanduser(
         self.options.cache_dir or os.path.join(self.data_dir_root, 'decoded'))
-    # A folder of its own, as it is removed in the end.
+    # A folder of its own, because it is removed in the end.
     cache_dir = os.path.join(root, self.name, self._cache_name())
     job = decoding.Job(
         '', config.short_side, config.frame_step,
@@ -98,7 +98,7 @@ class VideoBuilder(reporting_builder.ReportingBuilder, skip_registration=True):
     return VideoReader(job, video_cache.VideoCache(cache_dir), self.options.time_limit)
 
   def _cache_name(self):
-    """The folder of decoded videos, in that of the data set: runs that go on share it."""
+    """Returns the name of the cache's folder in the data set's. Resumed runs must have the same."""
     return self.builder_config.name
 
   def _read_all(self, sources):
@@ -113,12 +113,12 @@ class VideoBuilder(reporting_builder.ReportingBuilder, skip_registration=True):
 
 
 class VideoReader:
-  """Decodes the files of Sources, in a process that may hang or die; what the cache has, it takes.
+  """Decodes the files of Sources in a process that may hang or die. Cached videos are reused.
 
   Args:
-    job: a decoding.Job, whose path is replaced.
-    cache: video_cache.VideoCache, in a folder that all workers share.
-    time_limit: int, seconds a file.
+    job: decoding.Job, whose path is replaced by each source's path.
+    cache: video_cache.VideoCache in a folder that all workers share.
+    time_limit: int, the most seconds per file.
   """
 
   def __init__(self, job, cache, time_limit):
@@ -140,8 +140,8 @@ class VideoReader:
     yield _result(source, decoded)
 
   def read_all(self, sources, processes):
-    """Yields (Outcome, example) of many Sources: first those of the cache."""
-    waiting = collections.defaultdict(list)  # several sources may be of one file
+    """Yields (Outcome, example) of many Sources, the cached ones first; decodes in `processes`."""
+    waiting = collections.defaultdict(list)  # several sources may have the same file
     for source in sources:
       job, decoded = self._known(source)
       if decoded is None:
@@ -154,26 +154,26 @@ class VideoReader:
         yield from (_result(source, decoded) for source in waiting[job])
 
   def _known(self, source):
-    """A source's job, and what becomes of it, None where it has to be decoded."""
+    """Returns a source's job and what is known of its result; None if it has to be decoded."""
     job = dataclasses.replace(self._job, path=source.path)
     return job, raw_videos.Unusable(source.problem) if source.problem else self.cache.get(job)
 
   def _kept(self, job, decoded):
-    """What was decoded, after it was put into the cache."""
+    """Puts a decoded video into the cache, but nothing Unusable; returns its argument."""
     if not isinstance(decoded, raw_videos.Unusable):
       self.cache.put(job, decoded)
     return decoded
 
 
 def _without_duplicates(sources):
-  """The sources, of which only the first of an id is to be used."""
+  """Returns the sources. If several have the same id, all but the first become duplicates."""
   seen = set()
   return [source if not (source.id in seen or seen.add(source.id))
           else dataclasses.replace(source, problem='duplicate') for source in sources]
 
 
 def _result(source, decoded):
-  """(Outcome, example) of a Source from a RawVideo of PNG files, or from Unusable."""
+  """Returns (Outcome, example) of a Source, from a RawVideo of PNG files or from Unusable."""
   if isinstance(decoded, raw_videos.Unusable):
     return outcomes.Outcome(
         source.id, source.path, reason=decoded.reason, detail=decoded.detail), None

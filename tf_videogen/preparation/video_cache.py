@@ -1,4 +1,4 @@
-"""Decoded videos in a folder, so that a preparation that was stopped goes on where it was."""
+"""Keeps decoded videos in a folder, so that a stopped preparation resumes where it was."""
 
 import dataclasses
 import hashlib
@@ -12,14 +12,15 @@ import tensorflow as tf
 from tf_videogen import files
 from tf_videogen.preparation import raw_videos
 
-_LAYOUT = 1  # a part of every name: another layout or another decoder finds none of the old files
+_LAYOUT = 1  # part of every name: another layout or another decoder finds none of the old files
 
 
 class VideoCache:
-  """What files were decoded to, by path, size and time of the file and the arguments of decoding.
+  """Decoded videos, found by path, size and time of their file and by the arguments of decoding.
 
   Args:
-    folder: str, local or remote (gs://); made when the first clip is put into it.
+    folder: str, path of the folder, local or remote (gs://). It is made when the first video is put
+      into it.
   """
 
   def __init__(self, folder):
@@ -41,7 +42,7 @@ class VideoCache:
     return raw_videos.RawVideo(frames, float(fps), int(height), int(width))
 
   def put(self, job, video):
-    """Keeps a RawVideo whose frames are files (bytes)."""
+    """Keeps a RawVideo whose frames are files (bytes), unless the job's file is gone."""
     path = self._path(job)
     if path is None:
       return
@@ -57,7 +58,7 @@ class VideoCache:
       tf.io.gfile.rmtree(self.folder)
 
   def _path(self, job):
-    """Where a job's video lies; None if nothing can be known of its file."""
+    """Returns the path of a job's video; None if size and time of the job's file are unknown."""
     found = files.size_and_time(job.path)
     if found is None:
       return None

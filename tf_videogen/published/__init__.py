@@ -1,1 +1,1 @@
-"""Models that authors of the papers have published, read into this suite's."""
+"""Imports models that authors of the papers have published."""

@@ -1,10 +1,10 @@
 """Reads checkpoints of PyTorch without PyTorch, and without executing anything in them.
 
-Since PyTorch 1.6 a checkpoint is an uncompressed zip file: `<name>/data.pkl`, a pickle of plain
-values and of tensors' shapes, and `<name>/data/<key>`, the numbers of a storage each. A pickle is a
-program: it may name any function of Python and have it called. Here a small machine runs the few
-instructions that such a file has. It calls nothing: of the names that a checkpoint has it makes
-plain values, every other name is refused, and all that it makes is as large as the file at most.
+Since PyTorch 1.6, a checkpoint is an uncompressed zip file. `<name>/data.pkl` is a pickle of plain
+values and of tensors' shapes. Each `<name>/data/<key>` has the numbers of one storage. A pickle is
+a program, which may name any function of Python and have it called. Here a small machine runs the
+few instructions that a checkpoint needs. It calls nothing. It makes plain values of the names that
+a checkpoint needs, and refuses every other name. All that it makes is at most as large as the file.
 """
 
 import contextlib
@@ -26,17 +26,17 @@ _STORAGES = {  # torch's class -> type of its numbers
     'torch.LongStorage': 'int64', 'torch.IntStorage': 'int32', 'torch.ShortStorage': 'int16',
     'torch.CharStorage': 'int8', 'torch.ByteStorage': 'uint8', 'torch.BoolStorage': 'bool'}
 _DICTS = ('collections.OrderedDict', 'pytorch_lightning.utilities.parsing.AttributeDict')
-_INERT = (  # Objects whose attributes are kept; numbers of NumPy, whose values nobody needs.
+_INERT = (  # An object, whose attributes are kept; NumPy's numbers, whose values are not needed.
     'argparse.Namespace', 'numpy.core.multiarray.scalar', 'numpy._core.multiarray.scalar',
     'numpy.dtype', '_codecs.encode')
 _KNOWN = {*_STORAGES, *_DICTS, *_INERT, 'torch.Size', 'torch._utils._rebuild_tensor_v2',
           'torch._utils._rebuild_parameter'}
 _DAMAGE = (zipfile.BadZipFile, zlib.error, EOFError, ValueError, NotImplementedError, RuntimeError,
-           struct.error, UnicodeError)  # of zip files
+           struct.error, UnicodeError)  # errors of damaged zip files
 
 
 class Refused(ValueError):
-  """A file has what a checkpoint of a model has no need of."""
+  """A file contains something that a model's checkpoint does not need."""
 
 
 class Name(str):
@@ -44,14 +44,19 @@ class Name(str):
 
 
 class Values:
-  """An object of another program: the name of its class, and its attributes as `state`."""
+  """Stands for an object whose class is not known here.
+
+  Attributes:
+    name: the full name of its class.
+    state: its attributes; None if it has none.
+  """
 
   def __init__(self, name):
     self.name, self.state = name, None
 
 
 class _Storage(typing.NamedTuple):
-  """Numbers in a member of an archive: where, their type, and how many."""
+  """The numbers in a member of an archive: the archive, the member's key, type and count."""
   archive: typing.Any
   key: str
   dtype: str
@@ -59,12 +64,12 @@ class _Storage(typing.NamedTuple):
 
 
 class Tensor:
-  """A tensor of a checkpoint; its numbers are read when they are asked for.
+  """A tensor of a checkpoint; `numpy` reads its numbers.
 
   Attributes:
     shape: tuple of ints.
-    dtype: name of the type.
-    size: how many numbers it has.
+    dtype: name of the type, such as 'float32'.
+    size: number of its elements.
   """
 
   def __init__(self, storage, offset, shape, strides):
@@ -81,7 +86,7 @@ class Tensor:
     self._storage, self._offset, self._strides = storage, offset, strides
 
   def numpy(self):
-    """Its numbers, an array; bfloat16 as float32."""
+    """Returns the numbers as an array; bfloat16 becomes float32."""
     values = self._storage.archive.numbers(self._storage)
     if self.dtype == 'bfloat16':
       values = (values.astype(np.uint32) << 16).view(np.float32)
@@ -91,14 +96,14 @@ class Tensor:
 
 
 class _Mark:
-  """Where a tuple, a list or a dict begins on the stack."""
+  """Marks the beginning of a tuple, a list or a dict on the stack."""
 
 
 class _Machine:
-  """Runs a pickle's instructions; its stack has plain values, and no more than there are of them.
+  """Runs a pickle's instructions; each puts at most one plain value on the stack.
 
   Args:
-    archive: where tensors have their numbers.
+    archive: the _Archive with the numbers of the tensors.
   """
 
   _PLAIN = {'NONE': None, 'NEWTRUE': True, 'NEWFALSE': False}
@@ -110,7 +115,7 @@ class _Machine:
     self._archive, self._stack, self._memo = archive, [], {}
 
   def run(self, data):
-    """What a pickle, bytes, makes."""
+    """Returns the value that a pickle, bytes, makes."""
     for opcode, argument, _ in pickletools.genops(data):
       name = opcode.name
       if name == 'STOP':
@@ -221,7 +226,7 @@ class _Machine:
     self._on_REDUCE(None)
 
   def _made(self, name, arguments):
-    """What stands for a call of a name."""
+    """Returns the value that stands for a call of a name."""
     if name == 'torch._utils._rebuild_tensor_v2':
       if len(arguments) < 4:
         raise Refused('a tensor is malformed')
@@ -241,7 +246,7 @@ class _Machine:
     target = self._stack[-1]
     if isinstance(target, Values):
       target.state = state
-    elif not isinstance(target, dict):  # whose attributes, beside its items, nobody needs
+    elif not isinstance(target, dict):  # a dict's attributes are not needed
       raise Refused(f'its pickle gives attributes to a {type(target).__name__}')
 
   def _on_BINPERSID(self, _):
@@ -279,14 +284,14 @@ class _Archive:
 
   @contextlib.contextmanager
   def _opened(self):
-    """The zip file; what is wrong with it is a ValueError."""
+    """Opens the zip file; a damaged one raises a ValueError."""
     try:
       with zipfile.ZipFile(self._path) as archive:
         yield archive
     except _DAMAGE as error:
       raise self._damaged(error) from error
     except OSError as error:
-      if error.errno != errno.EINVAL:  # a place before the file's beginning
+      if error.errno != errno.EINVAL:  # a position before the file's beginning
         raise
       raise self._damaged(error.strerror) from error
 
@@ -299,19 +304,19 @@ class _Archive:
     return member
 
   def read(self, name):
-    """The bytes of a member of the folder."""
+    """Returns the bytes of a member of the folder."""
     member = self._member(name)
     with self._opened() as archive:
       return archive.read(member)
 
   def check(self, storage):
-    """Raises Refused where a storage says that it has more numbers than there are."""
+    """Raises Refused if a storage claims more numbers than there are."""
     there = self._member(f'data/{storage.key}').file_size // _numpy_type(storage).itemsize
     if not 0 <= storage.count <= there:
       raise Refused(f'data/{storage.key} has fewer numbers than its tensor')
 
   def numbers(self, storage):
-    """The numbers of a storage, a flat array; bfloat16 as uint16."""
+    """Returns the numbers of a storage as a flat array; bfloat16 as uint16."""
     data, dtype = self.read(f'data/{storage.key}'), _numpy_type(storage)
     if len(data) < storage.count * dtype.itemsize:
       raise self._damaged(f'data/{storage.key} is shorter than its tensor')
@@ -322,15 +327,16 @@ def read(path):
   """Reads a checkpoint that `torch.save` wrote.
 
   Args:
-    path: of the file.
+    path: path of the file.
 
   Returns:
-    What was saved: dicts, lists, tuples, numbers, texts; `Tensor`s; `Name`s of classes, and
-    `Values` in place of other objects.
+    The saved value: dicts, lists, tuples, numbers, strings, and `Tensor`s. A `Name` stands for a
+    class, and `Values` for any other object.
 
   Raises:
     FileNotFoundError: if there is no such file.
-    ValueError: if it is no such file, damaged, or names anything that a model does not need.
+    ValueError: if the file is not a checkpoint, is damaged, or names anything that a model does not
+      need.
   """
   if not os.path.exists(path):
     raise FileNotFoundError(f'there is no file {path}')

@@ -1,11 +1,12 @@
-"""VideoGPT's released weights: what a checkpoint of the authors' code has, and a model of it here.
+"""Imports VideoGPT's released weights: reads a checkpoint, configures a model, assigns the weights.
 
-Such a checkpoint has the weights of a VQ-VAE, or of a prior with its VQ-VAE, and the arguments of
-the program that trained it. Sizes are taken from the shapes of the weights; heads, dropout and
-factors, which no shape tells, from the arguments. The factors of a prior's VQ-VAE follow from the
-clip's size and the position embeddings.
+A checkpoint of the authors' code has the weights of a VQ-VAE, or of a prior with its VQ-VAE, and
+the arguments of the program that trained it. The shapes of the weights give most sizes. The number
+of heads, dropout, the attention pattern, the factors and the clip's size come from the arguments,
+because no shape shows them. The factors of a prior's VQ-VAE follow from the clip's size and the
+position embeddings.
 
-`videogpt_layout` tells which weight is which variable.
+`videogpt_layout` maps weights to variables.
 """
 
 import os
@@ -19,23 +20,23 @@ from tf_videogen.published import torch_files
 from tf_videogen.published import videogpt_layout as layout
 from tf_videogen.tasks import videogpt as task
 
-IMPORTS = (  # that `bindings` need
+IMPORTS = (  # that a config with `bindings` needs
     'from tf_videogen import tasks', 'from tf_videogen.layers import attention',
     'from tf_videogen.layers import batch_norm', 'from tf_videogen.layers import conditional_norm',
     'from tf_videogen.layers import layer_norm', 'from tf_videogen.layers import resnet3d',
     'from tf_videogen.layers import vector_quantizer', 'from tf_videogen.models import videogpt',
     'from tf_videogen.models import vqvae')
-_UNUSED = re.compile(r'(num_batches_tracked|\.attn\.mask)$')  # what no weight is
-_VQVAE, _PRIOR = 'encoder.conv_last.conv.weight', 'fc_in.weight'  # that every such model has
+_UNUSED = re.compile(r'(num_batches_tracked|\.attn\.mask)$')  # tensors that are not weights
+_VQVAE, _PRIOR = 'encoder.conv_last.conv.weight', 'fc_in.weight'  # of every such model
 
 
 class Weights(typing.NamedTuple):
   """A checkpoint of the authors' code.
 
   Attributes:
-    path: of the file.
-    tensors: {name: torch_files.Tensor}, without those that are no weights.
-    arguments: those of the program that trained it, a dict.
+    path: path of the file.
+    tensors: {name: torch_files.Tensor}, the weights alone.
+    arguments: dict of the arguments of the program that trained the model.
   """
   path: str
   tensors: dict
@@ -43,11 +44,19 @@ class Weights(typing.NamedTuple):
 
   @property
   def is_prior(self):
-    """Whether it is a prior, which has its VQ-VAE in it."""
+    """Whether the checkpoint is of a prior, which includes its VQ-VAE."""
     return _PRIOR in self.tensors
 
   def shape(self, name, rank):
-    """The shape of a weight of so many axes; ValueError if it is not there, or another."""
+    """Returns the shape of a weight.
+
+    Args:
+      name: name of the weight.
+      rank: number of axes that it must have.
+
+    Raises:
+      ValueError: if there is no such weight, or it has another rank or no numbers.
+    """
     if name not in self.tensors:
       raise ValueError(f'{self.path} has no {name}: it is no complete VideoGPT')
     shape = self.tensors[name].shape
@@ -56,13 +65,26 @@ class Weights(typing.NamedTuple):
     return shape
 
   def count(self, pattern):
-    """How many there are in a row of the weights of a pattern with one number, from 0 on."""
+    """Counts the consecutive numbers, from 0 on, in names of weights.
+
+    Args:
+      pattern: a regular expression of whole names, with one group for the number.
+    """
     numbers = {int(found.group(1)) for name in self.tensors
                if (found := re.fullmatch(pattern, name))}
     return next(i for i in range(len(numbers) + 1) if i not in numbers)
 
   def argument(self, name, accepts, words):
-    """An argument; ValueError if there is none, or one that is not accepted."""
+    """Returns an argument of the program that trained the model.
+
+    Args:
+      name: name of the argument.
+      accepts: a function that returns whether a value is valid.
+      words: description of valid values, for the error message.
+
+    Raises:
+      ValueError: if the argument is missing or not valid.
+    """
     value = self.arguments.get(name)
     if value is None or not accepts(value):
       raise ValueError(f'{self.path}: its argument {name} is {reprlib.repr(value)}, and must be '
@@ -74,14 +96,14 @@ def open_weights(path):
   """Reads a checkpoint of the authors' code.
 
   Args:
-    path: of the file.
+    path: path of the file.
 
   Returns:
     Weights.
 
   Raises:
     FileNotFoundError: if there is no such file.
-    ValueError: if it is no such checkpoint, in one line.
+    ValueError: if it is not such a checkpoint; the message has one line.
   """
   found = torch_files.read(path)
   if not isinstance(found, dict):
@@ -115,28 +137,28 @@ def _is_size(value):
 
 
 def clip_shape(weights):
-  """(T, H, W, 3) of the clips that it was trained on."""
+  """Returns the shape (T, H, W, 3) of the clips that the model was trained on."""
   frames = weights.argument('sequence_length', _is_size, 'the number of frames of a clip')
   side = weights.argument('resolution', _is_size, 'the height and width of a clip')
   return frames, side, side, 3
 
 
 def classes(weights):
-  """Number of classes that a prior is conditioned on, 0 for none."""
+  """Returns the number of classes that a prior is conditioned on, 0 for none."""
   name = 'norm.w.weight'
   return weights.shape(name, 2)[1] if name in weights.tensors else 0
 
 
 def bindings(weights, vqvae=None):
-  """What a config must bind for the model of a checkpoint: {'vqvae.VQVAE.hidden': 240, ...}.
+  """Returns a config's bindings for the model of a checkpoint: {'vqvae.VQVAE.hidden': 240, ...}.
 
   Args:
-    weights: Weights.
-    vqvae: Weights of the file of a prior's VQ-VAE, for its factors; None: they follow from the
-      position embeddings.
+    weights: Weights of a VQ-VAE, or of a prior.
+    vqvae: Weights from the separate file of a prior's VQ-VAE, for its factors. If None, the factors
+      follow from the position embeddings.
 
   Raises:
-    ValueError: if the checkpoint contradicts itself, or the two each other.
+    ValueError: if the checkpoint contradicts itself, or the two checkpoints contradict each other.
   """
   if not weights.is_prior:
     return _of_vqvae(weights, '', _factors(weights))
@@ -168,7 +190,7 @@ def _factors_of_positions(weights):
 
 
 def _checked(weights, factors, prefix):
-  """Factors that fit the number of strided convolutions."""
+  """Returns the factors if they fit the number of strided convolutions; else a ValueError."""
   convolutions = weights.count(re.escape(prefix) + r'encoder\.convs\.(\d+)\.conv\.weight')
   if any(n & (n - 1) for n in factors) or max(factors) != 2**convolutions:
     raise ValueError(f'{weights.path} divides clips by {factors}, and its VQ-VAE has '
@@ -258,14 +280,15 @@ def _of_frames(weights):
 
 
 def assign(weights, model):
-  """Gives a model the weights of a checkpoint.
+  """Assigns the weights of a checkpoint to a model.
 
   Args:
     weights: Weights.
-    model: a VQVAE or VideoGPT, built, as the checkpoint's `bindings` want it.
+    model: a built VQVAE or VideoGPT, configured by the checkpoint's `bindings`.
 
   Raises:
-    ValueError: if a weight is missing or left over, or has another shape; with its name.
+    ValueError: if a weight is missing or left over, has another shape, or is not finite. The
+      message names the weight.
   """
   pairs = list(layout.of_prior(model, weights) if weights.is_prior else layout.of_vqvae(model))
   wanted = [name for names, _, _ in pairs for name in names]
@@ -279,7 +302,7 @@ def assign(weights, model):
     arrays = [weights.tensors[name].numpy() for name in names]
     try:
       value = laid_out(*arrays)
-    except ValueError:  # of other axes than a layout has
+    except ValueError:  # if the array has other axes than the layout
       value = arrays[0]
     if value.shape != tuple(variable.shape):
       shape = weights.tensors[names[0]].shape

@@ -1,14 +1,15 @@
-"""Where VideoGPT's released weights go: their names and layouts beside our variables.
+"""Maps VideoGPT's released weights to our variables: their names and layouts.
 
-Linear maps are [out, in] there and [in, out] here; convolutions [out, in, t, h, w] there
-(transposed ones [in, out, t, h, w]) and [t, h, w, in, out] here ([t, h, w, out, in]).
+Linear maps are [out, in] there and [in, out] here. Convolutions are [out, in, t, h, w] there and
+[t, h, w, in, out] here. Transposed convolutions are [in, out, t, h, w] there and [t, h, w, out, in]
+here.
 """
 
 import numpy as np
 
 
 def as_it_is(x):
-  """Of any shape."""
+  """Returns x unchanged; any shape -> the same shape."""
   return x
 
 
@@ -28,14 +29,14 @@ def gain_and_bias(gain, bias):
 
 
 def _affine(name, layer):
-  """A linear map or a convolution, with its bias if it has one."""
+  """Yields the entries of a linear map or a convolution, with its bias if it has one."""
   yield (f'{name}.weight',), layer.kernel, kernel
   if layer.use_bias:
     yield (f'{name}.bias',), layer.bias, as_it_is
 
 
 def _norm(name, layer):
-  """Batch or layer normalization of Keras."""
+  """Yields the entries of a batch or layer normalization of Keras."""
   yield (f'{name}.weight',), layer.gamma, as_it_is
   yield (f'{name}.bias',), layer.beta, as_it_is
   if hasattr(layer, 'moving_mean'):
@@ -56,14 +57,15 @@ def _positions(name, embedding):
 
 
 def of_vqvae(vqvae, prefix=''):
-  """Pairs of all weights of a VQ-VAE.
+  """Pairs all released weights of a VQ-VAE with our variables.
 
   Args:
-    vqvae: a models.vqvae.VQVAE, built.
-    prefix: of the weights' names.
+    vqvae: a built models.vqvae.VQVAE.
+    prefix: prefix of the weights' names.
 
   Yields:
-    Names of weights, a variable of ours, and a function of the weights' arrays: its value.
+    Entries (names, variable, function): names of released weights, our variable, and a function of
+    the weights' arrays that returns the variable's value.
   """
   *down, last, stack = vqvae.encoder
   for i, layer in enumerate(down):
@@ -96,11 +98,15 @@ def _stack_pairs(name, stack):
 
 
 def of_prior(model, weights):
-  """As `of_vqvae`, of a models.videogpt.VideoGPT and its VQ-VAE.
+  """Pairs all released weights of a prior and its VQ-VAE with our variables.
 
   Args:
-    model: the VideoGPT, built.
-    weights: `videogpt.Weights`, which tell what a checkpoint leaves out, and what it wraps.
+    model: a built models.videogpt.VideoGPT.
+    weights: the checkpoint's `videogpt.Weights`. Their names show whether it has a start symbol,
+      and how its norms are wrapped.
+
+  Yields:
+    See `of_vqvae`.
   """
   prior = model.prior
   yield from of_vqvae(model.vqvae, 'vqvae.')
@@ -108,7 +114,7 @@ def of_prior(model, weights):
     yield from _resnet_pairs(model.frame_encoder, weights)
     yield from _positions('cond_pos_embd', model.frame_position)
   yield ('fc_in.weight',), prior.embedding, kernel
-  if 'attn_stack.right_shift.sos' in weights.tensors:  # else zeros are shifted in
+  if 'attn_stack.right_shift.sos' in weights.tensors:  # else the authors' code shifts zeros in
     yield ('attn_stack.right_shift.sos',), prior.start, as_it_is
   yield from _positions('attn_stack.pos_embd', prior.position)
   for i, block in enumerate(prior.blocks):
@@ -127,7 +133,7 @@ def of_prior(model, weights):
 
 
 def _conditional_norm(name, layer, classes_count):
-  if classes_count:  # the gain is 1 + W c, and ours begins as 1
+  if classes_count:  # their gain is 1 + W c; ours starts at 1
     yield (f'{name}.w.weight', f'{name}.wb.weight'), layer.condition_kernel, gain_and_bias
   else:
     yield (f'{name}.g',), layer.gain, as_it_is
@@ -135,7 +141,7 @@ def _conditional_norm(name, layer, classes_count):
 
 
 def _resnet_pairs(resnet, weights):
-  # Layer norms of the code are wrapped twice, batch norms once.
+  # The authors' code wraps layer norms twice and batch norms once.
   inner = '.norm.norm' if 'resnet.stem.1.norm.norm.weight' in weights.tensors else '.norm'
 
   def normed(convolution, norm, layer):

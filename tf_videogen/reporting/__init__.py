@@ -1,1 +1,1 @@
-"""What a run leaves for people to read: result files, curves, one HTML page."""
+"""Reports of runs for people to read: numbers, curves and videos on one HTML page."""

@@ -1,6 +1,6 @@
-"""Which pixels reach which prediction: a table by distance, and the map of one pixel.
+"""Shows which pixels reach which prediction: a table by distance, and the map of one pixel.
 
-For `connectivity`, whose sets and counts are drawn here: appendix C of Weissenborn et al. 2020
+The sets and counts come from `models.connectivity`: appendix C of Weissenborn et al. 2020
 (https://arxiv.org/abs/1906.02634).
 """
 
@@ -19,7 +19,7 @@ def table(counts):
   """The shares of missed pairs by distance, as lines of text.
 
   Args:
-    counts: of `connectivity.missed_by_distance`.
+    counts: dict of arrays from `connectivity.missed_by_distance`.
 
   Returns:
     str.
@@ -38,7 +38,7 @@ def table(counts):
 
 
 def _ranges(size):
-  """(first, last) of 1, 2, 3, 4, and then of doubling ranges, up to size - 1."""
+  """(first, last) of the ranges 1, 2, 3, 4, and then of doubling ranges, up to size - 1."""
   ranges = [(i, i) for i in range(1, min(5, size))]
   first = 5
   while first < size:
@@ -53,13 +53,13 @@ def _share(part, whole):
 
 
 def kinds(reached, earlier, video_shape, pixel):
-  """What the pixels of a video are for the prediction of one of them.
+  """The kind of each pixel of a video, with respect to the prediction of one of them.
 
   Args:
-    reached: bool [T * H * W], see `connectivity.reached`.
-    earlier: bool [T * H * W], see `connectivity.earlier`.
+    reached: bool [T * H * W], the row of that pixel in `connectivity.reached`.
+    earlier: bool [T * H * W], the row of that pixel in `connectivity.earlier`.
     video_shape: (T, H, W).
-    pixel: (t, h, w).
+    pixel: (t, h, w), the pixel that is predicted.
 
   Returns:
     int [T, H, W]: 0 generated later, 1 reaches the prediction, 2 missed, 3 the pixel itself.
@@ -70,13 +70,13 @@ def kinds(reached, earlier, video_shape, pixel):
 
 
 def draw(of_pixels):
-  """Draws the map of one pixel, all frames of the video.
+  """Draws the map of one pixel, with all frames of the video.
 
   Args:
-    of_pixels: of `kinds`.
+    of_pixels: int [T, H, W], the result of `kinds`.
 
   Returns:
-    A PNG, bytes.
+    The bytes of a PNG.
   """
   video_shape = of_pixels.shape
   columns = int(np.ceil(np.sqrt(video_shape[0])))

@@ -1,22 +1,22 @@
-"""Motion as colors: the hue tells the direction, the saturation the speed, and white does not move.
+"""Motion as colors: the hue is the direction, the saturation the speed; white does not move.
 
-The wheel that optical flow is usually shown by: right is red, down a yellowish green, left cyan, up
+This is the usual color wheel of optical flow: right is red, down a yellowish green, left cyan, up
 violet.
 """
 
 from matplotlib import colors
 import numpy as np
 
-PERCENTILE = 99  # of the speeds: that of the purest colors, unless said otherwise
+PERCENTILE = 99  # of the speeds; colors are pure from it on, unless `fastest` is given
 
 
 def picture(motion, fastest=None):
-  """Motion fields as colors.
+  """Shows motion fields as colors.
 
   Args:
     motion: float [..., H, W, 2], in pixels: down, right.
-    fastest: The speed, in pixels, from which on colors are pure; None: the 99th percentile of all
-      speeds in `motion`, or the largest one where that is zero.
+    fastest: The speed, in pixels, from which on colors are pure. If None, it is the 99th percentile
+      of all speeds in `motion`, or the largest speed if that percentile is zero.
 
   Returns:
     uint8 [..., H, W, 3].
@@ -36,13 +36,13 @@ def picture(motion, fastest=None):
 
 
 def legend(size):
-  """The wheel itself, a disc on white: at each place the color of the motion there from the middle.
+  """The wheel itself, a disc on white. A place has the color of the motion from the middle to it.
 
   Args:
-    size: Height and width, at least 2 pixels.
+    size: Height and width in pixels, at least 2.
 
   Returns:
-    uint8 [size, size, 3]; `fastest` is at the disc's edge.
+    uint8 [size, size, 3]; the edge of the disc is the speed `fastest` of `picture`.
   """
   if size < 2:
     raise ValueError(f'size must be at least 2, got {size}.')

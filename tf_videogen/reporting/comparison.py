@@ -1,7 +1,7 @@
 """Our numbers beside the paper's: which belong together, and how a page shows them.
 
-What a protocol measured is compared with what the paper prints for the same config, protocol and
-metric, and with nothing else.
+A value of a protocol is compared only with the numbers that the paper prints for the same config,
+protocol and metric.
 """
 
 import html
@@ -11,19 +11,20 @@ import typing
 from tf_videogen.reporting import page
 from tf_videogen.reporting import paper_numbers
 
-RANDOM = 'random-network'  # What is in the name of a network of random weights.
+RANDOM = 'random-network'  # Part of the name of a network of random weights.
 _BADGE = '<span class="badge">random-network, not comparable</span>'
 
 
 class Comparison(typing.NamedTuple):
-  """A metric of a protocol: what we have, and what the paper prints.
+  """A metric of a protocol: our number, and the numbers that the paper prints.
 
   Attributes:
-    protocol: Its name.
-    metric: Its name.
+    protocol: The name of the protocol.
+    metric: The name of the metric.
     ours: A `results.Result`; None if it was not measured.
-    paper: A list of `paper_numbers.PaperNumber`.
-    varied: How our run differs from the config of these numbers, see `origin.Origin.varied`.
+    paper: A list of `paper_numbers.PaperNumber`; empty if the paper prints none.
+    varied: How our run differs from the config of these numbers, a tuple of str, see
+      `origin.Origin.varied`.
   """
   protocol: str
   metric: str
@@ -37,14 +38,14 @@ class Comparison(typing.NamedTuple):
     return self.ours is None or RANDOM not in self.ours.network
 
   def ours_html(self):
-    """Our value, its deviation and its note."""
+    """Our value, its deviation and its note, as HTML."""
     if self.ours is None:
       return '<span class="none">–</span>'
     value = f'<b>{page.with_deviation(self.ours.value, self.ours.std)}</b>'
     return value + ('' if self.comparable else _BADGE) + _quiet(self.ours.note)
 
   def paper_html(self):
-    """The paper's numbers, where they stand, and how our run differs."""
+    """The paper's numbers, where they are printed, and how our run differs, as HTML."""
     if not self.paper:
       return '<span class="none">–</span>'
     numbers = ''.join(f'<b>{html.escape(number.printed)}</b>{_quiet(number.source)}'
@@ -54,17 +55,18 @@ class Comparison(typing.NamedTuple):
 
 
 def compare(results, numbers, given=None, varied=()):
-  """Puts what protocols measured beside the paper's numbers.
+  """Puts the values of protocols beside the paper's numbers.
 
   Args:
-    results: A list of `results.Result`; those of training's own evaluations are left out.
+    results: A list of `results.Result`; rows of training's own evaluations are left out.
     numbers: A list of `paper_numbers.PaperNumber`, of the config of the run.
-    given: Numbers that stand in for those, by metric or by (split, metric).
+    given: A dict of numbers that replace the paper's, by metric or by (split, metric); none if
+      None.
     varied: How the run differs from that config, a tuple of str.
 
   Returns:
-    A list of `Comparison` by protocol: first what was measured, with a row for every split and
-    network, then the paper's other numbers.
+    A list of `Comparison`, grouped by protocol. In a group, the measured metrics come first, with
+    one row per split and network, then the metrics that only the paper has.
   """
   given, found = given or {}, []
   rows, keys = {}, {}
@@ -82,10 +84,10 @@ def compare(results, numbers, given=None, varied=()):
 
 
 def latest(results):
-  """Of the rows of protocols those that count, a list of `results.Result`.
+  """The rows of protocols that count, a list of `results.Result`.
 
-  Of every protocol, metric and split it is the latest step, and there the last row of every
-  network. Random networks count only where no other network has that step or a later one.
+  For every protocol, metric and split, the latest step counts, and of this step the last row of
+  every network. A random network counts only if no other network has its step or a later one.
   """
   steps, rows = {}, {}
   for row in results:
@@ -103,7 +105,7 @@ def latest(results):
 
 
 def _given(given, protocol, metric, row):
-  """The number of the command line that stands in for the paper's, in a list; [] without one."""
+  """The number of the command line that replaces the paper's, in a list; [] if there is none."""
   value = given.get(metric) if row is None else given.get((row.split, metric), given.get(metric))
   if value is None:
     return []

@@ -1,10 +1,15 @@
 """The filter of a page: a box for words, a choice of protocols, and the script that hides the rest.
 
-What can be hidden has the attribute `data-item`; what holds such items and is nothing without them,
-`data-group`; what belongs to a protocol, itself or inside of something, `data-protocol`. An item
-stays if its text, the heading of its section and its protocol together have all the words; a
-section stays if its text has them. `#filter=ssim&protocol=videogpt_bair` at the end of the page's
-address does the same. Without scripts the box doesn't show, and everything does.
+The script reads three attributes of elements:
+
+    data-item      The element may be hidden.
+    data-group     The element is hidden if all items in it are hidden.
+    data-protocol  The element, and all that is in it, belongs to this protocol.
+
+An item is shown if its text, the heading of its section and its protocol together have all the
+words. A section is shown if its text has them. If a protocol is chosen, items of other protocols,
+and sections without it, are hidden. `#filter=ssim&protocol=videogpt_bair` at the end of the page's
+address does the same. Without scripts, the box is hidden and everything is shown.
 """
 
 import base64
@@ -18,6 +23,6 @@ BAR = ('<div class="filter" role="search" hidden>'
 
 SCRIPT = (pathlib.Path(__file__).parent / 'filtering.js').read_text(encoding='utf-8')
 
-# What a page's content security policy must have for a browser to run this script, and no other.
+# The part of a page's content security policy by which a browser runs this script, and no other.
 POLICY = ("script-src 'sha256-"
           f"{base64.b64encode(hashlib.sha256(SCRIPT.encode()).digest()).decode()}'")

@@ -1,9 +1,10 @@
 """Galleries of moving pictures for a page, and the .npz files that they come from.
 
 An .npz holds arrays named by what they show ('data', 'reconstructions', 'samples', ...), each uint8
-[N, T, H, W, C], and optionally two scalars: `conditioning_frames`, the number of first frames that
-the samples were given, and `fps`. Further samples of the same conditions are 'samples_2',
-'samples_3', ...; 'motion' has motion fields as colors. At one index all show the same.
+[N, T, H, W, C], and optionally two scalars: `conditioning_frames`, the number of first frames of
+samples that were given to the model, and `fps`, frames per second. Further samples of the same
+conditions are 'samples_2', 'samples_3', ...; 'motion' has motion fields as colors. Videos at the
+same index belong to the same clip.
 """
 
 import base64
@@ -25,11 +26,11 @@ from tf_videogen.reporting import page
 
 DEFAULT_FPS = 8
 ORDER = ('data', 'reconstructions', 'samples')
-GIVEN = ('data', 'reconstructions', 'motion')  # No model continued these: nothing is outlined.
+GIVEN = ('data', 'reconstructions', 'motion')  # No model continued these: no frame is outlined.
 OUTLINE = (232, 121, 43)  # The color of --outline in page.css.
 CLIP_PIXELS = 128  # About the width of a moving picture on the page, in CSS pixels.
-COLUMNS = 8  # Of moving pictures, over all kinds of a gallery.
-CONDITIONS = 8  # Rows of a gallery with several samples a condition.
+COLUMNS = 8  # Moving pictures side by side, over all kinds of a gallery.
+CONDITIONS = 8  # Rows of a gallery with several samples per condition.
 STRIP_FRAMES = 16
 STRIP_GAP = 2
 STRIP_PIXELS = 1104  # The width of the page's text area.
@@ -39,19 +40,20 @@ STRIP_PIXELS = 1104  # The width of the page's text area.
 class Gallery:
   """A block of a page: moving pictures side by side by kind, and strips of their frames below.
 
-  With several samples a condition every row is a condition, and every column a kind.
+  With several samples per condition, every row is a condition, and every column a kind.
 
   Attributes:
     title: A short heading.
-    videos: A dict of uint8 [N, T, H, W, C] by kind, C 1 or 3. Clips at the same place of several
+    videos: A dict of uint8 [N, T, H, W, C] by kind, C 1 or 3. Clips at the same index of several
       kinds are shown at the same place.
-    conditioning_frames: The number of first frames, of all but data and reconstructions, that the
-      model was given; they are outlined.
+    conditioning_frames: The number of first frames that were given to the model. They are outlined
+      in all kinds but data, reconstructions and motion.
     fps: Frames per second.
     text: A sentence below the heading.
-    max_clips: No more clips of a kind are shown.
-    max_bytes: Less clips are shown where this size would be exceeded; one always is.
-    protocol: The name of the protocol that made them; empty for others.
+    max_clips: The most clips of a kind that are shown. If rows are conditions, at most 8 are.
+    max_bytes: The size of the pictures in bytes. Fewer clips are shown if it would be exceeded, but
+      one always is.
+    protocol: The name of the protocol that made the videos; empty for other videos.
     by_condition: Whether every row is a condition, and every column a kind: the data, or a run.
   """
   title: str
@@ -98,7 +100,7 @@ class Gallery:
     return 0 if name in GIVEN else self.conditioning_frames
 
   def _moving_pictures(self, kinds, max_bytes):
-    """The GIFs: one figure a kind, or, with several samples a condition, one row a condition."""
+    """The GIFs, as HTML: one figure per kind or, for galleries by condition, a grid."""
     by_condition = self.by_condition or 'samples_2' in kinds
     columns = 1 if by_condition else max(1, COLUMNS // len(kinds))
     pictures = {name: [] for name in kinds}
@@ -125,7 +127,7 @@ class Gallery:
     return f'<div class="kinds">{"".join(figures)}</div>'
 
   def _conditions(self, pictures):
-    """A row a condition and a column a kind, under captions; what a kind lacks stays empty."""
+    """One row per condition and one column per kind, under captions; missing clips stay empty."""
     captions = ''.join(f'<div class="caption">{self._caption(name)}</div>' for name in pictures)
     rows = itertools.zip_longest(*pictures.values(), fillvalue='<i></i>')
     return (f'<div class="conditions clips" style="--columns: {len(pictures)}">{captions}'
@@ -147,14 +149,15 @@ class Gallery:
   def _gif(self, name, video, index):
     video = self._outlined(name, video)
     data = video_io.gif_bytes(video, self.fps)
-    width = video.shape[2] * max(1, round(CLIP_PIXELS / video.shape[2]))  # Whole enlargements.
+    width = video.shape[2] * max(1, round(CLIP_PIXELS / video.shape[2]))  # A whole factor.
     return _image('gif', data, width, f'{name} {index + 1}, moving')
 
   def _outlined(self, name, video):
     """A clip with a colored border around its conditioning frames, uint8 [T, H+2, W+2, 3].
 
-    All clips of such a gallery get the border, so that they have one size; around frames that
-    were not given it continues the frame. Without conditioning frames a clip stays as it is.
+    All clips of a gallery with conditioning frames get the border, so that they have the same size.
+    Around frames that were not given, it repeats the edge of the frame. Without conditioning
+    frames, a clip stays as it is.
     """
     if not self.conditioning_frames:
       return video
@@ -164,7 +167,7 @@ class Gallery:
     return outlined
 
   def _strips(self, kinds):
-    """The frames of the first clips, one row a kind, so that paper shows the motion too."""
+    """The frames of the first clips, one row per kind, so that a printed page shows motion too."""
     rows = []
     clips = 1 if len(kinds) > 1 else min(2, max(len(video) for video in kinds.values()))
     for i in range(clips):
@@ -192,8 +195,8 @@ def read_gallery(path, title='', max_bytes=1_500_000):
   """The `Gallery` of an .npz file (see the docstring of this module).
 
   Args:
-    path: The file, local or gs://.
-    title: Its heading; the name of the file if empty.
+    path: The path of the file, local or gs://.
+    title: The heading; the name of the file if empty.
     max_bytes: See `Gallery`.
 
   Raises:
@@ -214,7 +217,7 @@ def read_gallery(path, title='', max_bytes=1_500_000):
 
 
 def _strip_bytes(video):
-  """A PNG of the frames of a video from left to right, with gaps that let the page through."""
+  """A PNG of the frames of a video from left to right, with transparent gaps."""
   opaque = np.full(video.shape[:-1] + (1,), 255, np.uint8)
   frames = np.concatenate([video, opaque], axis=-1)  # [T, H, W, C] -> [T, H, W, C+1]
   frames = np.pad(frames, ((0, 0), (0, 0), (0, STRIP_GAP), (0, 0)))
@@ -235,7 +238,7 @@ def _capitalized(text):
 
 
 def _rank(name):
-  """Sorts kinds: data, reconstructions, samples and further samples by number, then others."""
+  """A sort key of kinds: data, reconstructions, samples by their number, then others."""
   base, _, number = name.partition('_') if re.fullmatch(r'samples_\d+', name) else (name, '', '')
   return ORDER.index(base) if base in ORDER else len(ORDER), int(number or 1)
 

@@ -4,7 +4,7 @@ import typing
 
 
 class Entry(typing.NamedTuple):
-  """What a quantity is called and means; `better` is 'lower', 'higher' or ''."""
+  """The name and the meaning of a quantity; `better` is 'lower', 'higher' or '' for neither."""
   title: str
   better: str
   sentence: str
@@ -115,7 +115,7 @@ VIDEOS = {
 
 
 def metric(name):
-  """The `Entry` of a metric; one without an explanation for an unknown name."""
+  """The `Entry` of a metric; for an unknown name, one without a sentence."""
   if name in METRICS:
     return METRICS[name]
   title = name.replace('_', ' ')
@@ -123,5 +123,5 @@ def metric(name):
 
 
 def video(name):
-  """What a kind of video shows; '' for an unknown name."""
+  """A phrase that says what a kind of video shows; '' for an unknown name."""
   return VIDEOS.get(name, '')

@@ -2,10 +2,10 @@
 
     write_page('report.html', 'My runs', [Section('First run', [Text('...'), Numbers(results)])])
 
-A section is a list of blocks. A block is anything with a method `html()`: those below,
-`galleries.Gallery`, `summary.Summary` and what `protocols` makes. All that a page shows is inside
-its one file, and its content security policy forbids a browser to load anything else, or to run any
-script but that of `filtering`.
+A section is a list of blocks. A block is anything with a method `html()`: the classes below,
+`galleries.Gallery`, `summary.Summary`, and the blocks of `protocol_blocks` and `runs_compared`. All
+that a page shows is inside its one file. Its content security policy forbids a browser to load
+anything else, or to run any script but that of `filtering`.
 """
 
 import dataclasses
@@ -25,9 +25,10 @@ _POLICY = ("default-src 'none'; base-uri 'none'; form-action 'none'; img-src dat
 
 @dataclasses.dataclass
 class Section:
-  """A heading and the blocks below it. Without a title its blocks continue the page's header.
+  """A heading and the blocks below it. Without a title, the blocks continue the page's header.
 
-  `anchor` is its id in the page, see the function `anchor`; made of the title where it's empty.
+  `anchor` is the id of the section in the page. If it is empty, the function `anchor` makes one of
+  the title.
   """
   title: str
   blocks: list
@@ -36,7 +37,7 @@ class Section:
 
 @dataclasses.dataclass
 class Text:
-  """A paragraph; line breaks stay. `lead` sets it larger."""
+  """A paragraph; line breaks are kept. `lead` makes it larger."""
   text: str
   lead: bool = False
 
@@ -57,7 +58,7 @@ class Tiles:
 
 @dataclasses.dataclass
 class Facts:
-  """A list of (key, value), both text, as a configuration has."""
+  """A list of (key, value), both text, such as a configuration."""
   title: str
   facts: list
 
@@ -70,7 +71,7 @@ class Facts:
 
 @dataclasses.dataclass
 class Commands:
-  """Shell commands, one a line."""
+  """Shell commands, one per line."""
   title: str
   commands: list
 
@@ -82,7 +83,7 @@ class Commands:
 
 @dataclasses.dataclass
 class Folded:
-  """A long text behind its title, opened by a click."""
+  """A long text that a click on its title opens."""
   title: str
   text: str
 
@@ -93,11 +94,14 @@ class Folded:
 
 @dataclasses.dataclass
 class Numbers:
-  """The latest value of every metric that training evaluates: a row a metric, a column a split.
+  """The latest value of every metric that training evaluates: one row per metric.
+
+  There is one column per split, step and number of clips.
 
   Attributes:
-    results: A list of `results.Result`; those of protocols are left out.
-    paper: The paper's numbers (float or text) by metric, or by (split, metric); in a last column.
+    results: A list of `results.Result`; rows of protocols are left out.
+    paper: A dict of the paper's numbers (float or text) by metric, or by (split, metric). They are
+      in a last column.
     title: The heading.
   """
   results: list
@@ -136,7 +140,7 @@ class Numbers:
             '</tbody>')
 
   def _paper(self, metric, splits):
-    """The paper's numbers of a metric, as HTML; the split is named where there are several."""
+    """The paper's numbers of a metric, as HTML; splits are named if there are several."""
     if metric in self.paper:
       return _paper_number(self.paper[metric])
     return '<br>'.join(
@@ -147,7 +151,7 @@ class Numbers:
 
 @dataclasses.dataclass
 class Curves:
-  """Small multiples: a list of `plots.Plot`; of a protocol, where it has a name."""
+  """Small multiples: a list of `plots.Plot`. `protocol` is the name of their protocol, if any."""
   title: str
   plots: list
   text: str = ''
@@ -171,7 +175,8 @@ def write_page(path, title, sections):
   """Writes the page.
 
   Args:
-    path: The HTML file, local or gs://; its directory is created, an older file replaced.
+    path: The path of the HTML file, local or gs://. Its directory is created, and an older file is
+      replaced.
     title: The title of the page.
     sections: A list of `Section`.
   """
@@ -217,7 +222,7 @@ def number(value):
 
 
 def with_deviation(value, std):
-  """A float and its standard deviation, to two digits of it: 104.23, 3.456 -> '104.2 ± 3.5'."""
+  """A float and its deviation, to two digits of the latter: 104.23, 3.456 -> '104.2 ± 3.5'."""
   if not (math.isfinite(value) and math.isfinite(std)) or std <= 0 or abs(value) >= 1e9:
     return number(value) + (f' ± {number(std)}' if math.isfinite(std) else '')
   digits = max(0, 1 - math.floor(math.log10(std)))
@@ -236,7 +241,7 @@ def _paper_number(value):
 
 
 def explained(metric):
-  """As HTML: the name of a metric with an arrow towards better, and its sentence."""
+  """The name of a metric, with an arrow towards better values, and its sentence, both as HTML."""
   entry = glossary.metric(metric)
   arrow = {'lower': '&nbsp;<span title="lower is better">↓</span>',
            'higher': '&nbsp;<span title="higher is better">↑</span>'}.get(entry.better, '')
@@ -244,7 +249,7 @@ def explained(metric):
 
 
 def of_protocol(name):
-  """The attribute that tells the filter what belongs to a protocol; '' without a name."""
+  """The HTML attribute by which the filter finds a protocol's elements; '' without a name."""
   return f' data-protocol="{html.escape(name)}"' if name else ''
 
 

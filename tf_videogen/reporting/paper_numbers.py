@@ -1,8 +1,9 @@
-"""The numbers that the papers print, of `paper_numbers.csv`, by the config that reproduces them.
+"""The numbers that the papers print, from `paper_numbers.csv`, by the config that reproduces them.
 
-The file has a row a printed number: paper, table, row, config, protocol, metric, value, std, note.
-`config` is a name under gin/, as 'videogpt/bair_prior.gin', of a cascade the last level's, and ''
-for a number that the paper quotes; `protocol` is a name under gin/evaluation/, without its ending.
+The file has one row per printed number: paper, table, row, config, protocol, metric, value, std,
+note. `config` is a name under gin/, such as 'videogpt/bair_prior.gin'. For a cascade, it is the
+config of the last level. It is '' for a number that no config reproduces, such as a quoted one or a
+baseline's. `protocol` is a name under gin/evaluation/, without its ending.
 """
 
 import csv
@@ -14,23 +15,25 @@ import typing
 from tf_videogen import files
 
 _FILE = os.path.join(os.path.dirname(__file__), 'paper_numbers.csv')
-# Protocols that are others' as the authors' code has them: the same numbers belong to them.
+# Protocols that also exist as the authors' code has them. The same numbers belong to both.
 _ALSO_BY = {'videogpt_bair': 'videogpt_bair_authors',
             'videogpt_bair_vqvae': 'videogpt_bair_vqvae_authors'}
-BASELINES = ('_copy_last_frame', '_real_vs_real')  # What protocols of baselines end with.
+BASELINES = ('_copy_last_frame', '_real_vs_real')  # Endings of baselines' protocols.
 
 
 class PaperNumber(typing.NamedTuple):
   """A printed number.
 
   Attributes:
-    protocol: How it was measured; a name under gin/evaluation/.
-    metric: As in `results.Result`.
+    protocol: The protocol by which it was measured: a name under gin/evaluation/, for baselines
+      with one of the endings `BASELINES`.
+    metric: The name of the metric, as in `results.Result`.
     value: The number.
     std: The standard deviation that is printed with it; NaN if none is.
-    printed: Both, as they are printed: '103.6 ± 2.0'.
-    source: 'Table 4, 16 layers'; where else the same number stands follows after a semicolon.
-    note: What else there is to know of it.
+    printed: The number and its deviation as they are printed: '103.6 ± 2.0'.
+    source: The place, such as 'Table 4, 16 layers'; other places of the same number follow after a
+      semicolon.
+    note: Further remarks; empty if there are none.
   """
   protocol: str
   metric: str
@@ -42,7 +45,7 @@ class PaperNumber(typing.NamedTuple):
 
 
 def for_baselines():
-  """The numbers of baselines, which belong to no config but to protocols of their own."""
+  """The numbers of baselines: they belong to no config, but to protocols of their own."""
   return [_merged([row]) for row in _rows()
           if not row['config'] and row['protocol'].endswith(BASELINES)]
 
@@ -50,13 +53,14 @@ def for_baselines():
 def for_config(config):
   """The numbers that a config reproduces.
 
-  A number that stands in several tables is one `PaperNumber`, with the deviation if one has it.
+  A number that is printed in several tables is one `PaperNumber`, with a deviation if one of them
+  has it.
 
   Args:
-    config: A name under gin/; one that no paper's number belongs to is no error.
+    config: A name under gin/.
 
   Returns:
-    A list of `PaperNumber`, in the order of the paper.
+    A list of `PaperNumber`, in the order of the paper; empty if no number belongs to the config.
   """
   groups = {}
   for row in _rows():
@@ -74,7 +78,7 @@ def _rows():
 
 
 def _merged(rows):
-  """The `PaperNumber` of rows with one value: the first that has a deviation speaks for all."""
+  """The `PaperNumber` of rows with the same value; the first with a deviation stands for all."""
   row = next((row for row in rows if row['std']), rows[0])
   others = dict.fromkeys(
       other['row'] if other['table'] == row['table'] else other['table']

@@ -1,8 +1,8 @@
-"""Curves as inline SVG: one small multiple a quantity.
+"""Curves as inline SVG: one small multiple per quantity.
 
 An SVG here is a string to be put into an HTML page. Its background is transparent, its text takes
 the font of the page, and its colors are CSS variables with fallbacks (`--ink`, `--rule` and
-`--series-0`, `--series-1`, ...), so that it reads on white and in a dark mode alike.
+`--series-0`, `--series-1`, ...), so that it can be read on white and in a dark mode.
 """
 
 import io
@@ -20,10 +20,10 @@ from tf_videogen.reporting import glossary
 
 WIDTH, HEIGHT = 3.7, 2.15  # Inches of 72 points; the page scales them.
 MAX_POINTS = 600  # Of a raw curve; more would only make the file larger.
-FEW_POINTS = 12  # Fewer are drawn one by one and not smoothed.
-LOG_SCALE_FROM = 30.  # A curve whose largest value is so many times its smallest is logarithmic.
+FEW_POINTS = 12  # Fewer points are marked one by one and not smoothed.
+LOG_SCALE_FROM = 30.  # If max / min of a curve's values is above it, the axis is logarithmic.
 
-# Placeholders that no drawing uses otherwise, and what replaces them in the SVG.
+# Placeholders that no drawing uses otherwise, and the colors that replace them in the SVG.
 _INK, _RULE = '#010203', '#010204'
 _SERIES = ['#010205', '#010206', '#010207', '#010208', '#010209', '#01020a']
 _FALLBACKS = ['#2f6fb3', '#d9762b', '#2c9a6b', '#9a5bb5', '#b5475b', '#8a7a2a']
@@ -37,7 +37,7 @@ class Plot(typing.NamedTuple):
   """One small multiple."""
   title: str
   svg: str
-  legend: list  # Of (name, CSS color); empty if there is nothing to tell apart.
+  legend: list  # Pairs (name, CSS color); empty if there is nothing to tell apart.
 
   def standalone(self):
     """The SVG for a file of its own, outside HTML."""
@@ -46,12 +46,12 @@ class Plot(typing.NamedTuple):
 
 
 def training_plots(log, results=()):
-  """One plot a term of the training log, then one a metric that was evaluated repeatedly.
+  """One plot per term of the training log, then one per metric that was evaluated repeatedly.
 
   Args:
     log: The rows of `results.read_training_log`.
-    results: A list of `results.Result`; those of protocols are left out. A metric called like a
-      term is drawn into the plot of this term; any other metric gets a plot if some split has it at
+    results: A list of `results.Result`; rows of protocols are left out. A metric with the name of a
+      term is drawn into the plot of this term. Any other metric gets a plot if some split has it at
       two steps or more.
 
   Returns:
@@ -71,14 +71,16 @@ def training_plots(log, results=()):
 
 
 def plots_of_runs(logs, results):
-  """One plot a term that runs have logged, then one a metric and split that they have evaluated.
+  """One plot per term that runs have logged, then one per metric and split that they evaluated.
+
+  A metric on a split gets a plot if some run has it at two steps or more.
 
   Args:
-    logs: A dict by run of the rows of `results.read_training_log`.
-    results: A dict by run of lists of `results.Result`; those of protocols are left out.
+    logs: A dict of the rows of `results.read_training_log`, by run.
+    results: A dict of lists of `results.Result`, by run; rows of protocols are left out.
 
   Returns:
-    A list of `Plot` with a color for every run: the loss first, the speed last.
+    A list of `Plot` with one color per run: the loss first, then other terms, the speed, metrics.
   """
   evaluations = {run: _evaluations(rows) for run, rows in results.items()}
   terms = dict.fromkeys(name for log in logs.values() for row in log for name in row
@@ -103,8 +105,8 @@ def plot_of_runs(title, lines, points):
 
   Args:
     title: The name of the quantity; the page prints it, the drawing does not.
-    lines: A dict by run of lists of (step, value): a smoothed line over a faint raw one.
-    points: The same, of evaluations: markers.
+    lines: A dict of lists of (step, value), by run: a smoothed line over a faint raw one.
+    points: A dict of lists of (step, value) of evaluations, by run: markers.
 
   Returns:
     A `Plot`.
@@ -124,7 +126,7 @@ def plot(title, training, evaluations):
   Args:
     title: The name of the quantity; the page prints it, the drawing does not.
     training: A list of (step, value): a smoothed line over a faint raw one.
-    evaluations: A dict of lists of (step, value) by split: markers, one color a split.
+    evaluations: A dict of lists of (step, value), by split: markers, one color per split.
 
   Returns:
     A `Plot`.
@@ -142,7 +144,7 @@ def _against_the_step(title, label, lines, points):
   """The SVG of lists of (color, [(step, value), ...]): smoothed lines, and markers."""
   values = [value for _, some in [*lines, *points] for _, value in some]
   logarithmic = _is_wide([value for value in values if math.isfinite(value)])
-  # Text stays text; ids that are no function of the drawing's content would change in every run.
+  # Text stays text. Without a salt, ids in the SVG would change in every run.
   with matplotlib.rc_context({'svg.fonttype': 'none', 'svg.hashsalt': title}):
     fig = figure.Figure(figsize=(WIDTH, HEIGHT), layout='constrained')
     axes = fig.add_subplot()
@@ -156,10 +158,10 @@ def _against_the_step(title, label, lines, points):
 
 
 def curve_plots(points):
-  """One plot a metric of a protocol, of the latest step that has it.
+  """One plot per metric of a protocol, for the latest step that has it.
 
-  Of series called 'real, frame 3' and 'generated, frame 3', as those of power spectra are, the two
-  share a plot, and every frame has one.
+  Power spectra have series such as 'real, frame 3' and 'generated, frame 3'. These two share a
+  plot, and every frame has its own plot.
 
   Args:
     points: A list of `results.CurvePoint`.
@@ -189,10 +191,10 @@ def line_plot(title, series, x_label, log_x=False, log_y=False):
 
   Args:
     title: The name of the quantity; the page prints it, the drawing does not.
-    series: A dict of lists of (x, y, standard deviation) by name; a deviation of NaN has no band.
-    x_label: What x is; printed below the axis.
+    series: A dict of lists of (x, y, standard deviation), by name; a deviation of NaN has no band.
+    x_label: The name of x, printed below the axis.
     log_x: Whether the horizontal axis is logarithmic.
-    log_y: Whether the vertical axis is.
+    log_y: Whether the vertical axis is logarithmic.
 
   Returns:
     A `Plot`.
@@ -224,7 +226,7 @@ def smooth(values, width):
     width: The standard deviation of the Gaussian, in points.
 
   Returns:
-    float [N]; NaN where no finite value is near.
+    float [N]; NaN at points without a finite value nearby.
   """
   reach = max(1, int(3 * width))
   offsets = np.arange(-reach, reach + 1)
@@ -237,7 +239,7 @@ def smooth(values, width):
 
 
 def _evaluations(results):
-  """Sorted (step, value) points of every metric and split; of two at one step the later counts."""
+  """Sorted (step, value) points by metric and split; of two at one step, the later row counts."""
   found = {}
   for result in (result for result in results if not result.protocol):
     points = found.setdefault(result.metric, {}).setdefault(result.split, {})
@@ -247,12 +249,12 @@ def _evaluations(results):
 
 
 def _split_colors(evaluations):
-  """One color a split; the first color is that of training."""
+  """One color per split; the first color of all is left to training."""
   return [_SERIES[1 + i % (len(_SERIES) - 1)] for i in range(len(evaluations))]
 
 
 def _draw_training(axes, steps, values, logarithmic, color):
-  """The smoothed line over the raw one; a single line, with its points, where they are few."""
+  """Draws the smoothed line over the raw one; if points are few, one line with its points."""
   if len(steps) < FEW_POINTS:
     axes.plot(steps, values, color=color, linewidth=1.5, marker='o', markersize=2.5)
     return
@@ -270,7 +272,7 @@ def _draw_evaluation(axes, color, steps, values):
 
 
 def _draw_line(axes, color, x, y, std, logarithmic):
-  """A line with its points, where they are few, and a band; on logarithmic axes it ends above 0."""
+  """Draws a line and its band, and points if they are few; on logarithmic axes, only above 0."""
   if logarithmic:
     y = np.where(y > 0, y, np.nan)
   low = np.maximum(y - std, y / 10) if logarithmic else y - std
@@ -281,7 +283,7 @@ def _draw_line(axes, color, x, y, std, logarithmic):
 
 
 def _style(axes):
-  """Thin horizontal rules, no frame, small text in the ink of the page."""
+  """Sets thin horizontal rules, no frame, and small text in the ink of the page."""
   for side in ('top', 'right', 'left'):
     axes.spines[side].set_visible(False)
   axes.spines['bottom'].set_color(_RULE)
@@ -294,19 +296,19 @@ def _style(axes):
 
 
 def _is_wide(values):
-  """Whether finite values span so many orders of magnitude that the axis is logarithmic."""
+  """Whether finite values are positive and span so wide a range that the axis is logarithmic."""
   return bool(values) and min(values) > 0 and max(values) / min(values) > LOG_SCALE_FROM
 
 
 def _scale(axes, name, logarithmic):
-  """A logarithmic axis, 'x' or 'y', or a linear one; few round ticks on either."""
+  """Makes an axis, 'x' or 'y', logarithmic or linear, with few round ticks."""
   axis = {'x': axes.xaxis, 'y': axes.yaxis}[name]
   if not logarithmic:
     axis.set_major_locator(ticker.MaxNLocator(4))
     return
   axes.set(**{f'{name}scale': 'log'})
   low, high = axes.get_xlim() if name == 'x' else axes.get_ylim()
-  # Less than three decades: two ticks a decade.
+  # Less than three decades: two ticks per decade.
   subs = (1., 3.) if high / low < 1e3 else (1.,)
   axis.set_major_locator(ticker.LogLocator(subs=subs, numticks=5))
   axis.set_major_formatter(ticker.FuncFormatter(_value_label))

@@ -1,4 +1,4 @@
-"""What a protocol left in a model directory, as blocks of a page: numbers, curves and videos."""
+"""Blocks of a page for a protocol's results in a model directory: numbers, curves and videos."""
 
 import dataclasses
 import html
@@ -42,13 +42,15 @@ class ProtocolNumbers:
 def protocol_blocks(model_dir, comparisons, max_bytes):
   """The blocks of all protocols that were run, in their order in `comparisons`.
 
+  Protocols that only have a folder come last, sorted by name.
+
   Args:
     model_dir: The model directory, local or gs://.
     comparisons: A list of `comparison.Comparison`.
-    max_bytes: The size that moving pictures may take.
+    max_bytes: The size in bytes that moving pictures may take, all together.
 
   Returns:
-    A list of blocks, see `page`. Protocols that only the paper has numbers of have none.
+    A list of blocks, see `page`. Protocols for which only the paper has numbers have no blocks.
   """
   root = os.path.join(model_dir, results_lib.EVALUATIONS)
   folders = tf.io.gfile.listdir(root) if tf.io.gfile.isdir(root) else []

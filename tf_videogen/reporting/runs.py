@@ -1,4 +1,4 @@
-"""The section of a page that shows one model directory: what it holds, in the order people ask."""
+"""The section of a page that shows one model directory, in the order in which people ask."""
 
 import os
 
@@ -13,7 +13,7 @@ from tf_videogen.reporting import page
 from tf_videogen.reporting import plots
 from tf_videogen.reporting import protocol_blocks
 
-MAX_GALLERIES = 4  # Of a folder; the newest files.
+MAX_GALLERIES = 4  # The newest files of a folder.
 
 
 def run_section(model_dir, title='', lead='', facts=(), commands=(), paper=None,
@@ -23,12 +23,12 @@ def run_section(model_dir, title='', lead='', facts=(), commands=(), paper=None,
   Args:
     model_dir: The directory, local or gs://.
     title: The heading; the directory's name if empty.
-    lead: A sentence on what was trained on what.
+    lead: A sentence that names the model and the data it was trained on.
     facts: A list of (key, value), text, of the configuration.
-    commands: Shell commands that make it again.
-    paper: The paper's numbers, see `page.Numbers`.
-    max_bytes: The size that moving pictures may take.
-    comparisons: What protocols measured, a list of `comparison.Comparison`.
+    commands: Shell commands that reproduce the run.
+    paper: The paper's numbers, see `page.Numbers`; none if None.
+    max_bytes: The size in bytes that moving pictures may take, all together.
+    comparisons: A list of `comparison.Comparison`, the values of protocols.
 
   Raises:
     FileNotFoundError: if there is no such directory, or nothing in it that could be shown.
@@ -56,7 +56,10 @@ def run_section(model_dir, title='', lead='', facts=(), commands=(), paper=None,
 
 
 def read_galleries(model_dir, max_bytes):
-  """The galleries of previews/*.npz, then those of samples/*.npz; see `galleries.read_gallery`."""
+  """The galleries of previews/*.npz, then of samples/*.npz, which share `max_bytes`.
+
+  Of each folder, the `MAX_GALLERIES` newest files are read; see `galleries.read_gallery`.
+  """
   paths = [(folder, path) for folder in ('previews', 'samples')
            for path in _newest(os.path.join(model_dir, folder, '*.npz'))]
   found = []
@@ -70,7 +73,7 @@ def read_galleries(model_dir, max_bytes):
 
 
 def tiles(model_dir, log):
-  """Large figures: parameters, steps, time and speed of training; what is not known is left out."""
+  """Large figures: parameters, steps, time and speed of training; unknown ones are left out."""
   found = []
   stored, step = stored_parameters(model_dir)
   if stored:
@@ -86,9 +89,9 @@ def tiles(model_dir, log):
 
 
 def stored_parameters(model_dir):
-  """How many numbers the latest readable checkpoint keeps of the model, and its step; or (0, 0).
+  """The number of values of the model in the latest readable checkpoint, and its step; or (0, 0).
 
-  All that is under 'model' counts, be it trained or not, but no state of an optimizer.
+  All variables under 'model' count, trained or not. State of an optimizer does not.
   """
   for path in checkpoints.paths(model_dir):
     try:
@@ -102,7 +105,7 @@ def stored_parameters(model_dir):
 
 
 def training_seconds(log):
-  """How long training took, from the steps and the speed of every loop, evaluations left out."""
+  """The seconds that training took, by the steps and the speed of every loop; no evaluations."""
   seconds, last = 0., 0
   for row in log:
     speed = row.get(results_lib.SPEED, 0.)
@@ -159,7 +162,7 @@ def _newest(pattern):
 
 
 def _text(path):
-  """What a text file holds; '' if it is not there."""
+  """The content of a text file; '' if it is not there."""
   if not tf.io.gfile.exists(path):
     return ''
   with tf.io.gfile.GFile(path) as f:

@@ -1,7 +1,7 @@
-"""Two or more runs of one task beside each other: numbers, what differs, curves, samples.
+"""Compares two or more runs of one task side by side: numbers, differences, curves, samples.
 
-A page begins with this section where it shows such runs. Everything has a column, or a color, for
-every run, in the order of the command line.
+A page that shows such runs begins with this section. Everything has one column or one color per
+run, in the order of the command line.
 """
 
 import collections
@@ -27,7 +27,10 @@ _NOTHING = '–'
 
 
 class Run(typing.NamedTuple):
-  """A run to be compared: its name, its section's id, its directory, what its config binds."""
+  """A run to be compared: its name, its section's id, its directory, its config's bindings.
+
+  `bindings` is a dict of values by name, both text.
+  """
   name: str
   anchor: str
   model_dir: str
@@ -36,12 +39,12 @@ class Run(typing.NamedTuple):
 
 @dataclasses.dataclass
 class Columns:
-  """A table with a column for every run.
+  """A table with one column per run, after a first column of names.
 
   Attributes:
     title: A heading.
-    head: HTML of each column, the first one's first.
-    rows: A list of lists of HTML, a cell for each column.
+    head: A list of HTML, the head of every column.
+    rows: A list of lists of HTML, one cell per column.
   """
   title: str
   head: list
@@ -58,17 +61,17 @@ class Columns:
             '</div></div>')
 
 
-# What bindings of the data end with: where they differ, numbers are of different videos.
+# Endings of bindings of the data. If these differ, numbers are of different videos.
 _DATA = ('.dataset', '.folder', '.train_path', '.test_path', '.frames', '.frame_step', '.size')
 
 
 def section(runs, max_bytes, title='The runs compared'):
-  """The section of some runs.
+  """The section that compares runs.
 
   Args:
     runs: A list of `Run`, two or more.
-    max_bytes: The size that moving pictures may take, all together.
-    title: Its heading.
+    max_bytes: The size in bytes that moving pictures may take, all together.
+    title: The heading.
 
   Returns:
     A `page.Section`.
@@ -84,15 +87,20 @@ def section(runs, max_bytes, title='The runs compared'):
 
 
 def numbers(runs, logs, results):
-  """The latest value of every metric of every run, as `Columns`.
+  """The last written value of every metric of every run, as `Columns`.
 
-  The best one of a row is bold, where all are of the same data.
+  The best value of a row is bold if all runs have the same data.
+
+  Args:
+    runs: A list of `Run`.
+    logs: A dict of the rows of `results.read_training_log`, by name of the run.
+    results: A dict of lists of `results.Result`, by name of the run.
   """
   latest = {}
   for run in runs:
     for row in results[run.name]:
       key = (row.protocol, row.split, row.metric)
-      latest.setdefault(key, {})[run.name] = row  # rows are in the order of steps
+      latest.setdefault(key, {})[run.name] = row  # rows are in the order of writing
   same_data = len({tuple((name, value) for name, value in sorted(run.bindings.items())
                          if name.endswith(_DATA)) for run in runs}) == 1
   rows = [_row('steps', [f'{max([row["step"] for row in logs[run.name]] or [0]):,}'
@@ -126,7 +134,11 @@ def _value(result, is_best):
 
 
 def _best(metric, values):
-  """The best of some Results that are comparable; None where there are no two, or nobody knows."""
+  """The best of some Results; None if fewer than two have a finite value, or if none can be best.
+
+  They must have the same number of examples and the same network, and the glossary must say whether
+  lower or higher is better.
+  """
   better = glossary.metric(metric).better
   values = [value for value in values if value is not None and math.isfinite(value.value)]
   if not better or len(values) < 2 or len({(v.examples, v.network) for v in values}) > 1:
@@ -135,7 +147,7 @@ def _best(metric, values):
 
 
 def differences(runs):
-  """The bindings that are not the same in all runs, as `Columns`."""
+  """The bindings that differ between runs, as `Columns`."""
   names = dict.fromkeys(name for run in runs for name in run.bindings)
   rows = []
   for name in names:
@@ -146,14 +158,15 @@ def differences(runs):
 
 
 def samples(runs, max_bytes):
-  """Galleries of what runs made of the same: a row a condition, a column a run.
+  """Galleries of samples or reconstructions of runs: one row per condition, one column per run.
 
-  Files of samples have seeds and conditions; of those of several runs, the rows are shown that have
-  the same. Previews show the same clips where data and splits are the same.
+  Files of samples have a seed and conditions. If runs have the same seed, the conditions that all
+  of them have are shown; else a text says that the seeds differ. Previews show the same clips if
+  data and splits are the same.
 
   Args:
     runs: A list of `Run`.
-    max_bytes: The size that moving pictures may take, all together.
+    max_bytes: The size in bytes that moving pictures may take, all together.
 
   Returns:
     A list of blocks.
@@ -173,7 +186,7 @@ def samples(runs, max_bytes):
 
 
 def _side_by_side(name, drawn, of_runs, max_bytes):
-  """Blocks of one file of several runs: {run: {name: array}}; none where they show other things."""
+  """Blocks of one file of several runs, {run: {name: array}}; [] if they show different things."""
   kind = 'samples' if all('samples' in arrays for arrays in of_runs.values()) else 'reconstructions'
   if not all(kind in arrays for arrays in of_runs.values()):
     return []
@@ -200,9 +213,9 @@ def _side_by_side(name, drawn, of_runs, max_bytes):
 
 
 def _keys(arrays, kind, drawn):
-  """{what a row of an array of videos was made of: the row's number}, in order.
+  """{(condition, number of earlier rows of it): index of the row}, in order of the rows.
 
-  Noise is of a row, so that rows of the same condition are told apart by how many came before.
+  Every row has noise of its own, so that rows of the same condition must be told apart.
   """
   count = len(arrays[kind])
   if 'data' in arrays:

@@ -1,4 +1,4 @@
-"""The table on top of a page: what every run reached by every protocol, beside the paper."""
+"""The table on top of a page: the values of every run by every protocol, beside the paper's."""
 
 import dataclasses
 import html
@@ -18,7 +18,7 @@ class Run(typing.NamedTuple):
 
 @dataclasses.dataclass
 class Summary:
-  """A row for every run, protocol and metric: our number, the paper's, and how ours was made."""
+  """One row per run, protocol and metric: our number, the paper's, and how ours was made."""
   runs: list
 
   def html(self):
@@ -47,5 +47,5 @@ class Summary:
 
 
 def breakable(name):
-  """A long name as HTML that may go on in the next line, after an underscore or before an @."""
+  """A long name as HTML that may break after an underscore or before an @."""
   return html.escape(name).replace('_', '_<wbr>').replace('@', '<wbr>@')

@@ -1,7 +1,7 @@
-"""A task is a model, its objective, and how it is measured and sampled.
+"""Tasks: a task is a model with its objective, its evaluation and its sampler.
 
-Gin files bind classes of this package, as in `tasks.VideoGPTTask`: its modules have names that
-those of `models` have, too, and a gin file may import only one of them.
+Gin files bind the classes of this package, as in `tasks.VideoGPTTask`, and not its modules. Some
+modules of `models` have the same names, and a gin file can import only one of two such modules.
 """
 
 from tf_videogen.tasks.cascade import UpscalingTask

@@ -1,7 +1,7 @@
-"""The contract of a task: all that trainer, evaluator, sampler and launch know of a paper.
+"""The interface of a task: all that trainer, evaluator, sampler and launch know of a paper.
 
-A task turns uint8 videos, which is what travels, into what its model eats, and back, in one place
-each. What it may have, and most don't, has a default here.
+Videos are uint8 outside of tasks. Each task converts them to its model's input in one place, and
+back in another one. Optional parts, which most tasks lack, have defaults here.
 """
 
 import abc
@@ -13,23 +13,25 @@ from tf_videogen.layers import xla_context
 
 
 class Task(abc.ABC):
-  """A model, what is measured of it, and how it is sampled.
+  """A model with its metrics and its sampler.
 
-  A batch is a dict of tensors: 'video', uint8 [B, T, H, W, C]; 'valid', bool [B], in evaluations;
-  and what the data has of 'label', int32 [B], and 'actions', float32 [B, T, A]. A seed is an
-  int32 [2].
+  A batch is a dict of tensors: 'video', uint8 [B, T, H, W, C]; in evaluations 'valid', bool [B],
+  which is false for padding; and, if the data has them, 'label', int32 [B], and 'actions',
+  float32 [B, T, A]. A seed is an int32 [2].
 
   Args:
-    model: a Keras model: what the checkpoint holds.
+    model: a Keras model. The checkpoint holds it.
 
   Attributes:
-    conditioning_frames: how many first frames of a sample are given.
-    conditions: what else of a clip a sample depends on, names of 'label' and 'actions'.
-    classes: how many classes there are, where 'label' is one of them.
-    cannot_sample: why there is nothing to sample from, a sentence; '' where there is.
+    conditioning_frames: number of first frames of a sample that are given.
+    conditions: names of the other inputs of a sample: 'label', 'actions', both or neither.
+    classes: number of classes if 'label' is a condition, else 0.
+    cannot_sample: a sentence that says why the task cannot sample, or '' if it can.
     reconstructs: whether `reconstruct` encodes and decodes clips.
-    recordings: a list of `layers.recording.Recording`, one a generator with standing statistics, in
-      the order in which they are made; `standing_passes` passes of `standing_batch` clips each.
+    recordings: list of `layers.recording.Recording`, one per generator with standing statistics, in
+      the order in which they are made.
+    standing_passes: number of passes of a recording.
+    standing_batch: clips of a pass, over all replicas.
   """
 
   conditioning_frames = 0
@@ -47,33 +49,38 @@ class Task(abc.ABC):
 
   @property
   def trainable_variables(self):
-    """What the optimizer updates, a list; `Players` of two lists, where it is a pair."""
+    """The variables that the optimizer updates: a list, or `Players` for `TwoPlayers`."""
     return self.model.trainable_variables
 
   @abc.abstractmethod
   def build(self, clip_shape):
-    """Creates every variable, for clips (T, H, W, C)."""
+    """Creates all variables, for clips of shape (T, H, W, C)."""
 
   def initialize(self, clips):
-    """Once, when a model directory is new: statistics of the data, weights of an earlier stage."""
+    """Computes statistics of the data or loads an earlier stage, once per new model directory.
+
+    Args:
+      clips: the data, see `data.clips`.
+    """
     del clips
 
   @abc.abstractmethod
   def statistics(self, batch, seed):
-    """Sums over the valid clips of a batch, a dict; batches', replicas' and hosts' are added up.
+    """Sums over the valid clips of a batch, a dict of tensors.
 
-    `examples` is one of them: how many clips are valid.
+    The evaluator adds up the sums of all batches, replicas and hosts. 'examples', one of the sums,
+    is the number of valid clips.
     """
 
   @abc.abstractmethod
   def metrics(self, sums):
-    """{metric: float}, of merged sums."""
+    """Computes {metric: float} from the sums over a whole split."""
 
   @abc.abstractmethod
   def previews(self, batch, seed):
-    """{name: uint8 [B, T, H, W, C]} to look at, with 'data' among them.
+    """Makes videos to look at: {name: uint8 [B, T, H, W, C]}. 'data' is one of them.
 
-    'motion' may be float32 [B, T, H, W, 2], in pixels of its own resolution.
+    If there is 'motion', it is float32 [B, T, H, W, 2], in pixels of its own resolution.
     """
 
   @property
@@ -82,7 +89,7 @@ class Task(abc.ABC):
     return bool(self.conditioning_frames or self.conditions)
 
   def condition_spec(self, spec):
-    """What `sample` reads of a clip besides noise: a part of `spec`, name -> TensorSpec."""
+    """The part of `spec`, name -> TensorSpec, that `sample` reads as conditions of a clip."""
     found = {name: spec[name] for name in self.conditions}
     if self.conditioning_frames:
       video = spec['video']
@@ -90,86 +97,122 @@ class Task(abc.ABC):
     return found
 
   def prepare_samples(self):
-    """Sets by keyword arguments what `recordings` depend on, before they are made."""
+    """Sets the options on which `recordings` depend, before statistics are recorded.
+
+    A subclass has these options as keyword arguments.
+    """
 
   def sample(self, batch, seed):
-    """Samples a clip for each clip of the batch, which has the conditions: uint8 [B, T, H, W, C].
+    """Samples one clip for the conditions of each clip of the batch: uint8 [B, T, H, W, C].
 
-    Of `video` no more is to be read than what is given: an export has no other frames. A subclass
-    has its options as further arguments, with defaults.
+    Only the given frames of `video` may be read: an exported model has no others. A subclass has
+    its options as further arguments, with defaults.
+
+    Raises:
+      ValueError: if the task cannot sample.
     """
     raise ValueError(self.cannot_sample or f'{type(self).__name__} has nothing to sample from')
 
   def levels(self, batch, seed, **options):
-    """Samples, and what the levels below made for them, the first level's first: a list."""
+    """Samples, and the videos of the levels below from which they are made.
+
+    Returns:
+      A list of uint8 [B, T, H, W, C], one per level, the first level's first.
+    """
     return [self.sample(batch, seed, **options)]
 
   def reconstruct(self, batch):
-    """Clips, encoded and decoded: uint8 [B, T, H, W, C]."""
+    """Encodes and decodes clips: uint8 [B, T, H, W, C].
+
+    Raises:
+      ValueError: if the task does not reconstruct.
+    """
     raise ValueError(f'{type(self).__name__} reconstructs nothing')
 
   def _program(self, key, function):
-    """A function as one program of XLA, made once for every key."""
+    """Compiles a function with XLA into one program, once per key."""
     if key not in self._programs:
       self._programs[key] = xla_context.compiled(function)
     return self._programs[key]
 
 
 class LossTask(Task):
-  """A task that one optimizer minimizes."""
+  """A task with one loss and one optimizer."""
 
   @abc.abstractmethod
   def loss(self, batch, seed):
-    """{term: scalar}, means over this replica's clips; 'loss' is what is minimized."""
+    """Computes {term: scalar}, means over this replica's clips; 'loss' is minimized."""
 
 
 class Players(typing.NamedTuple):
-  """What each of two players trains: lists of variables."""
+  """The trained variables of each of two players, lists."""
   generator: list
   discriminator: list
 
 
 class AdversarialTask(Task):
-  """A task of two players."""
+  """A task with two players: a generator and discriminators."""
 
   @property
   @abc.abstractmethod
   def trainable_variables(self):
-    """What the optimizers update, `Players`."""
+    """The variables that the optimizers update, `Players`."""
 
   def begin_training(self, clips):
-    """Makes variables that steps share, if need be, for so many clips of a replica's batch."""
+    """Creates variables that steps share, if there are any.
+
+    Args:
+      clips: int, clips of one replica's batch.
+    """
 
   def kept(self, step):
-    """What of earlier steps is kept when `step` begins: [(step of its seed, step of its batch)].
+    """Lists the earlier results that are kept when `step`, an int, begins.
 
-    It is in no checkpoint; `keep` makes it again.
+    No checkpoint holds them. In a resumed run `keep` makes them again.
+
+    Returns:
+      A list of pairs: the step whose seed made a result, and the step whose last batch made it.
     """
     del step
     return []
 
   def keep(self, batch, seed, step):
-    """Makes once more what a step keeps, of its last batch and of the seed of its `begin_step`."""
+    """Makes a result of `kept` again.
+
+    Args:
+      batch: the last batch of the step that `kept` names for the batch.
+      seed: the seed of `begin_step` in the step that `kept` names for the seed.
+      step: number of the latter step, int64 [].
+    """
 
   def begin_step(self, batches, seed, step):
-    """The batches of a step, one an update, with what several updates share; `step`: int64 []."""
+    """Adds to the batches of a step what its updates share.
+
+    Args:
+      batches: one dict per update of the discriminators. The generator gets the last one, too.
+      seed: int32 [2], the same for all updates.
+      step: number of the step, int64 [].
+
+    Returns:
+      The batches.
+    """
     del seed, step
     return batches
 
   @abc.abstractmethod
   def discriminator_loss(self, batch, seed):
-    """As `LossTask.loss`, of the discriminator."""
+    """The terms of the discriminators' loss, see `LossTask.loss`."""
 
   @abc.abstractmethod
   def generator_loss(self, batch, seed):
-    """As `LossTask.loss`, of the generator."""
+    """The terms of the generator's loss, see `LossTask.loss`."""
 
   def average(self, step):
-    """After an update of the generator in that step, counted from 0: moves averages of weights."""
+    """Updates averages of weights after the generator's update in `step`, counted from 0."""
     del step
 
 
 def refuse_nan(video):
-  """Raises a FloatingPointError, outside of graphs, if a model's floats are not all finite."""
+  """Raises a FloatingPointError if a model's floats are not all finite; in graphs does nothing."""
   if tf.executing_eagerly() and not bool(tf.reduce_all(tf.math.is_finite(video))):
     raise FloatingPointError('the model makes videos with values that are not finite (NaN)')

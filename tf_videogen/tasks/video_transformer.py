@@ -1,9 +1,11 @@
-"""The task of the Video Transformer: slices of clips, bits/dim, and clips sampled slice by slice.
+"""The task of the Video Transformer: training on slices, bits/dim, and slice-by-slice sampling.
 
-Videos travel as uint8; here, and only here, they become channels of few bits and uint8 again.
+Videos are uint8 outside of this module. Only here they are converted to channels of few bits, and
+back to uint8.
 
-A training step sees one slice of every clip of the batch, drawn at random from those that have
-pixels to learn: a batch of slices does not hold one video's (section 4.1). An evaluation sees all.
+A training step sees one slice of every clip of the batch. The slice is drawn at random from the
+slices with pixels to learn, so that the slices of a batch come from different videos (section 4.1).
+An evaluation sees all slices.
 """
 
 import numpy as np
@@ -22,23 +24,24 @@ from tf_videogen.tasks import task
 class VideoTransformerTask(task.LossTask):
   """Trains a Video Transformer.
 
-  The model sees windows of `frames` frames. Training draws one from every clip (section 4.1,
-  "cropped randomly in time"); evaluation and sampling go over the clip window by window, each
-  primed with the last frames of the one before. Where more frames are given than a window has, the
-  first window is primed with as many as it can be, and draws one.
+  The model sees windows of `frames` frames. Training draws one window from every clip (section 4.1,
+  "cropped randomly in time"). Evaluation and sampling process the clip window by window. Every
+  window is primed with the last frames of the window before. If at least `frames` frames are given,
+  the first window is primed with as many of them as possible, `frames` - 1, and makes one new
+  frame.
 
   Args:
     model: a VideoTransformer.
-    primed_frames: how many first frames of a clip are given: they are not in bits/dim, and a sample
-      begins with them.
-    frames: frames of a window, T; None: those of a clip.
-    reprimed_frames: how many frames prime every further window.
-    masked_frames: how many first frames of a window the training loss leaves out; None: as many as
-      are primed, or, of windows shorter than the clip, re-primed.
-    evaluated_frames: how many first frames of a clip bits/dim are of, None: all.
-    sample_frames: frames of a sample, None: those of a clip.
-    first_slice_dir: model directory of the first slice's decoder, where the model has one, read
-      once when this model's directory is new.
+    primed_frames: number of first frames of a clip that are given. They do not count in bits/dim,
+      and a sample begins with them.
+    frames: frames of a window, T; those of a clip if None.
+    reprimed_frames: number of frames that prime every window but the first.
+    masked_frames: number of first frames of a window that the training loss leaves out. If None,
+      `primed_frames`, or `reprimed_frames` if `frames` is given.
+    evaluated_frames: number of first frames of a clip on which bits/dim is measured; all if None.
+    sample_frames: frames of a sample; those of a clip if None.
+    first_slice_dir: model directory of the first slice's decoder, if the model has a separate one.
+      It is read once, when this model's directory is new.
   """
 
   def __init__(self, model, primed_frames=1, frames=None, reprimed_frames=1, masked_frames=None,
@@ -56,28 +59,33 @@ class VideoTransformerTask(task.LossTask):
 
   @property
   def actions(self):
-    """Numbers in a frame's action, 0 without."""
+    """Number of values of a frame's action, 0 without actions."""
     return 0 if self.model.encoder is None else self.model.encoder.actions
 
   @property
   def conditions(self):
-    """What else of a clip a sample depends on."""
+    """The inputs of a sample besides its first frames: ['actions'] or []."""
     return ['actions'] if self.actions else []
 
   @property
   def conditioning_frames(self):
-    """How many first frames of a sample are given."""
+    """Number of first frames of a sample that are given."""
     return self.primed_frames
 
   @property
   def cannot_sample(self):
-    """Why there is nothing to sample from; '' where there is."""
+    """Why the task cannot sample, a sentence; '' if it can."""
     return '' if self.model.encoder is not None else (
         'this model has the first slice alone; sample from the model of the others, whose '
         'first_slice_dir is this directory')
 
   def build(self, clip_shape):
-    """Creates the variables for clips (T, H, W, C)."""
+    """Creates the variables for clips of shape (T, H, W, C).
+
+    Raises:
+      ValueError: if numbers of frames do not fit the clips or each other, or if `masked_frames`
+        leaves nothing to learn.
+    """
     self._clip_shape = tuple(clip_shape)
     clip_frames = clip_shape[0]
     self._frames = self.frames or clip_frames
@@ -103,14 +111,22 @@ class VideoTransformerTask(task.LossTask):
                        'to learn; lower VideoTransformerTask.masked_frames')
 
   def initialize(self, clips):
-    """Loads the trained decoder of the first slice, where the model has one."""
+    """Loads the trained decoder of the first slice, if the model has a separate one.
+
+    Raises:
+      FileNotFoundError: if it has no checkpoint.
+      ValueError: if the checkpoint is another configuration's.
+    """
     del clips
     if self.model.first_slice is not None:
       checkpoints.load_part(
           self.first_slice_dir, "the first slice's decoder", model=self.model.first_slice)
 
   def _windows(self, frames, primed):
-    """The windows of so many frames, one after the other: pairs (start, how many are primed)."""
+    """The windows of the first `frames` frames, in order: pairs (start, number of primed frames).
+
+    `primed` frames are given.
+    """
     windows, known = [], primed
     start = 0 if known < self._frames else known - (self._frames - 1)
     while known < frames:
@@ -121,12 +137,12 @@ class VideoTransformerTask(task.LossTask):
     return windows
 
   def _slices(self, primed):
-    """The model's own slices that have frames which are not primed."""
+    """The model's own slices with frames that are not primed; `primed` is as in a window."""
     frames = self.model.subscaling.slice_shape[0]
     return [index for index in self.model.slices if self._primed_of_slice(index, primed) < frames]
 
   def _primed_of_slice(self, index, primed):
-    """How many of a slice's frames are primed, of a window's first `primed`: its first ones."""
+    """Number of first frames of a slice that are among the first `primed` frames of a window."""
     s_t, (t, _, _) = self.model.subscaling.factors[0], self.model.subscaling.slice_shape
     offset = self.model.subscaling.offsets(index)[0]
     return int(np.clip(-(-(primed - offset) // s_t), 0, t))
@@ -140,13 +156,13 @@ class VideoTransformerTask(task.LossTask):
     return self.model.pixels.split(batch['video']), actions if self.actions else None
 
   def _nats(self, model, video, actions, index, primed):
-    """Nats of the pixels of a slice of every window that are not primed: float32 [B]."""
+    """Nats of one slice per window, summed over the pixels that are not primed: float32 [B]."""
     nll = model(video, index, actions)  # [B, t, h, w]
     counts = self.model.subscaling.frames(index) >= primed  # [B, t]
     return tf.reduce_sum(tf.where(counts[:, :, tf.newaxis, tf.newaxis], nll, 0.0), [1, 2, 3])
 
   def _nats_of_windows(self, video, actions, starts, primed):
-    """Nats of all slices of windows that are primed alike: float32 [B]."""
+    """Nats of all slices of windows with the same number of primed frames: float32 [B]."""
     clips = video.shape[0]
 
     def total(model, indices):
@@ -167,13 +183,16 @@ class VideoTransformerTask(task.LossTask):
     return nats if self.model.first_slice is None else nats + total(self.model.first_slice, [0])
 
   def _dimensions(self, slices, primed):
-    """Numbers that slices of a window predict: colours of pixels that are not primed."""
+    """Dimensions that slices of a window predict: color values of pixels that are not primed."""
     t, h, w = self.model.subscaling.slice_shape
     frames = sum(t - self._primed_of_slice(index, primed) for index in slices)
     return frames * h * w * self._clip_shape[-1]
 
   def loss(self, batch, seed):
-    """Eq. 9: nats of a slice, of a window of each clip. The mean bits/dim is that of all slices."""
+    """Eq. 9: the nats of one slice of one window of each clip, averaged over the clips.
+
+    The expectation of `bits_per_dim` is the bits/dim of all slices that have pixels to learn.
+    """
     video, actions = self._inputs(batch)
     clips, slices = video.shape[0], self._slices(self.masked_frames)
     drawn = randomness.rows(randomness.uniform, clips, [2], seed)
@@ -187,7 +206,7 @@ class VideoTransformerTask(task.LossTask):
     return {'loss': nats, 'bits_per_dim': nats / dimensions / np.log(2.0)}
 
   def statistics(self, batch, seed):
-    """Sums over valid clips, all windows and slices of each."""
+    """Sums over valid clips, with all windows and slices of each clip."""
     del seed
     video, actions = self._inputs(batch)
     alike = {}
@@ -205,10 +224,11 @@ class VideoTransformerTask(task.LossTask):
     return sums
 
   def metrics(self, sums):
-    """Bits a dimension (a colour of a pixel), nats a frame (Table 2), over the frames not primed.
+    """Bits/dim and nats per frame (Table 2), over the frames that are not primed.
 
-    Of a model of the first slice alone they are of its pixels. With gray intensities, also the nats
-    of a frame that is predicted perfectly: no model comes below them.
+    A dimension is one color value of a pixel. For a model of the first slice alone, only the pixels
+    of this slice count. With gray intensities there is also `least_nats_per_frame`: the nats per
+    frame of a perfect prediction, a lower bound for all models.
     """
     dimensions = sum(self._dimensions(self.model.generated_slices, primed)
                      for _, primed in self._windows(self._evaluated, self.primed_frames))
@@ -228,17 +248,21 @@ class VideoTransformerTask(task.LossTask):
     return previews if self.cannot_sample else {**previews, 'samples': self.sample(batch, seed)}
 
   def sample(self, batch, seed, temperature=1.0, conditioning_frames=None, frames=None):
-    """Samples a clip for each clip of the batch, which has its first frames, and actions.
+    """Samples one clip for the first frames, and the actions, of each clip of the batch.
 
     Args:
-      batch: as from the data; an unconditional model reads its batch size only.
+      batch: a batch of the data. Of an unconditional model's batch, only the size is read.
       seed: int32 [2].
-      temperature: divides the logits.
-      conditioning_frames: how many first frames are given, None: `primed_frames`.
-      frames: of the sample, None: `sample_frames`.
+      temperature: divisor of the logits, above 0.
+      conditioning_frames: number of first frames that are given; `primed_frames` if None.
+      frames: frames of the sample; `sample_frames` if None.
 
     Returns:
       uint8 [B, frames, H, W, C].
+
+    Raises:
+      ValueError: if the model has the first slice alone, an option is out of range, or the clips
+        have too few actions.
     """
     if self.cannot_sample:
       raise ValueError(self.cannot_sample)
@@ -286,7 +310,10 @@ class VideoTransformerTask(task.LossTask):
     return model.pixels.join(channels)[:, :frames]
 
   def _to_draw(self, frames, primed):
-    """What a sample draws, in order: rows of a window's start, a slice, its first new pixel."""
+    """The slices of a sample in the order of sampling: rows of (window start, slice, first pixel).
+
+    The first pixel is the first one of the slice that is not given.
+    """
     t, h, w = self.model.subscaling.slice_shape
     rows = []
     for start, primed in self._windows(frames, primed):
@@ -297,7 +324,7 @@ class VideoTransformerTask(task.LossTask):
     return rows
 
   def _slice_sampler(self, owner, temperature):
-    """`sample_slice` as one XLA program; every slice and every start is the same program."""
+    """Compiles `sample_slice` with XLA into one program for all slices and all window starts."""
     return self._program(
         (owner is self.model, temperature),
         lambda channels, actions, index, first, seed: owner.sample_slice(
@@ -305,6 +332,9 @@ class VideoTransformerTask(task.LossTask):
 
 
 def _cut(window, *tensors):
-  """Frames of tensors [B, T, ...], or None: of all clips alike, int32 [T'], or of each, [B, T']."""
+  """Takes the frames of a window from tensors [B, T, ...]; a None stays None.
+
+  `window` has the indices: int32 [T'] for all clips, or [B, T'] for each clip.
+  """
   return [None if x is None else tf.gather(x, window, axis=1, batch_dims=window.shape.rank - 1)
           for x in tensors]

@@ -1,10 +1,10 @@
 """The two tasks of VideoGPT: a VQ-VAE, and a prior over its codes.
 
-Videos travel as uint8; here, and only here, they become floats in [-0.5, 0.5] (section 4.1) and
-uint8 again.
+Videos are uint8 outside of this module. Only here they are converted to floats in [-0.5, 0.5]
+(section 4.1), and back to uint8.
 
-`statistics` returns sums over the valid examples of a batch; sums of batches, replicas and hosts
-are added, and `metrics` makes numbers of them.
+`statistics` returns sums over the valid examples of a batch. The evaluator adds up the sums of all
+batches, replicas and hosts, and `metrics` computes the metrics from them.
 """
 import numpy as np
 import tensorflow as tf
@@ -16,19 +16,20 @@ from tf_videogen.tasks import task
 
 
 def to_float(video):
-  """uint8 [...] -> float32 in [-0.5, 0.5]."""
+  """Converts uint8 [...] to float32 in [-0.5, 0.5]."""
   return tf.cast(video, tf.float32) / 255.0 - 0.5
 
 
-AUTHORS_VARIANCE = 0.06  # that the authors' code divides squared errors by, whatever the data
+AUTHORS_VARIANCE = 0.06  # the divisor of squared errors in the authors' code, for all data sets
 
 
 def to_uint8(video, truncates=False):
-  """float [...] -> uint8, clipped to [-0.5, 0.5].
+  """Clips floats [...] to [-0.5, 0.5] and converts them to uint8.
 
   Args:
-    video: the video.
-    truncates: whether values are cut off, as in the authors' evaluation, and not rounded.
+    video: float [...].
+    truncates: whether values are truncated to integers, as in the authors' evaluation, instead of
+      rounded.
 
   Raises:
     FloatingPointError: outside of graphs, if a value is not finite.
@@ -39,10 +40,17 @@ def to_uint8(video, truncates=False):
 
 
 def variance_of(clips, examples=1000):
-  """Variance of all pixel values of the training split, in units of [-0.5, 0.5].
+  """Variance of the pixel values of training clips, scaled to [-0.5, 0.5].
 
-  The "variance of the dataset" that section 4.1 divides the squared error by, from the first
-  `examples` training clips in the order of seed 0.
+  Section 4.1 divides the squared error by this "variance of the dataset".
+
+  Args:
+    clips: the data, see `data.clips`.
+    examples: number of training clips, rounded up to a multiple of 16. They are the first ones in
+      the order of seed 0.
+
+  Raises:
+    ValueError: if the variance is 0.
   """
   total, total_of_squares, count = 0, 0, 0  # integers, so that nothing is rounded
   batch_size = 16
@@ -61,14 +69,14 @@ def variance_of(clips, examples=1000):
 class VQVAETask(task.LossTask):
   """Trains a VQ-VAE.
 
-  It minimizes squared error divided by the variance of the data set, and the commitment loss
-  (sections 2.1, 4.1).
+  The loss is the squared error, divided by the variance of the data set, plus the weighted
+  commitment loss (sections 2.1, 4.1).
 
   Args:
     model: a VQVAE.
-    commitment_cost: beta of section 2.1.
-    data_variance: a fixed variance instead of the data set's (the authors' code has 0.06
-      throughout), or None.
+    commitment_cost: weight of the commitment loss, beta of section 2.1.
+    data_variance: a fixed variance in place of the data set's, which is used if None. The authors'
+      code uses 0.06 for all data sets.
     truncates: see `to_uint8`.
   """
 
@@ -82,15 +90,15 @@ class VQVAETask(task.LossTask):
     self.truncates = truncates
 
   def build(self, clip_shape):
-    """Creates the variables for clips (T, H, W, C)."""
+    """Creates the variables for clips of shape (T, H, W, C)."""
     self.model.build((None,) + tuple(clip_shape))
 
   def initialize(self, clips):
-    """Computes and stores the variance of the training split."""
+    """Stores `data_variance`, or computes and stores the variance of the training split."""
     self.model.data_variance.assign(self.data_variance or variance_of(clips))
 
   def loss(self, batch, seed):
-    """Terms of the loss, means over this replica's clips."""
+    """The terms of the loss, means over this replica's clips."""
     video = to_float(batch['video'])
     reconstruction, quantized = self.model(video, training=True, seed=seed)
     squared_error = tf.reduce_mean(objectives.squared_error(reconstruction, video))
@@ -99,7 +107,7 @@ class VQVAETask(task.LossTask):
             'commitment': quantized.commitment}
 
   def statistics(self, batch, seed):
-    """Sums over valid clips: errors, PSNR, SSIM, and how often each code is used."""
+    """Sums over valid clips: squared errors, PSNR, SSIM, and the number of uses of each code."""
     del seed
     video, valid = to_float(batch['video']), batch['valid']
     reconstruction, quantized = self.model(video, training=False)
@@ -116,7 +124,15 @@ class VQVAETask(task.LossTask):
     }
 
   def _uses(self, codes, valid):
-    """How often valid clips use each code: int32 [B, t, h, w, C], bool [B] -> float32 [C, K]."""
+    """Counts the uses of each code in valid clips.
+
+    Args:
+      codes: int32 [B, t, h, w, C], for C codebooks of K codes.
+      valid: bool [B].
+
+    Returns:
+      float32 [C, K].
+    """
     quantizer = self.model.quantizer
     flat = tf.reshape(codes + tf.range(quantizer.codebooks) * quantizer.codes, [-1])
     valid = tf.cast(valid, tf.float32)[:, None, None, None, None]
@@ -125,9 +141,10 @@ class VQVAETask(task.LossTask):
     return tf.reshape(uses, [quantizer.codebooks, quantizer.codes])
 
   def metrics(self, sums):
-    """NMSE (Table 3), PSNR, SSIM, perplexity and share of used codes, means over the codebooks.
+    """NMSE (Table 3), PSNR, SSIM, and the codebooks' perplexity and share of used codes.
 
-    `nmse_fixed_variance` is the NMSE that the authors' code tells, of AUTHORS_VARIANCE.
+    The last two are means over the codebooks. `nmse_fixed_variance` is the NMSE that the authors'
+    code reports: the squared error divided by AUTHORS_VARIANCE.
     """
     count = sums['examples']
     frequencies = sums['uses'] / np.sum(sums['uses'], axis=1, keepdims=True)
@@ -147,7 +164,7 @@ class VQVAETask(task.LossTask):
     return {'data': batch['video'], 'reconstructions': self.reconstruct(batch)}
 
   def reconstruct(self, batch):
-    """Clips, encoded and decoded: uint8 [B, T, H, W, C]."""
+    """Encodes and decodes clips: uint8 [B, T, H, W, C]."""
     reconstruction, _ = self.model(to_float(batch['video']), training=False)
     return to_uint8(reconstruction, self.truncates)
 
@@ -157,8 +174,8 @@ class VideoGPTTask(task.LossTask):
 
   Args:
     model: a VideoGPT.
-    vqvae_dir: model directory of its VQ-VAE, read once, when the prior's directory is new; '' where
-      the weights that the prior begins with have one.
+    vqvae_dir: model directory of the VQ-VAE. It is read once, when the prior's directory is new.
+      Use '' if the prior starts from trained weights, which contain a VQ-VAE.
     truncates: see `to_uint8`.
   """
 
@@ -171,31 +188,36 @@ class VideoGPTTask(task.LossTask):
 
   @property
   def conditioning_frames(self):
-    """How many first frames of a sample are given."""
+    """Number of first frames of a sample that are given."""
     return self.model.conditioning_frames
 
   @property
   def conditions(self):
-    """What else of a clip a sample depends on."""
+    """The inputs of a sample besides its first frames: 'label', 'actions', both or neither."""
     wanted = {'label': self.model.classes, 'actions': self.model.actions}
     return [name for name in wanted if wanted[name]]
 
   @property
   def classes(self):
-    """How many classes there are, 0 without any."""
+    """Number of classes, 0 without classes."""
     return self.model.classes
 
   def build(self, clip_shape):
-    """Creates the variables for clips (T, H, W, C)."""
+    """Creates the variables for clips of shape (T, H, W, C)."""
     self._frames = clip_shape[0]
     self.model.build((None,) + tuple(clip_shape))
 
   def initialize(self, clips):
-    """Loads the trained VQ-VAE; without a directory it is the one that the model has already."""
+    """Loads the trained VQ-VAE. Without `vqvae_dir`, keeps the one in the weights to start from.
+
+    Raises:
+      FileNotFoundError: if there is no checkpoint.
+      ValueError: if the VQ-VAE is another configuration's.
+    """
     del clips
     vqvae = self.model.vqvae
     if not self.vqvae_dir and vqvae.quantizer.initialized > 0:
-      return  # of the model that this one begins with
+      return  # the model has the VQ-VAE of the weights that it starts from
     checkpoints.load_part(self.vqvae_dir, 'the VQ-VAE', model=vqvae)
     trained = tuple(vqvae.stored_downsampling.numpy().tolist())
     if trained != vqvae.downsampling:
@@ -215,19 +237,25 @@ class VideoGPTTask(task.LossTask):
     return objectives.categorical_nll(logits, tf.reshape(codes, [-1, self.model.prior.tokens]))
 
   def loss(self, batch, seed):
-    """Nats a code, the mean over this replica's clips; `bits_per_code` is the paper's bits/dim."""
+    """The terms of the loss, means over this replica's clips.
+
+    The loss is in nats per code. `bits_per_code` is the paper's bits/dim.
+    """
     nats_per_code = tf.reduce_mean(self._nll(batch, seed)) / self.model.prior.tokens
     return {'loss': nats_per_code, 'nats_per_code': nats_per_code,
             'bits_per_code': nats_per_code / np.log(2.0)}
 
   def statistics(self, batch, seed):
-    """Sums over valid clips."""
+    """Sums over valid clips: their number and their nats."""
     del seed
     return {'examples': tf.reduce_sum(tf.cast(batch['valid'], tf.float32)),
             'nats': objectives.sum_of_valid(self._nll(batch), batch['valid'])}
 
   def metrics(self, sums):
-    """Nats a clip, nats a code (the "loss" of section 4.5), bits a code (the paper's bits/dim)."""
+    """Nats per clip, nats per code, and bits per code.
+
+    Nats per code are the "loss" of section 4.5. Bits per code are the paper's bits/dim.
+    """
     nats_per_clip = sums['nats'] / sums['examples']
     nats_per_code = nats_per_clip / self.model.prior.tokens
     return {'nats_per_clip': nats_per_clip, 'nats_per_code': nats_per_code,
@@ -239,20 +267,24 @@ class VideoGPTTask(task.LossTask):
             'samples': self.sample(batch, seed)}
 
   def reconstruct(self, batch):
-    """Clips as the VQ-VAE encodes and decodes them: uint8 [B, T, H, W, C]."""
+    """Encodes and decodes clips with the VQ-VAE: uint8 [B, T, H, W, C]."""
     codes = self.model.vqvae.codes(to_float(batch['video']))
     return to_uint8(self.model.vqvae.decode_codes(codes), self.truncates)
 
   def sample(self, batch, seed, temperature=1.0, top_k=None, top_p=None):
-    """Samples a clip for each clip of the batch, which has the conditions: frames, label, actions.
+    """Samples one clip for the conditions of each clip of the batch: frames, label, actions.
 
     Args:
-      batch: as from the data; an unconditional model reads its batch size only.
+      batch: a batch of the data. Of an unconditional model's batch, only the size is read.
       seed: int32 [2].
-      temperature, top_k, top_p: see `VideoGPT.sample_codes`.
+      temperature: divisor of the logits, above 0.
+      top_k, top_p: see `VideoGPT.sample_codes`.
 
     Returns:
       uint8 [B, T, H, W, C].
+
+    Raises:
+      ValueError: if the temperature is not above 0.
     """
     if temperature <= 0:
       raise ValueError(f'temperature must be above 0, got {temperature}')

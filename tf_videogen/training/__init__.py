@@ -1,1 +1,1 @@
-"""Training loops on Orbit: trainer, evaluator, optimizers, strategies, precision, logs."""
+"""Training with Orbit: trainer, evaluator, optimizers, strategies, precision, logs."""

@@ -1,4 +1,4 @@
-"""The checkpoint manager that Orbit's controller saves and restores by."""
+"""The checkpoint manager with which Orbit's controller saves and restores."""
 
 import tensorflow as tf
 
@@ -7,15 +7,16 @@ from tf_videogen.model_directory import checkpoints
 
 
 class CheckpointManager(tf.train.CheckpointManager):
-  """Restores the latest checkpoint that can be read; saves each time a multiple is passed.
+  """Restores the latest readable checkpoint; saves whenever a multiple of the interval is passed.
 
-  Orbit counts the interval from the last save, so that a run that goes on would save at other steps
-  than an unbroken one; here they are the multiples of the interval. No step is saved twice.
+  Orbit counts the interval from the last save. A resumed run would then save at other steps than an
+  unbroken one. Here a checkpoint is due at every multiple of the interval. No step is saved twice.
 
   Args:
-    writes: whether this process saves; of several workers, the chief alone does.
-    before_save: called before every save: what belongs to a checkpoint must not be later than it.
-    checkpoint, directory, *args, **kwargs: those of tf.train.CheckpointManager.
+    checkpoint, directory, *args, **kwargs: as in tf.train.CheckpointManager.
+    writes: whether this process saves. With several workers, only the chief does.
+    before_save: called before every save. It writes logs that must not be later than the
+      checkpoint.
   """
 
   _last = None
@@ -27,10 +28,10 @@ class CheckpointManager(tf.train.CheckpointManager):
     super().__init__(checkpoint, directory, *args, **kwargs)
     self.writes = writes
     self.before_save = before_save
-    _ = self.checkpoint.save_counter  # is made here: all workers make a variable, or none does
+    _ = self.checkpoint.save_counter  # created here: all workers create a variable, or none does
 
   def restore_or_initialize(self):
-    """Restores, and returns the checkpoint's path; None in a new directory.
+    """Restores and returns the checkpoint's path, or None in a new directory.
 
     Raises:
       ValueError: see `checkpoints.restore_latest`.
@@ -40,7 +41,7 @@ class CheckpointManager(tf.train.CheckpointManager):
     return path
 
   def save(self, checkpoint_number=None, check_interval=True, options=None):
-    """As tf.train.CheckpointManager.save."""
+    """Saves as tf.train.CheckpointManager.save; returns the path, or None if nothing is saved."""
     number, interval = int(checkpoint_number), self.checkpoint_interval
     early = self._last is not None and number // interval == self._last // interval
     if not self.writes or number == self._last or (check_interval and early):

@@ -1,12 +1,11 @@
-"""Replaces a private function of TensorFlow: datasets that feed devices don't tune themselves.
+"""Replaces a private function of TensorFlow, so that datasets that feed devices are not autotuned.
 
-A strategy puts a dataset of its own between an input pipeline and every device, and that dataset
-tunes itself, whatever the pipeline's options say: 2.15 and 2.20 have no option for it. TensorFlow
-2.15's tuning sleeps for up to a minute in a thread that whoever frees an iterator waits for, so
-that an evaluation on eight cores would end minutes late.
+A strategy puts a dataset of its own between the input pipeline and every device. That dataset is
+autotuned, whatever the options of the pipeline say. TensorFlow 2.15 and 2.20 have no option against
+it. In TensorFlow 2.15 the tuning thread sleeps for up to a minute, and whoever frees an iterator
+waits for that thread. An evaluation on eight cores would end minutes late.
 
-Where a later TensorFlow has no such function, `leave_untuned` fails: then this is to be looked at
-again.
+If a later TensorFlow has no such function, `leave_untuned` fails. Then this module must be revised.
 """
 
 from tensorflow.python.data.ops import multi_device_iterator_ops
@@ -15,7 +14,7 @@ from tf_videogen.data import clip_source
 
 
 def leave_untuned():
-  """Makes strategies of this process feed devices by datasets that don't tune themselves."""
+  """Makes the strategies of this process feed devices from datasets without autotuning."""
   tuned = multi_device_iterator_ops._create_device_dataset
   if tuned.__name__ != '_untuned':
     def _untuned(*args):

@@ -1,4 +1,4 @@
-"""The evaluator that Orbit's controller drives: exact statistics of any task over whole splits."""
+"""The evaluator that Orbit's controller calls: exact statistics of any task over whole splits."""
 
 import itertools
 
@@ -14,16 +14,16 @@ from tf_videogen.training import strategies
 
 
 class TaskEvaluator(orbit.AbstractEvaluator):
-  """Adds up `task.statistics` over splits, and makes metrics of them.
+  """Adds up `task.statistics` over splits and computes metrics from the sums.
 
-  What tasks draw for it is of a batch's number alone: the same in every evaluation.
+  The seed of a batch depends only on its number. Every evaluation draws the same noise.
 
   Args:
     task: a `tasks.task.Task`.
     clips: the data, see `data.clips`.
     splits: names of the splits.
     batch_size: global batch size.
-    limit: examples of each split that are looked at, None for all.
+    limit: number of examples of each split that are evaluated; all if None.
     after_batch: called after every batch; may raise.
   """
 
@@ -42,7 +42,7 @@ class TaskEvaluator(orbit.AbstractEvaluator):
     return {name: self.strategy.reduce('SUM', value, axis=None) for name, value in sums.items()}
 
   def sums(self, split):
-    """Merged statistics of a split: dict of float64 arrays."""
+    """Statistics of a split, summed over its batches: dict of float64 arrays."""
     with full_precision.without_tensor_float_32():
       return self._sums(split)
 
@@ -62,7 +62,11 @@ class TaskEvaluator(orbit.AbstractEvaluator):
     return total
 
   def evaluate(self, num_steps):
-    """One exact pass over every split: {'<split>/<metric>': value}; `num_steps` is Orbit's."""
+    """Makes one exact pass over every split and returns {'<split>/<metric>': float}.
+
+    `num_steps` is an argument of Orbit's interface and is not used. '<split>/examples' is the
+    number of clips.
+    """
     del num_steps
     results = {}
     for split in self.splits:

@@ -10,14 +10,21 @@ def adam(learning_rate=3e-4, beta_1=0.9, beta_2=0.999, epsilon=1e-8):
 def rmsprop(learning_rate=2e-5, decay=0.95, momentum=0.9, epsilon=1e-10):
   """RMSProp with momentum; `learning_rate` is a number or a schedule.
 
-  The defaults are the Video Transformer's, with the epsilon of TensorFlow's at that time (which
-  began with a mean square of 1, and begins with 0 now).
+  The defaults are the Video Transformer's. The epsilon is the default of TensorFlow's RMSProp at
+  the time of that paper. That optimizer initialized the mean square to 1; this one initializes it
+  to 0.
   """
   return tf.keras.optimizers.RMSprop(learning_rate, rho=decay, momentum=momentum, epsilon=epsilon)
 
 
 def cosine_decay(learning_rate, decay_steps, warmup_steps=0):
-  """From `learning_rate` to 0 along half a cosine over `decay_steps`, after a linear warm-up."""
+  """A learning-rate schedule that falls from `learning_rate` to 0 along half a cosine.
+
+  Args:
+    learning_rate: the highest rate.
+    decay_steps: step at which the rate reaches 0; it counts the warm-up.
+    warmup_steps: steps of a linear warm-up from 0; 0 for none.
+  """
   if not warmup_steps:
     return tf.keras.optimizers.schedules.CosineDecay(learning_rate, decay_steps)
   return tf.keras.optimizers.schedules.CosineDecay(
@@ -25,12 +32,13 @@ def cosine_decay(learning_rate, decay_steps, warmup_steps=0):
 
 
 class TwoPlayers(tf.Module):
-  """The optimizers of an adversarial task: one a player (TrIVD-GAN, appendix E.2).
+  """The optimizers of an adversarial task, one per player (TrIVD-GAN, appendix E.2).
 
   Args:
-    generator: a Keras optimizer.
-    discriminator: another one, of all discriminators.
-    discriminator_updates: updates of the discriminators in a step, each with a batch of its own.
+    generator: a Keras optimizer for the generator.
+    discriminator: a Keras optimizer for all discriminators.
+    discriminator_updates: number of updates of the discriminators per step, at least 1. Each has
+      its own batch.
   """
 
   def __init__(self, generator, discriminator, discriminator_updates=2):
@@ -43,28 +51,32 @@ class TwoPlayers(tf.Module):
     self.discriminator_updates = discriminator_updates
 
   def build(self, players):
-    """Creates the variables for a task's `trainable_variables`, which have the same two names."""
+    """Creates the optimizers' variables; `players` is the `Players` that a task trains."""
     self.generator.build(players.generator)
     self.discriminator.build(players.discriminator)
 
 
 def _players(optimizer):
-  """The Keras optimizers of an optimizer, by what the names of their terms begin with."""
+  """The Keras optimizers of an optimizer, by the prefix of the names of their terms."""
   if isinstance(optimizer, TwoPlayers):
     return {'discriminator_': optimizer.discriminator, 'generator_': optimizer.generator}
   return {'': optimizer}
 
 
 def learning_rates(optimizer):
-  """The rates of the latest update: {'learning_rate': float}, of two players one for each."""
+  """The learning rates of the latest update: {'learning_rate': float}.
+
+  With `TwoPlayers` the names are 'discriminator_learning_rate' and 'generator_learning_rate'.
+  """
   return {f'{name}learning_rate': float(player.learning_rate.numpy())
           for name, player in _players(optimizer).items()}
 
 
 def constant_rates(optimizer):
-  """Learning rates that are numbers, as (variable, float); a checkpoint has them, too.
+  """Learning rates without a schedule, a list of pairs (variable, float).
 
-  Assigned again after a checkpoint is restored, they are the configuration's.
+  Checkpoints hold these variables, too. Assign the floats again after a checkpoint is restored:
+  then the configuration's rates apply.
   """
   return [(rate, float(rate.numpy())) for rate in (
       player.learning_rate for player in _players(optimizer).values()

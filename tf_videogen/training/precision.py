@@ -1,4 +1,4 @@
-"""Which numbers to compute in: float32, or mixed_bfloat16 where the machine has units for it."""
+"""The precision of the computation: float32, or mixed_bfloat16 if the hardware supports it."""
 import tensorflow as tf
 
 from tf_videogen.training import strategies
@@ -16,16 +16,23 @@ def _processor_has_bfloat16():
 
 
 def _gpus_have_bfloat16():
-  """Whether all have: NVIDIA's from Ampere on, compute capability 8.0."""
+  """Whether all GPUs have bfloat16 units: NVIDIA's since Ampere, compute capability 8.0."""
   details = [tf.config.experimental.get_device_details(gpu)
              for gpu in tf.config.list_physical_devices('GPU')]
   return all(gpu.get('compute_capability', (0, 0)) >= (8, 0) for gpu in details)
 
 
 def resolve(precision, strategy):
-  """'auto' -> 'mixed_bfloat16' where the devices have units for it, else 'float32'.
+  """Resolves 'auto' to 'mixed_bfloat16' if the devices have units for it, else to 'float32'.
 
-  They are TPUs, GPUs from Ampere on, and processors with AVX512-BF16 or AMX.
+  Such devices are TPUs, GPUs since Ampere, and CPUs with AVX512-BF16 or AMX-BF16.
+
+  Args:
+    precision: one of PRECISIONS. All but 'auto' are returned as they are.
+    strategy: a tf.distribute.Strategy.
+
+  Raises:
+    ValueError: if the precision is unknown.
   """
   if precision not in PRECISIONS:
     raise ValueError(f'unknown precision {precision!r}; there are: {", ".join(PRECISIONS)}')
@@ -39,10 +46,10 @@ def resolve(precision, strategy):
 
 
 def for_sampling(precision, strategy):
-  """As `resolve`, but on processors 'auto' is 'float32'.
+  """As `resolve`, but on CPUs 'auto' is 'float32'.
 
-  XLA has no products in bfloat16 for processors: every step of a sampler would convert all weights
-  to it and back, which takes several times as long as the step itself.
+  XLA has no bfloat16 products for CPUs. Every step of a sampler would convert all weights to
+  bfloat16 and back, which takes several times as long as the step itself.
   """
   if precision == 'auto' and not strategies.on_accelerators(strategy):
     return 'float32'
@@ -50,7 +57,7 @@ def for_sampling(precision, strategy):
 
 
 def use(precision, strategy):
-  """Makes the resolved precision the policy of all Keras layers made from now on.
+  """Makes the resolved precision the policy of all Keras layers that are created from now on.
 
   Returns:
     The policy's name.

@@ -1,25 +1,26 @@
-"""SIGTERM, as preempted machines and job managers send it, and Ctrl-C.
+"""A clean stop of training at SIGTERM and Ctrl-C.
 
-Training finishes the step, saves and exits; the same command goes on.
+Preempted machines and job managers send SIGTERM. Training finishes the step, saves and exits. The
+same command resumes it.
 """
 import signal
 
 
 class Stopped(Exception):
-  """Training was asked to stop, and stopped between two steps."""
+  """Training was asked to stop and has stopped between two steps."""
 
 
 class StopRequest:
-  """Within the context, SIGTERM and Ctrl-C set `requested` instead of ending the process.
+  """A context in which SIGTERM and Ctrl-C set `requested` instead of ending the process.
 
-  A second Ctrl-C ends it.
+  A second Ctrl-C ends the process.
 
-  Enter it after the strategy is made: MultiWorkerMirroredStrategy replaces handlers that were
-  installed before.
+  Enter the context after the strategy is created: MultiWorkerMirroredStrategy replaces handlers
+  that were installed before.
 
   Args:
-    agree: a function of `requested`, whether to stop; several workers stop together, see
-      `strategies.any_worker`.
+    agree: a function of the bool `requested` that returns whether to stop. Several workers stop
+      together with `strategies.any_worker`.
   """
 
   def __init__(self, agree=lambda requested: requested):
@@ -41,6 +42,6 @@ class StopRequest:
       signal.signal(number, self._previous[number])
 
   def check(self):
-    """Raises Stopped if a stop was requested, of any worker."""
+    """Raises Stopped if a stop was requested, and `agree` says so."""
     if self.agree(self.requested):
       raise Stopped

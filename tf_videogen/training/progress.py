@@ -1,4 +1,4 @@
-"""Progress of training: a bar and lines, rows of training.csv, and what TensorBoard shows."""
+"""Progress of training: a bar, printed lines, rows of training.csv, and TensorBoard summaries."""
 
 import contextlib
 import html
@@ -21,14 +21,15 @@ _SECONDS_A_LINE = 20.0
 
 
 class Progress:
-  """A bar over the steps of a whole training, and a line of its terms now and then.
+  """A bar over the steps of a whole training run, and lines with the terms of the loss.
 
-  A context: within it, what is printed goes above the bar, without what Orbit prints.
+  Lines are at least 20 seconds apart, but the last step always has one. `Progress` is a context:
+  within it, printed text goes above the bar, and Orbit prints nothing.
 
   Args:
-    step: where training starts.
-    train_steps: where it ends.
-    prints: whether there are lines; of several workers, one prints.
+    step: step at which training starts.
+    train_steps: step at which training ends.
+    prints: whether lines are printed. With several workers, only one prints.
   """
 
   def __init__(self, step, train_steps, prints=True):
@@ -59,13 +60,14 @@ class Progress:
     self._bar.update(step - self._bar.n)
 
   def row(self, terms):
-    """What training.csv keeps of a loop: the terms of its last step, and its rate.
+    """The row of training.csv for a loop; it is shown, too.
 
     Args:
-      terms: dict of scalars; losses and learning rates are shown beside the bar.
+      terms: dict of scalars, the terms of the loop's last step. Losses and learning rates are shown
+        beside the bar.
 
     Returns:
-      dict of floats.
+      dict of floats: the terms, and 'steps_per_second' since the last row.
     """
     row = {name: float(value) for name, value in terms.items()}
     shown = {name: f'{value:.4g}' for name, value in row.items()
@@ -80,53 +82,55 @@ class Progress:
     return row
 
   def skip_time(self):
-    """Leaves out the time since the last row, which was not training."""
+    """Leaves the time since the last row out of the rate, because it was not spent on training."""
     self._last_row = self._bar.n, time.time()
 
 
 class _AboveBars:
-  """A stream that writes where no bar is."""
+  """A stream that writes above the bars."""
 
   def __init__(self, stream):
     self._stream = stream
 
   def write(self, text):
     """Writes text."""
-    with contextlib.redirect_stdout(self._stream):  # tqdm looks for bars beside sys.stdout
+    with contextlib.redirect_stdout(self._stream):  # tqdm compares bars' streams with sys.stdout
       tqdm.tqdm.write(text, file=self._stream, end='')
 
   def flush(self):
-    """Writes what is held back."""
+    """Flushes the stream."""
     self._stream.flush()
 
 
 def quiet():
-  """A context in which Orbit, which prints what it logs, logs alone (`--verbosity=0`)."""
+  """A context in which Orbit logs (`--verbosity=0` shows it) and does not print."""
   return mock.patch.object(orbit.controller, '_log', logging.info)
 
 
 def listed(values):
-  """Numbers as a line has them: {'loss': 0.12345, ...} -> 'loss 0.1235, ...'."""
+  """Formats numbers for a line: {'loss': 0.12345, ...} -> 'loss 0.1235, ...'."""
   return ', '.join(f'{name} {value:.4g}' for name, value in values.items())
 
 
 class Summaries(orbit.utils.SummaryManager):
-  """Writes terms of the loss, or metrics of splits, for TensorBoard, see `files.ByTime`.
+  """Writes terms of the loss, or metrics of splits, for TensorBoard.
+
+  On remote storage it writes every half minute, see `files.ByTime`.
 
   Args:
-    folder: where; None: nowhere.
+    folder: folder of the summaries. If None, nothing is written.
     step: the global step, a variable.
   """
 
   def __init__(self, folder, step):
     super().__init__(folder, tf.summary.scalar, global_step=step)
     self._folder, self._step = folder, step
-    self._rows = []  # that are not written yet
+    self._rows = []  # not written yet
     self._writer = None if folder else tf.summary.create_noop_writer()
     self._by_time = files.ByTime(folder or '')
 
   def summary_writer(self, relative_path=''):
-    """The one writer, made when it is first asked for; what is written is not nested."""
+    """The only writer, created at the first call; `relative_path` is Orbit's and not used."""
     if self._writer is None:  # TensorFlow's own queue would write after every ten values
       with files.told(self._folder, 'written into'):
         self._writer = tf.summary.create_file_writer(
@@ -134,20 +138,20 @@ class Summaries(orbit.utils.SummaryManager):
     return self._writer
 
   def write_summaries(self, summary_dict):
-    """Keeps terms, {name: scalar}, or metrics, {'<split>/<name>': scalar}, for `flush`."""
+    """Holds terms, {name: scalar}, or metrics, {'<split>/<name>': scalar}, until `flush`."""
     self._rows.append((int(self._step.numpy()), dict(summary_dict)))
 
   def flush(self):
-    """Writes what is kept, now or later."""
+    """Writes what `write_summaries` holds, now or later, see `files.ByTime`."""
     self._by_time(self._write)
 
   def flush_now(self):
-    """Writes what `flush` left for later."""
+    """Writes at once what `flush` left for later."""
     self._by_time.flush()
 
   def _write(self):
     writer = self.summary_writer()
-    with files.told(self._folder, 'written into'), writer.as_default():  # its end writes
+    with files.told(self._folder, 'written into'), writer.as_default():  # flushes at its end
       for step, terms in self._rows:
         for name, value in terms.items():
           tf.summary.scalar(name if '/' in name else f'{_group(name)}/{name}', value, step=step)
@@ -155,17 +159,17 @@ class Summaries(orbit.utils.SummaryManager):
 
 
 def _group(name):
-  """The group of a term in TensorBoard."""
+  """TensorBoard's group of a term."""
   return 'rates' if name.endswith(('learning_rate', 'steps_per_second')) else 'train'
 
 
 def write_configuration(folder, text, bindings):
-  """Shows a configuration in TensorBoard: its text, and hyperparameters that runs are compared by.
+  """Shows a configuration in TensorBoard: its text, and hyperparameters for comparing runs.
 
   Args:
-    folder: of the summaries of a run.
-    text: of the configuration.
-    bindings: dict of texts by name.
+    folder: folder of the summaries of a run.
+    text: text of the configuration.
+    bindings: hyperparameters, a dict of strings and numbers by name.
   """
   with files.told(folder, 'written into'), tf.summary.create_file_writer(folder).as_default():
     tf.summary.text('configuration', f'<pre>{html.escape(text)}</pre>', step=0)

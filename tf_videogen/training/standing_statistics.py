@@ -1,6 +1,7 @@
-"""Standing statistics of batch normalization: means over many passes of the weights as they are.
+"""Standing statistics of batch normalization: means over many passes with fixed weights.
 
-BigGAN, and TrIVD-GAN, appendix E.2: before every evaluation, over 100 batches of 256 clips.
+BigGAN and TrIVD-GAN (appendix E.2) use them: before every evaluation, over 100 batches of 256
+clips.
 """
 
 import functools
@@ -15,11 +16,13 @@ from tf_videogen.training import strategies
 
 
 class Recorder:
-  """Makes a task's `recordings`, anew whenever its weights are others; most tasks have none.
+  """Records the standing statistics of a task's `recordings`. Most tasks have none.
+
+  Call `renew` whenever the weights have changed.
 
   Args:
     task: a `tasks.task.Task`.
-    clips: the data; passes continue clips of its training split, or have their classes.
+    clips: the data. A conditional task's passes use first frames or classes of its training split.
     clip_shape: (T, H, W, C).
     after_batch: called after every piece of a pass; may raise.
   """
@@ -34,16 +37,16 @@ class Recorder:
 
   @property
   def variables(self):
-    """All statistics that there are, variables."""
+    """All standing statistics of the model, a list of variables."""
     return [variable for norm in conditional_batch_norm.norms(self.task.model) if norm.standing
             for variable in norm.standing.variables]
 
   def renew(self):
-    """Forgets the statistics of what is trained, and makes new ones."""
+    """Records anew the statistics of generators that are trained."""
     self._renew(frozen=False)
 
   def renew_frozen(self):
-    """The same of what is frozen."""
+    """Records anew the statistics of frozen generators: trained levels below."""
     self._renew(frozen=True)
 
   def _programs_of(self, recording):
@@ -68,7 +71,7 @@ class Recorder:
 
   @property
   def _size(self):
-    """Clips in a pass: as many as the task says, or up to the next multiple of the replicas."""
+    """Clips in a pass: the task's `standing_batch`, rounded up to a multiple of the replicas."""
     replicas = self.strategy.num_replicas_in_sync
     return -(-self.task.standing_batch // replicas) * replicas
 

@@ -1,4 +1,4 @@
-"""What replicas keep of their steps where they run, so that the host need not wait for any."""
+"""A record of training steps on the replicas, so that the host need not wait for every step."""
 
 import numpy as np
 import tensorflow as tf
@@ -9,10 +9,10 @@ _MOST_TERMS = 32
 
 
 class StepRecord:
-  """The terms of the loss in the last step, and the first step in which some were not finite.
+  """The terms of the loss in the last step, and the first step in which a term was not finite.
 
-  Variables that all replicas have, which `read` and `failure` fetch once a call of many steps.
-  Created in the scope of a strategy.
+  It keeps them in variables on all replicas. `read` and `failure` fetch them once per call of many
+  steps. Create it in the scope of a strategy.
   """
 
   def __init__(self):
@@ -20,14 +20,17 @@ class StepRecord:
         value, trainable=False, aggregation=tf.VariableAggregation.ONLY_FIRST_REPLICA)
     self._names = []
     self._values = variable(tf.zeros([_MOST_TERMS]))
-    self._failure = variable(tf.zeros([2], tf.int64))  # a step, 0 for none; a bit a term
+    self._failure = variable(tf.zeros([2], tf.int64))  # a step, 0 for none; one bit per term
 
   def write(self, step, terms):
-    """Keeps a step; called by every replica.
+    """Records a step; called by every replica.
 
     Args:
-      step: its number, counted from 1, int64 [].
+      step: number of the step, counted from 1, int64 [].
       terms: dict of at most 32 scalars, the same on all replicas.
+
+    Raises:
+      ValueError: if there are more terms.
     """
     if len(terms) > _MOST_TERMS:
       raise ValueError(f'a loss has at most {_MOST_TERMS} terms, got {len(terms)}')
@@ -46,7 +49,7 @@ class StepRecord:
     return dict(zip(self._names, self._values.numpy()))
 
   def failure(self):
-    """The first step in which terms were not finite, and their names; None if there was none."""
+    """The first step with terms that were not finite: (step, names of the terms), or None."""
     step, bits = self._failure.numpy()
     names = [name for i, name in enumerate(self._names) if bits >> i & 1]
     return (int(step), names) if step else None

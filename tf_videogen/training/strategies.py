@@ -1,8 +1,8 @@
-"""Distribution strategies by name, and what the workers of one must agree on.
+"""Distribution strategies by name, and functions by which workers share rows, sums and decisions.
 
-A worker is a process. On one host, and on a TPU pod, there is one; with 'multi_worker' there are
-several, which run the same program, each on its share of every batch, and of which the chief alone
-writes.
+A worker is a process. On one host, and on a TPU pod, there is one worker. With 'multi_worker' there
+are several. They run the same program, each on its share of every batch, and only the chief writes
+files.
 """
 import contextlib
 import os
@@ -20,7 +20,7 @@ from tf_videogen.training import device_datasets
 device_datasets.leave_untuned()
 
 WORKER_TIMEOUT = 300  # seconds to wait for all workers
-LOST = files.PASSING  # what is raised when a TPU or a worker went away
+LOST = files.PASSING  # errors that TensorFlow raises if a TPU or a worker is lost
 STRATEGIES = ('auto', 'cpu', 'mirrored', 'multi_worker', 'tpu')
 
 
@@ -40,15 +40,15 @@ def _tpu(tpu):
     tf.tpu.experimental.initialize_tpu_system(resolver)
     return tf.distribute.TPUStrategy(resolver)
   except LOST:
-    raise  # it is there, or was
+    raise  # there is such a TPU, or was
   except Exception as e:  # the resolver raises whatever its transport raises
     raise ValueError(f'{no_tpu} ({" ".join(str(e).split())[:200]})') from e
 
 
 def _nvidia_gpus():
-  """The machine's GPUs, by NVIDIA's driver: names, such as 'NVIDIA A100-SXM4-40GB'.
+  """Names of the machine's GPUs, as NVIDIA's driver lists them: ['NVIDIA A100-SXM4-40GB', ...].
 
-  None where they are hidden from this process.
+  The list is empty if the GPUs are hidden from this process.
   """
   if os.environ.get('CUDA_VISIBLE_DEVICES') in ('', '-1'):
     return []
@@ -61,10 +61,12 @@ def _nvidia_gpus():
 
 
 def _gpus():
-  """TensorFlow's GPUs, physical ones: collective operations must be set up before others are known.
+  """TensorFlow's physical GPUs.
+
+  Logical ones may not be listed yet: collective operations must be set up before.
 
   Raises:
-    ValueError: if it sees none, and the machine has some.
+    ValueError: if TensorFlow sees no GPU, but the machine has some.
   """
   gpus = tf.config.list_physical_devices('GPU')
   if not gpus and (there := _nvidia_gpus()):
@@ -84,8 +86,8 @@ def _cpu():
   return tf.distribute.OneDeviceStrategy('/cpu:0')
 
 
-# Ends a process that is still waiting after some seconds, and says so. It is a process of its own:
-# the wait for the other workers holds Python's lock and hears no signal.
+# Ends a process that is still waiting after some seconds, and says so. This program runs in another
+# process, because the wait for the other workers holds Python's lock and ignores signals.
 _WATCH = """
 import os, select, signal, sys
 seconds, process = int(sys.argv[1]), int(sys.argv[2])
@@ -104,7 +106,7 @@ def _deadline(seconds, message):
   try:
     yield
   finally:
-    watch.stdin.close()  # it ends with its input
+    watch.stdin.close()  # the process ends when its input ends
     watch.wait()
 
 
@@ -118,7 +120,7 @@ def _multi_worker(timeout):
     workers = [place for places in resolver.cluster_spec().as_dict().values() for place in places]
   except (ValueError, TypeError, KeyError) as e:
     raise ValueError(f'TF_CONFIG in the environment cannot be read: {e}') from e
-  _gpus()  # it takes them by itself
+  _gpus()  # for its error alone: the strategy finds the GPUs itself
   with _deadline(timeout, f'not all of the {len(workers)} workers ({", ".join(workers)}) came '
                  f'within {timeout} s (launch.train --worker_timeout); this one gives up'):
     return tf.distribute.MultiWorkerMirroredStrategy(resolver)
@@ -131,18 +133,18 @@ def _auto(tpu):
 
 
 def get(name='auto', tpu='local', worker_timeout=WORKER_TIMEOUT):
-  """The strategy of that name.
+  """Creates the strategy of that name.
 
   Args:
-    name: 'cpu', 'mirrored' (all GPUs, or all logical CPUs), 'multi_worker' (by TF_CONFIG), 'tpu',
-      or 'auto': a TPU if there is one, else GPUs, else the processor.
+    name: 'cpu', 'mirrored' (all GPUs; without GPUs, all logical CPUs), 'multi_worker' (as TF_CONFIG
+      in the environment says), 'tpu', or 'auto': a TPU if there is one, else GPUs, else the CPU.
     tpu: 'local' on a TPU VM, else the TPU's name.
     worker_timeout: seconds after which a worker that waits for others ends its process.
 
   Raises:
-    ValueError: for an unknown name, where there is no such device, or for a GPU that TensorFlow
-      does not see.
-    LOST: where a TPU does not answer just now.
+    ValueError: if the name is unknown, if there is no such device, if TF_CONFIG is missing or
+      cannot be read, or if the machine has a GPU that TensorFlow does not see.
+    LOST: if a TPU does not answer at the moment.
   """
   makers = {
       'auto': lambda: _auto(tpu),
@@ -157,11 +159,11 @@ def get(name='auto', tpu='local', worker_timeout=WORKER_TIMEOUT):
 
 
 def on_accelerators(strategy):
-  """Whether replicas are TPU cores or GPUs."""
+  """Whether the replicas are TPU cores or GPUs."""
   if needs_programs(strategy):
     return True
   if strategy is tf.distribute.get_strategy() and not tf.distribute.has_strategy():
-    return bool(tf.config.list_logical_devices('GPU'))  # TensorFlow's default: no strategy at all
+    return bool(tf.config.list_logical_devices('GPU'))  # TensorFlow's default strategy
   return not any('CPU' in device.upper() for device in strategy.extended.worker_devices)
 
 
@@ -171,7 +173,7 @@ def has_workers(strategy):
 
 
 def is_chief(strategy):
-  """Whether this process writes checkpoints, results and summaries: the first of all workers."""
+  """Whether this process is the first worker: it writes checkpoints, results and summaries."""
   if not has_workers(strategy):
     return True
   resolver = strategy.cluster_resolver
@@ -181,16 +183,16 @@ def is_chief(strategy):
 
 
 def needs_programs(strategy):
-  """Whether variables live where only compiled programs of the strategy reach them: on a TPU."""
+  """Whether only compiled programs of the strategy reach the variables: they are on a TPU."""
   return isinstance(strategy, tf.distribute.TPUStrategy)
 
 
 @contextlib.contextmanager
 def scope(strategy):
-  """The context in which variables are made, and all is computed that is in no program.
+  """A context for creating variables and for all computation outside of programs.
 
-  The latter by the host's processor: the runtimes of later TPUs would take single operations to
-  the device, compile each, and round their products.
+  With a TPU, the host's CPU does this computation. The runtimes of later TPUs would move single
+  operations to the device, compile each of them, and round their products.
   """
   on_host = tf.device('/cpu:0') if needs_programs(strategy) else contextlib.nullcontext()
   with strategy.scope(), on_host:
@@ -198,11 +200,12 @@ def scope(strategy):
 
 
 def program(strategy, function):
-  """What computes a function on every replica: takes and returns what `strategy.run` does.
+  """Returns a tf.function that runs `function` on every replica.
 
-  Tensors alone may go in: a TPU turns numbers into tensors.
+  It takes the arguments of `function`, per replica, and returns what `strategy.run` returns. The
+  arguments must be tensors: a TPU turns numbers into tensors.
   """
-  def of_replica(*args):  # a TPU wants a name, which not every function has
+  def of_replica(*args):  # a TPU needs a function with a name, and some have none
     return function(*args)
 
   def of_all(*args):
@@ -212,7 +215,10 @@ def program(strategy, function):
 
 
 def rows_of_replicas(strategy, array):
-  """An array's rows, divided among the replicas of this process, as `strategy.run` takes them."""
+  """Divides an array's rows among the replicas of this process, in the form for `strategy.run`.
+
+  The number of rows must be divisible by the number of these replicas.
+  """
   devices = len(strategy.extended.worker_devices)
   rows = len(array) // devices
 
@@ -224,29 +230,30 @@ def rows_of_replicas(strategy, array):
 
 
 def joined_rows(strategy, values):
-  """What the replicas of this process returned, one after the other: an array."""
+  """Concatenates the results of this process' replicas along the first axis: an array."""
   return np.concatenate(
       [np.asarray(value) for value in strategy.experimental_local_results(values)])
 
 
 def _repeated(batch, divisor):
-  """A batch with as many of its rows once more as make their number divisible."""
+  """A batch whose first rows are repeated until the number of rows is divisible by `divisor`."""
   count = len(next(iter(batch.values())))
   rows = np.arange(-(-count // divisor) * divisor) % count
   return {name: array[rows] for name, array in batch.items()}
 
 
 def on_replicas(strategy, function):
-  """A function of a batch and a seed, whose rows the replicas of this process compute side by side.
+  """Distributes a function of a batch and a seed over the replicas of this process.
 
   Args:
     strategy: a tf.distribute.Strategy.
-    function: of a dict of tensors and a seed, int32 [2]; returns tensors, a row a row of the batch.
+    function: takes a dict of tensors and a seed, int32 [2]. It returns tensors with one row per row
+      of the batch.
 
   Returns:
-    A function of a dict of arrays or tensors, of which strings are left out, and a seed; it returns
-    arrays. The replicas divide the rows; where these are not divisible, some are computed twice.
-    Replicas after the first have the seed folded with their number.
+    A function that takes a dict of arrays or tensors and a seed, and returns arrays. It ignores
+    strings. The replicas divide the rows. If the rows are not divisible, some are computed twice.
+    Every replica but the first folds its number into the seed.
   """
   devices = len(strategy.extended.worker_devices)
   side_by_side = devices > 1 or needs_programs(strategy)
@@ -277,7 +284,7 @@ def on_replicas(strategy, function):
 
 
 def worker(strategy):
-  """This process' number among those that work together, and how many they are: (int, int)."""
+  """This worker's number, counted from 0, and the number of workers: (int, int)."""
   if not has_workers(strategy):
     return 0, 1
   jobs = strategy.cluster_resolver.cluster_spec().as_dict()
@@ -287,15 +294,15 @@ def worker(strategy):
 
 
 def sum_over_workers(strategy, arrays, add):
-  """What all workers' dicts of arrays add up to; they may have different names.
+  """Adds up the dicts of arrays of all workers. All workers must call it together.
 
   Args:
     strategy: a tf.distribute.Strategy.
-    arrays: dict of NumPy arrays.
-    add: a function of two dicts that returns their sum.
+    arrays: this worker's dict of NumPy arrays. The workers' dicts may have different names.
+    add: a function that takes two dicts and returns their sum.
 
   Returns:
-    A dict, the same on all workers, which must call this together.
+    The sum, a dict that is the same on all workers.
   """
   if not has_workers(strategy):
     return arrays
@@ -307,7 +314,7 @@ def sum_over_workers(strategy, arrays, add):
   def total(values):
     return strategy.reduce('SUM', values, axis=None)
 
-  def summed(value):  # the first replica of a worker speaks for it
+  def summed(value):  # only the first replica of a worker contributes its value
     of_replica = lambda context: tf.constant(
         value if context.replica_id_in_sync_group % devices == 0 else np.zeros_like(value))
     return total(strategy.experimental_distribute_values_from_function(of_replica)).numpy()
@@ -324,7 +331,10 @@ def sum_over_workers(strategy, arrays, add):
 
 
 def any_worker(strategy):
-  """A function of a bool: whether it is true on any worker. All of them must call it together."""
+  """Returns a function that takes a bool and returns whether it is true on any worker.
+
+  All workers must call that function together.
+  """
   if not has_workers(strategy):
     return lambda here: here
 
@@ -336,16 +346,16 @@ def any_worker(strategy):
 
 
 def distribute(strategy, make_dataset):
-  """Batches over the replicas, without the strings, which stay on hosts.
+  """Distributes batches over the replicas. Strings are left out, because they stay on hosts.
 
   Args:
     strategy: a tf.distribute.Strategy.
-    make_dataset: (host, hosts) -> tf.data.Dataset of that host's rows of every global batch, of
+    make_dataset: (host, hosts) -> tf.data.Dataset of that host's rows of every global batch, with
       static shapes.
 
   Returns:
-    A distributed dataset; the first rows are the first replica's. It starts over at its end: shapes
-    stay static only where TensorFlow knows that no worker runs out of batches before another.
+    A distributed dataset. The first replica gets the first rows. At its end it starts again: shapes
+    stay static only if TensorFlow knows that no worker runs out of batches before another.
   """
   def of_host(context):
     dataset = make_dataset(context.input_pipeline_id, context.num_input_pipelines)

@@ -1,4 +1,4 @@
-"""The trainers that Orbit's controller drives: likelihood training, and adversarial training."""
+"""The trainers that Orbit's controller calls: for one loss, and for adversarial training."""
 
 import time
 
@@ -11,11 +11,14 @@ from tf_videogen.training import optimizers
 from tf_videogen.training import step_record
 from tf_videogen.training import strategies
 
-_SECONDS_A_CALL = 5.0  # on accelerators; a stop is heard between two calls
+_SECONDS_A_CALL = 5.0  # on accelerators; training can stop between two calls
 
 
 def clip_by_global_norm(gradients, clip_norm):
-  """Gradients of a global norm of at most `clip_norm` (None: any), and their norm before."""
+  """Clips gradients to a global norm of at most `clip_norm`; returns them and their norm before.
+
+  If `clip_norm` is None, gradients are not clipped.
+  """
   norm = tf.linalg.global_norm(gradients)
   if clip_norm is None:
     return gradients, norm
@@ -23,23 +26,23 @@ def clip_by_global_norm(gradients, clip_norm):
 
 
 class Trainer(orbit.AbstractTrainer):
-  """Takes steps; what a step is, a subclass says.
+  """Base class of trainers. A subclass defines a step.
 
-  On accelerators many steps are one call, of about five seconds; on a processor every step is a
-  call of its own. A stop is heard between two calls.
-
-  Attributes:
-    batches: how many batches of clips a step takes.
+  On accelerators one call takes many steps, about five seconds long. On a CPU every step is one
+  call. Training can stop between two calls.
 
   Args:
     task: a `tasks.task.Task`.
-    optimizer: built, see `optimizers`.
+    optimizer: a built optimizer, see `optimizers`.
     step: the global step, an int64 variable.
-    seed: of the run; step s draws from (seed, s).
-    clip_norm: bound of the global norm of the gradients, or None.
-    make_dataset: (batch, host, hosts) -> tf.data.Dataset of that host's rows of every batch from
-      that number on; called at the first `train`.
+    seed: seed of the run. Step s draws from (seed, s).
+    clip_norm: the largest global norm of the gradients. If None, they are not clipped.
+    make_dataset: (number, host, hosts) -> tf.data.Dataset of that host's rows of every batch, from
+      batch `number` on. It is called at the first `train`.
     before_call: called with the step before every call; may raise.
+
+  Attributes:
+    batches: number of batches of clips that a step takes.
   """
 
   batches = 1
@@ -56,32 +59,39 @@ class Trainer(orbit.AbstractTrainer):
     self.strategy = tf.distribute.get_strategy()
     self._loops = strategies.on_accelerators(self.strategy)
     self._record = step_record.StepRecord()
-    # Nothing in a model needs AutoGraph, whose conversion takes half the time of tracing.
+    # No model needs AutoGraph, and its conversion takes half the time of tracing.
     self._take_steps = tf.function(
         self._steps_in_a_loop if self._loops else self._single_step, autograph=False)
     self._steps_a_call = 1
     self._iterator = None
 
   def replica_step(self, *batches):
-    """One step, as one replica runs it, on its rows of so many batches; returns terms, scalars."""
+    """Takes one step on one replica.
+
+    Args:
+      *batches: the replica's rows of `self.batches` batches.
+
+    Returns:
+      The terms of the loss, a dict of scalars.
+    """
     raise NotImplementedError
 
   def _step_seed(self, step):
     return randomness.fold_in(randomness.seed_of(self.seed), step)
 
   def _begin(self, start):
-    """Before the first step that is taken here, number `start`."""
+    """Called before the first step of this process, number `start`."""
 
   def _update(self, optimizer, variables, loss):
-    """One update: gradients summed over the replicas, clipped, applied.
+    """Makes one update: gradients are summed over the replicas, clipped and applied.
 
     Args:
       optimizer: a Keras optimizer.
-      variables: what it updates.
-      loss: () -> dict of scalars, means over this replica's examples, of which 'loss' is minimized.
+      variables: the variables that it updates.
+      loss: () -> dict of scalars, means over this replica's examples. 'loss' is minimized.
 
     Returns:
-      The dict, means over all replicas; and the norm of the gradients.
+      The dict with means over all replicas, and the norm of the gradients before clipping.
     """
     with tf.GradientTape(watch_accessed_variables=False) as tape:
       tape.watch(variables)
@@ -94,7 +104,7 @@ class Trainer(orbit.AbstractTrainer):
         {name: term / replicas.count() for name, term in terms.items()})), norm
 
   def _replica(self, *batches):
-    """One more step on a replica, counted and recorded where it runs."""
+    """Takes one more step on a replica; counts and records it there."""
     step = tf.convert_to_tensor(self.step)
     terms = self.replica_step(*batches)
     self._record.write(step + 1, terms)
@@ -108,7 +118,7 @@ class Trainer(orbit.AbstractTrainer):
     self._one_step(iterator)
 
   def _steps_in_a_loop(self, iterator, num_steps):
-    """So many steps; the host counts them, and waits for none."""
+    """Takes `num_steps` steps; the host counts them and does not wait for any."""
     def one_more(done):
       self._one_step(iterator)
       return done + 1
@@ -120,7 +130,7 @@ class Trainer(orbit.AbstractTrainer):
         self.strategy, lambda host, hosts: self.make_dataset(number, host, hosts)))
 
   def train(self, num_steps):
-    """Trains `num_steps` steps; returns terms and learning rate of the last one.
+    """Trains for `num_steps` steps; returns the last step's terms and the learning rates, a dict.
 
     Raises:
       FloatingPointError: after a call in which a term was not finite.
@@ -154,7 +164,7 @@ class LossTrainer(Trainer):
   """Minimizes the `loss` of a `tasks.task.LossTask`."""
 
   def replica_step(self, batch):
-    """One update, see `Trainer`."""
+    """Makes one update, see `Trainer`."""
     seed = self._step_seed(self.step)
     terms, norm = self._update(
         self.optimizer, self.task.trainable_variables, lambda: self.task.loss(batch, seed))
@@ -162,22 +172,22 @@ class LossTrainer(Trainer):
 
 
 class AdversarialTrainer(Trainer):
-  """Updates the discriminators several times, each with a batch of its own, then the generator.
+  """Updates the discriminators several times, each time with another batch, then the generator.
 
-  The generator continues the clips of the last of these batches. TrIVD-GAN, appendix E: two updates
-  of the discriminators.
+  The generator takes its first frames or classes from the last of these batches. In TrIVD-GAN
+  (appendix E) a step has two updates of the discriminators.
 
-  Args: as of `Trainer`; the task is a `tasks.task.AdversarialTask`, the optimizer an
+  Args: as in `Trainer`. The task is a `tasks.task.AdversarialTask`, and the optimizer is an
     `optimizers.TwoPlayers`.
   """
 
   @property
   def batches(self):
-    """How many batches of clips a step takes."""
+    """Number of batches of clips that a step takes."""
     return self.optimizer.discriminator_updates
 
   def _begin(self, start):
-    """Makes again what the task keeps of steps before, of their batches."""
+    """Recreates what the task keeps from earlier steps, from their batches and seeds."""
     kept = self.task.kept(start)
     if not kept:
       return
@@ -194,7 +204,7 @@ class AdversarialTrainer(Trainer):
     return randomness.fold_in(seed, self.batches + 1)
 
   def replica_step(self, *batches):
-    """Updates of both players, see `Trainer`. Discriminators' terms are of their last update."""
+    """Updates both players, see `Trainer`. The discriminators' terms are from their last update."""
     seed, players, found = self._step_seed(self.step), self.task.trainable_variables, {}
     discriminator = ('discriminator', self.task.discriminator_loss,
                      self.optimizer.discriminator, players.discriminator)
