@@ -171,9 +171,9 @@ def test_the_exported_program_is_the_compiled_one(tiny_files, compiled, tmp_path
 
 def test_a_program_has_no_initial_values(tiny_files, monkeypatch):
   request = tpu_programs.Request((tiny_files.vqvae_gin,), (), None, 'evaluate', 1)
-  of_zeros = tpu_programs.export(request).digest
-  monkeypatch.setattr(tpu_programs, '_of_zeros', lambda create, **kwargs: create(**kwargs))
-  assert tpu_programs.export(request).digest == of_zeros
+  without_values = tpu_programs.export(request).digest
+  monkeypatch.setattr(tpu_programs, '_without_values', lambda create, **kwargs: create(**kwargs))
+  assert tpu_programs.export(request).digest == without_values
 
 
 @pytest.mark.slow
