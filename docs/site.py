@@ -47,6 +47,12 @@ def page_of(path):
 _MODULES = _modules()
 
 
+def written():
+  """Paths in the checkout of all Markdown files that are pages of the site, a sorted list."""
+  return sorted({*PAGES, *(path.relative_to(ROOT).as_posix() for folder in ('docs', 'datasets')
+                           for path in (ROOT / folder).rglob('*.md'))})
+
+
 def rewritten(markdown, path, page):
   """Rewrites the links of a page for the site.
 
@@ -101,17 +107,13 @@ def _add(files, config, page, text):
 
 def on_files(files, config):
   """Adds the pages that are not files of docs/, rewrites all links, and fills the navigation."""
-  waiting = [*PAGES, *(path.relative_to(ROOT).as_posix() for folder in ('docs', 'datasets')
-                        for path in sorted((ROOT / folder).rglob('*.md')))]
-  done = set()
+  waiting, done = written(), set(_MODULES)  # modules' pages are made of docstrings, below
   while waiting:
     path = waiting.pop()
     page = page_of(path)
     if path in done or not page.endswith('.md'):
       continue  # a picture
     done.add(path)
-    if path in _MODULES:
-      continue
     source = page.startswith('source/')
     text = _shown(path) if source else (ROOT / path).read_text(encoding='utf-8')
     if not source or (ROOT / path).is_dir():

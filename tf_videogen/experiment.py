@@ -70,24 +70,20 @@ def train(experiment, model_dir, strategy, evaluate_too=True, steps_per_loop=100
     strategy: a tf.distribute.Strategy.
     evaluate_too: whether to evaluate at every multiple of `evaluation_interval` and at the end.
     steps_per_loop: steps between two rows of training.csv.
-    checkpoint_interval: steps between two checkpoints. One is saved after the loop in which a
-      multiple is reached; and before every evaluation, at a stop, and at the end.
+    checkpoint_interval: steps between two checkpoints; others are before evaluations, and at stops.
     evaluation_interval: steps between two evaluations. If None, there is one at the end.
     keep_checkpoints: number of checkpoints that are kept, the latest ones.
     preview_clips: number of clips in the previews of every evaluation, 0 for none.
-    init_from: model directory with the weights from which a new run starts. Step, optimizer,
-      statistics of the data and earlier stages are the new run's own. If None, the weights have
-      their initial values.
+    init_from: model directory with the weights from which a new run starts, if not None. Step,
+      optimizer, statistics of the data and earlier stages are the new run's own.
     actions: callables that take the terms of the loss after every loop.
 
   Returns:
-    True if training is complete, or ended early as `layout.ask_to_stop` asks. False if SIGTERM or
-    Ctrl-C stopped it: the same call resumes it.
+    True if training ended, also by `layout.ask_to_stop`; False if a signal stopped it: call again.
 
   Raises:
     FloatingPointError: if a term of the loss is not finite.
-    ValueError: if a checkpoint is another configuration's, the batch size is not divisible by the
-      number of replicas, clips cannot be read, or a TPU's hosts cannot reach data or directory.
+    ValueError: see `building.build` and `building.restore`; or if clips cannot be read.
     OSError: if something cannot be written into `model_dir`.
   """
   with strategy.scope():

@@ -24,26 +24,20 @@ def sample(experiment, model_dir, strategy, num_samples=16, seed=0, split=None, 
     num_samples: number of clips to sample.
     seed: the same seed gives the same clips, for the same batch size and number of replicas.
     split: the split whose clips give the conditions (first frames, classes, actions); the
-      experiment's first one if None. If it has too few clips, they are used again, with other
-      noise.
+      experiment's first one if None. Too few clips are used again, with other noise.
     batch_size: clips that are sampled at once.
     samples_per_condition: number of consecutive samples with the same conditions.
-    options: keyword arguments of the task's `sample` and `prepare_samples`, such as
-      {'temperature': 0.9}.
-    label: the class of all samples, its name or number as a string. A model whose only condition is
-      the class then needs no data. If None, classes are those of the split's clips.
+    options: keyword arguments of the task's `sample` and `prepare_samples`.
+    label: class of all samples, a string, its name or number; with no other condition, no data is
+      read. If None, the clips' classes.
 
   Returns:
-    A dict of arrays: 'samples', uint8 [num_samples, T, H, W, C]; 'seed', a scalar; for a cascade
-    also 'level1', ..., the videos of the levels below. A conditional model adds
-    'conditioning_frames', a scalar, and 'labels', int [num_samples], if there are classes. If
-    conditions are taken from clips, 'data', uint8 [num_samples, T, H, W, C], and 'ids',
-    str [num_samples], are those clips.
+    A dict of arrays: 'samples', uint8 [num_samples, T, H, W, C]; 'seed', a scalar; 'level1', ...,
+    videos of a cascade's lower levels. If conditional, also 'conditioning_frames', a scalar, and
+    'labels', int [num_samples]; and of the clips, 'data', as samples, and 'ids', str [num_samples].
 
   Raises:
-    FileNotFoundError: if `model_dir` has no checkpoint or is not a model directory.
-    ValueError: if the task cannot sample, an option or the label is unknown, or the split has no
-      clip of the class.
+    ValueError, FileNotFoundError: see `TrainedModel`; or if the split has no clip of the class.
   """
   batch_size = min(batch_size, num_samples)
   model = trained_model.TrainedModel(experiment, model_dir, strategy, options or {})

@@ -4,12 +4,8 @@ import pytest
 
 from docs import site
 
-PAGES = sorted({*site.PAGES, *(path.relative_to(site.ROOT).as_posix()
-                               for folder in ('docs', 'datasets')
-                               for path in (site.ROOT / folder).rglob('*.md'))})
 
-
-@pytest.mark.parametrize('path', PAGES)
+@pytest.mark.parametrize('path', site.written())
 def test_links_lead_to_files(path):
   text = (site.ROOT / path).read_text(encoding='utf-8')
   _, linked = site.rewritten(text, path, site.page_of(path))

@@ -261,8 +261,7 @@ class VideoTransformerTask(task.LossTask):
       uint8 [B, frames, H, W, C].
 
     Raises:
-      ValueError: if the model has the first slice alone, an option is out of range, or the clips
-        have too few actions.
+      ValueError: if the model cannot sample, an option is out of range, or actions are too few.
     """
     if self.cannot_sample:
       raise ValueError(self.cannot_sample)
