@@ -5,15 +5,14 @@ import re
 import types
 
 import pytest
-import tensorflow as tf
 
 from docs import shipped_configs
 from docs.preflight import paper_scale
+from tests import shapes
 from tf_videogen import experiment
 from tf_videogen.evaluation import protocols
 from tf_videogen.launch import cascades
 from tf_videogen.launch import configs
-from tf_videogen.layers import gradients
 from tf_videogen.layers import pieces
 
 pytestmark = pytest.mark.usefixtures('no_config_left')
@@ -211,8 +210,7 @@ def test_evaluations_suit_the_last_level(name):
 def test_every_level_builds(name):
   """With as many trainable parameters as the table of costs says, none of them below."""
   config = _config(name)
-  # Variables without values, layers without computing, and no graph is kept.
-  with tf.Graph().as_default(), gradients.left_out():
+  with shapes.alone():
     task = config.task()
     task.build(shipped_configs.clip_shape(config.clips))
   generator, discriminators = (sum(v.shape.num_elements() for v in variables)

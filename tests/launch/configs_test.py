@@ -13,8 +13,8 @@ import tensorflow as tf
 
 from docs import papers
 from docs import shipped_configs
+from tests import shapes
 from tf_videogen import experiment
-from tf_videogen.layers import gradients
 from tf_videogen import tasks
 from tf_videogen.launch import configs
 from tf_videogen.launch import hints
@@ -272,8 +272,7 @@ def _built_task(name):
   tf.keras.mixed_precision.set_global_policy('float32')
   config = configs.configured(experiment.Experiment)()
   shape = shipped_configs.clip_shape(config.clips)
-  # Variables without values, layers without computing, and no graph is kept.
-  with tf.Graph().as_default(), gradients.left_out():
+  with shapes.alone():
     task = config.task()
     task.build(shape)
   return task, shape

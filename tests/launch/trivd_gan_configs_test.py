@@ -9,9 +9,9 @@ import tensorflow as tf
 
 from docs import shipped_configs
 from docs.preflight import paper_scale
+from tests import shapes
 from tf_videogen import experiment
 from tf_videogen.launch import configs
-from tf_videogen.layers import gradients
 
 pytestmark = pytest.mark.usefixtures('no_config_left')
 
@@ -245,8 +245,7 @@ def _discriminator_parameters(bindings):
 @pytest.mark.parametrize('name', NAMES)
 def test_parameters(name):
   bindings = _bindings(name.removeprefix('trivd_gan/').removesuffix('.gin'))
-  # Variables without values, layers without computing, and no graph is kept.
-  with tf.Graph().as_default(), gradients.left_out():
+  with shapes.alone():
     _, task, shape = _experiment(name)
     tf.autograph.experimental.do_not_convert(task.build)(shape)
   found = [sum(variable.shape.num_elements() for variable in variables)

@@ -3,6 +3,7 @@ import numpy as np
 import pytest
 import tensorflow as tf
 
+from tests import shapes
 from tf_videogen.layers import resnet3d
 
 
@@ -18,7 +19,7 @@ def test_depth_counts_convolutions_and_space_is_divided_by_four(depth):
 
 def test_parameters_of_resnet18_with_512_units():
   layer = resnet3d.ResNet3D(18, units=512)
-  with tf.Graph().as_default():  # variables of their shapes, no values
+  with shapes.alone():
     layer(tf.zeros([1, 1, 8, 8, 1]))
   count, channels = 27 * 1 * 64 + 2 * 64, 64  # the stem and its norm
   for filters, blocks in [(64, 2), (128, 2), (256, 2), (512, 2)]:

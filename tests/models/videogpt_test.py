@@ -5,9 +5,9 @@ import numpy as np
 import pytest
 import tensorflow as tf
 
+from tests import shapes
 from tests.models import small_priors
 from tf_videogen.layers import attention
-from tf_videogen.layers import gradients
 from tf_videogen.layers import randomness
 from tf_videogen.layers import resnet3d
 from tf_videogen.layers import vector_quantizer
@@ -269,8 +269,7 @@ def test_parameters_for_bair_by_formula(actions, parameters):
 @BAIR
 def test_parameters_for_bair(actions, parameters):
   pattern = functools.partial(attention.CausalAttention, query_chunk=8192)  # the smallest graph
-  # Variables of their shapes without values, and no graph is kept.
-  with tf.Graph().as_default(), gradients.left_out():
+  with shapes.alone():
     stack = functools.partial(vqvae.ResidualStack, layers=0)
     first_stage = vqvae.VQVAE(vector_quantizer.VectorQuantizer(), (2, 2, 2), residual_stack=stack)
     model = videogpt.VideoGPT(first_stage, videogpt.LatentTransformer(attention=pattern),

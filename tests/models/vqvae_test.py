@@ -5,6 +5,7 @@ import numpy as np
 import pytest
 import tensorflow as tf
 
+from tests import shapes
 from tf_videogen.layers import batch_norm
 from tf_videogen.layers import layer_norm
 from tf_videogen.layers import positions
@@ -146,7 +147,7 @@ def test_parameters(downsampling, kwargs, attention):
 def test_parameters_for_bair(layers):
   """Of one of the four blocks a side, which have as many each; or of all four."""
   clip = (16, 64, 64, 3)
-  with tf.Graph().as_default():  # variables of their shapes, no values
+  with shapes.alone():
     assert vqvae.ResidualStack().layers == 4 and vqvae.ResidualStack().units == 128
     stack = functools.partial(vqvae.ResidualStack, layers)
     model = vqvae.VQVAE(vector_quantizer.VectorQuantizer(), (2, 2, 2), residual_stack=stack)

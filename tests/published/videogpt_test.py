@@ -6,6 +6,7 @@ import numpy as np
 import pytest
 import tensorflow as tf
 
+from tests import shapes
 from tests.published import small_models
 from tests.published import torch_writer
 from tf_videogen.layers import attention
@@ -156,7 +157,7 @@ def test_names_and_shapes_of_bair_gpt(layers):
   assert bindings['resnet3d.ResNet3D.depth'] == (3, 4, 6, 3)
   sizes = {name.rpartition('.')[2]: value for name, value in bindings.items()}
   pattern = functools.partial(attention.CausalAttention, query_chunk=4096)  # the smallest graph
-  with tf.Graph().as_default():  # variables of their shapes, no values
+  with shapes.alone():
     first = small_models.vqvae_of(sizes['downsampling'], sizes['codes'], sizes['dim'],
                                   sizes['hidden'], bindings['vqvae.ResidualStack.layers'])
     model = small_models.prior_of(first, bindings['videogpt.LatentTransformer.layers'],
