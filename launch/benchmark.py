@@ -41,11 +41,12 @@ flags.DEFINE_enum('work', 'videogpt_moving_mnist',
                   ['videogpt_moving_mnist', 'video_transformer', 'trivd_gan', 'input', 'prepare',
                    'cascade', 'i3d'],
                   'What to time.')
-flags.DEFINE_integer('batch', 4, 'Clips of a step, and clips that are sampled; of the config with '
-                     '--work=input.', lower_bound=1)
-flags.DEFINE_integer('repeats', 7, 'Measurements, of which the median is printed.', lower_bound=1)
-flags.DEFINE_bool('small', False, 'Tiny models, to see that it runs.')
-flags.DEFINE_integer('short_side', 64, 'To which --work=prepare scales.', lower_bound=1)
+flags.DEFINE_integer('batch', 4, 'Clips per step, and number of clips to sample; --work=input '
+                     'takes the batch size of its config.', lower_bound=1)
+flags.DEFINE_integer('repeats', 7, 'Number of measurements; the median is printed.', lower_bound=1)
+flags.DEFINE_bool('small', False, 'Use tiny models, to check that the benchmark runs.')
+flags.DEFINE_integer('short_side', 64, 'Shorter side to which --work=prepare scales videos.',
+                     lower_bound=1)
 shared_flags.declare('strategy', 'tpu', 'gin_file', 'gin_param', 'data_dir', 'manual_dir')
 
 
@@ -55,7 +56,7 @@ def main(argv):
   values = flags.FLAGS
   if values.work == 'prepare':
     if not values.manual_dir:
-      raise ValueError('--manual_dir is missing: a folder with videos')
+      raise ValueError('--manual_dir is missing: give a folder with videos')
     print(json.dumps({'work': 'prepare', 'processors': os.cpu_count(),
                       **data.preparation_of_videos(
                           values.manual_dir, values.short_side, values.repeats)}))
@@ -67,7 +68,7 @@ def main(argv):
   strategy = strategies.get(values.strategy, values.tpu)
   if values.work == 'input':
     if not values.gin_file:
-      raise ValueError('--gin_file is missing: name the config whose input is to be timed')
+      raise ValueError('--gin_file is missing: give the config whose input is to be timed')
     configs.parse(values.gin_file, values.gin_param, values.data_dir)
     config = configs.configured(experiment.Experiment)()
     print(json.dumps({'work': 'input', 'config': values.gin_file[-1],

@@ -56,30 +56,30 @@ def _or_none(kind, meaning):
   return Kind(f'{kind.words}, or None for {meaning}', _either(kind.accepts, lambda v: v is None))
 
 
-POSITIVE = Kind('a whole number from 1 on', _whole(1))
-COUNT = Kind('a whole number from 0 on', _whole(0))
+POSITIVE = Kind('a whole number of at least 1', _whole(1))
+COUNT = Kind('a whole number of at least 0', _whole(0))
 SEED = Kind('a whole number from 0 to 2**63 - 1', lambda value: _whole(0)(value) and value < 2**63)
 FLAG = Kind('True or False', lambda value: type(value) is bool)
 AMOUNT = Kind('a number above 0', _number(lambda value: value > 0))
-WEIGHT = Kind('a number from 0 on', _number(lambda value: value >= 0))
-DECAY = Kind('a number from 0 on and below 1', _number(lambda value: 0 <= value < 1))
+WEIGHT = Kind('a number of at least 0', _number(lambda value: value >= 0))
+DECAY = Kind('a number of at least 0 and below 1', _number(lambda value: 0 <= value < 1))
 RATE = Kind('a number above 0, or a schedule such as @optimizers.cosine_decay()',
             AMOUNT.accepts, reference=True)
 TEXT = Kind('a text in quotes', lambda value: isinstance(value, str) and bool(value))
 ANY_TEXT = Kind('a text in quotes', lambda value: isinstance(value, str))
-TEXTS = Kind("a text, or a tuple of texts, of one at least, such as ('test',)",
+TEXTS = Kind("a text, or a tuple of one or more texts, such as ('test',)",
              _either(TEXT.accepts, _all(TEXT.accepts, least=1)))
-SIZES = Kind('a tuple of whole numbers from 1 on, of one at least', _all(_whole(1), least=1))
-COUNTS = Kind('a tuple of whole numbers from 0 on', _all(_whole(0)))
-THREE = Kind('three whole numbers from 1 on, (time, height, width)', _all(_whole(1), (3,)))
-KERNEL = Kind('a whole number from 1 on, or three of them, (time, height, width)',
+SIZES = Kind('a tuple of one or more whole numbers of at least 1', _all(_whole(1), least=1))
+COUNTS = Kind('a tuple of whole numbers of at least 0', _all(_whole(0)))
+THREE = Kind('three whole numbers of at least 1, (time, height, width)', _all(_whole(1), (3,)))
+KERNEL = Kind('a whole number of at least 1, or three of them, (time, height, width)',
               _either(_whole(1), THREE.accepts))
-FACTORS = Kind('a tuple of at most two whole numbers from 1 on', _all(_whole(1), (0, 1, 2)))
-BLOCKS = Kind('a list of three whole numbers from 1 on each, (time, height, width)',
+FACTORS = Kind('a tuple of at most two whole numbers of at least 1', _all(_whole(1), (0, 1, 2)))
+BLOCKS = Kind('a list of triples (time, height, width) of whole numbers of at least 1',
               _all(THREE.accepts, least=1))
 MAPPING = Kind('a dict', lambda value: isinstance(value, dict), reference=True)
 OBJECT = Kind('a class or function, written with @', lambda value: False, reference=True)
-OBJECTS = Kind('a list of classes or objects, one at least, each written with @', _all(
+OBJECTS = Kind('a list of one or more classes or objects, each written with @', _all(
     lambda value: isinstance(value, gin.config.ConfigurableReference), least=1))
 
 _KINDS = {
@@ -120,7 +120,7 @@ _KINDS = {
             'pixels predictor prior quantizer residual_stack stack task temporal unit vqvae',
     OBJECTS: 'measures lower',
     _or_none(POSITIVE, 'all'): 'keep_checkpoints FrechetDistance.frames',
-    Kind('a whole number from 1 on, or a list of such, for each layer',
+    Kind('a whole number of at least 1, or a list of them, one per layer',
          _either(_whole(1), SIZES.accepts)): 'LayerStack.heads',
     # Empty if no such directory is needed any more.
     ANY_TEXT._replace(words='the folder of a trained model, in quotes'):

@@ -30,8 +30,8 @@ class Cascade:
 
   def __init__(self, levels=()):
     if not levels:
-      raise ValueError('Cascade.levels must name the config of a level or more: --gin_file must be '
-                       'the config of a cascade, such as cvg/ucf101.gin')
+      raise ValueError('Cascade.levels must list the config of at least one level: --gin_file must '
+                       'be the config of a cascade, such as cvg/ucf101.gin')
     self.levels = list(levels)
 
 
@@ -74,13 +74,13 @@ def keep_below(model_dir, lower_dir, writes=True):
       files.write(path, json.dumps({'step': now, 'folder': folder}))
     return
   began = files.read_json_if_there(path, {'step': int, 'folder': str},
-                                   'move the directory away, and it is trained anew')
+                                   'move the directory away to train it again')
   if began and began['folder'] != folder:
-    raise ValueError(f'{model_dir} is trained from {began["folder"]} of the level below, not from '
-                     f'{folder}: give --from_best as when it began, or move it away')
+    raise ValueError(f'{model_dir} was trained from {began["folder"]} of the level below, not from '
+                     f'{folder}: set --from_best as at its start, or move {model_dir} away')
   if began and began['step'] != now:
-    raise ValueError(f'{model_dir} is trained from step {began["step"]} of {lower_dir}, which is '
-                     f'at step {now} now: move it away, and it is trained anew')
+    raise ValueError(f'{model_dir} was trained from step {began["step"]} of {lower_dir}, which is '
+                     f'now at step {now}: move {model_dir} away to train it again')
 
 
 def directories(model_dir):
@@ -92,7 +92,7 @@ def directories(model_dir):
 
 
 def _levels(path):
-  return files.read_json(path, {'levels': [str]}, 'delete it; launch.train_cascade writes it anew'
+  return files.read_json(path, {'levels': [str]}, 'delete it; launch.train_cascade writes it again'
                          )['levels']
 
 

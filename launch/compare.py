@@ -30,21 +30,27 @@ with lazy.imports():
 flags.DEFINE_string('real', None, 'Folder or file of real videos, or a prepared data set; by '
                     'default the data of the protocol.')
 flags.DEFINE_string('generated', None, 'Folder or file of generated videos.')
-flags.DEFINE_enum('baseline', None, ['copy_last_frame', 'real_vs_real'], 'In their place.')
-flags.DEFINE_string('split', 'test', 'Split of a data set that --real names.')
-flags.DEFINE_bool('paired', False, 'Videos are pairs: SSIM and PSNR, too.')
-flags.DEFINE_integer('conditioning_frames', None, 'How many first frames are given.',
+flags.DEFINE_enum('baseline', None, ['copy_last_frame', 'real_vs_real'],
+                  'Baseline to compare in place of --generated.')
+flags.DEFINE_string('split', 'test', 'Split of the data set given with --real.')
+flags.DEFINE_bool('paired', False, 'Compare videos in pairs, also by SSIM and PSNR.')
+flags.DEFINE_integer('conditioning_frames', None, 'Number of first frames that are given.',
                      lower_bound=0)
-flags.DEFINE_integer('frames', None, 'Of each video, the first; by default all.', lower_bound=1)
-flags.DEFINE_integer('size', None, 'Of the clips of a data set: their middle.', lower_bound=1)
-flags.DEFINE_integer('frame_step', None, 'Between frames of a data set.', lower_bound=1)
-flags.DEFINE_integer('videos', None, 'How many of each side; by default all.', lower_bound=2)
-flags.DEFINE_enum('on_mismatch', 'refuse', ['refuse', 'cut'], 'If sides differ.')
-flags.DEFINE_enum('value_range', None, ['0,1', '-1,1', '0,255'], 'Of arrays of floats.')
+flags.DEFINE_integer('frames', None, 'Number of first frames to compare; by default all.',
+                     lower_bound=1)
+flags.DEFINE_integer('size', None, 'Side of the squares cut from the middle of the frames of a '
+                     'data set.', lower_bound=1)
+flags.DEFINE_integer('frame_step', None, 'Distance between frames of clips of a data set.',
+                     lower_bound=1)
+flags.DEFINE_integer('videos', None, 'Number of videos per side; by default all.', lower_bound=2)
+flags.DEFINE_enum('on_mismatch', 'refuse', ['refuse', 'cut'],
+                  'What to do if the sides differ.')
+flags.DEFINE_enum('value_range', None, ['0,1', '-1,1', '0,255'],
+                  'Range of values in arrays of floats.')
 _OF_CONFIGS = ('gin_file', 'gin_param', 'data_dir', 'strategy', 'tpu')
 shared_flags.declare(*_OF_CONFIGS, *evaluations.FLAGS)
 
-_TWO_SIDES = 'two sides are compared: name --real and --generated, or --real and --baseline'
+_TWO_SIDES = 'two sides are compared: give --real and --generated, or --real and --baseline'
 _OF_DATA_SETS = ('size', 'frame_step', 'split')
 
 
@@ -52,13 +58,14 @@ def main(argv):
   """Compares the two sides that the flags name."""
   del argv
   values = flags.FLAGS
-  evaluations.refuse(('model_dir',), 'models; name a folder for results with --output')
+  evaluations.refuse(('model_dir',), 'models; give a folder for results with --output')
   if values.generated and values.baseline:
-    raise ValueError('two sides are compared: either --generated or --baseline')
+    raise ValueError('two sides are compared: give either --generated or --baseline')
   if not (values.real or values.generated or values.baseline):
     raise ValueError(_TWO_SIDES)
   if values.paired and values.gin_file:
-    raise ValueError('--paired is the protocol evaluation/folders_paired.gin: include it in yours')
+    raise ValueError('--paired cannot be used with --gin_file: include '
+                     'evaluation/folders_paired.gin in yours')
   strategy = strategies.get(values.strategy, values.tpu)
   names = values.gin_file or ['evaluation/folders_paired.gin' if values.paired else
                               'evaluation/folders.gin']
@@ -122,7 +129,7 @@ def _data_sides(protocol, generated):
     real = videos.DataVideos(data, values.split, values.videos)
   except (ValueError, FileNotFoundError) as error:
     raise FileNotFoundError(
-        f'there is no folder {values.real}; as a data set: {error}') from error
+        f'there is no folder {values.real}; read as a data set: {error}') from error
   return _beside(protocol, real, generated)
 
 
@@ -132,8 +139,8 @@ def _protocol_sides(protocol, generated):
   evaluations.refuse(_OF_DATA_SETS, '--real; the protocol has its own data')
   if protocol.clips is None:
     raise ValueError(_TWO_SIDES if generated else (
-        f'the protocol {protocol.name} has no data of its own: name it with --real, or a protocol '
-        'that has some with --gin_file=evaluation/...'))
+        f'the protocol {protocol.name} has no data of its own: give data with --real, or a '
+        'protocol that has data with --gin_file=evaluation/...'))
   real = videos.DataVideos(protocol.clips, protocol.split, values.videos or protocol.videos,
                            protocol.real_windows, protocol.seed)
   return _beside(protocol, real, generated)

@@ -25,7 +25,7 @@ def read_bindings(text, path='', used_by=()):
     statements = list(config_parser.ConfigParser(io.StringIO(text), _Names()))
   except (SyntaxError, ValueError, tokenize.TokenError) as error:
     reason = str(error.args[0]).strip().splitlines()[0]
-    raise ValueError(f'{path} is no gin config: {reason}') from error
+    raise ValueError(f'{path} is not a gin config: {reason}') from error
   bound = [s for s in statements if isinstance(s, config_parser.BindingStatement)]
   macros = {s.selector: s.value for s in bound if not s.arg_name}
   fill = lambda value: macros.get(value, value) if isinstance(value, _Names.Macro) else value

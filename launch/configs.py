@@ -118,8 +118,8 @@ def _check_names(params, macros):
   for param in params:
     name = param.split('=')[0].strip()
     if '=' not in param:
-      raise ValueError(f'--gin_param={param} is no binding; write NAME=VALUE, strings in quotes: '
-                       '"NAME=\'value\'"')
+      raise ValueError(f'--gin_param={param} is not a binding; write NAME=VALUE, strings in '
+                       'quotes: "NAME=\'value\'"')
     if '.' not in name and name not in macros:
       raise ValueError(f'--gin_param={param}: the config has no macro {name}'
                        + (hints.nearest(name, macros) or '; there are: '
@@ -175,7 +175,7 @@ def parse(names, params, data_dir=None, needs_all=True, imports=()):
     logging.set_verbosity(verbosity)
   for name in _required():
     if needs_all:
-      raise ValueError(f'the config wants {name}: add --gin_param="{name}=\'...\'"')
+      raise ValueError(f'the config needs {name}: add --gin_param="{name}=\'...\'"')
     gin.bind_parameter(f'{name}/macro.value', name)
   bindings.check()
 
@@ -205,14 +205,14 @@ def parse_flags():
   values = flags.FLAGS
   names = list(values.gin_file)
   if not values.model_dir:
-    raise ValueError('--model_dir is missing: name the folder of the run')
+    raise ValueError('--model_dir is missing: give the folder of the run')
   if not any(_describes_model(find(name)) for name in names):
     cascade, values.model_dir = values.model_dir, cascades.last_level(values.model_dir)
     path = os.path.join(values.model_dir, CONFIG)
     if not tf.io.gfile.exists(path):
       if values.model_dir != cascade:
-        raise FileNotFoundError(f'the last level of the cascade in {cascade} is not begun yet: go '
-                                'on with launch.train_cascade')
+        raise FileNotFoundError(f'the last level of the cascade in {cascade} has not '
+                                'started yet: continue with launch.train_cascade')
       raise FileNotFoundError(f'--gin_file is missing, and {values.model_dir} has no {CONFIG} to '
                               'take its place')
     names.insert(0, path)
@@ -227,7 +227,7 @@ def configured(function):
   """
   of_cascade = re.search(r'^cascades\.Cascade\.levels =', gin.config_str(), re.MULTILINE)
   if of_cascade and function is not cascades.Cascade:
-    raise ValueError('this is the config of a cascade: use launch.train_cascade, or name the '
+    raise ValueError('this is the config of a cascade: use launch.train_cascade, or give the '
                      'config of one of its levels')
   if function is cascades.Cascade and not of_cascade:
     cascades.Cascade()  # says what is wrong
@@ -236,8 +236,8 @@ def configured(function):
   except ValueError as e:  # nothing binds it
     if not inspect.isclass(function):
       return function  # a function has defaults for all that can be bound
-    raise ValueError(f'the config says nothing of {function.__name__}: nothing to train or '
-                     'evaluate; include one that does') from e
+    raise ValueError(f'the config does not bind {function.__name__}, so there is nothing to train '
+                     'or evaluate: include a config that binds it') from e
 
   def call(*args, **kwargs):
     try:
@@ -312,7 +312,7 @@ def keep(model_dir, writes=True, names=None, params=None):
     try:
       config_text.read_bindings(kept, path)
     except ValueError as error:
-      raise ValueError(f'{error}; move it away, and the same command writes it anew') from error
+      raise ValueError(f'{error}; move it away, and the same command writes it again') from error
     _check_same(model_dir, _bindings(kept), _bindings(now), writes)
   if writes:
     values = flags.FLAGS
@@ -342,9 +342,9 @@ def _check_same(model_dir, old, new, says):
   if refused:
     raise ValueError(
         f'{model_dir} is the directory of another config ({"; ".join(refused[:3])}); use another '
-        '--model_dir (--init_from begins it with these weights), or that config')
+        '--model_dir (--init_from starts it from these weights), or that config')
   for change in changes.values() if says else ():
-    print(f'{model_dir} goes on: {change}', flush=True)
+    print(f'{model_dir} resumes with a change: {change}', flush=True)
 
 
 def keep_operative(model_dir):

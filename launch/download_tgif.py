@@ -17,10 +17,10 @@ with lazy.imports():
   from tf_videogen.datasets.tgif_clips import downloading
 
 flags.DEFINE_list('splits', ['train', 'validation', 'test'], 'Which splits to fetch.')
-flags.DEFINE_integer('connections', 8, 'How many GIFs are fetched at once.', lower_bound=1)
-flags.DEFINE_float('requests_per_second', 20, 'At most so many requests are begun in a second.',
+flags.DEFINE_integer('connections', 8, 'Number of GIFs to fetch at once.', lower_bound=1)
+flags.DEFINE_float('requests_per_second', 20, 'Maximum number of requests per second.',
                    lower_bound=0.1)
-flags.DEFINE_bool('retry_dead', False, 'Asks the addresses in dead_links.csv again.')
+flags.DEFINE_bool('retry_dead', False, 'Try the addresses in dead_links.csv again.')
 shared_flags.declare('manual_dir')
 
 
@@ -29,11 +29,11 @@ def main(argv):
   del argv
   values = flags.FLAGS
   if not values.manual_dir:
-    raise ValueError('--manual_dir is missing: the folder for the GIFs')
+    raise ValueError('--manual_dir is missing: give the folder for the GIFs')
   fetched, there, dead, failed = downloading.download(
       values.manual_dir, values.splits, values.connections, values.requests_per_second,
       values.retry_dead)
-  print(f'{fetched:,} GIFs fetched, {there:,} were there, {dead:,} are gone '
+  print(f'{fetched:,} GIFs fetched, {there:,} were there already, {dead:,} are gone '
         f'({downloading.DEAD_LINKS} in {values.manual_dir})')
   if failed:
     print(f'{failed:,} could not be reached; the same command tries them again')

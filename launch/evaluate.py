@@ -33,10 +33,10 @@ with lazy.imports():
   from tf_videogen.training import strategies
 
 flags.DEFINE_string('keep_best', None, 'Metric by which <model_dir>/best is chosen.')
-flags.DEFINE_bool('follow', False, 'Every checkpoint, as it comes.')
+flags.DEFINE_bool('follow', False, 'Evaluate every checkpoint when it is written.')
 flags.DEFINE_integer('patience', None, 'With --follow and --keep_best: ask training to stop when '
-                     'so many checkpoints in a row were no better.', lower_bound=1)
-flags.DEFINE_integer('follow_timeout', 3600, 'Seconds without a new one.', lower_bound=1)
+                     'this many checkpoints in a row were no better.', lower_bound=1)
+flags.DEFINE_integer('follow_timeout', 3600, 'Seconds to wait for a new checkpoint.', lower_bound=1)
 shared_flags.declare(*configs.FLAGS, *evaluations.FLAGS)
 
 
@@ -101,7 +101,7 @@ class ProtocolOfModel:
   def follow(self):
     """Evaluates every checkpoint when it appears."""
     if strategies.has_workers(self.strategy):
-      raise ValueError('--follow is for one process: use another --strategy')
+      raise ValueError('--follow runs in one process only: use another --strategy')
     model = None
 
     def evaluate_one(path):

@@ -17,8 +17,9 @@ with lazy.imports():
 
 FLAGS = ('batch_size', 'networks', 'output')  # flags that this module reads
 
-flags.DEFINE_enum('networks', 'published', ['published', 'random'], 'Weights.')
-flags.DEFINE_string('output', None, 'Folder for what is written; by default --model_dir, if any.',
+flags.DEFINE_enum('networks', 'published', ['published', 'random'],
+                  'Weights of the networks for the metrics.')
+flags.DEFINE_string('output', None, 'Folder for the results; by default --model_dir, if given.',
                     allow_override=True)
 shared_flags.declare(*FLAGS)
 

@@ -33,7 +33,7 @@ def main(argv):
   del argv
   values = flags.FLAGS
   if not values.export_dir:
-    raise ValueError('--export_dir is missing: name the folder for the SavedModel')
+    raise ValueError('--export_dir is missing: give the folder for the SavedModel')
   file_sets.check_place(values.export_dir)
   configs.parse_flags()
   config = configs.configured(experiment.Experiment)()

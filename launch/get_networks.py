@@ -30,8 +30,8 @@ with lazy.imports():
   from tf_videogen.metrics import pretrained
 
 flags.DEFINE_multi_enum('network', [], ['i3d_kinetics400', 'i3d_kinetics600', 'c3d_ucf101'],
-                        'Which; may be repeated. All by default.')
-flags.DEFINE_string('path', None, 'A file or folder that has it.')
+                        'Network to get; may be repeated; by default all.')
+flags.DEFINE_string('path', None, 'File or folder that has the network.')
 
 PUBLISHED = {30: 151.39}  # {number of frames: FVD of black against white videos}
 _TIMEOUT = 60  # seconds without a byte
@@ -85,7 +85,7 @@ def fetch(known):
         return
       except (ValueError, FileNotFoundError) as error:  # a proxy's page, half a file, other weights
         reasons.append(str(error).replace(path, origin))
-  print(f'{known.name} was looked for at', file=sys.stderr)
+  print(f'{known.name} was looked for at these addresses:', file=sys.stderr)
   for source, reason in zip(known.sources, reasons):
     print(*(f'  {url}' for url in source), f'    {reason}', sep='\n', file=sys.stderr)
   raise _NotFetched(known.name)
@@ -111,8 +111,8 @@ def keep(name, path):
   """Puts a network from `path` into the cache, and prints its fingerprint."""
   pretrained.keep(name, path)
   mark = pretrained.fingerprint(pretrained.load(name))
-  known = ('its checksums are those of the published one' if name != 'c3d_ucf101' else
-           'no checksum of the published one is known: compare this with others')
+  known = ('its checksums match the published network' if name != 'c3d_ucf101' else
+           'no published checksum is known: compare this one with others')
   print(f'{name}@{mark} is in {pretrained.cached_path(name)}; {known}')
 
 
@@ -135,7 +135,7 @@ def check():
       f'{found[frames]:.2f} with {frames} frames (published: {published:g})'
       for frames, published in PUBLISHED.items()))
   if any(abs(found[frames] / PUBLISHED[frames] - 1) > 0.02 for frames in PUBLISHED):
-    raise ValueError('these are other numbers than the published ones, by more than 2 %: do not '
+    raise ValueError('these numbers differ from the published ones by more than 2 %: do not '
                      'trust an FVD of this machine')
 
 
@@ -146,7 +146,7 @@ def main(argv):
   names = values.network or list(pretrained.KNOWN)
   if values.path:
     if len(names) > 1:
-      raise ValueError('--path has one network: say which with --network')
+      raise ValueError('--path has one network: choose it with --network')
     keep(names[0], values.path)
     if names == ['i3d_kinetics400']:
       check()
@@ -156,7 +156,7 @@ def main(argv):
     try:
       if tf.io.gfile.exists(pretrained.cached_path(name)):
         pretrained.load(name)
-        print(f'{name} is there: {pretrained.cached_path(name)}')
+        print(f'{name} is there already: {pretrained.cached_path(name)}')
       else:
         fetch(pretrained.KNOWN[name])
       if name == 'i3d_kinetics400':
@@ -167,7 +167,7 @@ def main(argv):
       failures.append(str(error))
   if missing:
     failures.append(f'{", ".join(missing)} could not be fetched; fetch elsewhere, from one of '
-                    'these addresses, and name the file or folder with --network and --path')
+                    'these addresses, and give the file or folder with --network and --path')
   if failures:
     raise ValueError('; '.join(failures))
 

@@ -70,7 +70,7 @@ def of_error(message, imports):
   module = re.search(r"'(\w+)' was not provided by an import statement", message)
   if module:
     return nearest(module.group(1), modules) or (
-        f'; a config imports what it names: from tf_videogen... import {module.group(1)}')
+        f'; a config must import what it uses: from tf_videogen... import {module.group(1)}')
   return ''
 
 

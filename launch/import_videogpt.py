@@ -27,9 +27,9 @@ with lazy.imports():
   from tf_videogen.published import videogpt
   from tf_videogen.training import checkpoint_manager
 
-flags.DEFINE_string('checkpoint', None, "The authors' file, of a VQ-VAE or of a prior.")
-flags.DEFINE_string('vqvae', None, 'The file of the VQ-VAE that a prior was trained on, where the '
-                    'prior does not tell its factors.')
+flags.DEFINE_string('checkpoint', None, "The authors' file of a VQ-VAE or of a prior.")
+flags.DEFINE_string('vqvae', None, 'The file of the VQ-VAE that a prior was trained on, if the '
+                    'file of the prior does not have its factors.')
 shared_flags.declare('gin_file', 'gin_param', 'model_dir', 'data_dir')
 
 _PUBLISHED = 'videogpt/published'
@@ -43,7 +43,7 @@ def _config_files(path):
   known = sorted(p.stem for p in (configs.GIN_DIR / _PUBLISHED).glob('*.gin'))
   if name not in known:
     raise ValueError(f'--gin_file is missing: {path} has none of the released names '
-                     f'({", ".join(known)}), so name the config of its data, such as '
+                     f'({", ".join(known)}), so give the config of its data, such as '
                      f'{_PUBLISHED}/{known[0]}.gin')
   return [f'{_PUBLISHED}/{name}.gin']
 
@@ -56,7 +56,7 @@ def _bindings(weights, names):
   has_prior = 'VQVAE_DIR' in configs.macros(names)
   if weights.is_prior != has_prior:
     kinds = {True: 'a prior', False: 'a VQ-VAE'}
-    raise ValueError(f'{weights.path} is {kinds[weights.is_prior]}, and {names[0]} is the config '
+    raise ValueError(f'{weights.path} is {kinds[weights.is_prior]}, but {names[0]} is the config '
                      f'of {kinds[has_prior]}')
   bound = [f'{name}={value}' for name, value in videogpt.bindings(weights, vqvae).items()]
   return bound + (["VQVAE_DIR=''"] if has_prior else [])
@@ -87,9 +87,9 @@ def main(argv):
   del argv
   values = flags.FLAGS
   if not values.checkpoint:
-    raise ValueError("--checkpoint is missing: name the authors' file")
+    raise ValueError("--checkpoint is missing: give the authors' file")
   if not values.model_dir:
-    raise ValueError('--model_dir is missing: name the folder of the model')
+    raise ValueError('--model_dir is missing: give the folder of the model')
   weights = videogpt.open_weights(values.checkpoint)
   names = _config_files(values.checkpoint)
   params = _parse(names, _bindings(weights, names) + values.gin_param)

@@ -30,7 +30,7 @@ with lazy.imports():
 
 flags.DEFINE_string('pixel', None, 'T,H,W of the pixel whose map is drawn; by default the middle '
                     'of the last slice.')
-flags.DEFINE_string('map', 'blind_spots.png', 'File for the map, PNG.')
+flags.DEFINE_string('map', 'blind_spots.png', 'PNG file for the map.')
 shared_flags.declare('gin_file', 'gin_param', 'data_dir', *shared_flags.UNPREPARED)
 
 
@@ -38,7 +38,7 @@ def _model():
   """The config's model, built without values of its variables."""
   values = flags.FLAGS
   if not values.gin_file:
-    raise ValueError('--gin_file is missing: name the config, such as '
+    raise ValueError('--gin_file is missing: give the config, such as '
                      'video_transformer/bair_spatiotemporal.gin')
   configs.parse(values.gin_file, values.gin_param, values.data_dir, needs_all=False)
   config = configs.configured(experiment.Experiment)()
@@ -46,7 +46,7 @@ def _model():
   with tf.Graph().as_default():  # variables without values, layers without computing
     task = config.task()
     if not isinstance(task.model, video_transformer.VideoTransformer):
-      raise ValueError(f'{", ".join(values.gin_file)} is no config of a Video Transformer')
+      raise ValueError(f'{", ".join(values.gin_file)} is not the config of a Video Transformer')
     task.build(tuple(spec['video'].shape))
   return task.model
 
@@ -63,7 +63,7 @@ def _pixel(text, model):
     raise ValueError(f'--pixel={text} must be T,H,W, such as 8,32,32')
   pixel = tuple(map(int, numbers))
   if any(i >= size for i, size in zip(pixel, shape)):
-    raise ValueError(f'--pixel={text} is outside of the video, {"x".join(map(str, shape))}')
+    raise ValueError(f'--pixel={text} is outside the video, which is {"x".join(map(str, shape))}')
   return pixel
 
 
@@ -71,7 +71,7 @@ def _map(model, pixel):
   """A drawing, PNG, of the pixels that reach the prediction of a pixel."""
   index, inside = model.subscaling.place(pixel)
   if index not in model.generated_slices:
-    raise ValueError('this model has the first slice alone: choose a --pixel of it, such as 0,0,0')
+    raise ValueError('this model has only the first slice: choose a --pixel in it, such as 0,0,0')
   return blind_spots.draw(blind_spots.kinds(
       connectivity.reached(model, index)[inside], connectivity.earlier(model, index)[inside],
       model.video_shape, pixel))

@@ -26,10 +26,10 @@ with lazy.imports():
   from tf_videogen.reporting import color_wheel
   from tf_videogen.training import strategies
 
-flags.DEFINE_integer('clips', 64, 'How many clips are continued.', lower_bound=1)
+flags.DEFINE_integer('clips', 64, 'Number of clips to continue.', lower_bound=1)
 flags.DEFINE_string('motion_split', None, 'Split of the clips; by default the first that the '
                     'config evaluates.')
-flags.DEFINE_integer('shown', 6, 'How many of them are drawn.', lower_bound=1)
+flags.DEFINE_integer('shown', 6, 'Number of these clips to draw.', lower_bound=1)
 flags.DEFINE_string('motion_output', None, 'Folder for the drawings; by default '
                     '<model_dir>/motion.')
 shared_flags.declare(*configs.FLAGS, 'batch_size')
@@ -86,7 +86,7 @@ def main(argv):
   drawn = drawing(found, values.shown)
   video_io.write_gif(os.path.join(directory, 'motion.gif'), video_io.grid(drawn, len(drawn)))
   video_io.write_png_strip(os.path.join(directory, 'motion.png'), drawn[:2])
-  print(f'drawn in {directory}')
+  print(f'the drawings are in {directory}')
 
 
 if __name__ == '__main__':

@@ -33,20 +33,21 @@ with lazy.imports():
   from tf_videogen.preflight import output
   from tf_videogen.preflight import waiting
 
-flags.DEFINE_string('topology', 'v3:2x2', 'Slice of TPUs, generation:chips along each axis.')
+flags.DEFINE_string('topology', 'v3:2x2', 'TPU slice, as generation:chips along each axis.')
 flags.DEFINE_multi_enum('program', ['train'], ['train', 'evaluate', 'sample', 'record'],
-                        'What to compile; may be repeated. record: standing statistics.')
-flags.DEFINE_integer('batch_per_core', None, "Clips a core; by default the config's batch over all "
-                     'cores of the slice.', lower_bound=1)
-flags.DEFINE_bool('find_batch', False, 'Find the largest batch a core that fits, also '
-                  'where the asked one does.')
-flags.DEFINE_float('efficiency', 0.4, "Share of the bound's speed for a second figure of "
-                   'core-hours.', lower_bound=0.01, upper_bound=1.0)
-flags.DEFINE_float('price_per_chip_hour', None, 'Of a chip, for core-hours in money.',
+                        'What to compile; may be repeated. `record` makes standing statistics.')
+flags.DEFINE_integer('batch_per_core', None, "Clips per core; by default the config's batch over "
+                     'all cores of the slice.', lower_bound=1)
+flags.DEFINE_bool('find_batch', False, 'Find the largest batch per core that fits, even '
+                  'if the chosen batch fits.')
+flags.DEFINE_float('efficiency', 0.4, "Share of the bound's speed at which core-hours are "
+                   'printed, too.', lower_bound=0.01, upper_bound=1.0)
+flags.DEFINE_float('price_per_chip_hour', None, 'Price per chip and hour, to print the price of '
+                   'training.',
                    lower_bound=0.0)
-flags.DEFINE_string('sweep', None, 'BINDING=V1,V2,...: a table, a row a value.')
+flags.DEFINE_string('sweep', None, 'BINDING=V1,V2,...: print a table with one row per value.')
 flags.DEFINE_string('plot', None, 'File (.png or .svg) for a plot of the sweep.')
-flags.DEFINE_bool('json', False, 'Print one line of JSON for every program.')
+flags.DEFINE_bool('json', False, 'Print one line of JSON per program.')
 flags.DEFINE_string('export_hlo', None, 'Also write the HLO of the (one) program into this file.')
 shared_flags.declare('gin_file', 'gin_param', 'data_dir', *shared_flags.UNPREPARED)
 
@@ -58,7 +59,7 @@ def _say(words):
 def _config(extra=()):
   values = flags.FLAGS
   if not values.gin_file:
-    raise ValueError('--gin_file is missing: name the config, such as videogpt/bair_prior.gin')
+    raise ValueError('--gin_file is missing: give the config, such as videogpt/bair_prior.gin')
   configs.parse(values.gin_file, [*values.gin_param, *extra], values.data_dir, needs_all=False)
   return configs.configured(experiment.Experiment)()
 
@@ -120,7 +121,7 @@ def _check(config, name, topology):
     cores = costs.smallest_cores(clips, largest)
     extra.update(largest_batch=largest, smallest_cores=cores)
     if not flags.FLAGS.json:
-      print(f'  largest batch a core that fits: {largest}')
+      print(f'  largest batch per core that fits: {largest}')
       print(f"  smallest number of cores for the config's {clips} clips: {cores or '-'}")
   if flags.FLAGS.json:
     print(_as_json(config, cost, extra), flush=True)
@@ -139,11 +140,11 @@ def _values(sweep):
 def _check_flags():
   values = flags.FLAGS
   if values.sweep and (values.find_batch or values.export_hlo or len(values.program) > 1):
-    raise ValueError('--sweep is of one --program, without --find_batch and --export_hlo')
+    raise ValueError('--sweep takes one --program, and no --find_batch or --export_hlo')
   if values.plot and not values.sweep:
-    raise ValueError('--plot draws a --sweep: name one')
+    raise ValueError('--plot draws a --sweep: give one')
   if values.export_hlo and len(values.program) > 1:
-    raise ValueError('--export_hlo writes one --program')
+    raise ValueError('--export_hlo takes one --program')
 
 
 def _sweep(topology):
@@ -159,7 +160,7 @@ def _sweep(topology):
     if flags.FLAGS.json:
       print(_as_json(config, cost, {'binding': name, 'value': value}), flush=True)
   if not flags.FLAGS.json:
-    print(f'{flags.FLAGS.program[0]}, {topology.name}, batch {rows[0][1].batch} a core')
+    print(f'{flags.FLAGS.program[0]}, {topology.name}, batch {rows[0][1].batch} per core')
     print(output.table(name, rows))
   if flags.FLAGS.plot:
     output.plot(flags.FLAGS.plot, name, rows)

@@ -29,17 +29,17 @@ with lazy.imports():
 
 flags.DEFINE_string('dataset', None,
                     "What to prepare: 'name', 'name/config' or 'name/config:1.0.0'.")
-flags.DEFINE_integer('num_processes', 0, 'How many processes decode; 0: one a processor.',
+flags.DEFINE_integer('num_processes', 0, 'Number of decoding processes; 0: one per processor.',
                      lower_bound=0)
 flags.DEFINE_integer('time_limit', 120, 'Seconds after which decoding a video is given up.',
                      lower_bound=1)
 flags.DEFINE_float('max_failed_share', None, 'The share of videos that may be missing or damaged; '
                    "above it, preparing stops. None: the data set's own, see its README.",
                    lower_bound=0, upper_bound=1)
-flags.DEFINE_string('cache_dir', None, 'Folder for decoded videos, which a run that was stopped '
-                    'goes on from; None: `decoded` in --data_dir.')
-flags.DEFINE_bool('keep_decoded', False, 'Leaves that folder when all is done.')
-flags.DEFINE_string('beam_runner', None, 'Prepares on Beam, by this runner, such as DirectRunner '
+flags.DEFINE_string('cache_dir', None, 'Folder for decoded videos, from which a stopped run '
+                    'resumes; None: `decoded` in --data_dir.')
+flags.DEFINE_bool('keep_decoded', False, 'Keep that folder when all is done.')
+flags.DEFINE_string('beam_runner', None, 'Prepare on Beam with this runner, such as DirectRunner '
                     'or DataflowRunner.')
 flags.DEFINE_multi_string('beam_option', None, "An option of Beam's pipeline, such as "
                           '"--project=my-project"; may be repeated.')

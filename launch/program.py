@@ -21,7 +21,7 @@ from absl import app
 from absl import flags
 from absl import logging
 
-flags.DEFINE_bool('traceback', False, 'Errors with the place in the code where they came up.')
+flags.DEFINE_bool('traceback', False, 'Show where in the code an error was raised.')
 flags.disclaim_key_flags()
 
 STOPPED = 143  # the exit status of a program that SIGTERM stopped
@@ -134,8 +134,8 @@ def _parse_flags(argv, with_arguments):
         r'^flag --(\w+)=None: .* must have a value .*', r'--\1 is required', str(error))
     _fail(argv[0], f'{message.rstrip(".")} (see {argv[0]} --help)', 2)
   if arguments[1:] and not with_arguments:
-    _fail(argv[0], f'{arguments[1]!r} is no flag, and nothing reads it; flags begin with -- (see '
-          f'{argv[0]} --help)', 2)
+    _fail(argv[0], f'{arguments[1]!r} is not a flag, and nothing reads it; flags start with -- '
+          f'(see {argv[0]} --help)', 2)
   for flag, value in flags.FLAGS.flag_values_dict().items():
     if isinstance(value, float) and not math.isfinite(value):
       _fail(argv[0], f'--{flag}={value}: it must be a number', 2)

@@ -54,15 +54,15 @@ shared_flags.declare()  # defines its --model_dir first, which this one then rep
 flags.DEFINE_flag(_OneOrMore(
     parser=flags.ArgumentParser(), serializer=None, name='model_dir', default=None,
     help_string='Folder of a run, or of a cascade; may be repeated.', allow_override=True))
-flags.DEFINE_string('output', None, 'The page; report.html in the first --model_dir by default.',
-                    allow_override=True)
+flags.DEFINE_string('output', None, 'File for the page; by default report.html in the first '
+                    '--model_dir.', allow_override=True)
 flags.DEFINE_string('curves', None, 'Also write the curves of the first --model_dir into this '
-                    'folder, an .svg each.')
+                    'folder, one .svg per curve.')
 flags.DEFINE_string('title', 'Video generation report', 'The title of the page.')
-flags.DEFINE_string('note', '', 'A text on top of the page.')
-flags.DEFINE_multi_string('command', [], 'A command that made the runs, to be shown on top.')
+flags.DEFINE_string('note', '', 'A text at the top of the page.')
+flags.DEFINE_multi_string('command', [], 'A command that made the runs, shown at the top.')
 flags.DEFINE_multi_string('paper', [], 'A number of the paper: METRIC=VALUE or SPLIT/METRIC=VALUE; '
-                          'stands in for what the suite knows of the paper.')
+                          'replaces the number that the suite knows.')
 
 
 def main(argv):
@@ -71,7 +71,7 @@ def main(argv):
   values = flags.FLAGS
   model_dirs = _listed(values.model_dir)
   if not model_dirs:
-    raise ValueError('--model_dir is missing: name the folder of a run')
+    raise ValueError('--model_dir is missing: give the folder of a run')
   output = values.output or os.path.join(model_dirs[0], 'report.html')
   model_dirs = list(dict.fromkeys(level for model_dir in model_dirs for level in _begun(model_dir)))
   opening = [page.Text(values.note, lead=True)] if values.note else []

@@ -32,12 +32,12 @@ with lazy.imports():
   from tf_videogen.model_directory import checkpoints
 # pylint: enable=g-import-not-at-top,wrong-import-position
 
-flags.DEFINE_integer('max_failures', 5, 'Ends in a row without a new checkpoint, after which to '
-                     'give up.', lower_bound=1)
+flags.DEFINE_integer('max_failures', 5, 'Give up after this many ends in a row without a new '
+                     'checkpoint.', lower_bound=1)
 flags.DEFINE_float('pause', 30.0, 'Seconds before the next start, times the number of ends in a '
                    'row without a new checkpoint.', lower_bound=0.0)
 
-flags.DEFINE_bool('cascade', False, 'Train by launch.train_cascade.')
+flags.DEFINE_bool('cascade', False, 'Train with launch.train_cascade.')
 
 _FINAL = (0, 1, 2, 130)  # done, a mistake of the user, a mistake in the flags, Ctrl-C
 
@@ -126,7 +126,7 @@ def main(argv):
   arguments = argv[1:]
   model_dir = [a.partition('=')[2] for a in arguments if a.lstrip('-').startswith('model_dir=')]
   if not model_dir:
-    raise ValueError('name the model directory after --: python -m launch.restarts -- '
+    raise ValueError('give the model directory after --: python -m launch.restarts -- '
                      '--gin_file=... --model_dir=...')
   trained_by, progress = 'train', {}
   if flags.FLAGS.cascade:

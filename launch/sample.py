@@ -26,14 +26,14 @@ with lazy.imports():
   from tf_videogen.data import video_io
   from tf_videogen.training import strategies
 
-flags.DEFINE_integer('num_samples', 16, 'How many clips.', lower_bound=1)
+flags.DEFINE_integer('num_samples', 16, 'Number of clips to sample.', lower_bound=1)
 flags.DEFINE_integer('seed', 0, 'The same seed gives the same clips.', lower_bound=0,
                      upper_bound=2**63 - 1)
-flags.DEFINE_string('conditions', None, 'Split that conditions are taken from; by default the '
+flags.DEFINE_string('conditions', None, 'Split from which conditions are taken; by default the '
                     'first that the config evaluates.')
-flags.DEFINE_integer('samples_per_condition', 1, 'How many samples, of --num_samples, have the '
-                     'same conditions.', lower_bound=1)
-flags.DEFINE_string('label', None, 'Class of all samples, its name or number.')
+flags.DEFINE_integer('samples_per_condition', 1, 'Number of samples, out of --num_samples, with '
+                     'the same conditions.', lower_bound=1)
+flags.DEFINE_string('label', None, 'Class of all samples, as a name or number.')
 flags.DEFINE_string('output', None, 'Folder for the files; by default <model_dir>/samples.')
 flags.DEFINE_integer('fps', 8, 'Frames per second of GIF and MP4.', lower_bound=1)
 shared_flags.declare(*configs.FLAGS, 'batch_size', *shared_flags.SAMPLING)

@@ -20,29 +20,29 @@ flags.DEFINE_multi_string(
 flags.DEFINE_multi_string(
     'gin_param', [], 'A binding that overrides the files, e.g. vqvae.VQVAE.hidden=64; may be '
     'repeated.')
-flags.DEFINE_string('model_dir', None, 'Where checkpoints, logs, results and the config are.')
+flags.DEFINE_string('model_dir', None, 'Folder of checkpoints, logs, results and the config.')
 flags.DEFINE_string(
-    'data_dir', None, 'Where prepared data sets are; by default what the environment names with '
-    'TFDS_DATA_DIR, or else ~/tensorflow_datasets.')
+    'data_dir', None, 'Folder of prepared data sets; by default the folder in the environment '
+    'variable TFDS_DATA_DIR, or else ~/tensorflow_datasets.')
 flags.DEFINE_string('manual_dir', None, 'Folder with the raw files that you downloaded yourself.')
-flags.DEFINE_string('clip_shape', None, 'TxHxWxC of the clips, where the data is not prepared and '
-                    'nothing else tells.')
-flags.DEFINE_integer('actions', 0, 'Numbers of actions a frame, together with --clip_shape.',
+flags.DEFINE_string('clip_shape', None, 'Shape TxHxWxC of the clips, if the data is not prepared '
+                    'and nothing else specifies it.')
+flags.DEFINE_integer('actions', 0, 'Number of actions per frame, together with --clip_shape.',
                      lower_bound=0)
 flags.DEFINE_string('strategy', 'auto', 'auto, cpu, mirrored, multi_worker or tpu.')
 flags.DEFINE_string('tpu', 'local', "local on a TPU VM, or a TPU's name.")
-flags.DEFINE_integer('batch_size', None, 'Clips at once; by default 8, at least 4 per TPU or GPU.',
-                     lower_bound=1)
-flags.DEFINE_float('temperature', None, 'Divides the logits; of GANs, the standard deviation of z; '
-                   'below 1 is more conservative.', lower_bound=0.0)
-flags.DEFINE_float('truncation', None, 'Of GANs: z is drawn anew where it exceeds this.',
+flags.DEFINE_integer('batch_size', None, 'Clips per batch; by default 8, or 4 per TPU core or GPU '
+                     'if that is more.', lower_bound=1)
+flags.DEFINE_float('temperature', None, 'Divides the logits; for GANs, the standard deviation of '
+                   'z; below 1 is more conservative.', lower_bound=0.0)
+flags.DEFINE_float('truncation', None, 'For GANs: values of z beyond this are drawn again.',
                    lower_bound=0.0)
-flags.DEFINE_integer('top_k', None, 'Draw from the k most likely codes only.', lower_bound=1)
-flags.DEFINE_float('top_p', None, 'Draw from the most likely codes of total probability p.',
+flags.DEFINE_integer('top_k', None, 'Draw only from the k most likely codes.', lower_bound=1)
+flags.DEFINE_float('top_p', None, 'Draw only from the most likely codes of total probability p.',
                    lower_bound=0.0, upper_bound=1.0)
-flags.DEFINE_integer('sample_frames', None, 'How many frames a sample has; of video GANs, after '
-                     'those given.', lower_bound=1)
-flags.DEFINE_bool('window', None, 'Of cascades: single windows, as in training.')
+flags.DEFINE_integer('sample_frames', None, 'Number of frames of a sample; for video GANs, '
+                     'without the given frames.', lower_bound=1)
+flags.DEFINE_bool('window', None, 'For cascades: sample single windows, as in training.')
 flags.disclaim_key_flags()  # so that `declare` speaks for the module that calls it
 
 

@@ -32,9 +32,9 @@ flags.DEFINE_enum(
     'mode', 'train_and_evaluate',
     ['train', 'evaluate', 'train_and_evaluate', 'evaluate_continuously'],
     'What to do; evaluate_continuously follows another process that trains.')
-flags.DEFINE_string('init_from', None, 'Model directory whose weights a new --model_dir begins '
-                    'with, for fine-tuning.')
-flags.DEFINE_bool('wait', False, 'Where another process trains in --model_dir: go on after it.')
+flags.DEFINE_string('init_from', None, 'Model directory from whose weights a new --model_dir '
+                    'starts, for fine-tuning.')
+flags.DEFINE_bool('wait', False, 'If another process trains in --model_dir, resume after it.')
 flags.DEFINE_integer('worker_timeout', 300, 'Seconds that a worker of '
                      '--strategy=multi_worker waits for the others.', lower_bound=1)
 shared_flags.declare(*configs.FLAGS)
@@ -79,14 +79,14 @@ def _say_what_was_lost(error):
   """Prints a line about a lost device or worker, with a traceback if our code may be wrong."""
   if not isinstance(error, (tf.errors.UnavailableError, tf.errors.AbortedError)):
     traceback.print_exception(error)
-    print('train: an error of the device, the network or this program; the same command goes on '
-          'from the latest checkpoint', file=sys.stderr, flush=True)
+    print('train: an error of the device, the network or this program; the same command '
+          'resumes from the latest checkpoint', file=sys.stderr, flush=True)
     return
   text = ' '.join(str(error).split())
   worker = re.search(r'/job:worker/replica:\d+/task:(\d+) heartbeat timeout', text)
   lost = f'worker {worker.group(1)}' if worker else 'a worker or the TPU'
   reason = text.rpartition('aborted by: ')[2][:200]  # before it stands the place in the graph
-  print(f'train: {lost} no longer answers; the same command, on all workers, goes on from the '
+  print(f'train: {lost} no longer answers; the same command, on all workers, resumes from the '
         f'latest checkpoint ({reason})', file=sys.stderr, flush=True)
 
 

@@ -30,14 +30,14 @@ with lazy.imports():
   from tf_videogen.model_directory import layout
   from tf_videogen.training import strategies
 
-flags.DEFINE_integer('level', None, 'Train this level alone, counted from 1.', lower_bound=1)
+flags.DEFINE_integer('level', None, 'Train only this level, counted from 1.', lower_bound=1)
 flags.DEFINE_multi_string(
     'level_param', [], 'A binding for one level, e.g. 2:TRAIN_STEPS=1000; may be repeated. '
     '--gin_param is for all of them.')
-flags.DEFINE_bool('from_best', False, 'Make a level from best/ of the level below, which '
+flags.DEFINE_bool('from_best', False, 'Train a level from best/ of the level below, which '
                   'launch.evaluate --follow --keep_best writes; with --wait, wait until it has '
                   'evaluated the last checkpoint.')
-flags.DEFINE_bool('evaluate', True, 'Whether levels are evaluated, too.')
+flags.DEFINE_bool('evaluate', True, 'Whether to evaluate the levels, too.')
 shared_flags.declare(*configs.FLAGS)
 flags.declare_key_flag('wait')
 flags.declare_key_flag('worker_timeout')
@@ -52,7 +52,7 @@ def main(argv):
 def _run():
   values = flags.FLAGS
   if not values.model_dir:
-    raise ValueError('--model_dir is missing: name the folder of the run')
+    raise ValueError('--model_dir is missing: give the folder of the run')
   if values.init_from:
     raise ValueError('--init_from is for launch.train, which trains the config of one level')
   levels = _levels()
@@ -72,8 +72,8 @@ def _run():
 
 def _levels():
   if len(flags.FLAGS.gin_file) > 1:
-    raise ValueError('--gin_file must be one, the config of a cascade; bind what else there is '
-                     'with --gin_param or --level_param')
+    raise ValueError('give one --gin_file, the config of a cascade; bind everything else with '
+                     '--gin_param or --level_param')
   configs.parse(flags.FLAGS.gin_file, [])
   levels = configs.configured(cascades.Cascade)().levels
   if flags.FLAGS.level and flags.FLAGS.level > len(levels):
@@ -118,7 +118,7 @@ def _wait_for_best(number):
             'launch.evaluate --gin_file=evaluation/cascade_level.gin --follow --keep_best=fvd '
             f'--model_dir={model_dir}')
     if not flags.FLAGS.wait:
-      raise ValueError(f'{said}; then the same command goes on')
+      raise ValueError(f'{said}; then the same command resumes')
     if not told:
       print(f'waiting: {said}', flush=True)
     told = True
@@ -130,8 +130,8 @@ def _check_above(number):
   done = layout.finished(cascades.directory(flags.FLAGS.model_dir, number))
   above = cascades.directory(flags.FLAGS.model_dir, number + 1)
   if done is not None and checkpoints.paths(above):
-    raise ValueError(f'{above} is trained from step {done:,} of level {number}, which would go on: '
-                     'move it away, and it is trained anew')
+    raise ValueError(f'{above} was trained from step {done:,} of level {number}, which would be '
+                     f'trained further: move {above} away to train it again')
 
 
 def _train_level(number, name, strategy):

@@ -99,7 +99,7 @@ def test_asked_to_stop(experiment, unbroken, cpu, tmp_path, capsys):
   model_dir = str(tmp_path)
   ask = lambda _: layout.ask_to_stop(model_dir, 'fvd got worse')
   assert experiments.train(experiment, model_dir, cpu, actions=[ask], **HOW) is True
-  assert 'stopped early: fvd got worse; to train on, delete ' in capsys.readouterr().out
+  assert 'stopped early: fvd got worse; to resume, delete ' in capsys.readouterr().out
   assert layout.finished(model_dir) == 3 and layout.is_trained(model_dir, STEPS)
   assert [checkpoints.step_of(path) for path in checkpoints.paths(model_dir)] == [3]
   assert {row.step for row in results.read_results(model_dir)} == {3}
@@ -182,7 +182,7 @@ def test_training_longer(tiny, unbroken, cpu, tmp_path, monkeypatch, capsys):
   rates = [row['learning_rate'] for row in results.read_training_log(model_dir)]
   assert rates[-5:] == [np.float32(3e-4), np.float32(0.01), np.float32(0.01), 0., 0.]
   assert [warning for warning in warnings if 'learning rate is 0' in warning] == [
-      f'the learning rate is 0 at step {STEPS + 3}, and nothing is learned any more: its schedule '
+      f'the learning rate is 0 at step {STEPS + 3}, so nothing is learned any more: its schedule '
       f'(decay_steps) ends before Experiment.train_steps = {STEPS + 4}']
   out = capsys.readouterr().out
   assert f', from step {STEPS} to {STEPS + 2}\n' in out

@@ -123,9 +123,9 @@ def test_after_an_error_the_folder_of_before_is_there(tmp_path):
 
 def test_another_folder_is_not_replaced(tmp_path):
   (tmp_path / 'thesis.tex').write_text('mine')
-  with pytest.raises(ValueError, match='is there already, with what no export has .thesis.tex.'):
+  with pytest.raises(ValueError, match='exists already, and is not an export .thesis.tex.'):
     _export(tmp_path, 'new')
-  with pytest.raises(ValueError, match='is there already'):
+  with pytest.raises(ValueError, match='exists already'):
     _export(tmp_path / 'thesis.tex', 'new')
   assert (tmp_path / 'thesis.tex').read_text() == 'mine'
 
@@ -141,7 +141,7 @@ def test_beside_an_export_nothing_of_the_users_goes(tmp_path):
   folder = tmp_path / 'run'
   _export(folder, 'old')
   (folder / 'ckpt-3.index').write_text('mine')
-  with pytest.raises(ValueError, match='with what no export has .ckpt-3.index.'):
+  with pytest.raises(ValueError, match='is not an export .ckpt-3.index.'):
     _export(folder, 'new')
   assert _there(folder) == {'saved_model.pb': 'old', 'ckpt-3.index': 'mine'}
 

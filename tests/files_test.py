@@ -127,7 +127,7 @@ def test_a_header_that_speaks_of_more_than_there_is(tmp_path):
   with zipfile.ZipFile(tmp_path / 'a.npz', 'w') as archive:
     archive.writestr('video.npy', content)
   for name in ('a.npy', 'a.npz'):
-    with pytest.raises(ValueError, match=f'{name} cannot be read as arrays .*its header speaks of'):
+    with pytest.raises(ValueError, match=f'{name} cannot be read as arrays .*its header promises'):
       files.read_arrays(str(tmp_path / name))
 
 
@@ -143,7 +143,7 @@ def test_json_of_another_form(tmp_path, text):
 
 def test_text_in_another_encoding(tmp_path):
   (tmp_path / 'a.gin').write_bytes('Café'.encode('latin-1'))
-  with pytest.raises(ValueError, match='a.gin is no text in UTF-8 .byte 3.'):
+  with pytest.raises(ValueError, match='a.gin is not text in UTF-8 .byte 3.'):
     files.read(str(tmp_path / 'a.gin'))
 
 
@@ -174,5 +174,5 @@ def test_a_folder_of_this_user_alone(tmp_path):
   os.chmod(folder, 0o770)
   (tmp_path / 'link').symlink_to(tmp_path / 'a')
   for path in (folder, str(tmp_path / 'link')):
-    with pytest.raises(ValueError, match='is not a folder of this user alone'):
+    with pytest.raises(ValueError, match='is not a private folder of this user'):
       files.private_folder(path)

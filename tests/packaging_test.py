@@ -86,7 +86,7 @@ def test_keras_3_cannot_be_helped(monkeypatch):
   monkeypatch.setattr(importlib.metadata, 'version', lambda name: '3.15.1')
   keras = types.SimpleNamespace(__version__='3.15.1')
   monkeypatch.setitem(sys.modules, 'tensorflow', types.SimpleNamespace(keras=keras))
-  with pytest.raises(ImportError, match='needs Keras 2, and tf.keras is Keras 3 by now: import '
+  with pytest.raises(ImportError, match='needs Keras 2, but tf.keras is already Keras 3: import '
                      'tf_videogen before'):
     importlib.reload(tf_videogen)
 

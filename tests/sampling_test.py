@@ -108,7 +108,7 @@ def test_a_class_is_chosen(tiny, vqvae, cpu, tmp_path):
   np.testing.assert_array_equal(videos['samples'], of_class('1')['samples'])
   assert (videos['samples'] != of_class('eels')['samples']).any()
   for label, there in (('dog', 'there are: dogs'), ('7', 'there are: cats, dogs, eels')):
-    with pytest.raises(ValueError, match=f'--label={label} is no class of this model; {there}'):
+    with pytest.raises(ValueError, match=f'--label={label} is not a class of this model; {there}'):
       of_class(label)
 
   encoder = tf.keras.layers.Conv3D(6, (1, 4, 4), (1, 4, 4))

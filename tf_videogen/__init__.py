@@ -27,8 +27,8 @@ def _choose_keras_2():
   os.environ['TF_USE_LEGACY_KERAS'] = '1'
   keras = getattr(sys.modules.get('tensorflow'), 'keras', None)
   if getattr(keras, '__version__', '2').startswith('3'):
-    raise ImportError('tf_videogen needs Keras 2, and tf.keras is Keras 3 by now: import '
-                      'tf_videogen before tf.keras is used, or set TF_USE_LEGACY_KERAS=1')
+    raise ImportError('tf_videogen needs Keras 2, but tf.keras is already Keras 3: import '
+                      'tf_videogen before you use tf.keras, or set TF_USE_LEGACY_KERAS=1')
 
 
 _choose_keras_2()

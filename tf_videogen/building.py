@@ -62,7 +62,7 @@ def build(experiment, strategy, spec, precision=None):
     raise ValueError(f'Experiment.batch_size = {experiment.batch_size} is not divisible by the '
                      f'{strategy.num_replicas_in_sync} replicas of the strategy; choose a multiple')
   if checkpoints.has_other_hosts(strategy) and (why := experiment.clips.unreachable()):
-    raise ValueError(f'the hosts of the TPU read the clips themselves, and {why}')
+    raise ValueError(f'the hosts of the TPU read the clips themselves, but {why}')
   tf.keras.utils.set_random_seed(experiment.seed)
   with strategies.scope(strategy):
     policy = precisions.use(precision or experiment.precision, strategy)
@@ -73,7 +73,7 @@ def build(experiment, strategy, spec, precision=None):
     optimizer = experiment.optimizer()
     two_players = isinstance(task, task_lib.AdversarialTask)
     if two_players != isinstance(optimizer, optimizers.TwoPlayers):
-      raise ValueError(f'{type(task).__name__} wants Experiment.optimizer to be '
+      raise ValueError(f'{type(task).__name__} needs Experiment.optimizer to be '
                        f'{"optimizers.TwoPlayers" if two_players else "one optimizer"}')
     optimizer.build(task.trainable_variables)
     step = tf.Variable(0, dtype=tf.int64, trainable=False, name='step',
@@ -225,7 +225,7 @@ def restore(built, model_dir, checkpoint=None):
   if checkpoint is None:
     checkpoint = checkpoints.restore_latest(built.checkpoint, model_dir)
     if checkpoint is None:
-      raise FileNotFoundError(f'no checkpoint in {model_dir}: train first, or name another '
+      raise FileNotFoundError(f'no checkpoint in {model_dir}: train first, or give another '
                               '--model_dir')
   elif not checkpoints.restore(built.checkpoint, checkpoint):
     return None

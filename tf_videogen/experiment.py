@@ -109,7 +109,7 @@ def train(experiment, model_dir, strategy, evaluate_too=True, steps_per_loop=100
       except preemption.Stopped:
         run.controller.save_checkpoint()
         run.flush()
-        logging.warning('stopped by SIGTERM, saved at step %d; the same command goes on from there',
+        logging.warning('stopped by SIGTERM, saved at step %d; the same command resumes from there',
                         built.step.numpy())
         return False
       except Exception:
@@ -125,7 +125,7 @@ def _begin(experiment, built, model_dir, init_from):
   """Sets the initial state of a new run; does nothing if the run has checkpoints."""
   if checkpoints.paths(model_dir):
     if init_from and strategies.is_chief(tf.distribute.get_strategy()):
-      print(f'{model_dir} has begun, and goes on from its own checkpoint, not from {init_from}')
+      print(f'{model_dir} has begun, and resumes from its own checkpoint, not from {init_from}')
     return
   if init_from:
     checkpoints.load_part(init_from, 'the model to begin with', model=built.task.model)
@@ -134,7 +134,7 @@ def _begin(experiment, built, model_dir, init_from):
 
 def _set_finished(model_dir, step):
   if step not in map(checkpoints.step_of, checkpoints.paths(model_dir)):
-    raise OSError(errno.EIO, f'the checkpoint of step {step} is not there', model_dir)
+    raise OSError(errno.EIO, f'the checkpoint of step {step} is missing', model_dir)
   layout.set_finished(model_dir, step)
   print(f'trained to step {step:,}, in {model_dir}', flush=True)
 
@@ -202,7 +202,7 @@ class _Run:
     try:
       self.flush()
     except (tf.errors.OpError, OSError) as error:
-      logging.error('what was logged last could not be written: %s', error)
+      logging.error('the last logged values could not be written: %s', error)
 
   def _before_call(self, step):
     self.bar.move(step)
@@ -219,7 +219,7 @@ class _Run:
     rates = [value for name, value in terms.items() if name.endswith('learning_rate')]
     if self.step > 1 and 0. in rates and not self._knows_of_zero:
       self._knows_of_zero = True
-      logging.warning('the learning rate is 0 at step %d, and nothing is learned any more: its '
+      logging.warning('the learning rate is 0 at step %d, so nothing is learned any more: its '
                       'schedule (decay_steps) ends before Experiment.train_steps = %d', self.step,
                       self.experiment.train_steps)
 
@@ -243,7 +243,7 @@ class _Run:
     reason = layout.asked_to_stop(self.model_dir)
     if not self._any_worker(reason is not None):
       return self.experiment.train_steps
-    self.bar.say(f'stopped early: {reason or "another worker was asked to"}; to train on, delete '
+    self.bar.say(f'stopped early: {reason or "another worker was asked to"}; to resume, delete '
                  f'{layout.stop_file(self.model_dir)}, and evaluate with more --patience')
     self.controller.save_checkpoint()
     return self.step
@@ -355,7 +355,7 @@ def evaluate_continuously(experiment, model_dir, strategy, timeout=3600, poll_se
     ValueError: with several workers, because they would find new checkpoints at different times.
   """
   if strategies.has_workers(strategy):
-    raise ValueError('evaluate_continuously is for one process: use another --strategy')
+    raise ValueError('evaluate_continuously runs in one process only: use another --strategy')
   built = building.build(experiment, strategy, experiment.clips.example_spec())
   output = None
   with strategies.scope(strategy), preemption.StopRequest() as stop:

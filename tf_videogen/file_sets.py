@@ -75,8 +75,8 @@ def replacing_folder(folder, parts):
     there = tf.io.gfile.listdir(folder) if tf.io.gfile.isdir(folder) else ['']
     others = sorted({name.rstrip('/') for name in there} - set(parts))
     if others:
-      raise ValueError(f'{folder} is there already, with what no export has '
-                       f'({others[0] or "it is a file"}): name another folder')
+      raise ValueError(f'{folder} exists already, and is not an export '
+                       f'({others[0] or "it is a file"}): give another folder')
   check_place(folder)
   if not _can_be_moved(folder):
     yield folder
@@ -120,7 +120,7 @@ def _listed(path):
 def _refuse_folders(folder, names):
   for name in names:
     if tf.io.gfile.isdir(os.path.join(folder, name)):
-      raise ValueError(f'{os.path.join(folder, name)} is a folder, in the way of a file: name '
+      raise ValueError(f'{os.path.join(folder, name)} is a folder, in the way of a file: give '
                        'another folder')
 
 

@@ -210,8 +210,8 @@ def private_folder(path):
     os.mkdir(path, 0o700)
   found = os.lstat(path)
   if not stat.S_ISDIR(found.st_mode) or found.st_uid != os.getuid() or found.st_mode & 0o077:
-    raise ValueError(f'{path} is not a folder of this user alone: remove it, or name another place '
-                     'for temporary files with TMPDIR')
+    raise ValueError(f'{path} is not a private folder of this user: remove it, or give another '
+                     'place for temporary files with TMPDIR')
   return path
 
 
@@ -294,7 +294,7 @@ def read(path):
   try:
     return content.decode()
   except UnicodeDecodeError as error:
-    raise ValueError(f'{path} is no text in UTF-8 (byte {error.start})') from error
+    raise ValueError(f'{path} is not text in UTF-8 (byte {error.start})') from error
 
 
 def read_json(path, form, remedy='delete it'):
@@ -315,7 +315,7 @@ def read_json(path, form, remedy='delete it'):
   except (ValueError, RecursionError) as error:
     raise ValueError(f'{path} is damaged ({str(error)[:100]}): {remedy}') from error
   if not _has_form(found, form):
-    raise ValueError(f'{path} is damaged (it does not hold what it should): {remedy}')
+    raise ValueError(f'{path} is damaged (its content is not as expected): {remedy}')
   return found
 
 
@@ -389,6 +389,6 @@ def _array(opened, size):
     shape, _, dtype = header(file)
     told_size = math.prod(shape) * dtype.itemsize
     if told_size > size:
-      raise ValueError(f'its header speaks of {told_size:,} bytes, and it has {size:,}')
+      raise ValueError(f'its header promises {told_size:,} bytes, but it has {size:,}')
     file.seek(0)
     return np.lib.format.read_array(file, allow_pickle=False)

@@ -63,8 +63,8 @@ def sample(experiment, model_dir, strategy, num_samples=16, seed=0, split=None, 
     if model.task.conditional and 'label' in batch:
       given['labels'].append(np.asarray(batch['label']))
   if not levels:
-    raise ValueError(f'the split {split or experiment.splits[0]!r} has no clip of class {label}, '
-                     'which conditions could be taken from: name another with --conditions')
+    raise ValueError(f'the split {split or experiment.splits[0]!r} has no clip of class {label} '
+                     'to take conditions from: give another split with --conditions')
   joined = lambda parts: np.concatenate(parts)[:num_samples]
   *below, samples = map(joined, zip(*levels))
   videos = {'samples': samples, 'seed': np.int64(seed),

@@ -125,7 +125,7 @@ class TrainedModel:
       ValueError: if samples do not depend on a class, or if there is no class of that name.
     """
     if not (self.labelled and self.task.conditional):
-      raise ValueError('samples of this model depend on no class: leave --label out')
+      raise ValueError('samples of this model do not depend on a class: leave out --label')
     if name in self.class_names:
       return self.class_names.index(name)
     told = 'label' in self.task.conditions
@@ -134,7 +134,7 @@ class TrainedModel:
       return int(name)
     near = difflib.get_close_matches(name, self.class_names) or self.class_names
     there = ', '.join(near[:8]) or f'the numbers from 0 to {classes - 1}'
-    raise ValueError(f'--label={name} is no class of this model; there are: {there}')
+    raise ValueError(f'--label={name} is not a class of this model; there are: {there}')
 
   @property
   def variables(self):

@@ -137,7 +137,7 @@ def _parsed(record):
   try:
     features = tf.train.Example.FromString(record).features.feature
   except message.DecodeError as error:
-    raise raw_videos.Unusable('undecodable', 'no tf.train.Example') from error
+    raise raw_videos.Unusable('undecodable', 'not a tf.train.Example') from error
 
   def stacked(name, kind, shape):
     """Returns the array [frames, *shape] of the values that the frames have under a name."""

@@ -50,8 +50,8 @@ class Builder(video_builder.VideoBuilder):
       'its parts are in https://s3.amazonaws.com/kinetics/600/{train,val,test}/'
       'k600_{train,val,test}_path.txt), or with a folder of each label between. Put the lists '
       'beside them (kinetics-600_{train,val,test}.csv of ActivityNet, or those of the mirror, '
-      'https://s3.amazonaws.com/kinetics/600/annotations/train.csv and so on): from them come '
-      'labels of files that lie in no folder of a label, and what is missing.')
+      'https://s3.amazonaws.com/kinetics/600/annotations/train.csv and so on). They give labels '
+      'to files that are in no folder of a label, and tell what is missing.')
   BUILDER_CONFIGS = [
       *(Kinetics600Config(name=f'{short_side}', short_side=short_side,
                           description=f'Shorter side {short_side}, all classes.')

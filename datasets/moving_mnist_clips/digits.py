@@ -77,7 +77,7 @@ def mnist(x_train, y_train, x_test, y_test, digit_size):
   """
   for name, images in (('training', x_train), ('test', x_test)):
     if images.dtype != np.uint8 or images.ndim != 3 or images.shape[1] != images.shape[2]:
-      raise ValueError(f'{name} images of MNIST are uint8 [N, 28, 28], '
+      raise ValueError(f'{name} images of MNIST must be uint8 [N, 28, 28], '
                        f'got {images.dtype} {list(images.shape)}')
   held_out = min(_MNIST_VALIDATION, len(x_train) // 6)
   parts = {

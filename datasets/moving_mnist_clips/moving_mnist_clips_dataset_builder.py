@@ -61,8 +61,8 @@ class Builder(tfds.core.GeneratorBasedBuilder):
   RELEASE_NOTES = {'1.0.0': 'First release.'}
   MANUAL_DOWNLOAD_INSTRUCTIONS = (
       'The configs of optdigits need nothing. Those of MNIST read the digits from `mnist.npz`, in '
-      'the layout of Keras, where it is in this directory, and else download them. The config '
-      '`mnist` takes the published test videos from `mnist_test_seq.npy` where it is in this '
+      'the layout of Keras, if it is in this directory, and else download them. The config '
+      '`mnist` takes the published test videos from `mnist_test_seq.npy` if it is in this '
       'directory, and else generates test videos.')
   BUILDER_CONFIGS = [
       MovingMnistConfig(
@@ -149,7 +149,7 @@ class Builder(tfds.core.GeneratorBasedBuilder):
     except OSError as error:
       raise FileNotFoundError(
           f'MNIST cannot be downloaded ({type(error).__name__}): put the {digit_images.MNIST_FILE} '
-          'of Keras into a folder and name it with --manual_dir, or prepare a config of optdigits'
+          'of Keras into a folder and give it with --manual_dir, or prepare a config of optdigits'
       ) from error
     parts = [tfds.as_numpy(builder.as_dataset(split=split, batch_size=-1))
              for split in ('train', 'test')]

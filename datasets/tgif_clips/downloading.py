@@ -137,8 +137,8 @@ def _fetch_all(folder, wanted, connections, pace):
         counts[kind] += 1
         in_a_row = in_a_row + 1 if kind == 'failed' else 0
         if in_a_row == _FAILURES_IN_A_ROW:
-          raise ValueError(f'{in_a_row} addresses, one after the other, could not be reached or '
-                           'refused; is there a network that lets you? Try again later')
+          raise ValueError(f'{in_a_row} addresses in a row could not be reached or refused the '
+                           'request; check the network, and try again later')
         bar.update()
         bar.set_postfix(counts, refresh=False)
   finally:  # also after Ctrl-C: fetches that have not begun are cancelled

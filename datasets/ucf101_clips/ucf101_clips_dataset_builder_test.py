@@ -118,7 +118,7 @@ def test_a_pipeline_that_fails(tmp_path, monkeypatch):
   monkeypatch.setattr(beam_examples.Examples, 'expand', fail)
   with pytest.raises(ValueError) as info:
     building.prepare(Builder, tmp_path, '64', beam_runner='DirectRunner')
-  assert str(info.value).startswith('the pipeline of Beam failed: channel closed. What was decoded')
+  assert str(info.value).startswith('the pipeline of Beam failed: channel closed. Decoded videos')
   assert '\n' not in str(info.value)
 
 

@@ -29,7 +29,7 @@ VIDEO = np.zeros((2, 4, 8, 8, 1), np.uint8)
     ({'clips': VIDEO}, 'has no array `video`; it has: clips'),
     ({'video': VIDEO.astype(np.float32)}, r'must be uint8 .*, got float32 \[2, 4, 8, 8, 1\]'),
     ({'video': VIDEO[..., 0]}, r'`video` in .* got uint8 \[2, 4, 8, 8\]'),
-    ({'video': VIDEO[:, :3]}, 'has 3 frames, clips of frames=4'),
+    ({'video': VIDEO[:, :3]}, 'has 3 frames, but clips of frames=4'),
     ({'video': VIDEO, 'label': np.zeros(3, np.int64)}, '`label` in .* must be integers'),
     ({'video': VIDEO, 'label': np.zeros(2)}, '`label` in .* got float64'),
     ({'video': VIDEO, 'actions': np.zeros((2, 3, 1))}, '`actions` in .* must be numbers'),

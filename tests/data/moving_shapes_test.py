@@ -229,7 +229,7 @@ def test_motion_fields_warp_a_frame_into_the_next():
     (dict(shapes=0), 'shapes must be an integer of at least 1, got 0'),
     (dict(examples=1.5), 'examples must be an integer of at least 1, got 1.5'),
     (dict(channels=2), 'channels must be 1 or 3, got 2'),
-    (dict(max_speed=.4), 'max_speed must be at least 0.5 pixels a frame, got 0.4'),
+    (dict(max_speed=.4), 'max_speed must be at least 0.5 pixels per frame, got 0.4'),
     (dict(seed=-1), 'seed must be an integer of at least 0, got -1'),
 ])
 def test_errors_of_arguments(arguments, message):

@@ -137,8 +137,8 @@ def test_data_dir_of_the_environment(data_dir, monkeypatch):
      'nowhere/small is not prepared in .*; prepare it with: '
      'python -m launch.prepare --dataset=nowhere/small --data_dir='),
     (dict(dataset='toy'), ValueError, 'toy needs a config; prepared in .*: toy/small'),
-    (dict(dataset='../toy'), ValueError, 'data sets are named'),
-    (dict(frames=10), ValueError, 'toy/small has 9 frames, clips of frames=10 .* need 10'),
+    (dict(dataset='../toy'), ValueError, 'a data set must be'),
+    (dict(frames=10), ValueError, 'toy/small has 9 frames, but clips of frames=10 .* need 10'),
     (dict(frames=4, frame_step=3), ValueError, 'frame_step=3 need 10'),
     (dict(train_split='valid'), ValueError, "has no split 'valid'; there are: train, test"),
     (dict(features={'video': 'frames'}), ValueError, "no feature 'frames'; there are: .*video"),
@@ -209,7 +209,7 @@ def test_short_videos(data_dir):
     ids = np.concatenate([batch['id'] for batch in epoch])
     assert sorted(map(int, ids)) == sorted(long_enough)
   toy_clips.assert_same(toy_clips.arrays(source.training(6, seed=0, start_step=3), 1), trained[3:])
-  with pytest.raises(ValueError, match='how many of them are in train.:50%. is not known'):
+  with pytest.raises(ValueError, match='not known how many of them are in train.:50%.;'):
     source.count('train[:50%]')
 
 

@@ -83,7 +83,7 @@ def test_a_killed_worker_costs_no_video(engine, tmp_path):
   before = decoded()
   assert len(before) < VIDEOS
   said = (tmp_path / 'prepare.log').read_text().splitlines()[-1]
-  assert 'the pipeline of Beam failed: ' in said and 'the same command goes on from there' in said
+  assert 'the pipeline of Beam failed: ' in said and 'the same command resumes from there' in said
   with engine(*flags) as process:
     assert process.wait(timeout=300) == 0, (tmp_path / 'prepare.log').read_text()
   assert {path: when for path, when in decoded().items() if path in before} == before

@@ -125,7 +125,7 @@ def test_errors_of_mnist_files(tmp_path):
   with pytest.raises(ValueError, match='has no x_test, y_test, y_train; expected the mnist.npz'):
     digits.mnist_from_file(str(tmp_path / 'a.npz'), 28)
   floats = np.zeros((2, 28, 28))
-  with pytest.raises(ValueError, match=r'are uint8 \[N, 28, 28\], got float64 \[2, 28, 28\]'):
+  with pytest.raises(ValueError, match=r'must be uint8 \[N, 28, 28\], got float64 \[2, 28, 28\]'):
     digits.mnist(floats, [0, 1], floats, [0, 1], 28)
 
 

@@ -65,11 +65,11 @@ def _evaluated(request, tmp_path):
 
 def test_changes_for_a_better_one_alone(evaluated):
   assert evaluated(1, 9.5) == 'is now step 1: fvd 9.5 is the best of 1'
-  assert evaluated(2, 9.75) == 'is as it was: fvd 9.5 of step 1 is the best'
-  assert evaluated(3, 9.5) == 'is as it was: fvd 9.5 of step 1 is the best'
+  assert evaluated(2, 9.75) == 'is unchanged: fvd 9.5 of step 1 is the best'
+  assert evaluated(3, 9.5) == 'is unchanged: fvd 9.5 of step 1 is the best'
   assert evaluated.kept() == 1
   assert evaluated(4, 8) == 'is now step 4: fvd 8 is the best of 4' and evaluated.kept() == 4
-  assert evaluated(5, NAN) == 'is as it was: fvd of step 5 is not a number'
+  assert evaluated(5, NAN) == 'is unchanged: fvd of step 5 is not a number'
   assert evaluated(6, 8.5) and evaluated.kept() == 4
   assert evaluated(2, 7) and evaluated.kept() == 2  # an earlier one, evaluated again
   assert sorted(tf.io.gfile.listdir(evaluated.folder)) == [
@@ -184,12 +184,12 @@ def test_what_can_be_kept():
       measures.FrechetDistance('fvd'), measures.PowerSpectrum()])
   best.check('fvd', protocol)
   for metric in ('power_spectrum', 'psnr', 'nothing'):
-    with pytest.raises(ValueError, match=f'--keep_best={metric} is no metric of the protocol p by '
-                       'which one checkpoint is better than another; it has: fvd$'):
+    with pytest.raises(ValueError, match=f'--keep_best={metric} is not a metric of the protocol p '
+                       'that ranks checkpoints; its metrics that do: fvd$'):
       best.check(metric, protocol)
   protocol.task_metrics = True
   best.check('psnr', protocol)
-  with pytest.raises(ValueError, match='it has: fvd, what the task measures'):
+  with pytest.raises(ValueError, match='that do: fvd, the metrics of the task'):
     best.check('least_nats_per_frame', protocol)
 
 

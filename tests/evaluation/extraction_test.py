@@ -41,4 +41,4 @@ def test_networks_multiply_in_float32(networks, cpu, monkeypatch):
 def test_what_another_worker_lacks_is_missing(networks, cpu, monkeypatch):
   monkeypatch.setattr(extraction.strategies, 'any_worker', lambda strategy: lambda here: True)
   missing = extraction.Extractor(cpu, [I3D]).missing
-  assert missing[I3D].startswith('the machine of another worker lacks i3d_kinetics400; there: ')
+  assert missing[I3D].startswith('another worker lacks i3d_kinetics400; run there: ')

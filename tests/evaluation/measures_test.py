@@ -108,8 +108,8 @@ def test_distance_of_classes(extract):
 @pytest.mark.parametrize('count, said', [
     (6, None),
     (5, 'fvd: 5 videos for 5 features: the covariance is singular and the distance biased upwards; '
-        '6 are the least, thousands are better'),
-    (1, 'fvd: 9 real and 1 generated videos: there is no distance of less than 2')])
+        'use at least 6, better thousands'),
+    (1, 'fvd: 9 real and 1 generated videos: a distance needs at least 2')])
 def test_few_videos_are_said_to_be_few(extract, count, said):
   real, generated = fakes.videos(9), fakes.videos(count, seed=1)
   outcome = _outcome(measures.FrechetDistance(), extract, real=real, generated=generated)
@@ -124,12 +124,12 @@ def test_a_class_without_videos_is_said_and_left_out(extract):
   outcome = _outcome(measure, extract, labels=np.ones(8, int), real=video, generated=video)
   assert list(outcome.values) == ['fvd_class_mean', 'fvd_class_run']
   assert outcome.warnings == [
-      'fvd of fly: 0 real and 0 generated videos: there is no distance of less than 2']
+      'fvd of fly: 0 real and 0 generated videos: a distance needs at least 2']
 
 
 @pytest.mark.parametrize('kwargs', [{'windows': 'last'}, {'windows': 'all', 'frames': None}])
 def test_windows_that_are_none(kwargs):
-  with pytest.raises(ValueError, match="FrechetDistance.windows must be 'first' or"):
+  with pytest.raises(ValueError, match="FrechetDistance.windows must be 'first', or"):
     measures.FrechetDistance(**kwargs)
 
 
@@ -239,7 +239,7 @@ def test_similarity_of_what_is_not_there():
   real = fakes.videos(3, 6)
   with pytest.raises(ValueError, match='ssim compares samples with the clips that they continue'):
     measures.Similarity().statistics(measuring.Clips(real, np.zeros(3)))
-  with pytest.raises(ValueError, match='best of 4 samples, and there are 2: raise Protocol'):
+  with pytest.raises(ValueError, match='best of 4 samples, but there are 2: raise Protocol'):
     _pairs_outcome(measures.Similarity(best_of=(1, 4)), real, _samples(real, 2))
   with pytest.raises(ValueError, match="Similarity.name must be 'ssim' or 'psnr', got 'lpips'"):
     measures.Similarity('lpips')

@@ -98,5 +98,5 @@ def test_a_model(tiny, cpu, tmp_path):
 def test_a_model_without_given_frames(tiny, cpu, tmp_path):
   experiment = tiny.experiment(train_steps=1)
   fakes.save(experiment, tmp_path, cpu, step=1)
-  with pytest.raises(ValueError, match='no frames are given to this model'):
+  with pytest.raises(ValueError, match='this model is given no frames'):
     prediction.predict(experiment, str(tmp_path), cpu)

@@ -181,7 +181,7 @@ def _keep_clips(measure, seen):
 
 
 def test_random_windows_are_not_compared_in_pairs(networks, cpu):
-  with pytest.raises(ValueError, match='ssim compares frame by frame, and random windows'):
+  with pytest.raises(ValueError, match='ssim compares frame by frame, but random windows'):
     run.run(runs.protocol(measures.Similarity(), generated_windows='random'),
             fakes.Source(fakes.videos(4)), fakes.Noise(), cpu)
 
@@ -245,7 +245,7 @@ def test_short_clips_are_said_to_be_repeated(networks, cpu):
 def test_classes_of_a_model_that_takes_none(networks, cpu):
   make = fakes.Noise()
   make.labelled = False
-  with pytest.raises(ValueError, match='is of some classes, and the model takes none'):
+  with pytest.raises(ValueError, match='is for some classes, but the model has no classes'):
     run.run(runs.protocol(measures.FrechetDistance(), classes={'run': 1}),
             fakes.Source(fakes.videos(6), np.arange(6) % 2), make, cpu)
 
@@ -256,8 +256,8 @@ def test_windows_that_are_no_windows():
 
 
 @pytest.mark.parametrize('frames, said', [
-    (None, 'a reconstruction has 8 frames, and the protocol p compares 16'),
-    (10, 'a reconstruction has 8 frames, and the protocol p compares 10')])
+    (None, 'a reconstruction has 8 frames, but the protocol p compares 16'),
+    (10, 'a reconstruction has 8 frames, but the protocol p compares 10')])
 def test_reconstructions_that_are_shorter(networks, cpu, frames, said):
   make = fakes.Noise()
   make.reconstruct = lambda batch: batch['video'][:, :8]
@@ -275,14 +275,14 @@ class Smaller(fakes.Maker):
 
 @pytest.mark.parametrize('kwargs, make, message', [
     ({'conditioning_frames': 5}, fakes.Noise(1),
-     'the protocol p gives 5 frames to the model, and this model takes 1'),
-    ({'frames': 20}, fakes.Noise(), 'Protocol.frames is 20, and the clips have 16'),
-    ({'frames': 8}, fakes.Noise(), 'fvd looks at 9 frames, and the clips have 8'),
-    ({}, fakes.Noise(frames=15), 'a sample has 15 frames, and the protocol p compares 16; set'),
-    ({}, fakes.Noise(frames=17), 'a sample has 17 frames, and the protocol p compares 16; set'),
+     'the protocol p gives 5 frames to the model, but this model takes 1'),
+    ({'frames': 20}, fakes.Noise(), 'Protocol.frames is 20, but the clips have 16'),
+    ({'frames': 8}, fakes.Noise(), 'fvd needs 9 frames, but the clips have 8'),
+    ({}, fakes.Noise(frames=15), 'a sample has 15 frames, but the protocol p compares 16; set'),
+    ({}, fakes.Noise(frames=17), 'a sample has 17 frames, but the protocol p compares 16; set'),
     ({'frames': 12}, fakes.Noise(frames=11),
-     'a sample has 11 frames, and the protocol p compares 12'),
-    ({}, Smaller(), 'a sample has 6 x 8 pixels, and the clips 8 x 8')
+     'a sample has 11 frames, but the protocol p compares 12'),
+    ({}, Smaller(), 'a sample has 6 x 8 pixels, but the clips have 8 x 8')
 ], ids=['conditioning', 'longer', 'short_for_fvd', 'short_sample', 'long_sample',
         'short_for_frames', 'size'])
 def test_what_does_not_fit(networks, cpu, kwargs, make, message):
@@ -303,7 +303,7 @@ def test_longer_samples_than_the_protocols(networks, cpu):
 def test_fewer_videos_than_the_protocols_are_said(networks, cpu):
   found = run.run(runs.protocol(measures.InceptionScore(), videos=256),
                   fakes.Source(fakes.videos(8)), fakes.Noise(), cpu)
-  assert found.warnings == ['the protocol p is of 256 real videos; here are 8']
+  assert found.warnings == ['the protocol p uses 256 real videos, but there are 8']
 
 
 @pytest.mark.parametrize('name', ['trials', 'samples_per_condition'])

@@ -28,9 +28,9 @@ def test_copy_last_frame(networks, cpu):
   assert runs.numbers(found) == {'fvd': pytest.approx(runs.distance(real, made, 16), rel=1e-4)}
   assert found.values[0].note == '' and np.isnan(found.values[0].spread)
   assert found.warnings == [
-      'fvd_star is of reconstructions, which only autoencoders make: left out']
+      'fvd_star measures reconstructions, which only autoencoders make: left out']
   assert found.conditioning_frames == 5
-  with pytest.raises(ValueError, match='copy_last_frame needs at least one frame that is given'):
+  with pytest.raises(ValueError, match='copy_last_frame needs at least one given frame'):
     videos_lib.CopyLastFrame(0)
 
 
@@ -56,7 +56,7 @@ def test_two_sources_in_pairs(networks, cpu):
   assert runs.numbers(found) == {
       'psnr': pytest.approx(np.mean(expected['best_of', 1]) / 9, rel=1e-5)}
   assert found.gallery.keys() == {'samples', 'data'} and found.conditioning_frames == 2
-  with pytest.raises(ValueError, match='in pairs, and there are 9 real and 8 generated ones'):
+  with pytest.raises(ValueError, match='in pairs, but there are 9 real and 8 generated ones'):
     run.run(protocol, fakes.Source(real), None, cpu, 4, False, fakes.Source(generated[:8]))
 
 

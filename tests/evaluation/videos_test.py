@@ -95,7 +95,7 @@ def test_random_windows(clips, stored):
   which = [next(key for key, window in windows.items() if (window == one).all()) for one in found]
   assert {start for _, start in which} == {0, 1}
   assert sorted(i for i, _ in which[:TRAIN]) == list(range(TRAIN))  # an epoch has all
-  with pytest.raises(ValueError, match='more windows than videos, .* halves .* the same ones'):
+  with pytest.raises(ValueError, match='more windows than videos, .* halves .* the same videos'):
     source.half(1)
   other = _pixels(_all_of(videos.DataVideos(clips, 'train', 60, 'random', seed=1)))
   assert (other != found).any()
@@ -116,7 +116,7 @@ def test_halves_of_random_windows(clips, stored):
 def test_windows_that_are_none(clips):
   with pytest.raises(ValueError, match="windows must be 'first' or 'random', got 'last'"):
     videos.DataVideos(clips, 'test', windows='last')
-  with pytest.raises(ValueError, match="clips' own train_split, 'train': bind it to .* 'test'"):
+  with pytest.raises(ValueError, match="clips' train_split, 'train': bind it to .* 'test'"):
     videos.DataVideos(clips, 'test', windows='random')
 
 
@@ -193,10 +193,10 @@ def test_frames_and_limit_of_folders(folders):
   found, made = folders((5, 7, 6, 8, 3), (3, 4, 6, 8, 3))
   for source, video in zip(videos.matched(*found, frames=2, limit=3), made):
     np.testing.assert_array_equal(_pixels(_all_of(source)), video[:3, :2])
-  with pytest.raises(ValueError, match='made has a clip of 4 frames, and --frames is 5'):
+  with pytest.raises(ValueError, match='made has a clip of 4 frames, but --frames is 5'):
     videos.matched(*found, frames=5, limit=3)
   for cut in (False, True):
-    with pytest.raises(ValueError, match='made has 3 clips, and --videos is 4'):
+    with pytest.raises(ValueError, match='made has 3 clips, but --videos is 4'):
       videos.matched(*found, frames=2, limit=4, cut=cut)
 
 
@@ -248,9 +248,9 @@ def test_a_folder_like_a_data_set(real, stored, tmp_path, channels):
 
 
 @pytest.mark.parametrize('shape, said', [
-    ((TEST, 3, 8, 8, 1), "made has clips of 3 frames of 8 x 8 pixels, and the data set's have 4 "
+    ((TEST, 3, 8, 8, 1), "made has clips of 3 frames of 8 x 8 pixels, but the data set's have 4 "
      'frames of 8 x 8 pixels$'),
-    ((TEST, 4, 8, 7, 1), "clips of 4 frames of 8 x 7 pixels, and the data set's .* 8 x 8 pixels$")])
+    ((TEST, 4, 8, 7, 1), "clips of 4 frames of 8 x 7 pixels, but the data set's .* 8 x 8 pixels$")])
 def test_a_folder_of_less_than_a_data_set(real, tmp_path, shape, said):
   found = _files(tmp_path, *shape)
   for cut in (False, True):
@@ -261,8 +261,8 @@ def test_a_folder_of_less_than_a_data_set(real, tmp_path, shape, said):
 @pytest.mark.parametrize('shape, frames, said', [
     ((TEST, 6, 8, 8, 1), None, 'cut them with --on_mismatch=cut, or with --frames$'),
     ((TEST, 4, 10, 8, 1), 4, 'of 4 frames of 10 x 8 pixels, .*; cut them with --on_mismatch=cut$'),
-    ((7, 4, 8, 8, 1), None, 'the data set has 10 clips and .*made 7: take as many'),
-    ((12, 4, 8, 8, 1), None, 'the data set has 10 clips and .*made 12: take as many')])
+    ((7, 4, 8, 8, 1), None, 'the data set has 10 clips and .*made 7: take equally many'),
+    ((12, 4, 8, 8, 1), None, 'the data set has 10 clips and .*made 12: take equally many')])
 def test_a_folder_that_differs_from_a_data_set(real, tmp_path, shape, frames, said):
   found = _files(tmp_path, *shape)
   with pytest.raises(ValueError, match=said):
@@ -279,7 +279,7 @@ def test_frames_and_limit_beside_a_data_set(real, tmp_path):
   found = _files(tmp_path, 7, 6, 8, 8, 1)
   ours, theirs = videos.like(found, real, frames=4, limit=7)
   assert ours.count == theirs.count == 7 and theirs.shape == (4, 8, 8, 1)
-  with pytest.raises(ValueError, match='the data set has 10 clips and .*made 7, and --videos is 8'):
+  with pytest.raises(ValueError, match='the data set has 10 clips and .*made 7, but --videos is 8'):
     videos.like(found, real, frames=4, limit=8)
 
 
@@ -289,10 +289,10 @@ def test_pairs_need_every_clip(real, tmp_path, cut, limit):
   found = _files(tmp_path, TEST, 4, 8, 8, 1)
   (tmp_path / 'made' / '4.npy').write_bytes(b'damaged')
   found = written_clips.WrittenClips(found.path)
-  with pytest.raises(ValueError, match=r'compared in pairs, and .*4\.npy cannot be read'):
+  with pytest.raises(ValueError, match=r'compared in pairs, but .*4\.npy cannot be read'):
     videos.like(found, real, limit=limit, cut=cut, paired=True)
   assert len(videos.like(found, real, limit=limit, cut=cut)) == 2
-  with pytest.raises(ValueError, match=r'compared in pairs, and .*4\.npy cannot be read'):
+  with pytest.raises(ValueError, match=r'compared in pairs, but .*4\.npy cannot be read'):
     videos.matched(found, found, paired=True)
 
 

@@ -162,8 +162,8 @@ def test_floats_are_rounded_to_the_nearest(tmp_path, name, low, high):
 
 
 @pytest.mark.parametrize('array, value_range, message', [
-    (np.linspace(0, 1, 16), None, r'are float64, from 0 to 1; say with --value_range=0,1 or'),
-    (np.linspace(-1, 1, 16), '0,1', 'values from -1 to 1, outside of 0 to 1; clip them, or say'),
+    (np.linspace(0, 1, 16), None, r'are float64, from 0 to 1; give the values of black and white'),
+    (np.linspace(-1, 1, 16), '0,1', 'values from -1 to 1, outside of 0 to 1; clip them, or give'),
     (np.linspace(0, 1.01, 16), '-1,1', 'values from 0 to 1.01, outside of -1 to 1'),
     (np.linspace(0, 256, 16), '0,255', 'values from 0 to 256, outside of 0 to 255'),
     (np.arange(-1, 15), None, 'values from -1 to 14, outside of 0 to 255'),
@@ -236,7 +236,7 @@ def test_what_cannot_be_read_is_skipped_and_named(tmp_path):
   found = written_clips.WrittenClips(str(tmp_path))
   assert found.survey() == {(4, 8, 10, 3): 3}
   assert [os.path.basename(name) for name in found.skipped] == ['1.gif', '2.mp4', 'uneven']
-  assert 'frame9.png is of another size' in found.skipped[str(tmp_path / 'uneven')]
+  assert 'frame9.png has another size' in found.skipped[str(tmp_path / 'uneven')]
   assert all(reason and '\n' not in reason for reason in found.skipped.values())
   _check(list(found.read(limit=2)), videos[[0, 2]])
   assert found.survey() == {(4, 8, 10, 3): 3}
@@ -276,8 +276,8 @@ def test_pictures_of_16_bits_are_not_read_as_white(tmp_path):
   folder.mkdir()
   for i in range(3):
     Image.fromarray(np.full((8, 8), 3000 * i, np.uint16)).save(folder / f'{i}.png')
-  with pytest.raises(ValueError, match='0.png has pixels of the kind I;16; 8 bits a '
-                     'colour are read'):
+  with pytest.raises(ValueError, match='0.png has pixels of mode I;16; they must '
+                     'have 8 bits per color'):
     written_clips.WrittenClips(str(tmp_path)).survey()
 
 

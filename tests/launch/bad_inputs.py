@@ -69,13 +69,13 @@ def _of_bindings():
 ROWS = [
     *_of_bindings(),
     # Flags and arguments.
-    Row('train', f'{_VQVAE} gin_param=X=1', "'gin_param=X=1' is no flag", status=2),
-    Row('train', f'{_VQVAE} train', "'train' is no flag, and nothing reads it", status=2),
+    Row('train', f'{_VQVAE} gin_param=X=1', "'gin_param=X=1' is not a flag", status=2),
+    Row('train', f'{_VQVAE} train', "'train' is not a flag, and nothing reads it", status=2),
     Row('train', f'{_VQVAE} --mode=evalute', 'mode', status=2),
     Row('train', f'{_VQVAE} --steps=3', "Unknown command line flag 'steps'", status=2),
     Row('train', f'{_VQVAE} --worker_timeout=0', 'worker_timeout', status=2),
     Row('train', f'{_VQVAE} --strategy=gpu', "unknown strategy 'gpu'"),
-    Row('train', f'{_VQVAE} --gin_param=hidden', 'is no binding'),
+    Row('train', f'{_VQVAE} --gin_param=hidden', 'is not a binding'),
     Row('train', f'{_VQVAE} --gin_param=STEPS=3', 'the config has no macro STEPS'),
     Row('train', f'{_VQVAE} --gin_param=vqvae.VQVAE.hiden=3', 'hiden'),
     Row('train', f'{_VQVAE} --gin_param=nothing.Here.x=3', 'nothing'),
@@ -84,7 +84,7 @@ ROWS = [
     Row('train', '--gin_file={tmp} --model_dir={tmp}/run', 'no config'),
     Row('train', '--gin_file={tmp}/tiny_vqvae.gin', '--model_dir is missing'),
     Row('train', '--model_dir={tmp}/run', '--gin_file is missing'),
-    Row('train', '--gin_file={tmp}/a.gin --model_dir={tmp}/run', 'no text in UTF-8',
+    Row('train', '--gin_file={tmp}/a.gin --model_dir={tmp}/run', 'not text in UTF-8',
         {'a.gin': b'Caf\xe9 = 3'}),
     Row('train', '--gin_file={tmp}/a.gin --model_dir={tmp}/run', 'in the config',
         {'a.gin': 'from __gin__ import dynamic_registration\nfrom tf_videogen import experiment\n'
@@ -110,9 +110,10 @@ ROWS = [
         'there is no file none.npz'),
     # Model directories.
     Row('train', f'{_MODEL} --gin_param=vqvae.VQVAE.hidden=16', 'the directory of another config'),
-    Row('train', f'{_MODEL}', 'config.gin is no gin config', {'model/config.gin': 'garbage ((('}),
-    Row('train', f'{_MODEL}', 'config.gin is no gin config', {'model/config.gin': 'just words'}),
-    Row('train', f'{_MODEL}', 'no text in UTF-8', {'model/config.gin': b'\xff\xfe\x00'}),
+    Row('train', f'{_MODEL}', 'config.gin is not a gin config',
+        {'model/config.gin': 'garbage ((('}),
+    Row('train', f'{_MODEL}', 'config.gin is not a gin config', {'model/config.gin': 'just words'}),
+    Row('train', f'{_MODEL}', 'not text in UTF-8', {'model/config.gin': b'\xff\xfe\x00'}),
     Row('train', f'{_MODEL}', 'can be read',
         {'model/ckpt-2.index': b'', 'model/ckpt-1.index': b''}),
     Row('train', f'{_MODEL}', 'training.csv', {'model/training.csv': 'loss,step\n1,2\n'}),
@@ -136,7 +137,7 @@ ROWS = [
                             ('export', ' --export_dir={tmp}/out'))
       for name, content, words in (
           ('config.gin', 'garbage (((', 'in the config'),
-          ('config.gin', b'\xff\xfe\x00', 'no text in UTF-8'),
+          ('config.gin', b'\xff\xfe\x00', 'not text in UTF-8'),
           ('config.gin', GONE, '--gin_file is missing'))],
     *[Row(program, _HAS + more, 'clips.json', {'model/clips.json': content})
       for program, more in (('sample', ' --output={tmp}/out'), ('export', ' --export_dir={tmp}/o'))
@@ -172,7 +173,7 @@ ROWS = [
     Row('report', f'{_HAS} --output={{tmp}}/a', 'a: ', {'a/x': 'mine'}),
     Row('report', f'{_HAS} --paper=psnr', '--paper=psnr: write METRIC=VALUE'),
     Row('report', f'{_HAS} --paper=psnr=high', 'write METRIC=VALUE'),
-    Row('report', _HAS, 'is no gin config', {'model/config.gin': 'garbage ((('}),
+    Row('report', _HAS, 'is not a gin config', {'model/config.gin': 'garbage ((('}),
     Row('report', _HAS, 'clips.json is damaged', {'model/clips.json': '{"video": 3}'}),
     Row('report', _HAS, 'samples.npz cannot be read', {'model/samples/samples.npz': 'no zip'}),
     Row('report', _HAS, 'test.npz', {'model/previews/test.npz': b'PK\x03\x04'}),
@@ -232,7 +233,7 @@ ROWS = [
     Row('inspect_connectivity', '--gin_file={tmp}/tiny_vqvae.gin --map={tmp}/a/b.png',
         'cannot be written into', {'a': 'a file'}),
     Row('inspect_connectivity', '--gin_file={tmp}/tiny_vqvae.gin --map={tmp}/a.png',
-        'no config of a Video Transformer'),
+        'not the config of a Video Transformer'),
     Row('inspect_motion', f'{_HAS} --clips=0', 'clips', status=2),
     Row('inspect_motion', f'{_HAS} --motion_output={{tmp}}/a', 'cannot be written into',
         {'a': 'a file'}),
@@ -243,7 +244,7 @@ ROWS = [
     Row('download_tgif', '', '--manual_dir is missing'),
     Row('download_tgif', '--manual_dir={tmp} --requests_per_second=nan', 'requests_per_second',
         status=2),
-    Row('restarts', '', 'name the model directory after --'),
+    Row('restarts', '', 'give the model directory after --'),
     Row('preflight', '--gin_file={tmp}/tiny_vqvae.gin --topology=v9', 'v9'),
     Row('preflight', '', '--gin_file'),
     Row('preflight', '--gin_file={tmp}/tiny_vqvae.gin --efficiency=nan', 'efficiency', status=2),

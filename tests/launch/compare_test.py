@@ -104,7 +104,8 @@ def test_a_protocol_of_folders_gives_the_frames_of_the_paper(networks, folders, 
   assert list(lines) == ['fvd', 'fvd_unrolled', 'ssim']
   assert not any(word in line for word in ('+-', 'trials', 'temperature')
                  for line in lines.values())
-  assert 'warning: the protocol video_transformer_bair is of 256 real videos; here are 8' in said
+  warning = 'warning: the protocol video_transformer_bair uses 256 real videos, but there are 8'
+  assert warning in said
   path = tmp_path / 'out' / 'evaluations' / 'video_transformer_bair' / 'curves.csv'
   frames = [p.position for p in results.read_curves(str(path)) if p.metric == 'ssim']
   assert frames == list(range(2, 31))
@@ -159,7 +160,7 @@ def test_a_data_set_and_a_folder(networks, run, fails, data_dir, tmp_path, monke
   video = fakes.videos(12, 20, 12, 12, 3, seed=1)
   np.savez(tmp_path / 'made.npz', samples=video)
   sides = ['--real=toy', f'--data_dir={data_dir}', f'--generated={tmp_path / "made.npz"}']
-  fails("made.npz has clips of 20 frames of 12 x 12 pixels, and the data set's have 16 frames",
+  fails("made.npz has clips of 20 frames of 12 x 12 pixels, but the data set's have 16 frames",
         *sides)
   fails('need 18; ask for fewer frames', *sides, '--frames=18')
   seen = fakes.count_clips(monkeypatch)
@@ -183,7 +184,7 @@ def test_a_protocol_of_a_data_set(networks, run, data_dir, tmp_path):
   assert list(lines) == ['fvd'] and '(30 videos' in lines['fvd']  # random windows of 12 clips
   lines, said = run(*arguments, '--baseline=real_vs_real',
                     "--gin_param=protocols.Protocol.real_windows='first'")
-  assert '(6 videos' in lines['fvd'] and 'is of 30 real videos; here are 6' in said
+  assert '(6 videos' in lines['fvd'] and 'uses 30 real videos, but there are 6' in said
   assert [row.protocol for row in results.read_results(str(tmp_path / 'out'))] == [
       'trivd_gan_bair_balanced_copy_last_frame', 'trivd_gan_bair_balanced_real_vs_real']
 
@@ -202,7 +203,7 @@ def test_real_vs_real(networks, folders, run, tmp_path):
 
 def test_copy_last_frame(networks, folders, run, fails, tmp_path):
   real, _ = folders()
-  fails('copy_last_frame needs at least one frame that is given: --conditioning_frames=1', real,
+  fails('copy_last_frame needs at least one given frame: set --conditioning_frames=1', real,
         '--baseline=copy_last_frame')
   lines, _ = run(real, '--baseline=copy_last_frame', '--conditioning_frames=4', '--paired')
   assert list(lines) == ['fvd', 'fid', 'is', 'ssim', 'psnr']
@@ -222,13 +223,14 @@ def test_baselines_of_a_protocol(networks, run, fails, tiny_files, tmp_path):
     lines, said = run(f'--gin_file={protocol}', f'--baseline={baseline}',
                       f'--output={tmp_path / "out"}')
     assert list(lines) == ['fvd'] and 'trials' not in lines['fvd']
-    assert 'warning: fvd_star is of reconstructions, which only autoencoders make: left out' in said
+    warning = 'warning: fvd_star measures reconstructions, which only autoencoders make: left out'
+    assert warning in said
   assert [(row.protocol, row.split, row.examples) for row in results.read_results(
       str(tmp_path / 'out'))] == [('videogpt_bair_copy_last_frame', 'test', 10),
                                   ('videogpt_bair_real_vs_real', 'test', 5)]
-  fails('the protocol folders has no data of its own: name it with --real',
+  fails('the protocol folders has no data of its own: give data with --real',
         '--baseline=real_vs_real')
-  fails('the protocol videogpt_ucf101 has no data of its own: name it with --real',
+  fails('the protocol videogpt_ucf101 has no data of its own: give data with --real',
         '--gin_file=evaluation/videogpt_ucf101.gin', '--baseline=real_vs_real')
 
 
@@ -252,7 +254,7 @@ def test_flags_of_folders_that_would_be_ignored(fails, folders):
   sides = folders()
   fails('--size is for data sets, not for folders', *sides, '--size=8')
   fails('either --generated or --baseline', *sides, '--baseline=real_vs_real')
-  fails('--paired is the protocol evaluation/folders_paired.gin: include it', *sides, '--paired',
+  fails('--paired cannot be used with --gin_file: include', *sides, '--paired',
         '--gin_file=evaluation/folders.gin')
 
 
@@ -260,7 +262,7 @@ def test_pairs_with_a_video_that_cannot_be_read(networks, fails, run, folders, t
   """Left out on one side, all that follow would have others' counterparts."""
   sides = folders()
   (tmp_path / 'real' / '3.gif').write_bytes(b'GIF89a')
-  fails('videos are compared in pairs, and ', *sides, '--paired', '--videos=7')
+  fails('videos are compared in pairs, but ', *sides, '--paired', '--videos=7')
   lines, said = run(*sides, '--videos=7')
   assert '(7 videos' in lines['fvd'] and '3.gif' in said
 
@@ -270,13 +272,13 @@ def test_pairs_with_a_video_that_cannot_be_read(networks, fails, run, folders, t
 
 def test_sides_that_are_not_there(fails, folders, tmp_path):
   real, generated = folders()
-  fails('two sides are compared: name --real and --generated, or --real and --baseline', real)
+  fails('two sides are compared: give --real and --generated, or --real and --baseline', real)
   fails('two sides are compared', generated)
   fails('there is no folder', real, f'--generated={tmp_path / "nowhere"}')
-  fails(f'there is no folder {tmp_path / "nowhere"}; as a data set: data sets are named',
+  fails(f'there is no folder {tmp_path / "nowhere"}; read as a data set: a data set must be',
         f'--real={tmp_path / "nowhere"}', generated)
-  fails(f'there is no folder nothing/64; as a data set: nothing/64 is not prepared in {tmp_path}; '
-        'prepare it with: ', '--real=nothing/64', generated, f'--data_dir={tmp_path}')
+  fails(f'there is no folder nothing/64; read as a data set: nothing/64 is not prepared in '
+        f'{tmp_path}; prepare it with: ', '--real=nothing/64', generated, f'--data_dir={tmp_path}')
 
 
 def test_sides_that_differ(fails, folders):
@@ -291,7 +293,7 @@ def test_broken_videos(fails, folders, tmp_path):
   np.savez(tmp_path / 'made.npz', samples=broken)
   fails('not finite (NaN) in 4 of 4 videos', real, generated, '--value_range=0,1')
   np.savez(tmp_path / 'made.npz', samples=np.zeros_like(broken))
-  fails('say with --value_range=0,1 or =-1,1 or =0,255', real, generated)
+  fails('black and white with --value_range=0,1 or =-1,1 or =0,255', real, generated)
 
 
 # --- two workers ---

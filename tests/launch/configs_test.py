@@ -51,13 +51,13 @@ def test_a_misspelt_file(name, message):
     ('vqvea.VQVAE.hidden = 3',
      "'vqvea' was not provided by an import statement; did you mean vqvae?"),
     ('prior.Prior.hidden = 3',
-     '; a config imports what it names: from tf_videogen... import prior'),
+     '; a config must import what it uses: from tf_videogen... import prior'),
     ('vqvae.VQVAE.hiden = 3', "doesn't have a parameter named 'hiden'; did you mean hidden?"),
     ('vqvae.VQVAE.norm = @vqvae.LayerNrom', 'LayerNrom'),
     ('TRAIN_STEP = 3', 'the config has no macro TRAIN_STEP; did you mean TRAIN_STEPS?'),
     ('DATASET = 3', 'the config has no macro DATASET; there are: TRAIN_STEPS'),
     ('TRAIN_STEPS = many', 'a text needs quotes; type --gin_param="TRAIN_STEPS=\'many\'"'),
-    ('vqvae.VQVAE.hidden', 'is no binding; write NAME=VALUE'),
+    ('vqvae.VQVAE.hidden', 'is not a binding; write NAME=VALUE'),
     ("vqvae.VQVAE.hidden = 'a", 'in the config: '),
     ('experiment.Experiment.clips = cl?ps', 'a text needs quotes; type '),
 ])
@@ -69,7 +69,7 @@ def test_a_misspelt_binding(param, message):
 
 
 def test_what_is_required():
-  with pytest.raises(ValueError, match=r"the config wants VQVAE_DIR: add --gin_param=\"VQVAE_DIR="):
+  with pytest.raises(ValueError, match=r"the config needs VQVAE_DIR: add --gin_param=\"VQVAE_DIR="):
     configs.parse([PRIOR], [])
   configs.parse([PRIOR], ["VQVAE_DIR='a'"])
   configs.parse([PRIOR], [], needs_all=False)
@@ -96,7 +96,7 @@ def test_what_no_config_binds():
 
   def nobody(arguments):
     return arguments
-  with pytest.raises(ValueError, match='the config says nothing of Nobody: nothing to train'):
+  with pytest.raises(ValueError, match='the config does not bind Nobody, so there is nothing'):
     configs.configured(Nobody)
   assert configs.configured(nobody)(3) == 3
 
@@ -145,7 +145,7 @@ def test_a_run_may_be_longer_or_faster(tmp_path, capsys):
   assert not capsys.readouterr().out
   _keep(tmp_path, 'TRAIN_STEPS=900', 'optimizers.adam.learning_rate=0.002')
   out = capsys.readouterr().out
-  assert f'{tmp_path} goes on: experiment.Experiment.train_steps was ' in out
+  assert f'{tmp_path} resumes with a change: experiment.Experiment.train_steps was ' in out
   assert ', now 900\n' in out
   assert 'optimizers.adam.learning_rate was ' in out and ', now 0.002\n' in out
   with pytest.raises(ValueError, match='another config .*learning_rate was 0.002, now @'):

@@ -157,7 +157,7 @@ def test_a_plain_evaluation(run, fails, prior_dir, tmp_path):
                          'test/bits_per_code']
   assert {row.protocol for row in results.read_results(str(model_dir))} == {''}
   assert not (model_dir / 'evaluations').exists()
-  fails('--model_dir is missing: name the folder of the run')
+  fails('--model_dir is missing: give the folder of the run')
   fails('has no config.gin to take its place', f'--model_dir={tmp_path}')
   fails('has no config.gin to take its place', f'--model_dir={tmp_path}',
         '--gin_file=evaluation/videogpt_bair.gin')

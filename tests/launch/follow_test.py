@@ -72,7 +72,7 @@ def test_every_checkpoint_and_the_best(run, vqvae, monkeypatch):
   values = _values(model_dir, 'nmse')
   assert list(values) == [2, 4, 6] and values[4] < values[2] < values[6]
   assert lines[f'{model_dir}/best'] == (
-      f'{model_dir}/best is as it was: nmse {values[4]:.6g} of step 4 is the best')
+      f'{model_dir}/best is unchanged: nmse {values[4]:.6g} of step 4 is the best')
   best = model_dir / 'best'
   assert {path.name for path in best.iterdir()} == {
       'checkpoint', 'ckpt-4.index', 'ckpt-4.data-00000-of-00001', 'clips.json', 'config.gin',
@@ -191,9 +191,9 @@ def test_sigterm_ends_following(vqvae, monkeypatch):
 def test_what_cannot_be_kept_or_followed(fails, vqvae, monkeypatch, capsys):
   model_dir, arguments = vqvae
   of_task = '--gin_param=protocols.Protocol.task_metrics=True'
-  fails('--keep_best=fvd is no metric of the protocol videogpt_bair_vqvae by which one checkpoint '
-        'is better than another; it has: r_fvd', *arguments, '--keep_best=fvd')
-  fails('it has: r_fvd, what the task measures', *arguments, of_task,
+  fails('--keep_best=fvd is not a metric of the protocol videogpt_bair_vqvae that ranks '
+        'checkpoints; its metrics that do: r_fvd', *arguments, '--keep_best=fvd')
+  fails('that do: r_fvd, the metrics of the task', *arguments, of_task,
         '--keep_best=gradient_norm')
   for flag in ('--keep_best=r_fvd', '--follow', '--follow_timeout=5', '--patience=2'):
     name = flag.partition('=')[0]

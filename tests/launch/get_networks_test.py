@@ -113,17 +113,17 @@ def test_all_from_their_first_sources(known, cache, server, capsys):
   lines = out.splitlines(keepends=True)
   assert 'FVD of black against white videos' in lines.pop(1)
   assert ''.join(lines) == (
-      f'{I3D}@{pretrained.fingerprint(ARRAYS)} is in {cache}/{I3D}.npz; its checksums are those of '
-      f'the published one\n{C3D}@{pretrained.fingerprint(C3D_ARRAYS)} is in {cache}/{C3D}.npz; no '
-      'checksum of the published one is known: compare this with others\n')
+      f'{I3D}@{pretrained.fingerprint(ARRAYS)} is in {cache}/{I3D}.npz; its checksums match the '
+      f'published network\n{C3D}@{pretrained.fingerprint(C3D_ARRAYS)} is in {cache}/{C3D}.npz; no '
+      'published checksum is known: compare this one with others\n')
   _assert_kept(I3D, ARRAYS)
   _assert_kept(C3D, C3D_ARRAYS)
 
   status, out, err = _run(capsys)
   assert (status, err) == (0, []) and len(server.asked) == 4
   there, compared, other = out.splitlines()
-  assert there == f'{I3D} is there: {cache}/{I3D}.npz'
-  assert other == f'{C3D} is there: {cache}/{C3D}.npz'
+  assert there == f'{I3D} is there already: {cache}/{I3D}.npz'
+  assert other == f'{C3D} is there already: {cache}/{C3D}.npz'
   assert compared.startswith('FVD of black against white videos')
 
 
@@ -170,14 +170,14 @@ def test_no_source(known, cache, server, capsys, spoil, reason):
   spoil(known)
   (known / '1').unlink()
   status, out, err = _run(capsys)
-  assert status == 1 and err[0] == f'{I3D} was looked for at'
+  assert status == 1 and err[0] == f'{I3D} was looked for at these addresses:'
   assert [line.strip() for line in err if line.startswith('  http')] == [
       f'{server.url}/scratch/model.ckpt.index',
       f'{server.url}/scratch/model.ckpt.data-00000-of-00001',
       f'{server.url}/1?tf-hub-format=compressed']
   assert reason in err[3] and err[5] == '    status 404'
   assert err[6:] == [f'get_networks: {I3D} could not be fetched; fetch elsewhere, from one of '
-                     'these addresses, and name the file or folder with --network and --path']
+                     'these addresses, and give the file or folder with --network and --path']
   assert out.startswith(f'{C3D}@') and [path.name for path in cache.iterdir()] == [f'{C3D}.npz']
 
 
@@ -188,7 +188,7 @@ def test_no_server(known, cache, server, capsys, monkeypatch):
   status, out, err = _run(capsys)
   assert (status, out) == (1, '') and not cache.exists()
   assert err[:5] == [
-      f'{I3D} was looked for at', '  http://127.0.0.1:9/a',
+      f'{I3D} was looked for at these addresses:', '  http://127.0.0.1:9/a',
       '    cannot be reached: is there a network?', f'  {server.url}/none', '    status 404']
   assert len(err) == 6 and max(map(len, err)) < 200
 
@@ -223,9 +223,9 @@ def test_path_with_other_weights_keeps_what_is_there(cache, tmp_path, capsys):
 
 
 @pytest.mark.parametrize('arguments,message', [
-    (['--path=x'], '--path has one network: say which with --network'),
-    (['--path=x', f'--network={I3D}', f'--network={C3D}'], '--path has one network: say which'),
-    (['--path=nowhere', f'--network={I3D}'], 'nowhere is no TF-Hub module, checkpoint, or')])
+    (['--path=x'], '--path has one network: choose it with --network'),
+    (['--path=x', f'--network={I3D}', f'--network={C3D}'], '--path has one network: choose it'),
+    (['--path=nowhere', f'--network={I3D}'], 'nowhere is not a TF-Hub module, checkpoint, or')])
 def test_mistakes_are_one_line(cache, capsys, arguments, message):
   status, out, err = _run(capsys, *arguments)
   assert (status, out) == (1, '') and not cache.exists() and len(err) == 1
@@ -259,7 +259,7 @@ def test_an_fvd_is_compared_with_the_published_one(known, capsys, monkeypatch):
   monkeypatch.setattr(get_networks, 'black_against_white', {30: 155.0}.get)
   status, out, err = _run(capsys, f'--network={I3D}')
   assert status == 1 and '155.00 with 30 frames' in out
-  assert 'other numbers than the published ones' in err[-1]
+  assert 'differ from the published ones' in err[-1]
 
 
 def test_black_against_white(monkeypatch):

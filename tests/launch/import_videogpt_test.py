@@ -143,13 +143,13 @@ def test_an_imported_prior_is_used_as_any_other(folder, tmp_path, capsys):
 
 
 @pytest.mark.parametrize('kind, config, more, says', [
-    ('vqvae', 'bair_gpt', [], 'is a VQ-VAE, and .*bair_gpt.gin is the config of a prior'),
-    ('classes', 'bair_stride4x2x2', [], 'is a prior, and .* is the config of a VQ-VAE'),
+    ('vqvae', 'bair_gpt', [], 'is a VQ-VAE, but .*bair_gpt.gin is the config of a prior'),
+    ('classes', 'bair_stride4x2x2', [], 'is a prior, but .* is the config of a VQ-VAE'),
     ('vqvae', 'bair_stride4x2x2', ['--vqvae={folder}/vqvae'], 'is a VQ-VAE itself: leave --vqvae'),
     ('classes', 'ucf101_uncond_gpt', ['--vqvae={folder}/vqvae'], 'is not the VQ-VAE of'),
     ('classes', 'ucf101_uncond_gpt', ['--gin_param=videogpt.LatentTransformer.width=24'],
      'fc_in.weight has the shape'),
-    ('clips.npz', 'bair_gpt', [], 'is no checkpoint of PyTorch')])
+    ('clips.npz', 'bair_gpt', [], 'is not a checkpoint of PyTorch')])
 def test_mistakes(folder, tmp_path, capsys, kind, config, more, says):
   more = [argument.format(folder=folder) for argument in more]
   assert _imported(folder, kind, tmp_path / 'made', config, *more) == 1
@@ -187,5 +187,5 @@ def test_a_file_that_calls_a_function_is_refused(tmp_path, capsys):
   torch_writer.save(tmp_path / 'bair_gpt', {'state_dict': Calls()})
   assert in_process.run(import_videogpt.main, f'--checkpoint={tmp_path / "bair_gpt"}',
                         f'--model_dir={tmp_path / "made"}') == 1
-  assert "is refused: it names 'posix.system'" in capsys.readouterr().err
+  assert "is refused: it uses 'posix.system'" in capsys.readouterr().err
   assert not (tmp_path / 'executed').exists() and not (tmp_path / 'made').exists()

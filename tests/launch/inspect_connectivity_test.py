@@ -51,14 +51,14 @@ def test_the_first_slice_alone(tmp_path, capsys):
   lines = capsys.readouterr().out.splitlines()
   assert f'{32 * 31 // 2}' in lines[-1] and lines[0].endswith('what reaches pixel 2,4,4')
   assert _run(*arguments, '--pixel=1,2,4', f'--map={tmp_path}/other.png') == 1
-  assert 'this model has the first slice alone' in capsys.readouterr().err
+  assert 'this model has only the first slice' in capsys.readouterr().err
 
 
 @pytest.mark.parametrize('arguments, message', [
     ([], '--gin_file is missing'), ([CONFIG, *SMALL, '--pixel=1,2'], '--pixel=1,2 must be T,H,W'),
-    ([CONFIG, *SMALL, '--pixel=4,0,0'], '--pixel=4,0,0 is outside of the video, 4x8x8'),
+    ([CONFIG, *SMALL, '--pixel=4,0,0'], '--pixel=4,0,0 is outside the video, which is 4x8x8'),
     ([CONFIG, '--map=map.svg'], '--map=map.svg must end in .png'),
-    (['--gin_file=videogpt/bair_vqvae.gin'], 'is no config of a Video Transformer')])
+    (['--gin_file=videogpt/bair_vqvae.gin'], 'is not the config of a Video Transformer')])
 def test_mistakes(arguments, message, tmp_path, capsys):
   assert _run(f'--map={tmp_path}/map.png', *arguments) == 1
   error = capsys.readouterr().err.strip().splitlines()[-1]

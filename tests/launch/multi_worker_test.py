@@ -52,7 +52,7 @@ def test_a_killed_worker_ends_the_other(tiny_files, tmp_path):
     workers[1].kill()
     assert _wait(workers[:1], 30) == [75]
   last = log.read_text().strip().splitlines()[-1]
-  assert 'no longer answers; the same command, on all workers, goes on from' in last
+  assert 'no longer answers; the same command, on all workers, resumes from' in last
   done = checkpoints.step_of(checkpoints.paths(str(tmp_path / 'run'))[0])
   with _workers(tmp_path, *arguments) as workers:
     goes_on = processes.until_saved(tmp_path / 'run', done, log)

@@ -62,8 +62,8 @@ def test_figures(tiny_files, compiled, capsys):
               '--program=train', '--program=evaluate') == 0
   out = capsys.readouterr().out
   assert compiled == [1, 1] and f'{tiny_files.vqvae_gin} on v4:2x2x1, 4 cores' in out
-  assert 'train: batch 1 a core, compiled, fits: 3.00 of 32.00 GiB' in out
-  assert '6 steps on 4 cores' in out and 'evaluate: batch 1 a core' in out
+  assert 'train: batch 1 per core, compiled, fits: 3.00 of 32.00 GiB' in out
+  assert '6 steps on 4 cores' in out and 'evaluate: batch 1 per core' in out
 
 
 @pytest.mark.usefixtures('unexported', 'compiled')
@@ -79,8 +79,8 @@ def test_what_is_known_comes_first(capsys, arguments, known):
   assert second.startswith('known: ') == known
   if known and not arguments:
     assert re.fullmatch(
-        r'known: train on v3:2x2, 8 cores, batch 4 a core: 12.86 of 16.00 GiB, at least 474.0 ms a '
-        r'step, 158 core-hours \(compiled on 2026-\d\d-\d\d at commit \w{10}.*\)', second)
+        r'known: train on v3:2x2, 8 cores, batch 4 per core: 12.86 of 16.00 GiB, at least 474.0 ms '
+        r'per step, 158 core-hours \(compiled on 2026-\d\d-\d\d at commit \w{10}.*\)', second)
 
 
 @pytest.mark.usefixtures('unexported', 'compiled')
@@ -90,7 +90,7 @@ def test_what_it_costs(tiny_files, capsys):
   assert _run(*flags, '--topology=v2:2x2', '--gin_param=experiment.Experiment.batch_size=8') == 0
   assert '6 steps on 8 cores: 0.0364 core-hours at the bound, 0.0911 at 40%' in (
       out := capsys.readouterr().out)
-  assert 'at 2.20 a chip and hour, they cost 0.0401 at the bound, 0.1 at 40% of its speed' in out
+  assert 'at 2.20 per chip and hour, they cost 0.0401 at the bound, 0.1 at 40% of its speed' in out
   assert _run(*flags, '--topology=v2:2x2', '--gin_param=experiment.Experiment.batch_size=8',
               '--json') == 0
   assert json.loads(capsys.readouterr().out)['price'] == pytest.approx(0.0401, rel=1e-2)
@@ -124,8 +124,8 @@ def test_what_does_not_fit_fails(tiny_files, compiled, capsys):
   assert _run(f'--gin_file={tiny_files.vqvae_gin}', '--batch_per_core=6') == 1
   assert compiled == [6, 3, 4, 5]
   out = capsys.readouterr().out
-  assert 'train: does not compile for v3:2x2, batch 6 a core: out of memory: required 18G' in out
-  assert 'largest batch a core that fits: 5\n' in out
+  assert 'train: does not compile for v3:2x2, batch 6 per core: out of memory: required 18G' in out
+  assert 'largest batch per core that fits: 5\n' in out
   assert "smallest number of cores for the config's 4 clips: 1\n" in out
 
 
@@ -135,7 +135,7 @@ def test_what_the_compiler_refuses_fails(tiny_files, monkeypatch, capsys):
                       lambda *_: compiler.Compiled(False, 'no such operation'))
   assert _run(f'--gin_file={tiny_files.vqvae_gin}', '--batch_per_core=6') == 1
   out = capsys.readouterr().out
-  assert 'batch 6 a core: no such operation' in out and 'largest batch' not in out
+  assert 'batch 6 per core: no such operation' in out and 'largest batch' not in out
 
 
 @pytest.mark.usefixtures('unexported')
@@ -155,7 +155,7 @@ def test_a_sweep(tiny_files, compiled, capsys, tmp_path):
   assert _run(f'--gin_file={tiny_files.vqvae_gin}', '--batch_per_core=1', f'--plot={plot}',
               f'--sweep={HIDDEN}=8,16', '--program=evaluate') == 0
   lines = capsys.readouterr().out.splitlines()
-  assert lines[0] == 'evaluate, v3:2x2, batch 1 a core' and compiled == [1, 1]
+  assert lines[0] == 'evaluate, v3:2x2, batch 1 per core' and compiled == [1, 1]
   assert [line.split()[0] for line in lines[1:]] == ['hidden', '8', '16']
   parameters = [int(line.split()[1].replace(',', '')) for line in lines[2:]]
   assert parameters[0] < parameters[1] and plot.read_bytes()[:4] == b'\x89PNG'
@@ -183,7 +183,7 @@ def test_exported_in_a_process_of_its_own(tiny_files, monkeypatch):
   monkeypatch.undo()
   apart = tpu_programs.export_apart(request)
   assert apart.digest == here.digest and apart.parameters == here.parameters
-  with pytest.raises(ValueError, match='takes three powers of two'):  # a model's constructor
+  with pytest.raises(ValueError, match='must be three powers of two'):  # a model's constructor
     tpu_programs.export_apart(
         request._replace(gin_params=('vqvae.VQVAE.downsampling = (3, 4, 4)',)))
 
@@ -209,14 +209,14 @@ def test_values_of_a_sweep(sweep, values):
 
 
 @pytest.mark.parametrize('message, arguments', [
-    ("unknown topology 'v7:2x2'; there are, and larger ones: v2:2x2", ['--topology=v7:2x2']),
+    ("unknown topology 'v7:2x2'; there are these and larger ones: v2:2x2", ['--topology=v7:2x2']),
     ('--gin_file is missing', ['--gin_file=']),
     ('not divisible by the 8 cores of v3:2x2; choose another --topology or --batch_per_core', []),
     ('VQVAETask has nothing to sample from', ['--program=sample', '--batch_per_core=1']),
     ('--clip_shape=64 must be TxHxWxC', ['--clip_shape=64', '--batch_per_core=1']),
-    ('--sweep is of one --program', ['--sweep=x=1', '--find_batch']),
+    ('--sweep takes one --program', ['--sweep=x=1', '--find_batch']),
     ('--plot draws a --sweep', ['--plot=x.png']),
-    ('--export_hlo writes one --program',
+    ('--export_hlo takes one --program',
      ['--export_hlo=x', '--program=train', '--program=evaluate']),
     ('--sweep=x must be BINDING=V1,V2', ['--sweep=x']),
     ('hiden', ['--sweep=vqvae.VQVAE.hiden=3,4']),

@@ -191,7 +191,7 @@ def test_too_many_failures(tmp_path, capsys):
   err = capsys.readouterr().err.strip().splitlines()[-1]
   assert '(empty 5): more than the allowed 50% cannot be used' in err
   report = tmp_path / 'kinetics600_clips' / '64' / 'preparation_report.json'
-  assert f'named in {report}' in err
+  assert f'listed in {report}' in err
   failed = json.loads(report.read_text())['failed']
   assert {failure['reason'] for failure in failed} == {'empty'} and len(failed) == 5
   assert _run(tmp_path, 'kinetics600_clips/64', *arguments, '--max_failed_share=1') == 0

@@ -102,7 +102,7 @@ def test_a_killed_training_is_trained_to_its_end(tiny_files, tmp_path):
 
 def test_no_model_dir(capsys):
   assert in_process.run(restarts.main, '--', '--gin_file=x') == 1
-  assert 'name the model directory after --' in capsys.readouterr().err
+  assert 'give the model directory after --' in capsys.readouterr().err
 
 
 def test_progress_of_a_cascade_is_that_of_all_levels(tmp_path):

@@ -71,7 +71,7 @@ def test_the_last_level_stands_for_the_cascade(tmp_path):
   with pytest.raises(ValueError, match=r'is the directory of another cascade \(a.gin, '
                      r'b.gin, c.gin'):
     cascades.save(folder, cascades.Cascade(['a.gin']))
-  with pytest.raises(ValueError, match='must name the config of a level or more'):
+  with pytest.raises(ValueError, match='must list the config of at least one level'):
     cascades.Cascade([])
 
 
@@ -83,7 +83,7 @@ def test_the_last_level_stands_for_the_cascade(tmp_path):
     ('--gin_file must be the config of a cascade, such as',
      ['--gin_file=ssw_gan/smoke_stage1.gin', '--model_dir=DIR']),
     ('--gin_file must be the config of a cascade, such as', ['--model_dir=DIR']),
-    ('--gin_file must be one, ',
+    ('give one --gin_file, ',
      [SMOKE, '--gin_file=ssw_gan/smoke_stage1.gin', '--model_dir=DIR']),
     pytest.param("no checkpoint of the level below in 'DIR/level1'",
                  [*TINY, '--model_dir=DIR', '--level=2'], marks=pytest.mark.slow),
@@ -127,8 +127,8 @@ def test_a_level_below_that_went_on(tmp_path):
   tf.train.Checkpoint(step=tf.Variable(7)).save(os.path.join(folder, 'ckpt'))
   cascades.keep_below(folder, lower)
   layout.set_finished(lower, 9)
-  with pytest.raises(ValueError, match=f'{folder} is trained from step 8 of {lower}, which is at '
-                     'step 9 now: move it away'):
+  with pytest.raises(ValueError, match=f'{folder} was trained from step 8 of {lower}, which is now '
+                     f'at step 9: move {folder} away'):
     cascades.keep_below(folder, lower)
   layout.set_finished(lower, None)  # gone, say
   cascades.keep_below(folder, lower)
@@ -146,7 +146,7 @@ def test_a_cascade_is_no_model(tmp_path, capsys, module):
 def test_a_cascade_whose_last_level_is_not_begun(tmp_path, capsys, module):
   cascades.save(str(tmp_path), cascades.Cascade(['a.gin', 'b.gin']))
   assert _run(f'--model_dir={tmp_path}', program=module) == 1
-  assert f'the last level of the cascade in {tmp_path} is not begun' in capsys.readouterr().err
+  assert f'the last level of the cascade in {tmp_path} has not started' in capsys.readouterr().err
 
 
 def test_the_last_level_is_what_is_trained_and_evaluated(tiny_files, tmp_path, capsys):

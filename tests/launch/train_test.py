@@ -55,7 +55,7 @@ def _fails(tmp_path, capsys):
     ('--model_dir is missing', [f'--gin_file={MNIST}', '--model_dir=']),
     ('hiden', [f'--gin_file={MNIST}', '--gin_param=vqvae.VQVAE.hiden = 3']),
     ("unknown strategy 'gpus'; there are: auto, ", [f'--gin_file={MNIST}', '--strategy=gpus']),
-    ('the config wants VQVAE_DIR: ', ['--gin_file=videogpt/moving_mnist_prior.gin']),
+    ('the config needs VQVAE_DIR: ', ['--gin_file=videogpt/moving_mnist_prior.gin']),
 ])
 def test_mistakes_on_the_command_line(fails, message, arguments):
   fails(message, *arguments)
@@ -74,11 +74,11 @@ def test_data_that_is_not_prepared(fails, tmp_path):
 @pytest.mark.parametrize('message, arguments', [
     ('VQVAE.downsampling = (8, 2, 2) does not divide clips of 4 x 8 x 8',
      ['--gin_param=vqvae.VQVAE.downsampling = (8, 2, 2)']),
-    ('VQVAE.downsampling takes three powers of two',
+    ('VQVAE.downsampling must be three powers of two',
      ['--gin_param=vqvae.VQVAE.downsampling = (3, 2, 2)']),
     ('Experiment.batch_size = 3 is not divisible by the 2 replicas',
      ['--gin_param=experiment.Experiment.batch_size = 3', '--strategy=mirrored']),
-    ('has 5 frames, clips of frames=6', ['--gin_param=clips.FileClips.frames = 6']),
+    ('has 5 frames, but clips of frames=6', ['--gin_param=clips.FileClips.frames = 6']),
     ("Experiment.precision = 'float8': it must be one of ",
      ["--gin_param=experiment.Experiment.precision = 'float8'"]),
     ('there is no file nowhere.npz', ["--gin_param=clips.FileClips.train_path = 'nowhere.npz'"]),
@@ -95,7 +95,7 @@ def test_longer_and_from_another_run(tiny_files, tmp_path, capsys):
   assert f'trained to step 6, in {run}\n' in capsys.readouterr().out
   assert _run(config, f'--model_dir={run}', '--mode=train', '--gin_param=TRAIN_STEPS=8') == 0
   out = capsys.readouterr().out
-  assert f'{run} goes on: experiment.Experiment.train_steps was 6, now 8\n' in out
+  assert f'{run} resumes with a change: experiment.Experiment.train_steps was 6, now 8\n' in out
   assert 'from step 6 to 8\n' in out and f'trained to step 8, in {run}\n' in out
   assert _run(config, f'--model_dir={tuned}', '--mode=train', f'--init_from={run}',
               '--gin_param=TRAIN_STEPS=1', '--gin_param=optimizers.adam.learning_rate=1e-9') == 0
@@ -203,7 +203,7 @@ def test_ten_kills_change_nothing(tiny_files, tmp_path):
 
 def test_one_process_trains_in_a_directory(fails, tiny_files, tmp_path):
   with occupancy.occupied(str(tmp_path / 'run')):
-    fails(f'is being trained in by process {os.getpid()} of ',
+    fails(f'process {os.getpid()} of ',
           f'--gin_file={tiny_files.vqvae_gin}')
   assert not (tmp_path / 'run' / 'config.gin').exists()
 
@@ -220,7 +220,7 @@ def test_a_second_training_says_so_and_goes_on_when_the_first_is_killed(
   with _started(*arguments) as first:
     processes.until(lambda: _last_step(folder) >= 3, process=first)
     second = processes.run(*processes.program('train', *arguments))
-    assert second.returncode == 1 and f'by process {first.pid} of ' in second.stderr
+    assert second.returncode == 1 and f'process {first.pid} of ' in second.stderr
     log = tmp_path / 'log'
     with processes.started(*processes.program('train', *arguments, '--wait'), output=log) as third:
       processes.until(lambda: f'waiting for process {first.pid}' in log.read_text(), process=third)
@@ -234,6 +234,6 @@ def test_a_second_training_says_so_and_goes_on_when_the_first_is_killed(
 
 
 def test_finished_is_said_of_what_can_be_restored_alone(tmp_path):
-  with pytest.raises(OSError, match='the checkpoint of step 3 is not there'):
+  with pytest.raises(OSError, match='the checkpoint of step 3 is missing'):
     experiment._set_finished(str(tmp_path), 3)
   assert not list(tmp_path.iterdir())

@@ -302,13 +302,13 @@ def test_calls_that_cannot_be_meant():
   with pytest.raises(ValueError, match=r'conditional=False\) was called with a condition'):
     conditional_batch_norm.ConditionalBatchNorm(False)(x, tf.zeros([B, D]))
   norm, steps = _norm(False), conditional_batch_norm.Steps
-  with pytest.raises(ValueError, match='statistics are recorded outside of training, after `keep`'):
+  with pytest.raises(ValueError, match='must be recorded outside of training, after `keep`'):
     norm(x, training=True, steps=ALL)
-  with pytest.raises(ValueError, match='statistics are recorded outside of training, after `keep`'):
+  with pytest.raises(ValueError, match='must be recorded outside of training, after `keep`'):
     conditional_batch_norm.ConditionalBatchNorm(False)(x, steps=ALL)
   longer = tf.zeros([B, T + 1, H, W, C])
   for video, how in ((longer, {}), (x, {'steps': steps(1)}), (x, {'steps': ALL._replace(first=1)})):
-    with pytest.raises(ValueError, match='standing statistics are of 3 time steps, got 4'):
+    with pytest.raises(ValueError, match='standing statistics have 3 time steps, got 4'):
       norm(video, **how)
   assert norm(longer, training=True).shape == longer.shape
   assert norm(x[:, :2]).shape == norm(x[:, :2], steps=steps(1)).shape == (B, 2, H, W, C)

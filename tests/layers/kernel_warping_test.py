@@ -101,5 +101,5 @@ def test_motion_of_all_resolutions():
 
 @pytest.mark.parametrize('count', [4, 8, 10])
 def test_weights_that_are_no_kernel(count):
-  with pytest.raises(ValueError, match=f'k x k neighbours, k odd, at every position; got {count}'):
+  with pytest.raises(ValueError, match=f'k x k weights per position, with odd k; got {count}'):
     kernel_warping.warp(tf.zeros([1, 4, 4, 2]), tf.zeros([1, 4, 4, count]))

@@ -116,5 +116,5 @@ def test_fewer_than_two_videos_are_refused(count):
 
 
 def test_features_of_two_sizes_are_refused():
-  with pytest.raises(ValueError, match='features of 3 and of 4 numbers have no distance'):
+  with pytest.raises(ValueError, match='features must have equal sizes, got 3 and 4 numbers'):
     _distance(_features(5, 3), _features(5, 4))

@@ -189,7 +189,7 @@ def test_other_weights_are_refused(container, tmp_path, cache):
   path = str(container(tmp_path, changed))
   assert _refused(pretrained.keep, NAME, path) == (
       f"{path} has other weights than TF-Hub's deepmind/i3d-kinetics-400/1, the same as "
-      f'rgb_scratch: 1 of 6 variables differ, {name} the first; rgb_imagenet, which some ports '
+      f'rgb_scratch: 1 of 6 variables differ, first {name}; rgb_imagenet, which some ports '
       'use, is another network')
   assert not cache.exists()
 
@@ -198,7 +198,7 @@ def test_weights_of_one_network_are_not_anothers(tmp_path, cache):
   path = str(_hub_folder(tmp_path, ARRAYS))
   message = _refused(pretrained.keep, 'i3d_kinetics600', path)
   assert '6 of 6 variables differ' in message and 'rgb_imagenet' not in message
-  assert f'{path} is no c3d_ucf101: conv1a/W is missing' in _refused(
+  assert f'{path} is not c3d_ucf101: conv1a/W is missing' in _refused(
       pretrained.keep, 'c3d_ucf101', path)
   assert not cache.exists()
 
@@ -211,7 +211,7 @@ def test_other_variables_are_refused(change, name, tmp_path):
   changed = {key: value for key, value in {**ARRAYS, **change}.items() if value is not None}
   path = str(_npz(tmp_path, changed))
   assert _refused(pretrained.keep, NAME, path) == (
-      f'{path} is no {NAME}: {name} is missing, unknown, or of another shape; wanted is '
+      f'{path} is not {NAME}: {name} is missing, unknown, or has another shape; expected '
       f'{pretrained.KNOWN[NAME].title}')
 
 
@@ -224,7 +224,7 @@ def test_c3d_of_two_files(tmp_path):
   network_files.save_npz(tmp_path / 'c3d' / 'conv3d_deepnetA_ucf.npz', {
       f'/{name}': value for name, value in C3D.items() if name != 'mean'})
   folder = str(tmp_path / 'c3d')
-  expected = f'{folder} is no c3d_ucf101: mean (of mean2.npz) is missing, unknown, or of another'
+  expected = f'{folder} is not c3d_ucf101: mean (of mean2.npz) is missing, unknown, or has another'
   assert _refused(pretrained.keep, 'c3d_ucf101', folder).startswith(expected)
   network_files.save_npz(tmp_path / 'c3d' / 'mean2.npz', {'mean': C3D['mean'][:, :8]})
   assert _refused(pretrained.keep, 'c3d_ucf101', folder).startswith(expected)
@@ -240,7 +240,7 @@ def test_nothing_there(make, tmp_path):
   (tmp_path / 'empty').mkdir()
   path = str(make(tmp_path / 'empty'))
   assert _refused(pretrained.keep, NAME, path, error=FileNotFoundError) == (
-      f'{path} is no TF-Hub module, checkpoint, or folder of .npz files')
+      f'{path} is not a TF-Hub module, checkpoint, or folder of .npz files')
 
 
 def test_archive_of_something_else(tmp_path):
@@ -249,7 +249,7 @@ def test_archive_of_something_else(tmp_path):
   with tarfile.open(other, 'w:gz') as f:
     f.add(__file__, 'variables/notes.txt')
   assert _refused(pretrained.read, str(other), error=FileNotFoundError) == (
-      f'{other} is no TF-Hub module: it has no variables/variables.index')
+      f'{other} is not a TF-Hub module: it has no variables/variables.index')
 
 
 def test_nothing_of_an_archive_is_written_elsewhere(tmp_path, monkeypatch):

@@ -86,7 +86,7 @@ def test_falls_back_to_the_latest_readable(directory, warnings, part):
   checkpoint = _checkpoint()
   assert checkpoints.restore_latest(checkpoint, directory).endswith('ckpt-10')
   np.testing.assert_array_equal(checkpoint.model.w, np.full(1000, 10.0))
-  assert 'ckpt-20 cannot be read' in warnings[0] and 'going on from' in warnings[1]
+  assert 'ckpt-20 cannot be read' in warnings[0] and 'resuming from' in warnings[1]
   assert not any('\n' in line for line in warnings)
 
 

@@ -41,7 +41,7 @@ def test_shapes_of_clips_are_what_was_saved(tmp_path):
 def test_no_model_directory(tmp_path, folder):
   model_dir = str(tmp_path / folder)
   with pytest.raises(FileNotFoundError, match='is not a model directory .*no clips.json.*; train '
-                                              'into it first') as error:
+                                              'a model there first') as error:
     layout.saved_spec(model_dir)
   assert model_dir in str(error.value) and '\n' not in str(error.value)
   assert layout.finished(model_dir) is None

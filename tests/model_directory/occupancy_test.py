@@ -66,7 +66,8 @@ def test_a_second_process_says_who_has_it_and_takes_over_when_that_is_killed(
       pass
   assert time.monotonic() - start < 2
   message = str(error.value)
-  assert message.startswith(f'{model_dir} is being trained in by process {first.pid} of ')
+  assert message.startswith(f'process {first.pid} of ')
+  assert f' is training in {model_dir}: ' in message
   assert ' on host-1 (since 20' in message and '--wait' in message and '\n' not in message
 
   def look():  # once a second while waiting

@@ -259,5 +259,5 @@ def test_levels_and_clips_that_do_not_suit(model, clip, first_frames, message):
 def test_pairs_of_a_model_that_upscales_nothing():
   model = dvd_gan.VideoGAN(_first_callable(), _discriminators())
   small_cascades.wrong(
-      'the view M of Discriminators.views is of upscaled videos, and this model upscales none: '
+      'the view M of Discriminators.views needs upscaled videos, but this model upscales none: '
       'leave it out', lambda: model.build((4, 4, 4, COLORS), 0))

@@ -160,7 +160,7 @@ def test_three_parts_and_no_more(built_model):
     ({'crop_size': 9}, CLIP, 2, 'Discriminators.crop_size must be 1 to 8 .* 8x8; got 9'),
     ({'factor': 3}, CLIP, 2, 'Discriminators.factor must divide'),
     ({'multipliers': (1,) * 4}, CLIP, 2, 'Discriminators.multipliers, 4 of them'),
-    ({'views': ('dF', 'M')}, CLIP, 2, 'the view M of Discriminators.views is of upscaled videos'),
+    ({'views': ('dF', 'M')}, CLIP, 2, 'the view M of Discriminators.views needs upscaled videos'),
 ])
 def test_clips_that_do_not_suit(model, clip, given, message):
   with pytest.raises(ValueError, match=message) as error:

@@ -125,7 +125,7 @@ def test_two_replicas_judge_pairs_as_one(two_replicas):
 
 
 @pytest.mark.parametrize('shape,options,message', [
-    (None, {}, 'the view M of Discriminators.views is of upscaled videos, and this model upscales '
+    (None, {}, 'the view M of Discriminators.views needs upscaled videos, but this model upscales '
                'none: leave it out'),
     ((12, 8, 8, 6), {}, 'Discriminators.multipliers, 5 of them, .* M must .* 16; got 8x8'),
     ((12, 32, 24, 6), {}, 'Discriminators.multipliers, .* the view M must .* 16; got 32x24'),

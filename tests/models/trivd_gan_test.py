@@ -148,7 +148,7 @@ def test_a_shorter_clip_is_the_beginning_of_a_longer_one(unit):
       generator.keep_statistics(kept, kept)
     short, long = (generator(*inputs, frames)[0] for frames in (1, FRAMES))
     np.testing.assert_allclose(short, long[:, :1], atol=1e-6)
-  with pytest.raises(ValueError, match='standing statistics are of 3 time steps, got 4'):
+  with pytest.raises(ValueError, match='standing statistics have 3 time steps, got 4'):
     generator(*inputs, FRAMES + 1)
 
 

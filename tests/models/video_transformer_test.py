@@ -283,7 +283,7 @@ def test_intensities_against_numpy():
 
 
 def test_intensities_are_gray():
-  with pytest.raises(ValueError, match='for gray videos, of one colour, got 3'):
+  with pytest.raises(ValueError, match='needs gray videos, of one color, got 3'):
     _tiny(predictor=channel_prediction.IntensityPredictor)
 
 

@@ -285,13 +285,13 @@ def test_parameters_for_bair(actions, parameters):
     ({'conditioning_frames': 1}, 'video'), ({'classes': 3}, 'label'), ({'actions': 8}, 'actions')])
 def test_missing_conditions_are_errors(conditions, missing):
   model = small_priors.new(**conditions)
-  with pytest.raises(ValueError, match=f'conditioned on {missing}, and the batch has none'):
+  with pytest.raises(ValueError, match=f'conditioned on {missing}, but the batch has none'):
     model.conditions()
 
 
 @pytest.mark.parametrize('shape, found', [([2, 4, 3], '4 x 3'), ([2, 9], '9')])
 def test_another_number_of_actions_is_an_error(shape, found):
-  with pytest.raises(ValueError, match=f'actions = 8, and the clips have {found} numbers'):
+  with pytest.raises(ValueError, match=f'actions = 8, but the clips have {found} numbers'):
     small_priors.new(actions=8).conditions(actions=tf.zeros(shape))
 
 

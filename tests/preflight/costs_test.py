@@ -40,7 +40,7 @@ def test_what_does_not_compile_does_not_fit():
   cost = costs.cost(PROGRAM, compiler.Compiled(False, 'out of memory: required 20G'), V3)
   assert not cost.fits
   assert output.lines(cost) == [
-      'train: does not compile for v3:2x2, batch 4 a core: out of memory: required 20G']
+      'train: does not compile for v3:2x2, batch 4 per core: out of memory: required 20G']
 
 
 @pytest.mark.parametrize('largest', [0, 1, 3, 4, 7, 8, 100, 1024])
@@ -69,11 +69,11 @@ def test_lines():
   assert 'fits: 2.00 of 16.00 GiB' in text
   assert '61.50 TFLOP, 90.00 GB moved, 683 FLOP/B: at least 1.00 s (arithmetic; ' in text
   assert '7,200 steps on 8 cores: 16 core-hours at the bound, 32 at 50% of its speed' in text
-  assert '2 loops of a length that only the data tells are counted once' in text
+  assert '2 loops whose length depends on the data are counted once' in text
   assert 'added up' not in text
   summing = cost._replace(summed_bytes=3_000_000)
   assert '  3.00 MB added up over the 8 cores, not in the bound' in output.lines(summing)
-  assert '1 loops that begin where only the data tell are counted from their first turn: ' in text
+  assert '1 loops whose start depends on the data are counted from their first turn: ' in text
 
 
 def test_a_sweep_as_table_and_plot(tmp_path):

@@ -142,7 +142,7 @@ def test_other_values_of_options_compute_other_numbers(name, changed):
 
 @pytest.mark.parametrize('name, changed, match', [
     ('vqvae_stride4x2x2', {'vqvae__ResidualStack__norm': '@layer_norm.LayerNorm'},
-     'running_mean, which the model has not'),
+     'running_mean, which the model does not have'),
     ('vqvae_stride4x2x2', {'vqvae__VQVAE__latent_kernel': 3}, 'has the shape'),
     ('gpt_uncond_full', {'videogpt__LatentTransformer__codebook_axis': True}, 'has no .*d_3'),
     ('gpt_frames_full', {'videogpt__LatentTransformer__cross_values': None}, 'has the shape')])

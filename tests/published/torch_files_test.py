@@ -74,7 +74,7 @@ def test_no_function_is_called(tmp_path, function, named):
   victim.write_text('here')
   argument = f'touch {tmp_path}/executed' if function is os.system else str(victim)
   torch_writer.save(path, {'state_dict': {'a': _array(2), 'b': _Calls(function, argument)}})
-  with pytest.raises(ValueError, match=f"is refused: it names '.*{named}', which") as error:
+  with pytest.raises(ValueError, match=f"is refused: it uses '.*{named}', which") as error:
     torch_files.read(str(path))
   assert '\n' not in str(error.value)
   assert victim.exists() and not (tmp_path / 'executed').exists()
@@ -129,9 +129,9 @@ def test_a_compressed_member_is_refused(tmp_path):
 
 
 @pytest.mark.parametrize('content, says', [
-    (b'', 'no checkpoint of PyTorch'), (b'PK\x03\x04 nothing', 'no checkpoint of PyTorch'),
+    (b'', 'not a checkpoint of PyTorch'), (b'PK\x03\x04 nothing', 'not a checkpoint of PyTorch'),
     (pickle.dumps({'a': 1}), 'from before PyTorch 1.6 must be loaded and saved again'),
-    (b'\x89HDF\r\n', 'no checkpoint of PyTorch')])
+    (b'\x89HDF\r\n', 'not a checkpoint of PyTorch')])
 def test_other_files(tmp_path, content, says):
   path = tmp_path / 'other.ckpt'
   path.write_bytes(content)
@@ -178,7 +178,8 @@ def test_a_tensor_by_hand(tmp_path):
     (b'\x80\x02})' + b'2\x86' * 60 + b'Ns.', 'an instruction DUP'),
     (b'\x80\x02})' + b'\x85' * 10**6 + b'Ns.', 'a key of the type tuple'),
     # A list that is copied as often as it is asked for.
-    (b'\x80\x02ccollections\nOrderedDict\n]\x85R.', 'makes a collections.OrderedDict of arguments'),
+    (b'\x80\x02ccollections\nOrderedDict\n]\x85R.',
+     'makes a collections.OrderedDict from arguments'),
     # More numbers than there are.
     (_TENSOR % b'\x8a\x06\x00\x00\x00\x00\x00\x01' + b'.', 'has fewer numbers than its tensor'),
     (_TENSOR % b'J\xff\xff\xff\xff' + b'.', 'has fewer numbers than its tensor'),

@@ -187,7 +187,7 @@ def _refused(path, match, vqvae=None):
 
 @pytest.mark.parametrize('saved, match', [
     ([1, 2], 'has a list, not the parts of a checkpoint'),
-    ({'module': {}, 'ds_version': '0.3'}, 'a checkpoint of DeepSpeed: make one file of it'),
+    ({'module': {}, 'ds_version': '0.3'}, 'a checkpoint of DeepSpeed: convert it to one file'),
     ({'state_dict': {'fc_in.weight': np.zeros((1, 1))}, 'hp': {}, 'dset_configs': {}},
      'of wilson1yan/VideoGPT-Paper, which has other names'),
     ({'model': {}}, 'has no state_dict of weights'),
@@ -202,14 +202,14 @@ def test_other_models(tmp_path, saved, match):
 
 
 @pytest.mark.parametrize('kind, arguments, match', [
-    ('vqvae', {'downsample': None}, 'its argument downsample is None, and must be three factors'),
+    ('vqvae', {'downsample': None}, 'its argument downsample is None, but must be three factors'),
     ('vqvae', {'downsample': (4, 2)}, 'must be three factors'),
     ('vqvae', {'downsample': (8, 2, 2)}, 'has 2 strided convolutions, of a factor of 4'),
     ('vqvae', {'downsample': (3, 2, 2)}, r'divides clips by \(3, 2, 2\)'),
-    ('prior', {'sequence_length': None}, 'sequence_length is None, and must be the number of'),
-    ('prior', {'resolution': 20}, 'do not divide clips of .* name the file of its VQ-VAE'),
+    ('prior', {'sequence_length': None}, 'sequence_length is None, but must be the number of'),
+    ('prior', {'resolution': 20}, 'do not divide clips of .* give the file of its VQ-VAE'),
     ('prior', {'resolution': 128}, r'divides clips by \(4, 16, 16\)'),
-    ('prior', {'heads': 5}, 'heads is 5, and must be a number that divides the width 48'),
+    ('prior', {'heads': 5}, 'heads is 5, but must be a number that divides the width 48'),
     ('prior', {'attn_type': 'axial'}, "must be 'full' or 'sparse'"),
     ('prior', {'dropout': 'a'}, 'must be a rate')])
 def test_arguments_that_do_not_fit(tmp_path, kind, arguments, match):
@@ -267,12 +267,12 @@ def test_weights_that_do_not_fit(tmp_path, kind, name):
     published.assign(missing, model)
   extra = published.open_weights(
       small_models.write(tmp_path / 'a.ckpt', kind, {'ema.weight': np.zeros(1)}))
-  with pytest.raises(ValueError, match='has ema.weight, which the model has not'):
+  with pytest.raises(ValueError, match='has ema.weight, which the model does not have'):
     published.assign(extra, model)
   value = small_models.files(kind)[0][name]
   wrong = {name: np.zeros((7,) + value.shape[1:], np.float32)}
   other = published.open_weights(small_models.write(tmp_path / 'a.ckpt', kind, wrong))
-  with pytest.raises(ValueError, match=rf'{name} has the shape \(7.*the model wants') as error:
+  with pytest.raises(ValueError, match=rf'{name} has the shape \(7.*the model needs') as error:
     published.assign(other, model)
   assert '\n' not in str(error.value)
   nan = published.open_weights(

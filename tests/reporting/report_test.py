@@ -187,7 +187,7 @@ def test_a_process_of_its_own(tmp_path):
 
 @pytest.mark.parametrize('flag_values,error,message', [
     ({}, ValueError, '--model_dir is missing'),
-    ({'model_dir': str(ROOT / 'docs')}, FileNotFoundError, 'docs is no model directory'),
+    ({'model_dir': str(ROOT / 'docs')}, FileNotFoundError, 'docs is not a model directory'),
     ({'model_dir': 'a', 'paper': ['nmse']}, ValueError, 'write METRIC=VALUE')])
 def test_what_users_can_do_wrong(flag_values, error, message):
   if not flags.FLAGS.is_parsed():
@@ -198,7 +198,7 @@ def test_what_users_can_do_wrong(flag_values, error, message):
 
 
 def test_a_config_that_is_no_gin_is_named():
-  with pytest.raises(ValueError, match='some/config.gin is no gin config'):
+  with pytest.raises(ValueError, match='some/config.gin is not a gin config'):
     config_text.read_bindings('a b c', 'some/config.gin')
 
 

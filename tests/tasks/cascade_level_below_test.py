@@ -101,7 +101,7 @@ def test_no_checkpoint(task, tmp_path, monkeypatch, folder):
   (tmp_path / 'empty').mkdir()
   monkeypatch.setattr(task, 'lower_dir', folder and str(tmp_path / folder))
   cascade_tasks.wrong(
-      FileNotFoundError, 'no checkpoint of the level below in .*: train it first, and name its '
+      FileNotFoundError, 'no checkpoint of the level below in .*: train it first, and give its '
                          '--model_dir here', lambda: task.initialize(_clips(2)))
 
 

@@ -228,8 +228,8 @@ def test_first_slice_of_its_own():
   mine = _metrics(alone, batch)['bits_per_dim']  # of one of the slice's two frames
   np.testing.assert_allclose(alone.loss(batch, randomness.seed_of(0))['bits_per_dim'], mine,
                              rtol=1e-5)
-  assert not task.cannot_sample and 'has the first slice alone' in alone.cannot_sample
-  with pytest.raises(ValueError, match='has the first slice alone'):
+  assert not task.cannot_sample and 'has only the first slice' in alone.cannot_sample
+  with pytest.raises(ValueError, match='has only the first slice'):
     alone.sample(batch, randomness.seed_of(0))
   assert task.sample(batch, randomness.seed_of(0)).shape == (3, *CLIP)
 
@@ -310,7 +310,7 @@ def test_actions():
   before = _metrics(task, batch)['bits_per_dim']
   assert _metrics(task, {**batch, 'actions': batch['actions'] + 1})['bits_per_dim'] != before
   assert task.sample(batch, randomness.seed_of(0)).shape == (3, *CLIP)
-  with pytest.raises(ValueError, match='SliceEncoder.actions = 2, and a frame of the clips has '
+  with pytest.raises(ValueError, match='SliceEncoder.actions = 2, but a frame of the clips has '
                      'none'):
     task.loss({'video': batch['video']}, randomness.seed_of(0))
 
@@ -319,7 +319,7 @@ def test_actions():
     ({'primed_frames': 4}, 'primed_frames must be from 0 to 3 for clips of 4 frames'),
     ({'frames': 2, 'masked_frames': 2}, 'masked_frames must be from 0 to 1'),
     ({'sample_frames': 1}, 'sample_frames must be above primed_frames, 1, got 1'),
-    ({'frames': 6}, 'frames = 6, and a clip has 4'),
+    ({'frames': 6}, 'frames = 6, but a clip has 4'),
     ({'frames': 2, 'reprimed_frames': 2}, 'reprimed_frames must be from 1 to 1'),
     ({'clip': (4, 2, 4, 1), 'subscale': (2, 2, 2)},
      r'^blocks of \(2, 2, 1\) must divide the slice, of shape \(2, 1, 2\)'),

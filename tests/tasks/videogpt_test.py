@@ -172,7 +172,7 @@ def test_a_vqvae_of_other_factors_is_an_error(tmp_path):
   tf.train.Checkpoint(model=trained).save(str(tmp_path / 'ckpt'))
   task = videogpt_tasks.prior_task()
   task.vqvae_dir = str(tmp_path)
-  with pytest.raises(ValueError, match=r'has downsampling \(1, 2, 2\), this config') as error:
+  with pytest.raises(ValueError, match=r'has downsampling \(1, 2, 2\), but this config') as error:
     task.initialize(None)
   assert '\n' not in str(error.value)
 

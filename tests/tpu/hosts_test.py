@@ -28,7 +28,7 @@ def _pod_fixture(monkeypatch):
 
 @pytest.mark.usefixtures('_pod')
 def test_local_model_directory(tiny, cpu, tmp_path):
-  with pytest.raises(ValueError, match='name a model directory on gs://'):
+  with pytest.raises(ValueError, match='give a model directory on gs://'):
     experiments.train(tiny.experiment(), str(tmp_path), cpu)
   with pytest.raises(ValueError, match=f'cannot reach {tmp_path} on this machine'):
     building.restore(None, str(tmp_path))
@@ -42,7 +42,7 @@ def test_local_model_directory(tiny, cpu, tmp_path):
 @pytest.mark.usefixtures('_pod')
 def test_clips_of_files(tiny, cpu):
   experiment = tiny.experiment()
-  with pytest.raises(ValueError, match='hosts of the TPU read the clips themselves, and .*'
+  with pytest.raises(ValueError, match='hosts of the TPU read the clips themselves, but .*'
                      'train.npz is read by this process: make a data set'):
     building.build(experiment, cpu, experiment.clips.example_spec())
   smaller = downsampled.DownsampledClips(experiment.clips, resampling.nearest, 2)
@@ -52,7 +52,7 @@ def test_clips_of_files(tiny, cpu):
 
 
 @pytest.mark.parametrize('folder, found', [
-    ('/data/bair', '/data/bair is on this machine alone: prepare the data set on gs://, and name '
+    ('/data/bair', '/data/bair is on this machine only: prepare the data set on gs://, and give '
      'its folder with --data_dir'), ('gs://bucket/data/bair', '')])
 def test_prepared_clips(folder, found):
   clips = clips_lib.PreparedClips('bair', 4)

@@ -225,7 +225,7 @@ def errors_told():
   try:
     yield
   except tf.errors.DataLossError as error:
-    raise ValueError(f'a file of the data is damaged ({error.message[:200]}): prepare it anew'
+    raise ValueError(f'a file of the data is damaged ({error.message[:200]}): prepare it again'
                      ) from error
   except tf.errors.InvalidArgumentError as error:
     said = re.search(r'assertion failed: \[(.*?)\]', error.message)

@@ -57,7 +57,7 @@ class PreparedClips(clip_source.ClipSource):
     self.data_dir = data_dir
     self.features = {'video': 'video', **(features or {})}
     if not set(self.features) <= {'video', 'actions', 'label'}:
-      raise ValueError("features must be names of 'video', 'actions' and 'label', got "
+      raise ValueError("the keys of features must be 'video', 'actions' or 'label', got "
                        f'{", ".join(map(repr, self.features))}')
     self.shuffle_buffer = shuffle_buffer
 
@@ -79,8 +79,8 @@ class PreparedClips(clip_source.ClipSource):
           f'that clips of frames={self.frames} with frame_step={self.frame_step} need; leave them '
           'out with PreparedClips.drop_short = True, or ask for fewer frames')
     if short and '[' in split:
-      raise ValueError(f'some videos of {self.dataset} are too short, and how many of them are in '
-                       f'{split} is not known; ask for fewer frames, or for whole splits')
+      raise ValueError(f'some videos of {self.dataset} are too short, and it is not known how many '
+                       f'of them are in {split}; ask for fewer frames, or for whole splits')
     return short
 
   def example_spec(self):
@@ -97,7 +97,7 @@ class PreparedClips(clip_source.ClipSource):
     """See `ClipSource.unreachable`."""
     folder = os.fspath(self._builder.data_dir)
     return '' if files.is_remote(folder) else (
-        f'{folder} is on this machine alone: prepare the data set on gs://, and name its folder '
+        f'{folder} is on this machine only: prepare the data set on gs://, and give its folder '
         'with --data_dir')
 
   def identity(self, split):
@@ -143,7 +143,7 @@ class PreparedClips(clip_source.ClipSource):
       shape = (shape[0], self.size, self.size, shape[3])
     if None in shape[1:]:
       raise ValueError(f'frames of {self.features["video"]!r} of {self.dataset} have no fixed '
-                       'size; set PreparedClips.size to what clips are to be cut out of them')
+                       'size; set PreparedClips.size to the size of the clips to cut out of them')
     if shape[0] is not None and shape[0] < self.span:
       raise ValueError(_too_short(self.dataset, shape[0], self))
     return tf.TensorSpec((self.frames,) + shape[1:], tf.uint8)
@@ -302,8 +302,9 @@ class FileClips(clip_source.ClipSource):
       if arrays['video'].shape[1] < self.span:
         raise ValueError(_too_short(self.paths[split], arrays['video'].shape[1], self))
       if split != 'train' and _forms(arrays) != _forms(self._arrays('train')):
-        raise ValueError(f'{self.paths[split]} holds {_forms(arrays)} for each example and '
-                         f'{self.paths["train"]} {_forms(self._arrays("train"))}: make them alike')
+        raise ValueError(f'{self.paths[split]} has {_forms(arrays)} per example, but '
+                         f'{self.paths["train"]} has {_forms(self._arrays("train"))}: make them '
+                         'equal')
       self._loaded[split] = arrays
     return self._loaded[split]
 
@@ -365,5 +366,5 @@ def _load_arrays(path):
 
 def _too_short(source, stored_frames, clips):
   return (
-      f'{source} has {stored_frames} frames, clips of frames={clips.frames} with frame_step='
+      f'{source} has {stored_frames} frames, but clips of frames={clips.frames} with frame_step='
       f'{clips.frame_step} need {clips.span}; ask for fewer frames or a smaller frame_step')

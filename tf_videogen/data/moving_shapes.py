@@ -69,7 +69,8 @@ class MovingShapes(clip_source.ClipSource):
     if channels not in (1, 3):
       raise ValueError(f'channels must be 1 or 3, got {channels!r}')
     if max_speed < MIN_SPEED:
-      raise ValueError(f'max_speed must be at least {MIN_SPEED} pixels a frame, got {max_speed!r}')
+      raise ValueError(f'max_speed must be at least {MIN_SPEED} pixels per frame, got '
+                       f'{max_speed!r}')
     self.size = size
     self.shapes = shapes
     self.channels = channels
@@ -107,7 +108,7 @@ class MovingShapes(clip_source.ClipSource):
     numbers = [int(number) for number in numbers]
     wrong = [number for number in numbers if not 0 <= number < count]
     if wrong or not numbers:
-      raise ValueError(f'numbers of examples of {split!r} must be from 0 to {count - 1}, got '
+      raise ValueError(f'example numbers of {split!r} must be from 0 to {count - 1}, got '
                        f'{wrong[0] if wrong else "none"}')
 
     def of_one(number):

@@ -38,7 +38,7 @@ def directory(dataset, data_dir=None):
   match = _NAME.fullmatch(dataset)
   if not match:
     raise ValueError(
-        f"data sets are named 'name', 'name/config' or 'name/config:1.0.0', got {dataset!r}")
+        f"a data set must be 'name', 'name/config' or 'name/config:1.0.0', got {dataset!r}")
   root = os.path.expanduser(data_dir) if data_dir else default_data_dir()
   parent = os.path.join(root, match['path'])
   versions = _prepared_versions(parent)

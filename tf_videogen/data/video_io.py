@@ -184,7 +184,7 @@ def _check(video, *ranks):
   if not isinstance(video, np.ndarray) or video.dtype != np.uint8:
     kind = getattr(video, 'dtype', type(video).__name__)
     raise ValueError(
-        f'videos are NumPy arrays of uint8, from 0 to 255; got {getattr(kind, "name", kind)}')
+        f'videos must be NumPy arrays of uint8, from 0 to 255; got {getattr(kind, "name", kind)}')
   if video.ndim not in ranks or video.shape[-1] not in (1, 3) or 0 in video.shape:
     form = ' or '.join({4: '[T, H, W, C]', 5: '[N, T, H, W, C]'}[rank] for rank in ranks)
     raise ValueError(f'expected {form} with C = 1 or 3 and nothing empty, got {list(video.shape)}')

@@ -61,10 +61,10 @@ def check(metric, protocol):
   possible = [measure.name for measure in protocol.measures if measure.name in ranked]
   if metric in possible or (protocol.task_metrics and metric in ranked):
     return
-  there = possible + (['what the task measures'] if protocol.task_metrics else [])
+  there = possible + (['the metrics of the task'] if protocol.task_metrics else [])
   raise ValueError(
-      f'--keep_best={metric} is no metric of the protocol {protocol.name} by which one checkpoint '
-      f'is better than another; it has: {", ".join(there) or "none"}')
+      f'--keep_best={metric} is not a metric of the protocol {protocol.name} that ranks '
+      f'checkpoints; its metrics that do: {", ".join(there) or "none"}')
 
 
 def keep(model_dir, directory, protocol, value, make):
@@ -93,15 +93,15 @@ def _kept(model_dir, directory, protocol, value, make):
   folder = directory_of(model_dir)
   rows = [row for row in _rows(directory, protocol, value.metric) if row.step != make.step]
   if _is_random(value) and _comparable(rows, False):
-    return f'{folder} is as it was: {value.metric} of random networks is not comparable'
+    return f'{folder} is unchanged: {value.metric} of random networks is not comparable'
   others = _comparable(rows, _is_random(value))
   sign = _sign(value.metric)
   best = min(others, key=lambda row: sign * row.value, default=None)
   if value.value != value.value:
-    return f'{folder} is as it was: {value.metric} of step {make.step} is not a number'
+    return f'{folder} is unchanged: {value.metric} of step {make.step} is not a number'
   if best is not None and sign * best.value <= sign * value.value:
     there = tf.io.gfile.exists(os.path.join(folder, f'ckpt-{best.step}.index'))
-    return (f'{folder} is as it was: {value.metric} {best.value:.6g} of step {best.step} is the '
+    return (f'{folder} is unchanged: {value.metric} {best.value:.6g} of step {best.step} is the '
             'best' + ('' if there else ', which was evaluated without --keep_best'))
   _replace(model_dir, folder, make)
   return (f'{folder} is now step {make.step}: {value.metric} {value.value:.6g} is the best of '

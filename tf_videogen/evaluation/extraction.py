@@ -36,7 +36,7 @@ class Extractor:
         error = str(missing)
       if strategies.any_worker(strategy)(error is not None):
         self.missing[name] = error or (
-            f'the machine of another worker lacks {name}; there: {pretrained.get_command(name)}')
+            f'another worker lacks {name}; run there: {pretrained.get_command(name)}')
         continue
       self._networks[name] = network
       self.labels[name] = network.label

@@ -76,7 +76,7 @@ class FrechetDistance(_OfClasses):
   def __init__(self, name='fvd', network='i3d_kinetics400', output='logits',
                between=('real', 'generated'), frames=16, windows='first', classes=None):
     if windows not in ('first', 'all') or (windows == 'all' and frames is None):
-      raise ValueError(f"FrechetDistance.windows must be 'first' or, of so many frames, 'all', got "
+      raise ValueError(f"FrechetDistance.windows must be 'first', or 'all' with frames, got "
                        f'{windows!r} with frames = {frames}')
     self.name = name
     self.networks = (network,)
@@ -122,14 +122,14 @@ class FrechetDistance(_OfClasses):
     where = f' of {of_class}' if of_class else ''
     if min(counts) < 2:
       outcome.warnings.append(f'{self.name}{where}: {counts[0]} {self.streams[0]} and {counts[1]} '
-                              f'{self.streams[1]} videos: there is no distance of less than 2')
+                              f'{self.streams[1]} videos: a distance needs at least 2')
       return []
     size = len(sides[0][0]['sum'])
     if min(counts) <= size:
       outcome.warnings.append(
           f'{self.name}{where}: {min(counts)} videos for {size} features: the covariance is '
-          f'singular and the distance biased upwards; {size + 1} are the least, '
-          'thousands are better')
+          f'singular and the distance biased upwards; use at least {size + 1}, better '
+          'thousands')
     return [(start, frechet.distance(*(frechet.gaussian(side[start]) for side in sides)), np.nan)
             for start in sides[0]]
 
@@ -217,12 +217,12 @@ class Similarity(measuring.Measure):
   def statistics(self, clips):
     """Sums of a batch: for each l, the similarities of predicted frames, [T]; number of clips."""
     if clips.real is None:
-      raise ValueError(f'{self.name} compares samples with the clips that they continue, and there '
+      raise ValueError(f'{self.name} compares samples with the clips that they continue, but there '
                        'are none')
     clips_count = len(clips.real)
     samples = len(clips.video) // clips_count
     if max(self.best_of) > samples:
-      raise ValueError(f'{self.name} is the best of {max(self.best_of)} samples, and there are '
+      raise ValueError(f'{self.name} takes the best of {max(self.best_of)} samples, but there are '
                        f'{samples}: raise Protocol.samples_per_condition')
     values = []
     for i in range(samples):

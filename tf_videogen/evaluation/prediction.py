@@ -55,8 +55,8 @@ def predict(experiment, model_dir, strategy, clips=64, split=None, batch_size=8,
   model = trained_model.TrainedModel(experiment, model_dir, strategy)
   given = model.conditioning_frames
   if not given:
-    raise ValueError('predictions are compared with clips that they continue, and no frames are '
-                     'given to this model')
+    raise ValueError('predictions are compared with clips that they continue, but this model is '
+                     'given no frames')
   clips = min(clips, source.count(split))
   parts = {}
   model.restore()

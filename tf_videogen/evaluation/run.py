@@ -101,7 +101,7 @@ class _Run:
     reconstructs = self.make is not None and self.make.reconstructs
     if 'reconstructed' in measure.streams and not reconstructs:
       self.warnings.append(
-          f'{measure.name} is of reconstructions, which only autoencoders make: left out')
+          f'{measure.name} measures reconstructions, which only autoencoders make: left out')
       return False
     return not any(name in self.extract.missing for name in measure.networks)
 
@@ -113,24 +113,24 @@ class _Run:
       raise ValueError(
           f'--batch_size={self.batch_size} is not divisible by the {self.hosts} workers')
     if frames > self.real.shape[0]:
-      raise ValueError(f'Protocol.frames is {frames}, and the clips have {self.real.shape[0]}')
+      raise ValueError(f'Protocol.frames is {frames}, but the clips have {self.real.shape[0]}')
     if self.protocol.videos not in (None, self.real.count):
-      self.warnings.append(f'the protocol {self.protocol.name} is of {self.protocol.videos:,} real '
-                           f'videos; here are {self.real.count:,}')
+      self.warnings.append(f'the protocol {self.protocol.name} uses {self.protocol.videos:,} real '
+                           f'videos, but there are {self.real.count:,}')
     if self.make is not None and wanted is not None and wanted != model:
-      raise ValueError(f'the protocol {self.protocol.name} gives {wanted} frames to the model, and '
+      raise ValueError(f'the protocol {self.protocol.name} gives {wanted} frames to the model, but '
                        f'this model takes {model}')
     if self.protocol.classes and self.make is not None and not self.make.labelled:
-      raise ValueError(f'the protocol {self.protocol.name} is of some classes, and the '
-                       'model takes none')
+      raise ValueError(f'the protocol {self.protocol.name} is for some classes, but the '
+                       'model has no classes')
     for measure in self.measures:
       if measure.paired and self.protocol.generated_windows != 'first':
-        raise ValueError(f'{measure.name} compares frame by frame, and random windows of samples '
-                         'have other frames: Protocol.generated_windows')
+        raise ValueError(f'{measure.name} compares frame by frame, but random windows of samples '
+                         'have other frames: change Protocol.generated_windows')
       if measure.paired and measure.conditioning_frames < model:
         measure.conditioning_frames = model
       if frames < measure.needs_frames():
-        raise ValueError(f'{measure.name} looks at {measure.needs_frames()} frames, and the clips '
+        raise ValueError(f'{measure.name} needs {measure.needs_frames()} frames, but the clips '
                          f'have {frames}')
 
   def evaluation(self, kept):
@@ -214,8 +214,8 @@ class _Run:
     if self.protocol.classes is None:
       return batch
     if 'label' not in batch:
-      raise ValueError(f'the protocol {self.protocol.name} is of some classes, and its videos have '
-                       "no labels: set PreparedClips.features = {'label': 'label'}")
+      raise ValueError(f'the protocol {self.protocol.name} is for some classes, but its videos '
+                       "have no labels: set PreparedClips.features = {'label': 'label'}")
     kept = np.isin(batch['label'], list(self.protocol.classes.values()))
     return {name: value[kept] for name, value in batch.items()}
 
@@ -287,7 +287,7 @@ class _Run:
           yield batch, self._windows(video, 0, number, 0)
       return
     if self.real.count != self.generated.count:
-      raise ValueError(f'videos are compared in pairs, and there are {self.real.count} real and '
+      raise ValueError(f'videos are compared in pairs, but there are {self.real.count} real and '
                        f'{self.generated.count} generated ones')
     for batch, real in zip(batches, self.real.batches(self.batch_size, self.host, self.hosts)):
       yield {**batch, 'video': real['video']}, self._cut(batch['video'])
@@ -300,13 +300,13 @@ class _Run:
   def _checked(self, video, what):
     """Returns videos, or raises a ValueError if they cannot be compared with the real ones."""
     if video.shape[2:4] != self.real.shape[1:3]:
-      raise ValueError('{} has {} x {} pixels, and the clips {} x {}: compare with clips of the '
-                       "model's size".format(what, *video.shape[2:4], *self.real.shape[1:3]))
+      raise ValueError('{} has {} x {} pixels, but the clips have {} x {}: compare with clips of '
+                       "the model's size".format(what, *video.shape[2:4], *self.real.shape[1:3]))
     if video.shape[1] < self.frames or (
         self.protocol.frames is None and video.shape[1] != self.frames):
-      raise ValueError(f'{what} has {video.shape[1]} frames, and the protocol {self.protocol.name} '
-                       f'compares {self.frames}; set Protocol.frames, or have the model make '
-                       'as many')
+      raise ValueError(f'{what} has {video.shape[1]} frames, but the protocol {self.protocol.name} '
+                       f'compares {self.frames}; set Protocol.frames, or let the model make '
+                       f'{self.frames}')
     return video
 
   def _first_frames(self, video, what):

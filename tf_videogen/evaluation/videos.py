@@ -44,7 +44,7 @@ class DataVideos:
     if windows not in ('first', 'random'):
       raise ValueError(f"windows must be 'first' or 'random', got {windows!r}")
     if windows == 'random' and split != clips.train_split:
-      raise ValueError(f'random windows are of the clips\' own train_split, {clips.train_split!r}: '
+      raise ValueError(f'random windows come from the clips\' train_split, {clips.train_split!r}: '
                        f'bind it to the split of the protocol, {split!r}')
     self._clips, self._split, self._windows, self._half = clips, split, windows, None
     self._seed = seed if windows == 'random' else 0
@@ -58,8 +58,8 @@ class DataVideos:
   def half(self, which):
     """A source of every second clip, from number `which` on, 0 or 1."""
     if self._repeats:
-      raise ValueError('there are more windows than videos, so that both halves would have windows '
-                       'of the same ones: ask for fewer (Protocol.videos)')
+      raise ValueError('there are more windows than videos, so both halves would have windows '
+                       'of the same videos: lower Protocol.videos')
     return _half(self, which)
 
   def first(self, count, channels=None):
@@ -158,7 +158,7 @@ class CopyLastFrame:
 
   def __init__(self, conditioning_frames):
     if conditioning_frames < 1:
-      raise ValueError('copy_last_frame needs at least one frame that is given: '
+      raise ValueError('copy_last_frame needs at least one given frame: set '
                        '--conditioning_frames=1')
     self.conditioning_frames = conditioning_frames
 
@@ -209,7 +209,7 @@ def matched(real, generated, frames=None, limit=None, cut=False, paired=False):
   every = [shape for found in shapes.values() for shape in found]
   least = [min(shape[axis] for shape in every) for axis in range(3)]
   if frames is not None and frames > least[0]:
-    raise ValueError(f'{_where(shapes, 0, least[0])} has a clip of {least[0]} frames, and --frames '
+    raise ValueError(f'{_where(shapes, 0, least[0])} has a clip of {least[0]} frames, but --frames '
                      f'is {frames}')
   differing = [(axis, what) for axis, what in ((0, 'frames'), (1, 'rows'), (2, 'columns'))
                if len({shape[axis] for shape in every}) > 1 and not (axis == 0 and frames)]
@@ -224,10 +224,10 @@ def matched(real, generated, frames=None, limit=None, cut=False, paired=False):
   if len(set(counts.values())) > 1 and not cut and limit is None:
     (a, b), (n, m) = counts.keys(), counts.values()
     raise ValueError(f'{a} has {n} clips and {b} {m}: the smaller side decides how biased a '
-                     'distance is; take as many of both with --on_mismatch=cut or --videos')
+                     'distance is; take equally many with --on_mismatch=cut or --videos')
   if limit is not None and limit > min(counts.values()):
     path = min(counts, key=counts.get)
-    raise ValueError(f'{path} has {counts[path]} clips, and --videos is {limit}')
+    raise ValueError(f'{path} has {counts[path]} clips, but --videos is {limit}')
   count = limit or min(counts.values())
   channels = max(shape[3] for shape in every)
   return [FolderVideos(found, frames or least[0], (least[1], least[2]), channels, count)
@@ -261,13 +261,13 @@ def like(found, real, frames=None, limit=None, cut=False, paired=False):
       ours, theirs = ('{} frames of {} x {} pixels'.format(*s[:3]) for s in (shape, real.shape))
       hint = '' if shorter else '; cut them with --on_mismatch=cut' + (
           ', or with --frames' if longer else '')
-      raise ValueError(f"{found.path} has clips of {ours}, and the data set's have {theirs}{hint}")
+      raise ValueError(f"{found.path} has clips of {ours}, but the data set's have {theirs}{hint}")
   there = sum(survey.values())
   if real.count != there and not cut and limit is None:
-    raise ValueError(f'the data set has {real.count} clips and {found.path} {there}: take as many '
-                     'of both with --on_mismatch=cut or --videos')
+    raise ValueError(f'the data set has {real.count} clips and {found.path} {there}: take equally '
+                     'many with --on_mismatch=cut or --videos')
   if limit is not None and limit > min(real.count, there):
-    raise ValueError(f'the data set has {real.count} clips and {found.path} {there}, and --videos '
+    raise ValueError(f'the data set has {real.count} clips and {found.path} {there}, but --videos '
                      f'is {limit}')
   count = limit or min(real.count, there)
   channels = max(real.shape[3], *(shape[3] for shape in survey))
@@ -280,8 +280,8 @@ def _refuse_skipped(*sides):
   for found in sides:
     if found.skipped:
       name, reason = next(iter(found.skipped.items()))
-      raise ValueError(f'videos are compared in pairs, and {name} cannot be read ({reason}): take '
-                       'it and its counterpart away')
+      raise ValueError(f'videos are compared in pairs, but {name} cannot be read ({reason}): '
+                       'remove it and its counterpart')
 
 
 def _where(shapes, axis, value):

@@ -187,10 +187,10 @@ def _from_pictures(paths):
   for path in paths:
     with Image.open(path) as image:
       if image.mode not in _MODES:
-        raise ValueError(f'{path} has pixels of the kind {image.mode}; 8 bits a colour are read')
+        raise ValueError(f'{path} has pixels of mode {image.mode}; they must have 8 bits per color')
       frames.append(np.asarray(image.convert('L' if image.mode in ('1', 'L') else 'RGB')))
     if frames[-1].shape != frames[0].shape:
-      raise ValueError(f'{path} is of another size or colour than the frames before it')
+      raise ValueError(f'{path} has another size or color than the frames before it')
   video = np.stack(frames)
   return video if video.ndim == 4 else video[..., np.newaxis]
 
@@ -228,13 +228,13 @@ def _to_uint8(array, path, value_range):
     low, high = 0, 255
   elif value_range is None:
     raise ValueError(f'the videos in {path} are {array.dtype}, from {array.min():.3g} to '
-                     f'{array.max():.3g}; say with --value_range=0,1 or =-1,1 or =0,255 what is '
-                     'black and what is white')
+                     f'{array.max():.3g}; give the values of black and white '
+                     'with --value_range=0,1 or =-1,1 or =0,255')
   else:
     low, high = RANGES[value_range]
   if array.min() < low or array.max() > high:
     raise ValueError(f'{path} has values from {array.min():.6g} to {array.max():.6g}, outside of '
-                     f'{low:g} to {high:g}; clip them, or say what their range is')
+                     f'{low:g} to {high:g}; clip them, or give their range')
   if np.issubdtype(array.dtype, np.integer):
     return array.astype(np.uint8)
   return np.rint((array - low) * (255.0 / (high - low))).astype(np.uint8)

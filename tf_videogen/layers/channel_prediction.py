@@ -93,7 +93,7 @@ class IntensityPredictor(tf.keras.layers.Layer):
       ValueError: if a pixel has more than one colour.
     """
     if channels != pixels.parts:
-      raise ValueError('IntensityPredictor is for gray videos, of one colour, got '
+      raise ValueError('IntensityPredictor needs gray videos, of one color, got '
                        f'{channels // pixels.parts}')
     self.pixels = pixels
     self.norm.build([None, width])

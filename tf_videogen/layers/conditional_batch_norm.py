@@ -167,10 +167,10 @@ class ConditionalBatchNorm(tf.keras.layers.Layer):
       raise ValueError(f'ConditionalBatchNorm(conditional={self.conditional}) was called '
                        f'with{"out" if condition is None else ""} a condition')
     if steps.recorded is not None and (training or self.standing is None):
-      raise ValueError('statistics are recorded outside of training, after `keep`')
+      raise ValueError('statistics must be recorded outside of training, after `keep`')
     kept = self.standing.mean.shape[0] if self.standing else None
     if not training and kept and isinstance(steps.first, int) and steps.first + x.shape[1] > kept:
-      raise ValueError(f'standing statistics are of {kept} time steps, got '
+      raise ValueError(f'standing statistics have {kept} time steps, got '
                        f'{steps.first + x.shape[1]}')
 
 

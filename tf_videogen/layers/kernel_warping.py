@@ -95,6 +95,6 @@ def motion_of_video(warps):
 def _side(weights):
   side = round(weights.shape[-1]**0.5)
   if side**2 != weights.shape[-1] or side % 2 == 0:
-    raise ValueError('a warp has weights for k x k neighbours, k odd, at every position; got '
+    raise ValueError('a warp needs k x k weights per position, with odd k; got '
                      f'{weights.shape[-1]}')
   return side

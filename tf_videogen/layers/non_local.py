@@ -20,7 +20,7 @@ class NonLocalBlock(tf.keras.layers.Layer):
   def build(self, shape):
     height, width, channels = shape[-3:]
     if height % 2 or width % 2 or channels % 8:
-      raise ValueError('NonLocalBlock takes an even height and width and a multiple of 8 channels, '
+      raise ValueError('NonLocalBlock needs an even height and width and a multiple of 8 channels, '
                        f'got {height} x {width} and {channels}')
     conv = lambda filters, name: spectral_norm.Conv(filters, (1, 1), use_bias=False, name=name)
     self.theta = conv(channels // 8, 'theta')

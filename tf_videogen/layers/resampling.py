@@ -43,7 +43,7 @@ def average_pool(x, factors):
     raise ValueError(f'factors must be two or three numbers, got {factors}')
   axes = len(factors) + 1
   if any(size % factor for size, factor in zip(x.shape[-axes:-1], factors)):
-    raise ValueError(f'average_pool takes sizes that are multiples of its factors {factors}, got '
+    raise ValueError(f'average_pool needs sizes that are multiples of its factors {factors}, got '
                      f'{tuple(x.shape[-axes:-1])}')
   *leading, height, width, channels = x.shape
   sides = list(factors[-2:])
@@ -114,7 +114,7 @@ def shortened(steps):
 def _check_sides(x, factor):
   if x.shape[-3] % factor or x.shape[-2] % factor:
     raise ValueError(f'frames of {x.shape[-3]} x {x.shape[-2]} cannot be made {factor} times '
-                     'smaller: choose sides that are multiples of it')
+                     f'smaller: choose sides that are multiples of {factor}')
 
 
 def repeat_frames(video, times):

@@ -73,7 +73,7 @@ class ResNet3D(tf.keras.layers.Layer):
     self.isolated = isolated
     counts = tuple(depth) if isinstance(depth, (list, tuple)) else _BLOCKS.get(depth, ())
     if len(counts) != 4:
-      raise ValueError(f'ResNet3D.depth is 18, 34, or four numbers of blocks, got {depth}')
+      raise ValueError(f'ResNet3D.depth must be 18, 34, or four numbers of blocks, got {depth}')
     self.stem = _NormedConvolution(width, 3, 1, norm, 'stem')
     self.blocks = []
     for group, count in enumerate(counts):

@@ -68,7 +68,7 @@ class VectorQuantizer(tf.keras.layers.Layer):
 
   def build(self, input_shape):
     if input_shape[-1] != self.codebooks * self.dim:
-      raise ValueError(f'the quantizer wants {self.codebooks} x {self.dim} channels, '
+      raise ValueError(f'the quantizer needs {self.codebooks} x {self.dim} channels, '
                        f'got {input_shape[-1]}')
     def state(name, shape, initializer):
       return self.add_weight(name, shape, initializer=initializer, trainable=False,

@@ -61,7 +61,7 @@ def distance(a, b):
     ValueError: if D differs.
   """
   if a.mean.shape != b.mean.shape:
-    raise ValueError(f'features of {len(a.mean)} and of {len(b.mean)} numbers have no distance')
+    raise ValueError(f'features must have equal sizes, got {len(a.mean)} and {len(b.mean)} numbers')
   root = _trace_of_root_of_product(a.covariance, b.covariance)
   spread = np.trace(a.covariance) + np.trace(b.covariance) - 2 * root
   return float(np.sum((a.mean - b.mean)**2) + spread)

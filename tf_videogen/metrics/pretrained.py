@@ -154,13 +154,13 @@ def read(path):
     return _read_npz(path)
   elif tf.io.gfile.exists(path) and path.endswith(('.tar.gz', '.tgz')):
     return _read_archive(path)
-  raise FileNotFoundError(f'{path} is no TF-Hub module, checkpoint, or folder of .npz files')
+  raise FileNotFoundError(f'{path} is not a TF-Hub module, checkpoint, or folder of .npz files')
 
 
 def _read_npz(path):
   arrays = files.read_arrays(path)
   if list(arrays) == ['']:
-    raise ValueError(f'{path} cannot be read as arrays (it has one alone, without a name)')
+    raise ValueError(f'{path} cannot be read as arrays (it has only one, without a name)')
   return {name.lstrip('/'): array for name, array in arrays.items()}
 
 
@@ -192,7 +192,7 @@ def _read_archive(path):
     except (tarfile.TarError, zlib.error, EOFError, OSError, ValueError) as error:
       raise ValueError(f'{path} cannot be read as .tar.gz ({_first_line(error)})') from error
     if not os.path.exists(os.path.join(scratch, 'variables.index')):
-      raise FileNotFoundError(f'{path} is no TF-Hub module: it has no variables/variables.index')
+      raise FileNotFoundError(f'{path} is not a TF-Hub module: it has no variables/variables.index')
     return _read_checkpoint(os.path.join(scratch, 'variables'), path)
 
 
@@ -245,8 +245,8 @@ def verify(name, arrays, path):
   else:
     wrong += sorted(set(arrays) - set(known))
   if wrong:
-    raise ValueError(f'{path} is no {name}: {wrong[0]} is missing, unknown, or of another shape; '
-                     f'wanted is {KNOWN[name].title}')
+    raise ValueError(f'{path} is not {name}: {wrong[0]} is missing, unknown, or has another shape; '
+                     f'expected {KNOWN[name].title}')
   others = [variable for variable, (_, crc) in known.items()
             if crc and checksum(arrays[variable]) != crc]
   if others:
@@ -254,7 +254,7 @@ def verify(name, arrays, path):
                 if name == 'i3d_kinetics400' else '')
     raise ValueError(
         f'{path} has other weights than {KNOWN[name].title}: {len(others)} of {len(known)} '
-        f'variables differ, {others[0]} the first{imagenet}')
+        f'variables differ, first {others[0]}{imagenet}')
 
 
 def _has_mean(arrays):

@@ -25,7 +25,7 @@ def has_other_hosts(strategy):
 def check_reachable(directory):
   """Raises a ValueError if machines of the current strategy cannot reach a model directory."""
   if has_other_hosts(tf.distribute.get_strategy()) and not files.is_remote(directory):
-    raise ValueError(f'the hosts of the TPU cannot reach {directory} on this machine: name a '
+    raise ValueError(f'the hosts of the TPU cannot reach {directory} on this machine: give a '
                      'model directory on gs://')
 
 
@@ -58,7 +58,7 @@ def mend_state(directory):
     return
   path = os.path.join(directory, 'checkpoint')
   if tf.io.gfile.exists(path):
-    logging.warning('%s does not speak of the checkpoints beside it: written anew', path)
+    logging.warning('%s does not list the checkpoints beside it: written again', path)
     tf.io.gfile.remove(path)
   if found:
     oldest_first = found[::-1]
@@ -133,7 +133,7 @@ def restore_latest(checkpoint, directory, what='this config'):
   for i, path in enumerate(found):
     if restore(checkpoint, path, what):
       if i:
-        logging.warning('going on from %s, the latest readable checkpoint', path)
+        logging.warning('resuming from %s, the latest readable checkpoint', path)
       return path
   if found:
     raise ValueError(f'none of the {len(found)} checkpoints in {directory} can be read; restore '
@@ -149,7 +149,7 @@ def require(directory, what):
     what: name of the model in the message, such as 'the VQ-VAE'.
   """
   if not directory or not paths(directory):
-    raise FileNotFoundError(f'no checkpoint of {what} in {directory!r}: train it first, and name '
+    raise FileNotFoundError(f'no checkpoint of {what} in {directory!r}: train it first, and give '
                             'its --model_dir here')
 
 

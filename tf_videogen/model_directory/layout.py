@@ -74,8 +74,8 @@ def _saved(model_dir):
   path = os.path.join(model_dir, _SPEC_FILE)
   if not tf.io.gfile.exists(path):
     raise FileNotFoundError(f'{model_dir} is not a model directory (it has no {_SPEC_FILE}); '
-                            'train into it first')
-  return files.read_json(path, _SPEC_FORM, 'training into the directory again writes it anew')
+                            'train a model there first')
+  return files.read_json(path, _SPEC_FORM, 'train in the directory again to write it')
 
 
 def set_finished(model_dir, step):
@@ -90,7 +90,7 @@ def set_finished(model_dir, step):
 def finished(model_dir):
   """The step at which training ended, an int; None if it has not ended."""
   found = files.read_json_if_there(os.path.join(model_dir, _FINISHED_FILE), {'step': int},
-                                   'delete it, and training goes on to its end')
+                                   'delete it, and training continues to its end')
   return found and found['step']
 
 
@@ -118,5 +118,5 @@ def ask_to_stop(model_dir, reason):
 def asked_to_stop(model_dir):
   """Why training is to stop early, a phrase; None if it was not asked to stop."""
   found = files.read_json_if_there(
-      stop_file(model_dir), {'reason': str}, 'delete it, and training goes on')
+      stop_file(model_dir), {'reason': str}, 'delete it, and training continues')
   return found and found['reason']

@@ -62,8 +62,8 @@ def occupied(model_dir, wait=False, look=lambda: None):
       break
     who = _who(path)
     if not wait:
-      raise Occupied(f'{model_dir} is being trained in by {who}: use another --model_dir, end that '
-                     'process, or go on after it with --wait')
+      raise Occupied(f'{who} is training in {model_dir}: use another --model_dir, end that '
+                     'process, or resume after it with --wait')
     if not told:
       print(f'waiting for {who}, which trains in {model_dir}', flush=True)
       told = True
@@ -160,8 +160,8 @@ def _lease(path):
     while not ended.wait(RENEWED):
       now = _read(path)
       if now is not None and now['id'] != mine['id']:
-        print(f'{os.path.dirname(path)} is taken by {_who(path)}: this process was not heard of '
-              'for too long, and ends', file=sys.stderr, flush=True)
+        print(f'{os.path.dirname(path)} was taken over by {_who(path)}: this process did not '
+              'renew its claim for too long, and ends', file=sys.stderr, flush=True)
         os._exit(1)  # nothing more may be written
       try:
         files.write(path, json.dumps({**mine, 'renewed': time.time()}))

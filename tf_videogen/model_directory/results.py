@@ -153,7 +153,7 @@ class TrainingLog:
     step = int(step)
     if self._rows and step <= self._rows[-1]['step']:
       raise ValueError(f'{self._path}: step must be beyond {self._rows[-1]["step"]}, got {step}; '
-                       'call truncate(step) when a run goes on from a checkpoint.')
+                       'call truncate(step) when a run resumes from a checkpoint.')
     self._rows.append({'step': step, **{name: float(value) for name, value in terms.items()}})
     self._by_time(self._write)
 

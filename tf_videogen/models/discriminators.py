@@ -285,7 +285,7 @@ class Discriminators(tf.keras.layers.Layer):
 
   def _check_pairs(self, name, pair_shape):
     if pair_shape is None:
-      raise ValueError(f'the view {name} of Discriminators.views is of upscaled videos, and this '
+      raise ValueError(f'the view {name} of Discriminators.views needs upscaled videos, but this '
                        'model upscales none: leave it out')
     self._check_stages(name, pair_shape[:3])
 

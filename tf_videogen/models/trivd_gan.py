@@ -50,8 +50,8 @@ class Encoder(tf.keras.layers.Layer):
   def __init__(self, state_channels, channels, multipliers=(2, 4, 8, 16, 16), name=None):
     super().__init__(name=name)
     if len(multipliers) < len(state_channels):
-      raise ValueError(f'Encoder.multipliers must be {len(state_channels)} numbers or more, one a '
-                       f'stage of the generator, got {multipliers}')
+      raise ValueError(f'Encoder.multipliers must be {len(state_channels)} numbers or more, one '
+                       f'per stage of the generator, got {multipliers}')
     self.blocks = [
         residual_blocks.DiscriminatorBlock(m * channels, preactivation=i > 0)
         for i, m in enumerate(multipliers[:len(state_channels)])]
@@ -84,7 +84,7 @@ class Generator(dvd_gan.Generator):
   def __init__(self, unit, channels=48, multipliers=(8, 4, 2), encoder=Encoder, start=8,
                non_local=(), image_channels=3, latent=128, classes=1):
     if encoder is None:
-      raise ValueError('Generator.encoder must be a class, such as trivd_gan.Encoder; where no '
+      raise ValueError('Generator.encoder must be a class, such as trivd_gan.Encoder; if no '
                        'frames are given, bind VideoGAN.generator to @dvd_gan.Generator')
     self._encoder_class = encoder
     super().__init__(unit, channels, multipliers, start, non_local=non_local,

@@ -317,7 +317,7 @@ class VideoGPT(tf.keras.Model):
     given = {'video': video, 'label': label, 'actions': actions}
     for name in wanted:
       if wanted[name] and given[name] is None:
-        raise ValueError(f'this VideoGPT is conditioned on {name}, and the batch has none')
+        raise ValueError(f'this VideoGPT is conditioned on {name}, but the batch has none')
     frames, parts = None, []
     if self.frame_encoder is not None:
       frames = self.frame_encoder(video[:, :self.conditioning_frames], training=training)
@@ -335,7 +335,7 @@ class VideoGPT(tf.keras.Model):
     shape = actions.shape[1:]
     size, per_frame = shape.num_elements(), shape[1] if shape.rank == 2 else 0
     if self.actions not in (size, size - per_frame):
-      raise ValueError(f'VideoGPT.actions = {self.actions}, and the clips have '
+      raise ValueError(f'VideoGPT.actions = {self.actions}, but the clips have '
                        f'{" x ".join(map(str, shape))} numbers of actions')
     return tf.reshape(actions, [-1, size])[:, :self.actions]  # [B, T, A] -> [B, T * A]
 

@@ -140,7 +140,7 @@ class VQVAE(tf.keras.Model):
                strided_kernel=4, latent_kernel=1, mirrored=True, name='vqvae'):
     super().__init__(name=name)
     if any(n < 1 or n & (n - 1) for n in downsampling) or max(downsampling) == 1:
-      raise ValueError('VQVAE.downsampling takes three powers of two, one above 1; '
+      raise ValueError('VQVAE.downsampling must be three powers of two, one above 1; '
                        f'got {tuple(downsampling)}')
     self.quantizer = quantizer
     self.downsampling = tuple(downsampling)

@@ -78,8 +78,8 @@ def _python():
     if shutil.which(candidate) and not subprocess.run(
         [candidate, '-c', check], capture_output=True, check=False).returncode:
       return candidate
-  raise Unavailable('the TPU compiler needs Python 3.11 or later, and there is none: install one, '
-                    'or name it: TF_VIDEOGEN_COMPILER_PYTHON=/path/to/python3.11')
+  raise Unavailable('the TPU compiler needs Python 3.11 or later, but there is none: install one, '
+                    'or give it with TF_VIDEOGEN_COMPILER_PYTHON=/path/to/python3.11')
 
 
 @contextlib.contextmanager
@@ -190,7 +190,7 @@ def _compile(python, hlo, topology_name):
   if done.returncode or not lines:
     words = (done.stderr.strip().splitlines() or ['no reason given'])[-1]
     raise Unavailable(f'the TPU compiler ended with status {done.returncode} ({words[:200]}); '
-                      'status -9 is the machine\'s memory: a large program needs 20 GB')
+                      'status -9 means that memory ran out: a large program needs 20 GB')
   return json.loads(lines[-1])
 
 

@@ -76,7 +76,7 @@ def topology(name):
   generation, _, shape = name.partition(':')
   if generation not in GENERATIONS:
     known = ', '.join(f'{key}:{value.shapes[0]}' for key, value in GENERATIONS.items())
-    raise ValueError(f'unknown topology {name!r}; there are, and larger ones: {known}')
+    raise ValueError(f'unknown topology {name!r}; there are these and larger ones: {known}')
   found = GENERATIONS[generation]
   if shape not in found.shapes:
     known = ', '.join(f'{generation}:{shape}' for shape in found.shapes)

@@ -46,6 +46,6 @@ def sentence(found):
   hours = found['core_hours'] and f', {amounts.rounded(float(found["core_hours"]))} core-hours'
   stale = found['stale'] and f', since then it has changed: {found["stale"]}'
   return (f'{found["program"]} on {topology.name}, {topology.cores} cores, batch '
-          f'{found["batch"]} a core: {memory} of {amounts.gib(topology.generation.hbm_bytes)} GiB, '
-          f'at least {bound} a step{hours} (compiled on {found["day"]} at commit '
+          f'{found["batch"]} per core: {memory} of {amounts.gib(topology.generation.hbm_bytes)} '
+          f'GiB, at least {bound} per step{hours} (compiled on {found["day"]} at commit '
           f'{found["commit"]}{stale})')

@@ -25,13 +25,13 @@ def lines(cost, steps=None, efficiency=None, price=None):
     price: price per chip and hour, for the price of the training; left out if None.
   """
   if not cost.compiled:
-    return [f'{cost.program}: does not compile for {cost.topology}, batch {cost.batch} a core: '
+    return [f'{cost.program}: does not compile for {cost.topology}, batch {cost.batch} per core: '
             f'{cost.error}']
   verdict = 'fits' if cost.fits else 'DOES NOT FIT'
   bound_by = 'arithmetic' if cost.compute_s >= cost.memory_s else 'memory bandwidth'
   out = [
-      f'{cost.program}: batch {cost.batch} a core, compiled, {verdict}: {gib(cost.peak_bytes)} of '
-      f'{gib(cost.hbm_bytes)} GiB',
+      f'{cost.program}: batch {cost.batch} per core, compiled, {verdict}: {gib(cost.peak_bytes)} '
+      f'of {gib(cost.hbm_bytes)} GiB',
       f'  arguments {gib(cost.argument_bytes)}, temporaries {gib(cost.temporary_bytes)}, code '
       f'{gib(cost.code_bytes)} GiB',
       f'  {si(cost.flops)}FLOP, {si(cost.bytes_accessed)}B moved, {cost.intensity:.0f} FLOP/B: at '
@@ -39,10 +39,10 @@ def lines(cost, steps=None, efficiency=None, price=None):
   if cost.summed_bytes and cost.cores > 1:
     out.append(f'  {si(cost.summed_bytes)}B added up over the {cost.cores} cores, not in the bound')
   if cost.loops_of_unknown_length:
-    out.append(f'  {cost.loops_of_unknown_length} loops of a length that only the data tells are '
+    out.append(f'  {cost.loops_of_unknown_length} loops whose length depends on the data are '
                'counted once')
   if cost.loops_of_unknown_start:
-    out.append(f'  {cost.loops_of_unknown_start} loops that begin where only the data tell are '
+    out.append(f'  {cost.loops_of_unknown_start} loops whose start depends on the data are '
                'counted from their first turn: figures are upper bounds')
   if steps:
     of_step = lambda efficiency: costs.core_hours(cost.bound_s, steps, cost.cores, efficiency)
@@ -51,7 +51,7 @@ def lines(cost, steps=None, efficiency=None, price=None):
                f'bound, {rounded(hoped)} at {efficiency:.0%} of its speed')
     if price is not None:
       of_core = price / hardware.topology(cost.topology).generation.cores
-      out.append(f'  at {price:,.2f} a chip and hour, they cost {rounded(at_bound * of_core)} at '
+      out.append(f'  at {price:,.2f} per chip and hour, they cost {rounded(at_bound * of_core)} at '
                  f'the bound, {rounded(hoped * of_core)} at {efficiency:.0%} of its speed')
   return out
 
@@ -89,8 +89,8 @@ def plot(path, name, rows):
   numeric = all(isinstance(value, (int, float)) for value in values)
   at = values if numeric else range(len(values))
   quantities = (
-      ('peak memory a core, GiB', [cost.peak_bytes / _GIB for _, cost in rows]),
-      ('TFLOP a core and step', [cost.flops / 1e12 for _, cost in rows]),
+      ('peak memory per core, GiB', [cost.peak_bytes / _GIB for _, cost in rows]),
+      ('TFLOP per core and step', [cost.flops / 1e12 for _, cost in rows]),
       ('bound on a step, s', [cost.bound_s for _, cost in rows]))
   fig = figure.Figure(figsize=(10.5, 3), layout='constrained')
   for axes, (title, heights) in zip(fig.subplots(1, 3), quantities):

@@ -45,7 +45,7 @@ def extract(path, folder):
   """
   folder = os.fspath(folder)
   if files.is_remote(os.fspath(path)) or files.is_remote(folder):
-    raise ValueError(f'{path} cannot be extracted to {folder}: both have to be local; extract it '
+    raise ValueError(f'{path} cannot be extracted to {folder}: both must be local; extract it '
                      'yourself')
   os.makedirs(os.path.dirname(os.path.abspath(folder)), exist_ok=True)
   with open(f'{folder}.lock', 'w') as lock:
@@ -114,7 +114,7 @@ def _tar_members(archive):
       yield member.name, lambda member=member: archive.extractfile(member)
   archive.fileobj.seek(archive.offset)
   if archive.fileobj.read(tarfile.BLOCKSIZE) != bytes(tarfile.BLOCKSIZE):
-    raise tarfile.ReadError('it ends before its end, or is damaged')
+    raise tarfile.ReadError('it is cut off or damaged')
 
 
 def _inside(folder, name, archive):
@@ -122,5 +122,5 @@ def _inside(folder, name, archive):
   root = pathlib.Path(folder).resolve()
   target = (root / name.replace('\\', '/')).resolve()
   if not target.is_relative_to(root) or target == root:
-    raise ValueError(f'{archive} is not to be trusted: the name {name!r} in it leads elsewhere')
+    raise ValueError(f'{archive} cannot be trusted: its member {name!r} leads out of the folder')
   return os.fspath(target)

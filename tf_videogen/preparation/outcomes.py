@@ -107,7 +107,7 @@ class Report:
     if len(self._failed) > self.max_failed_share * sum(self.expected.values()):
       raise TooManyFailures(
           f'{self.summary()}: more than the allowed {self.max_failed_share:.0%} cannot be used. Is '
-          'it the right folder? If they are to be left out, allow more: max_failed_share')
+          'it the right folder? To leave them out, raise max_failed_share')
 
   def summary(self):
     """Returns one line: how many videos there are, and how many cannot be used for each reason."""
@@ -199,8 +199,8 @@ def prepare(builder, manual_dir=None, beam_runner=None, beam_options=None, wait=
     except (requests.exceptions.RequestException, download_util.DownloadError,
             download_manager.NonMatchingChecksumError) as error:
       raise ValueError(f'{builder.name} cannot be downloaded ({type(error).__name__}, after '
-                       f'{_TRIES} tries); is there a network, and is the address still right? What '
-                       'the manual directory has is not downloaded') from error
+                       f'{_TRIES} tries); check the network and the address. Files in the manual '
+                       'directory are not downloaded') from error
   return True
 
 
@@ -236,7 +236,7 @@ def _sole_process(folder, wait):
       if error.errno in (errno.EACCES, errno.EAGAIN):
         raise ValueError(
             f'another process is preparing the data in {folder}; wait until it is done') from error
-      print(f'{folder} has no locks ({error.strerror}): prepare it from one process only')
+      print(f'{folder} has no locks ({error.strerror}): prepare the data in one process only')
     yield
 
 

@@ -67,7 +67,7 @@ def _is_text(name):
   try:
     name.encode()
   except UnicodeEncodeError:
-    print(f'left out, as its name is no UTF-8: {name.encode(errors="replace").decode()}')
+    print(f'left out, as its name is not UTF-8: {name.encode(errors="replace").decode()}')
     return False
   return True
 

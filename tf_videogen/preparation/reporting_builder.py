@@ -70,7 +70,7 @@ class ReportingBuilder(tfds.core.GeneratorBasedBuilder, skip_registration=True):
         super()._download_and_prepare(dl_manager, download_config)
     except outcomes.TooManyFailures as error:
       path = self._report.write(self.data_path.parent)
-      raise outcomes.TooManyFailures(f'{error}. They are named in {path}') from error
+      raise outcomes.TooManyFailures(f'{error}. They are listed in {path}') from error
     self.info.metadata['frame_counts'] = {
         split: {str(frames): videos for frames, videos in sorted(counts.items())}
         for split, counts in self._report.frame_counts.items()}
@@ -86,7 +86,7 @@ class ReportingBuilder(tfds.core.GeneratorBasedBuilder, skip_registration=True):
       # The pipeline has failed before it could report the outcomes.
       if 'generated examples is 0' in str(error):
         raise ValueError(f'no video of a split of {self.name} can be used; is it the right folder? '
-                         'Preparing without Beam tells the reasons') from error
+                         'Prepare without Beam to see the reasons') from error
       words = (str(error).strip() or type(error).__name__).splitlines()[-1]
       raise ValueError(f'the pipeline of Beam failed: {words}. {self.TRY_AGAIN} '
                        '(TF_VIDEOGEN_TRACEBACK=1 shows more)') from error

@@ -53,7 +53,7 @@ class Source:
 class VideoBuilder(reporting_builder.ReportingBuilder, skip_registration=True):
   """A data set of video files. A subclass defines `_sources`, and `_more_features` if needed."""
 
-  TRY_AGAIN = 'What was decoded is kept: the same command goes on from there'
+  TRY_AGAIN = 'Decoded videos are kept: the same command resumes from there'
 
   def _sources(self, dl_manager):
     """Returns the files of every split, {split: [Source, ...]}."""
@@ -83,7 +83,7 @@ class VideoBuilder(reporting_builder.ReportingBuilder, skip_registration=True):
         pieces[split] = _without_duplicates(sources)
       elif sources:  # a list without videos
         self._left_out[split] = len(sources)
-        print(f'left out: split {split}, as none of its {len(sources):,} videos is there')
+        print(f'split {split} is left out: none of its {len(sources):,} videos is there')
     return pieces
 
   def _reader(self):

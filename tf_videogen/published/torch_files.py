@@ -188,7 +188,7 @@ class _Machine:
 
   def _top(self, kind):
     if not isinstance(self._stack[-1], kind):
-      raise Refused(f'its pickle adds to what is no {kind.__name__}')
+      raise Refused(f'its pickle adds to something that is not a {kind.__name__}')
     return self._stack[-1]
 
   def _on_BINPUT(self, index):
@@ -213,13 +213,13 @@ class _Machine:
 
   def _name(self, full):
     if full not in _KNOWN and not full.startswith('pytorch_lightning.'):
-      raise Refused(f'it names {full[:100]!r}, which a checkpoint of a model has no need of')
+      raise Refused(f'it uses {full[:100]!r}, which a checkpoint of a model does not need')
     self._stack.append(Name(full))
 
   def _on_REDUCE(self, _):
     arguments, name = self._stack.pop(), self._stack.pop()
     if not (isinstance(name, Name) and isinstance(arguments, tuple)):
-      raise Refused('its pickle calls what is no name')
+      raise Refused('its pickle calls something that is not a name')
     self._stack.append(self._made(name, arguments))
 
   def _on_NEWOBJ(self, _):
@@ -237,7 +237,7 @@ class _Machine:
       return arguments[0] if arguments else ()
     if name in _DICTS:
       if arguments:
-        raise Refused(f'it makes a {name} of arguments')
+        raise Refused(f'it makes a {name} from arguments')
       return {}
     return Values(name)
 
@@ -279,8 +279,8 @@ class _Archive:
     self._members = {m.filename: m for m in members}
 
   def _damaged(self, why):
-    return ValueError(f'{self._path} is no checkpoint of PyTorch, or damaged ({why}); one from '
-                      'before PyTorch 1.6 must be loaded and saved again')
+    return ValueError(f'{self._path} is not a checkpoint of PyTorch, or is damaged ({why}); one '
+                      'from before PyTorch 1.6 must be loaded and saved again')
 
   @contextlib.contextmanager
   def _opened(self):
@@ -341,7 +341,7 @@ def read(path):
   if not os.path.exists(path):
     raise FileNotFoundError(f'there is no file {path}')
   if os.path.isdir(path):
-    raise ValueError(f'{path} is a folder: name the file of a checkpoint in it')
+    raise ValueError(f'{path} is a folder: give the file of a checkpoint in it')
   archive = _Archive(path)
   data = archive.read('data.pkl')
   try:

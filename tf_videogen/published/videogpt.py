@@ -58,7 +58,7 @@ class Weights(typing.NamedTuple):
       ValueError: if there is no such weight, or it has another rank or no numbers.
     """
     if name not in self.tensors:
-      raise ValueError(f'{self.path} has no {name}: it is no complete VideoGPT')
+      raise ValueError(f'{self.path} has no {name}: it is not a complete VideoGPT')
     shape = self.tensors[name].shape
     if len(shape) != rank or 0 in shape:
       raise ValueError(f'{self.path}: {name} has the shape {shape}, not {rank} axes of numbers')
@@ -87,7 +87,7 @@ class Weights(typing.NamedTuple):
     """
     value = self.arguments.get(name)
     if value is None or not accepts(value):
-      raise ValueError(f'{self.path}: its argument {name} is {reprlib.repr(value)}, and must be '
+      raise ValueError(f'{self.path}: its argument {name} is {reprlib.repr(value)}, but must be '
                        f'{words}')
     return value
 
@@ -109,7 +109,7 @@ def open_weights(path):
   if not isinstance(found, dict):
     raise ValueError(f'{path} has a {type(found).__name__}, not the parts of a checkpoint')
   if any(str(name) in ('module', 'ds_config', 'ds_version', 'dp_world_size') for name in found):
-    raise ValueError(f'{path} is a checkpoint of DeepSpeed: make one file of it with its '
+    raise ValueError(f'{path} is a checkpoint of DeepSpeed: convert it to one file with its '
                      'zero_to_fp32.py first')
   if 'hp' in found and 'dset_configs' in found:
     raise ValueError(f'{path} is a checkpoint of wilson1yan/VideoGPT-Paper, which has other names: '
@@ -117,7 +117,7 @@ def open_weights(path):
   state, parameters = found.get('state_dict'), found.get('hyper_parameters')
   if not isinstance(state, dict) or not all(
       isinstance(value, torch_files.Tensor) for value in state.values()):
-    raise ValueError(f'{path} has no state_dict of weights: it is no checkpoint of VideoGPT')
+    raise ValueError(f'{path} has no state_dict of weights: it is not a checkpoint of VideoGPT')
   tensors = {str(name): value for name, value in state.items() if not _UNUSED.search(str(name))}
   if sum(tensor.size for tensor in tensors.values()) > os.path.getsize(path):
     raise ValueError(f'{path} is refused: its weights are larger than the file')
@@ -185,7 +185,7 @@ def _factors_of_positions(weights):
   clip = clip_shape(weights)[:3]
   if any(size % n for size, n in zip(clip, latents)):
     raise ValueError(f'{weights.path} has positions of {latents} latents, which do not divide '
-                     f'clips of {clip}: name the file of its VQ-VAE by --vqvae')
+                     f'clips of {clip}: give the file of its VQ-VAE with --vqvae')
   return _checked(weights, tuple(size // n for size, n in zip(clip, latents)), 'vqvae.')
 
 
@@ -193,7 +193,7 @@ def _checked(weights, factors, prefix):
   """Returns the factors if they fit the number of strided convolutions; else a ValueError."""
   convolutions = weights.count(re.escape(prefix) + r'encoder\.convs\.(\d+)\.conv\.weight')
   if any(n & (n - 1) for n in factors) or max(factors) != 2**convolutions:
-    raise ValueError(f'{weights.path} divides clips by {factors}, and its VQ-VAE has '
+    raise ValueError(f'{weights.path} divides clips by {factors}, but its VQ-VAE has '
                      f'{convolutions} strided convolutions, of a factor of {2**convolutions}')
   return factors
 
@@ -297,7 +297,7 @@ def assign(weights, model):
     raise ValueError(f'{weights.path} has no {missing[0]}, which the model has')
   extra = [name for name in weights.tensors if name not in set(wanted)]
   if extra:
-    raise ValueError(f'{weights.path} has {extra[0]}, which the model has not')
+    raise ValueError(f'{weights.path} has {extra[0]}, which the model does not have')
   for names, variable, laid_out in pairs:
     arrays = [weights.tensors[name].numpy() for name in names]
     try:
@@ -306,7 +306,7 @@ def assign(weights, model):
       value = arrays[0]
     if value.shape != tuple(variable.shape):
       shape = weights.tensors[names[0]].shape
-      raise ValueError(f'{weights.path}: {names[0]} has the shape {shape}, and the model wants '
+      raise ValueError(f'{weights.path}: {names[0]} has the shape {shape}, but the model needs '
                        f'{tuple(variable.shape)} (as laid out here)')
     if not np.isfinite(value).all():
       raise ValueError(f'{weights.path}: {names[0]} has values that are not finite')

@@ -34,7 +34,7 @@ def run_section(model_dir, title='', lead='', facts=(), commands=(), paper=None,
     FileNotFoundError: if there is no such directory, or nothing in it that could be shown.
   """
   if not tf.io.gfile.isdir(model_dir):
-    raise FileNotFoundError(f'there is no model directory {model_dir}: name one that '
+    raise FileNotFoundError(f'there is no model directory {model_dir}: give one that '
                             'launch.train has written')
   log = results_lib.read_training_log(model_dir)
   results = results_lib.read_results(model_dir)
@@ -43,7 +43,7 @@ def run_section(model_dir, title='', lead='', facts=(), commands=(), paper=None,
   config = _text(os.path.join(model_dir, results_lib.CONFIG_FILE))
   if not (log or results or pictures or config):
     raise FileNotFoundError(
-        f'{model_dir} is no model directory: it has no {results_lib.CONFIG_FILE}, '
+        f'{model_dir} is not a model directory: it has no {results_lib.CONFIG_FILE}, '
         f'{results_lib.TRAINING_FILE}, {results_lib.RESULTS_FILE}, previews or samples')
   blocks = [page.Text(lead, lead=True)] if lead else []
   blocks += [page.Tiles(tiles(model_dir, log)), *protocols, *pictures]

@@ -76,7 +76,7 @@ class VideoTransformerTask(task.LossTask):
   def cannot_sample(self):
     """Why the task cannot sample, a sentence; '' if it can."""
     return '' if self.model.encoder is not None else (
-        'this model has the first slice alone; sample from the model of the others, whose '
+        'this model has only the first slice; sample from the model of the others, whose '
         'first_slice_dir is this directory')
 
   def build(self, clip_shape):
@@ -91,7 +91,7 @@ class VideoTransformerTask(task.LossTask):
     self._frames = self.frames or clip_frames
     self._evaluated = self.evaluated_frames or clip_frames
     if self._frames > clip_frames:
-      raise ValueError(f'VideoTransformerTask.frames = {self._frames}, and a clip has '
+      raise ValueError(f'VideoTransformerTask.frames = {self._frames}, but a clip has '
                        f'{clip_frames}')
     for name, value, least, most in (
         ('primed_frames', self.primed_frames, 0, clip_frames - 1),
@@ -151,7 +151,7 @@ class VideoTransformerTask(task.LossTask):
     actions = batch.get('actions')
     if self.actions and (actions is None or actions.shape[-1] != self.actions):
       found = 'none' if actions is None else f'{actions.shape[-1]} numbers'
-      raise ValueError(f'SliceEncoder.actions = {self.actions}, and a frame of the clips has '
+      raise ValueError(f'SliceEncoder.actions = {self.actions}, but a frame of the clips has '
                        f'{found}')
     return self.model.pixels.split(batch['video']), actions if self.actions else None
 
@@ -276,7 +276,7 @@ class VideoTransformerTask(task.LossTask):
     end = rows[-1][0] + self._frames
     actions = self._inputs(batch)[1]
     if actions is not None and actions.shape[1] < end:
-      raise ValueError(f'a sample of {end} frames needs their actions, and the clips have '
+      raise ValueError(f'a sample of {end} frames needs as many actions, but the clips have '
                        f'{actions.shape[1]}')
     video = tf.pad(batch['video'][:, :primed],
                    [[0, 0], [0, end - primed], [0, 0], [0, 0], [0, 0]])

@@ -61,8 +61,8 @@ def variance_of(clips, examples=1000):
     count += values.size
   variance = (count * total_of_squares - total**2) / (255 * count)**2
   if not variance > 0:
-    raise ValueError('the training clips are all of one value: their variance is 0, nothing can be '
-                     'learned from them')
+    raise ValueError('all pixels of the training clips have one value: their variance is 0, so '
+                     'nothing can be learned from them')
   return variance
 
 
@@ -221,8 +221,8 @@ class VideoGPTTask(task.LossTask):
     checkpoints.load_part(self.vqvae_dir, 'the VQ-VAE', model=vqvae)
     trained = tuple(vqvae.stored_downsampling.numpy().tolist())
     if trained != vqvae.downsampling:
-      raise ValueError(f'the VQ-VAE in {self.vqvae_dir} has downsampling {trained}, this config '
-                       f'{vqvae.downsampling}; use the config that trained it, or another VQ-VAE')
+      raise ValueError(f'the VQ-VAE in {self.vqvae_dir} has downsampling {trained}, but this '
+                       f'config has {vqvae.downsampling}; use its own config, or another VQ-VAE')
 
   def _conditions(self, batch, training=False):
     video, actions = to_float(batch['video']), batch.get('actions')

@@ -29,8 +29,8 @@ def _has_tpu():
 
 
 def _tpu(tpu):
-  no_tpu = (f'no TPU {tpu!r} could be reached: on a TPU VM use --tpu=local, for a pod its name; '
-            'elsewhere --strategy=auto takes what the machine has')
+  no_tpu = (f'no TPU {tpu!r} could be reached: use --tpu=local on a TPU VM, or the name of a pod; '
+            'elsewhere, --strategy=auto uses what the machine has')
   if tpu == 'local' and not _has_tpu():
     raise ValueError(no_tpu)
   try:
@@ -72,8 +72,8 @@ def _gpus():
   if not gpus and (there := _nvidia_gpus()):
     raise ValueError(f'TensorFlow sees no GPU, but this machine has {len(there)} ({there[0]}): '
                      'TF_VIDEOGEN_CUDA=yes launch/install.sh (or the extra tf-videogen[cuda]) '
-                     'installs what it lacks, and docs/gpu.md says what else there may be; '
-                     '--strategy=cpu or CUDA_VISIBLE_DEVICES=-1 takes the processor')
+                     'installs what is missing, and docs/gpu.md has other causes; '
+                     '--strategy=cpu or CUDA_VISIBLE_DEVICES=-1 uses the processor')
   return gpus
 
 

@@ -155,8 +155,8 @@ class Trainer(orbit.AbstractTrainer):
 
   def _fail(self, step, names):
     raise FloatingPointError(
-        f'{", ".join(names)} not finite at step {step}. The last checkpoint is from '
-        'before; lower the learning rate, clip gradients (experiment.Experiment.clip_norm), or '
+        f'{", ".join(names)} not finite at step {step}. The last checkpoint is '
+        'older; lower the learning rate, clip gradients (experiment.Experiment.clip_norm), or '
         'compute in float32 (experiment.Experiment.precision)')
 
 
