@@ -94,13 +94,13 @@ def _numpy_truncated(logits, top_k, top_p):
 def test_truncated_logits(top_k, top_p):
   logits = np.random.default_rng(3).normal(size=(50, 10), scale=2).astype(np.float32)
   expected = _numpy_truncated(logits, None if top_k is None else min(top_k, 10), top_p)
-  np.testing.assert_array_equal(videogpt.truncate_logits(tf.constant(logits), top_k, top_p),
+  np.testing.assert_array_equal(randomness.truncate_logits(tf.constant(logits), top_k, top_p),
                                 expected)
 
 
 def test_equal_logits_stay_together():
   logits = tf.constant([[1.0, 3.0, 2.0, 2.0, 0.0]])
   kept = np.float32([[-1e30, 3.0, 2.0, 2.0, -1e30]])
-  np.testing.assert_array_equal(videogpt.truncate_logits(logits, top_k=2), kept)
-  np.testing.assert_array_equal(videogpt.truncate_logits(logits, top_p=0.6), kept)  # 0.52, 0.19
-  np.testing.assert_array_equal(videogpt.truncate_logits(tf.zeros([1, 5]), 1, 0.0), [[0.0] * 5])
+  np.testing.assert_array_equal(randomness.truncate_logits(logits, top_k=2), kept)
+  np.testing.assert_array_equal(randomness.truncate_logits(logits, top_p=0.6), kept)  # 0.52, 0.19
+  np.testing.assert_array_equal(randomness.truncate_logits(tf.zeros([1, 5]), 1, 0.0), [[0.0] * 5])

@@ -9,6 +9,7 @@ Philox takes a large share of a transformer's step. XLA also turns Philox's bits
 floating-point numbers than TensorFlow's own kernels do. So a run repeats itself to the last digit
 only on devices of the same kind.
 """
+
 import numpy as np
 import tensorflow as tf
 from tensorflow.compiler.tf2xla.python import xla
@@ -76,6 +77,29 @@ def rows(draw, count, shape, seed):
   """
   drawn = draw([replicas.count() * count, *shape], seed)
   return tf.slice(drawn, [replicas.index() * count] + [0] * len(shape), [count, *shape])
+
+
+def truncate_logits(logits, top_k=None, top_p=None):
+  """Keeps the k most likely codes, and of these the smallest set of probability p.
+
+  Args:
+    logits: float32 [B, K].
+    top_k: k, number of codes; all if None. Codes as likely as the k-th are also kept.
+    top_p: p, a probability; 1 if None. The most likely code is always kept.
+
+  Returns:
+    float32 [B, K], -1e30 for the codes that are not kept.
+  """
+  if top_k is not None and top_k < logits.shape[-1]:
+    smallest = tf.math.top_k(logits, top_k).values[:, -1:]
+    logits = tf.where(logits < smallest, -1e30, logits)
+  if top_p is not None and top_p < 1.0:
+    descending = tf.sort(logits, axis=-1, direction='DESCENDING')
+    before = tf.cumsum(tf.nn.softmax(descending), axis=-1, exclusive=True)
+    kept = tf.reduce_sum(tf.cast(before < top_p, tf.int32), axis=-1, keepdims=True)
+    smallest = tf.gather(descending, tf.maximum(kept - 1, 0), batch_dims=1)
+    logits = tf.where(logits < smallest, -1e30, logits)
+  return logits
 
 
 def categorical(logits, seed):

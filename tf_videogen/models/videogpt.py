@@ -370,7 +370,7 @@ class VideoGPT(tf.keras.Model):
     def draw(t, code, caches):
       previous = tf.gather(rows, (t - 1) % prior.codebooks * prior.codes + code)
       logits, caches = prior.step(previous, t, caches, conditions, frames_kv)
-      logits = truncate_logits(logits / temperature, top_k, top_p)
+      logits = randomness.truncate_logits(logits / temperature, top_k, top_p)
       return randomness.categorical(logits, randomness.fold_in(seed, t)), caches
 
     segments = min(segments, prior.tokens)
@@ -390,26 +390,3 @@ class VideoGPT(tf.keras.Model):
       drawn.append(codes.stack())
     codes = tf.transpose(tf.concat(drawn, axis=0))  # [N, B] -> [B, N]
     return tf.reshape(codes, (batch_size,) + self.latent_shape + (quantizer.codebooks,))
-
-
-def truncate_logits(logits, top_k=None, top_p=None):
-  """Keeps the k most likely codes, and of these the smallest set of probability p.
-
-  Args:
-    logits: float32 [B, K].
-    top_k: k, number of codes; all if None. Codes as likely as the k-th are also kept.
-    top_p: p, a probability; 1 if None. The most likely code is always kept.
-
-  Returns:
-    float32 [B, K], -1e30 for the codes that are not kept.
-  """
-  if top_k is not None and top_k < logits.shape[-1]:
-    smallest = tf.math.top_k(logits, top_k).values[:, -1:]
-    logits = tf.where(logits < smallest, -1e30, logits)
-  if top_p is not None and top_p < 1.0:
-    descending = tf.sort(logits, axis=-1, direction='DESCENDING')
-    before = tf.cumsum(tf.nn.softmax(descending), axis=-1, exclusive=True)
-    kept = tf.reduce_sum(tf.cast(before < top_p, tf.int32), axis=-1, keepdims=True)
-    smallest = tf.gather(descending, tf.maximum(kept - 1, 0), batch_dims=1)
-    logits = tf.where(logits < smallest, -1e30, logits)
-  return logits
