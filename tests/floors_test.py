@@ -75,3 +75,16 @@ def test_no_line_is_wider_than_100_columns():
           for number, line in enumerate(path.read_text().splitlines(), 1)
           if len(line) > 100 and '://' not in line]  # an address is not broken
   assert len(paths) > 300 and not wide, wide
+
+
+def test_files_and_functions_are_short():
+  """At most 400 lines and 60 lines, with their docstrings."""
+  paths = [path for folder in ('tf_videogen', 'datasets', 'launch')
+           for path in (ROOT / folder).rglob('*.py') if not path.name.endswith('_test.py')]
+  long = []
+  for path in paths:
+    text = path.read_text(encoding='utf-8')
+    long += [path.name] if text.count('\n') > 400 else []
+    long += [f'{path.name}: {node.name}' for node in ast.walk(ast.parse(text))
+             if isinstance(node, ast.FunctionDef) and node.end_lineno - node.lineno >= 60]
+  assert len(paths) > 150 and not long
