@@ -41,12 +41,11 @@ flags.DEFINE_enum('work', 'videogpt_moving_mnist',
                   ['videogpt_moving_mnist', 'video_transformer', 'trivd_gan', 'input', 'prepare',
                    'cascade', 'i3d'],
                   'What to time.')
-flags.DEFINE_integer('batch', 4, 'Clips per step, and number of clips to sample; --work=input '
-                     'takes the batch size of its config.', lower_bound=1)
-flags.DEFINE_integer('repeats', 7, 'Number of measurements; the median is printed.', lower_bound=1)
-flags.DEFINE_bool('small', False, 'Use tiny models, to check that the benchmark runs.')
-flags.DEFINE_integer('short_side', 64, 'Shorter side to which --work=prepare scales videos.',
-                     lower_bound=1)
+flags.DEFINE_integer('batch', 4, 'Clips per step, and number of clips to sample; not for '
+                     '--work=input.', lower_bound=1)
+flags.DEFINE_integer('repeats', 7, 'Measurements, whose median is printed.', lower_bound=1)
+flags.DEFINE_bool('small', False, 'Tiny models, as a check.')
+flags.DEFINE_integer('short_side', 64, 'Shorter side for --work=prepare.', lower_bound=1)
 shared_flags.declare('strategy', 'tpu', 'gin_file', 'gin_param', 'data_dir', 'manual_dir')
 
 

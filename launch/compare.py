@@ -33,20 +33,20 @@ flags.DEFINE_string('generated', None, 'Folder or file of generated videos.')
 flags.DEFINE_enum('baseline', None, ['copy_last_frame', 'real_vs_real'],
                   'Baseline to compare in place of --generated.')
 flags.DEFINE_string('split', 'test', 'Split of the data set given with --real.')
-flags.DEFINE_bool('paired', False, 'Compare videos in pairs, also by SSIM and PSNR.')
+flags.DEFINE_bool('paired', False, 'Compare pairs, also by SSIM and PSNR.')
 flags.DEFINE_integer('conditioning_frames', None, 'Number of first frames that are given.',
                      lower_bound=0)
 flags.DEFINE_integer('frames', None, 'Number of first frames to compare; by default all.',
                      lower_bound=1)
-flags.DEFINE_integer('size', None, 'Side of the squares cut from the middle of the frames of a '
-                     'data set.', lower_bound=1)
+flags.DEFINE_integer('size', None, 'Side of the squares cut from frames of a data set.',
+                     lower_bound=1)
 flags.DEFINE_integer('frame_step', None, 'Distance between frames of clips of a data set.',
                      lower_bound=1)
 flags.DEFINE_integer('videos', None, 'Number of videos per side; by default all.', lower_bound=2)
 flags.DEFINE_enum('on_mismatch', 'refuse', ['refuse', 'cut'],
                   'What to do if the sides differ.')
 flags.DEFINE_enum('value_range', None, ['0,1', '-1,1', '0,255'],
-                  'Range of values in arrays of floats.')
+                  'Range of arrays of floats.')
 _OF_CONFIGS = ('gin_file', 'gin_param', 'data_dir', 'strategy', 'tpu')
 shared_flags.declare(*_OF_CONFIGS, *evaluations.FLAGS)
 

@@ -22,8 +22,8 @@ flags.DEFINE_multi_string(
     'repeated.')
 flags.DEFINE_string('model_dir', None, 'Folder of checkpoints, logs, results and the config.')
 flags.DEFINE_string(
-    'data_dir', None, 'Folder of prepared data sets; by default the folder in the environment '
-    'variable TFDS_DATA_DIR, or else ~/tensorflow_datasets.')
+    'data_dir', None, 'Folder of prepared data sets; by default $TFDS_DATA_DIR, or else '
+    '~/tensorflow_datasets.')
 flags.DEFINE_string('manual_dir', None, 'Folder with the raw files that you downloaded yourself.')
 flags.DEFINE_string('clip_shape', None, 'Shape TxHxWxC of the clips, if the data is not prepared '
                     'and nothing else specifies it.')
@@ -31,8 +31,8 @@ flags.DEFINE_integer('actions', 0, 'Number of actions per frame, together with -
                      lower_bound=0)
 flags.DEFINE_string('strategy', 'auto', 'auto, cpu, mirrored, multi_worker or tpu.')
 flags.DEFINE_string('tpu', 'local', "local on a TPU VM, or a TPU's name.")
-flags.DEFINE_integer('batch_size', None, 'Clips per batch; by default 8, or 4 per TPU core or GPU '
-                     'if that is more.', lower_bound=1)
+flags.DEFINE_integer('batch_size', None, 'Clips per batch; by default 8, or 4 per core or GPU.',
+                     lower_bound=1)
 flags.DEFINE_float('temperature', None, 'Divides the logits; for GANs, the standard deviation of '
                    'z; below 1 is more conservative.', lower_bound=0.0)
 flags.DEFINE_float('truncation', None, 'For GANs: values of z beyond this are drawn again.',

@@ -44,7 +44,7 @@ def test_splits_that_differ(tmp_path):
   np.savez(tmp_path / 'train.npz', video=VIDEO, label=np.zeros(2, np.int64))
   np.savez(tmp_path / 'test.npz', video=VIDEO)
   made = clips.FileClips(str(tmp_path / 'train.npz'), 4, test_path=str(tmp_path / 'test.npz'))
-  with pytest.raises(ValueError, match=r"test.npz holds {'video'.* and .*train.npz {'label'"):
+  with pytest.raises(ValueError, match=r"test.npz has {'video'.* but .*train.npz has {'label'"):
     made.evaluation('test', 2)
 
 

@@ -84,7 +84,8 @@ def test_flags_in_text_are_known():
   """A flag in a page's code is one of a program, or stands in a script."""
   for path in (commands.ROOT / 'launch').glob('*.py'):
     importlib.import_module(f'tf_videogen.launch.{path.stem}')
-  scripts = ''.join(path.read_text(encoding='utf-8') for path in (commands.ROOT / 'launch').glob('*.sh'))
+  scripts = ''.join(path.read_text(encoding='utf-8')
+                    for path in (commands.ROOT / 'launch').glob('*.sh'))
   unknown = {}
   for page in commands.PAGES:
     for span in re.findall(r'`([^`\n]+)`', (commands.ROOT / page).read_text(encoding='utf-8')):
