@@ -38,7 +38,7 @@ flags.DEFINE_integer('conditioning_frames', None, 'Number of first frames that a
                      lower_bound=0)
 flags.DEFINE_integer('frames', None, 'Number of first frames to compare; by default all.',
                      lower_bound=1)
-flags.DEFINE_integer('size', None, 'Side of the squares cut from frames of a data set.',
+flags.DEFINE_integer('size', None, 'Side of squares cut from the middle of stored frames.',
                      lower_bound=1)
 flags.DEFINE_integer('frame_step', None, 'Distance between frames of clips of a data set.',
                      lower_bound=1)

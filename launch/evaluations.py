@@ -19,7 +19,7 @@ FLAGS = ('batch_size', 'networks', 'output')  # flags that this module reads
 
 flags.DEFINE_enum('networks', 'published', ['published', 'random'],
                   'Weights of the networks for the metrics.')
-flags.DEFINE_string('output', None, 'Folder for the results; by default --model_dir.',
+flags.DEFINE_string('output', None, 'Folder for the results; by default --model_dir, if any.',
                     allow_override=True)
 shared_flags.declare(*FLAGS)
 

@@ -31,7 +31,7 @@ flags.DEFINE_integer('actions', 0, 'Number of actions per frame, together with -
                      lower_bound=0)
 flags.DEFINE_string('strategy', 'auto', 'auto, cpu, mirrored, multi_worker or tpu.')
 flags.DEFINE_string('tpu', 'local', "local on a TPU VM, or a TPU's name.")
-flags.DEFINE_integer('batch_size', None, 'Clips per batch; by default 8, or 4 per core or GPU.',
+flags.DEFINE_integer('batch_size', None, 'Clips at once; by default 8, at least 4 per TPU or GPU.',
                      lower_bound=1)
 flags.DEFINE_float('temperature', None, 'Divides the logits; for GANs, the standard deviation of '
                    'z; below 1 is more conservative.', lower_bound=0.0)

@@ -8,7 +8,7 @@ import typing
 from docs import site
 
 ROOT = pathlib.Path(__file__).parents[2]
-PAGES = [path for path in site.written() if path.endswith('.md')]
+PAGES = site.written()
 
 
 class Command(typing.NamedTuple):

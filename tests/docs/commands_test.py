@@ -32,7 +32,8 @@ parsed = []
 for name, arguments in json.load(sys.stdin):
   importlib.import_module(f'tf_videogen.{name}')
   known = {flag.name for flag in flags.FLAGS.get_key_flags_for_module(f'tf_videogen.{name}')}
-  flags.FLAGS.unparse_flags()
+  for flag in flags.FLAGS:
+    flags.FLAGS[flag].unparse()
   try:
     rest = flags.FLAGS([name, *arguments])[1:]
   except flags.Error as error:
@@ -42,8 +43,6 @@ for name, arguments in json.load(sys.stdin):
   unknown = [flag for flag in flags.FLAGS if flags.FLAGS[flag].present and flag not in known]
   parsed.append(f'{name} has no {unknown}' if unknown else
                 {flag: flags.FLAGS[flag].value for flag in given} | {'': rest})
-  for flag in flags.FLAGS:
-    flags.FLAGS[flag].unparse()
 print(json.dumps(parsed))
 '''
 
