@@ -253,13 +253,15 @@ def on_replicas(strategy, function):
   Returns:
     A function that takes a dict of arrays or tensors and a seed, and returns arrays. It ignores
     strings. The replicas divide the rows. If the rows are not divisible, some are computed twice.
-    Every replica but the first folds its number into the seed.
+    Every replica but the first, of all workers, folds its number into the seed.
   """
   devices = len(strategy.extended.worker_devices)
   side_by_side = devices > 1 or needs_programs(strategy)
   on_all = program(strategy, function) if side_by_side else None
 
   def alone(batch, seed):
+    number, _ = worker(strategy)  # of several workers with one replica each
+    seed = randomness.fold_in(seed, number) if number else seed
     with scope(strategy):
       return function({name: tf.constant(array) for name, array in batch.items()}, seed)
 
