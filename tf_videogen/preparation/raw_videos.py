@@ -210,42 +210,57 @@ class _Gif(_Source):
       self._set_size(image.height, image.width)
       for frame in ImageSequence.Iterator(image):
         self._count()
-        delay = int(frame.info.get('duration') or 0)  # milliseconds
-        self._delays.append(delay if delay > 10 else 100)
+        self._delays.append(int(frame.info.get('duration') or 0))
         yield self._over_white(frame)
 
   def _over_white(self, frame):
     """Returns a Pillow frame over white, scaled: uint8 [H, W] or [H, W, 3]."""
-    if frame.mode == 'RGBA' or 'transparency' in frame.info:
-      frame = frame.convert('RGBA')
-      frame = Image.alpha_composite(Image.new('RGBA', frame.size, (255, 255, 255)), frame)
-    frame = frame.convert('RGB' if self.channels == 3 else 'L')
+    frame = over_white(frame).convert('RGB' if self.channels == 3 else 'L')
     if frame.size != (self.width, self.height):
       frame = frame.resize((self.width, self.height), Image.Resampling.LANCZOS)
     return np.asarray(frame)
 
   def paced(self, frames):
-    shortest = min(self._delays)
-    times = [1] * len(frames)
-    if all(delay % shortest == 0 for delay in self._delays):
-      times = [delay // shortest for delay in self._delays]
+    times, self.fps = pace(self._delays)
     if sum(times) > self.limits.max_frames:
       raise Unusable('too long', f'{sum(times)} frames')
-    self.fps = 1000 * sum(times) / sum(self._delays)
     return [frame for frame, n in zip(frames, times) for _ in range(n)][::self.frame_step]
+
+
+def over_white(frame):
+  """Puts a frame of Pillow over white, if it has transparent pixels."""
+  if frame.mode != 'RGBA' and 'transparency' not in frame.info:
+    return frame
+  frame = frame.convert('RGBA')
+  return Image.alpha_composite(Image.new('RGBA', frame.size, (255, 255, 255)), frame)
+
+
+def pace(delays):
+  """How often a browser shows each frame of a GIF at the frame rate that `read` tells about.
+
+  Args:
+    delays: list of int, the delays of the frames in milliseconds.
+
+  Returns:
+    (list of int, how often each frame is repeated; frames per second).
+  """
+  delays = [delay if delay > 10 else 100 for delay in delays]
+  shortest = min(delays)
+  times = [1] * len(delays)
+  if all(delay % shortest == 0 for delay in delays):
+    times = [delay // shortest for delay in delays]
+  return times, 1000 * sum(times) / sum(delays)
 
 
 class _FFmpeg(_Source):
   """Anything that FFmpeg decodes."""
 
   def _frames(self):
-    # The prefix keeps FFmpeg from reading a name as an address or an option.
-    with av.open(f'file:{self.path}', **_ANY_METADATA,
-                 options={'format_whitelist': ','.join(_FORMATS)}) as container:
-      stream = _video_stream(container)
+    with opened(self.path) as container:
+      stream = video_stream(container)
       stream.codec_context.thread_count = self.threads
       stream.thread_type = 'AUTO'
-      promised = _promised_frames(stream)
+      promised = promised_frames(stream)
       if promised > 2 * self.limits.max_frames:  # some files exaggerate
         raise Unusable('too long', f'{promised:.0f} frames promised')
       self._damaged, self._end = 0, 0.0
@@ -262,7 +277,7 @@ class _FFmpeg(_Source):
 
   def _decoded(self, container, stream):
     """Yields scaled frames. Those that cannot be decoded are missing from the promised number."""
-    scale = _Scale('rgb24' if self.channels == 3 else 'gray')
+    scale = Scale('rgb24' if self.channels == 3 else 'gray')
     for packet in container.demux():
       if packet.pts is not None:  # the end of the file, over all streams
         self._end = max(self._end, float((packet.pts + (packet.duration or 0)) * packet.time_base))
@@ -277,13 +292,20 @@ class _FFmpeg(_Source):
         self._damaged += bool(frame.is_corrupt)
         quarter_turns = round(frame.rotation / 90) % 4
         if self.height is None:
-          self._set_size(*_turned(frame.height, frame.width, quarter_turns))
+          self._set_size(*turned(frame.height, frame.width, quarter_turns))
         if (self.seen - 1) % self.frame_step == 0:
-          height, width = _turned(self.height, self.width, quarter_turns)
+          height, width = turned(self.height, self.width, quarter_turns)
           yield np.rot90(scale(frame, width, height), quarter_turns)
 
 
-class _Scale:
+def opened(path):
+  """Opens a local file with FFmpeg: a container of PyAV, which is a context manager."""
+  # The prefix keeps FFmpeg from reading a name as an address or an option.
+  return av.open(f'file:{path}', **_ANY_METADATA,
+                 options={'format_whitelist': ','.join(_FORMATS)})
+
+
+class Scale:
   """Scales frames of FFmpeg and converts them to arrays. Its tables are reused for all frames.
 
   Colors are scaled at full resolution before they become RGB. In one step, FFmpeg would halve their
@@ -308,7 +330,7 @@ class _Scale:
     return frame.to_ndarray()
 
 
-def _video_stream(container):
+def video_stream(container):
   """Returns the first stream of moving pictures. Covers of sound files do not count."""
   for stream in container.streams.video:
     if not stream.disposition & av.stream.Disposition.attached_pic:
@@ -316,7 +338,7 @@ def _video_stream(container):
   raise Unusable('no video stream')
 
 
-def _promised_frames(stream):
+def promised_frames(stream):
   """Returns the number of frames that a stream's headers promise; 0 if they promise none.
 
   An edit list shows fewer frames than are stored. The stream's duration accounts for it.
@@ -328,5 +350,5 @@ def _promised_frames(stream):
   return min(stream.frames, shown) if shown else stream.frames
 
 
-def _turned(height, width, quarter_turns):
+def turned(height, width, quarter_turns):
   return (width, height) if quarter_turns % 2 else (height, width)
