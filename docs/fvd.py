@@ -1,7 +1,7 @@
 """Makes docs/fvd.md, the table of why two FVDs differ.
 
-    python -m docs.fvd FOLDER ...     # measures anew, on the videos of these folders
-    python -m docs.pages              # writes the page from docs/fvd.csv
+    python -m docs.fvd 200 FOLDER ...   # measures anew, on 200 windows per side of these folders
+    python -m docs.pages                # writes the page from docs/fvd.csv
 
 Measuring takes the published network if it is there (`python -m launch.get_networks`), and else one
 with random weights, and says which.
@@ -64,7 +64,7 @@ does. The same table of your own videos:
 python -m launch.compare --real=real_videos/ --generated=samples.npz --frames=16 --variants
 ```
 
-`python -m docs.fvd FOLDER ...` measures this page anew, on any folders of videos.
+`python -m docs.fvd 200 FOLDER ...` measures this page anew, on 200 windows per side of any folders.
 
 """
 
@@ -121,15 +121,15 @@ def _blurred(video):
   return ((total + 4) // 9).astype(np.uint8)
 
 
-def measure(folders):
-  """Computes all variants on the videos of some folders, and writes TABLE."""
+def measure(count, folders):
+  """Computes all variants on `count` windows per side of the videos in folders; writes TABLE."""
   strategy = strategies.get('cpu')
   with tempfile.TemporaryDirectory() as scratch:
     found = []
     for name, video in zip(('real', 'other'), _clips(folders)):
       np.savez(os.path.join(scratch, f'{name}.npz'), video=video)
       found.append(written_clips.WrittenClips(os.path.join(scratch, f'{name}.npz')))
-    both = sides.matched(found[0], found[1:], sides.Wishes(frames=FRAMES))
+    both = sides.matched(found[0], found[1:], sides.Wishes(FRAMES, count))
     arguments = (both.real, both.generated[0], strategy, 8)
     evaluation = variants.run(*arguments, windows=both.real.random_windows())
     if evaluation.missing:
@@ -170,8 +170,9 @@ def page():
 
 
 if __name__ == '__main__':
-  if not sys.argv[1:]:
-    raise SystemExit('name the folders of videos: python -m docs.fvd FOLDER ...')
-  measure(sys.argv[1:])
+  if len(sys.argv) < 3 or not sys.argv[1].isdecimal():
+    raise SystemExit('give a number of windows and folders of videos: '
+                     'python -m docs.fvd 200 FOLDER ...')
+  measure(int(sys.argv[1]), sys.argv[2:])
   files.write(str(PAGE), page())
   print(f'wrote {TABLE} and {PAGE}')

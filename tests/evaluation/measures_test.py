@@ -341,3 +341,19 @@ def test_trials_are_averaged():
   assert merged.spreads == {'a': pytest.approx(7**0.5), 'b': 0} and merged.warnings == ['few 1.0']
   np.testing.assert_allclose(merged.curves['a', 's'], [(1, 3, 7**0.5), (2, 6, 28**0.5)])
   assert measuring.over_trials(trials[:1]) is trials[0]
+
+
+# --- frames ---
+
+
+def test_distance_of_single_frames():
+  """The outputs of all frames of all videos count, each on its own."""
+  real, generated = fakes.videos(10, 4), fakes.videos(9, 4, seed=1)
+  extract = lambda name, video: {'frames': video.mean((2, 3)).astype(np.float32)}
+  measure = measures.FrechetDistance('fid_frames', 'given', 'frames', frames=None)
+  outcome = _outcome(measure, extract, real=real, generated=generated)
+  rows = [video.mean((2, 3)).astype(np.float32).reshape([-1, 3]) for video in (real, generated)]
+  expected = frechet.distance(*(
+      frechet.Gaussian(len(x), x.mean(0, np.float64), np.cov(x, rowvar=False)) for x in rows))
+  assert outcome.values['fid_frames'] == pytest.approx(expected, rel=1e-5)
+  assert outcome.intervals and 'fid_frames_infinity' in outcome.values

@@ -277,3 +277,29 @@ def test_unknown_names(name):
 def test_wrong_videos_are_named(random_i3d, shape, dtype):
   with pytest.raises(ValueError, match=r'video must be uint8 \[B, T, H, W, C\] with C 1 or 3, got'):
     random_i3d(tf.zeros(shape, dtype))
+
+
+class _Means(tf.Module):
+  """A network of images: mean colors, weighted."""
+
+  def __init__(self, weight):
+    super().__init__()
+    self.weight = tf.Variable(weight)
+
+  @tf.function(input_signature=[tf.TensorSpec([None, None, None, 3], tf.float32)])
+  def __call__(self, images):
+    return tf.reduce_mean(images, [1, 2]) * self.weight
+
+
+def test_a_network_of_images_that_is_given(tmp_path):
+  labels = []
+  video = _video(2, 3, 8, 8)
+  for weight in (2.0, 3.0):
+    tf.saved_model.save(_Means(weight), str(tmp_path / 'model'))
+    network = networks.FeatureNetwork(f'saved_model:{tmp_path / "model"}')
+    found = network(tf.constant(video))['frames']
+    np.testing.assert_allclose(found, video.mean((2, 3)) * weight, rtol=1e-5)
+    labels.append(network.label)
+  assert labels[0] != labels[1] and network.min_frames == 1
+  with pytest.raises(ValueError, match='nowhere is no SavedModel: it has no saved_model.pb'):
+    networks.FeatureNetwork('saved_model:nowhere')

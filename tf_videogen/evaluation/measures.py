@@ -67,7 +67,8 @@ class FrechetDistance(_OfClasses):
   Args:
     name: name of the metric.
     network: name of the network, see `metrics.networks`.
-    output: 'logits' or 'features', the output of the network.
+    output: 'logits' or 'features', the output of the network; 'frames' for the outputs of every
+      single frame, of a network of images that is given (FID of frames).
     between: two streams, of 'real', 'generated' and 'reconstructed'.
     frames: frames of a window; all of a clip if None.
     windows: 'first', or 'all' for the mean and the curve over all contiguous windows.
@@ -116,10 +117,12 @@ class FrechetDistance(_OfClasses):
     for start in range(last + 1):
       features = clips.outputs(self.networks[0], start, self.frames)[self.output]
       for of_class, which in self._groups(clips):
-        for name, value in frechet.sums(features[which]).items():
+        rows = features[which].reshape([-1, features.shape[-1]])  # [N, D], or [N, T, D] of frames
+        for name, value in frechet.sums(rows).items():
           found[of_class, start, name] = value
       if self._keeps_rows:
-        found['', start, measuring.ROWS] = measuring.Rows(features)
+        found['', start, measuring.ROWS] = measuring.Rows(
+            features.reshape([-1, features.shape[-1]]))
     return found
 
   def metrics(self, totals):

@@ -9,6 +9,7 @@ is random.
 """
 
 import math
+import os
 
 import tensorflow as tf
 
@@ -130,6 +131,31 @@ class _LPIPSNetwork(tf.Module):
     return {'distances': tf.reshape(self.model(*sides), [batch or -1, frames // 2])}
 
 
+class _GivenNetwork(tf.Module):
+  """A network of images that the user gives, a SavedModel: FID of single frames.
+
+  Calling it takes float32 [N, H, W, 3] in [0, 255], and returns float32 [N, D].
+  """
+
+  min_frames = 1
+
+  def __init__(self, path):
+    super().__init__()
+    if not tf.io.gfile.exists(os.path.join(path, 'saved_model.pb')):
+      raise ValueError(f'{path} is no SavedModel: it has no saved_model.pb')
+    self.model = tf.saved_model.load(path)
+    reader = tf.train.load_checkpoint(os.path.join(path, 'variables', 'variables'))
+    self.weights = {name: reader.get_tensor(name) for name, dtype in
+                    reader.get_variable_to_dtype_map().items() if dtype != tf.string}
+
+  def __call__(self, video):
+    batch, frames = video.shape[:2]
+    images = tf.reshape(tf.cast(video, tf.float32), [-1, *video.shape[2:]])
+    features = self.model(images)
+    return {'frames': tf.reshape(features, [batch or -1, frames, features.shape[-1]])}
+
+
+GIVEN = 'saved_model:'
 _MAKERS = {
     'i3d_kinetics400': lambda changes=(): _I3DNetwork(400, changes),
     'i3d_kinetics600': lambda: _I3DNetwork(600),
@@ -147,6 +173,8 @@ class FeatureNetwork:
       'i3d_kinetics400_port', which has the weights of 'i3d_kinetics400', and the epsilon and the
       resizing of the PyTorch port; or
       'i3d_kinetics400+' and names of CHANGES, joined by '+'; or one of these names after 'random:'.
+      Or 'saved_model:' and the path of a network of images, which is called with float32
+      [N, H, W, 3] in [0, 255] and returns float32 [N, D].
 
   Raises:
     pretrained.Missing: if the weights are not in the cache.
@@ -163,6 +191,12 @@ class FeatureNetwork:
     self.name = name
     kind = name.removeprefix(RANDOM)
     base, *changes = kind.split('+')
+    if kind.startswith(GIVEN):
+      self._network = _GivenNetwork(kind.removeprefix(GIVEN))
+      self.min_frames = self._network.min_frames
+      self.comparable = True
+      self.label = 'given@' + pretrained.fingerprint(self._network.weights)
+      return
     if changes and base == 'i3d_kinetics400' and set(changes) <= set(CHANGES):
       make = lambda: _MAKERS[base](changes)
     elif kind in _MAKERS:
@@ -185,8 +219,8 @@ class FeatureNetwork:
     """uint8 [B, T, H, W, C], T, H, W static, C 1 or 3 -> dict of float32 'logits', 'features'.
 
     See `i3d.I3D.call` and `c3d.C3D.call` for the outputs. Grey frames are repeated to three
-    channels. C3D takes clips of at most 16 frames. LPIPS has 'distances' [B, T / 2] instead, of the
-    frames in the first half of a clip and those in the second half.
+    channels. C3D takes clips of at most 16 frames. A given network has 'frames', [B, T, D]. LPIPS
+    has 'distances' [B, T / 2], of the frames in the first half of a clip and those in the second.
     """
     if video.dtype != tf.uint8 or video.shape.rank != 5 or video.shape[-1] not in (1, 3):
       raise ValueError(f'video must be uint8 [B, T, H, W, C] with C 1 or 3, got {video.dtype.name} '
