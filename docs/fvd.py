@@ -143,6 +143,11 @@ def measure(count, folders):
 
 def page():
   """The text of the page, from TABLE."""
+  if not TABLE.exists():
+    rows = ['| variant | what it changes | to be expected |', '| --- | --- | --- |'] + [
+        f'| `{variant.name}` | {variant.what} | {EXPECTED[variant.name]} |'
+        for variant in variants.VARIANTS[1:]]
+    return f'{_HEAD}Nothing has been measured here yet.\n\n' + '\n'.join(rows) + _TAIL
   with open(TABLE, encoding='utf-8', newline='') as file:
     rows = {row['variant']: row for row in csv.DictReader(file)}
   reference = rows['reference']

@@ -3,6 +3,7 @@
 import csv
 
 import numpy as np
+import pytest
 
 from docs import fvd
 from tf_videogen.evaluation import variants
@@ -12,7 +13,13 @@ def test_the_page_is_that_of_the_table():
   assert fvd.PAGE.read_text(encoding='utf-8') == fvd.page()
 
 
+def test_every_variant_has_an_expectation():
+  assert set(fvd.EXPECTED) == {variant.name for variant in variants.VARIANTS} - {'reference'}
+
+
 def test_every_number_says_its_weights():
+  if not fvd.TABLE.exists():
+    pytest.skip('nothing has been measured')
   with open(fvd.TABLE, encoding='utf-8', newline='') as file:
     rows = list(csv.DictReader(file))
   names = {variant.name for variant in variants.VARIANTS}
@@ -22,7 +29,6 @@ def test_every_number_says_its_weights():
   assert len(lines) == len(rows) - 1
   weights = 'random' if 'random' in rows[0]['network'] else 'published'
   assert all(f'({weights})' in line for line in lines)
-  assert set(fvd.EXPECTED) == names - {'reference'}
 
 
 def test_clips_of_both_sides(tmp_path):
