@@ -51,8 +51,8 @@ EXPECTED = {
     'few': 'Larger: the bias is about proportional to 1/n ([here](evaluation.md#how-far-to-trust-a-'
            'number)).',
     'windows': 'Depends on the data: films that begin with a title, or actions that begin late.',
-    'videogpt': 'The sum of its parts.', 'stylegan_v': 'The sum of its parts.',
-    'common_metrics': 'The sum of its parts.', 'cd_fvd': 'The sum of its parts.'}
+    'videogpt': 'Its parts together.', 'stylegan_v': 'Its parts together.',
+    'common_metrics': 'Its parts together.', 'cd_fvd': 'Its parts together.'}
 
 _HEAD = """# Why two FVDs differ
 

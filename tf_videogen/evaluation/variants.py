@@ -5,7 +5,9 @@ distance is made of the network's outputs. Four sets of changes are what public 
 
 - `videogpt`: wilson1yan/VideoGPT-Paper, scripts/compute_fvd_avg_samples.py, and the code of
   JunyaoHu/common_metrics_on_video_quality with that name;
-- `stylegan_v`: universome/stylegan-v, src/metrics/frechet_video_distance.py;
+- `stylegan_v`: universome/stylegan-v, src/metrics/frechet_video_distance.py; it resizes frames in a
+  TorchScript file that we have not seen, and says that this differs from TensorFlow's: we take the
+  half-pixel convention, PyTorch's;
 - `common_metrics`: JunyaoHu/common_metrics_on_video_quality, its method `styleganv`;
 - `cd_fvd`: songweige/content-debiased-fvd with the network `i3d`.
 
