@@ -34,10 +34,10 @@ flags.DEFINE_integer('num_processes', 0, 'Number of decoding processes; 0: one p
 flags.DEFINE_integer('time_limit', 120, 'Seconds after which decoding a video is given up.',
                      lower_bound=1)
 flags.DEFINE_float('max_failed_share', None, 'The share of videos that may be missing or damaged; '
-                   "above it, preparing stops. None: the data set's own, see its README.",
+                   "above it, preparing stops. By default the data set's own, see its README.",
                    lower_bound=0, upper_bound=1)
 flags.DEFINE_string('cache_dir', None, 'Folder for decoded videos, from which a stopped run '
-                    'resumes; None: `decoded` in --data_dir.')
+                    'resumes; by default `decoded` in --data_dir.')
 flags.DEFINE_bool('keep_decoded', False, 'Keep that folder when all is done.')
 flags.DEFINE_string('beam_runner', None, 'Prepare on Beam with this runner, such as DirectRunner '
                     'or DataflowRunner.')
