@@ -288,4 +288,4 @@ def test_what_a_sample_is_conditioned_on(tiny, task, class_task):
 
 def test_no_frames_cannot_be_sampled():
   with pytest.raises(ValueError, match='VideoGANTask.sampled_frames must be at least 1, got 0'):
-    video_gan.VideoGANTask(tf.keras.layers.Layer(), sampled_frames=0)
+    tasks.VideoGANTask(tf.keras.layers.Layer(), sampled_frames=0)
