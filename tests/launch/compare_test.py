@@ -140,6 +140,14 @@ def test_what_cannot_be_read_is_counted(networks, folders, run, tmp_path):
   assert f'1 of the clips in {tmp_path / "real"} cannot be read and are left out' in said
 
 
+def test_what_cannot_be_read_is_named_before_a_number_is_refused(fails, folders, tmp_path, capsys):
+  sides = folders((9, 10, 12, 12, 1), (9, 10, 12, 12, 1))
+  (tmp_path / 'real' / '3.gif').write_bytes(b'GIF89a and no more')
+  fails('real has 8 clips and ', *sides)
+  fails('but --videos is 9', *sides, '--videos=9')
+  assert capsys.readouterr().err.count(f'skipped {tmp_path / "real" / "3.gif"}: ') == 2
+
+
 # --- prepared data sets ---
 
 
