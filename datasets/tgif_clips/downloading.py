@@ -7,6 +7,7 @@ import os
 import random
 import threading
 import time
+import urllib.parse
 
 import requests
 import tqdm
@@ -24,6 +25,7 @@ _MAX_BYTES = 200 << 20
 _FAILURES_IN_A_ROW = 100
 _COLUMNS = ['url', 'reason']
 _GONE = (404, 410)
+_TUMBLR = 'tumblr.com'  # its servers answer 403 for what is gone
 _LOADED = (429, 500, 502, 503, 504)  # from overloaded servers, which may be asked again
 
 
@@ -161,7 +163,8 @@ def _fetch(url, path, pace, accepts):
         if answer.status_code in _LOADED:
           pace.rest(_seconds(answer.headers.get('Retry-After')))
           raise requests.exceptions.ConnectionError(f'status {answer.status_code}')
-        if answer.status_code in _GONE:
+        if answer.status_code in _GONE or answer.status_code == 403 and (
+            f'.{urllib.parse.urlsplit(answer.url).hostname}'.endswith(f'.{_TUMBLR}')):
           raise _Dead(f'status {answer.status_code}')
         if not answer.ok:
           raise _Refused(f'status {answer.status_code}')

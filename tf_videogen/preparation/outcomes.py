@@ -90,6 +90,7 @@ class Report:
     self.frame_counts = {split: collections.Counter() for split in expected}
     self._seconds = collections.Counter()
     self.left_out = {}  # split -> number of videos, for splits without a single file
+    self.notes = {}  # what else is to be known of the raw data, for JSON
     self._failed = []
     self._start = time.time()
 
@@ -107,7 +108,8 @@ class Report:
     if len(self._failed) > self.max_failed_share * sum(self.expected.values()):
       raise TooManyFailures(
           f'{self.summary()}: more than the allowed {self.max_failed_share:.0%} cannot be used. Is '
-          'it the right folder? To leave them out, raise max_failed_share')
+          'it the right folder? To leave them out, raise --max_failed_share (for a folder of your own, '
+          'bind from_video_folder.max_failed_share)')
 
   def summary(self):
     """Returns one line: how many videos there are, and how many cannot be used for each reason."""
@@ -132,6 +134,7 @@ class Report:
                 failure['reason'] for failure in self._failed if failure['split'] == split)),
         } for split, count in self.expected.items()},
         'left_out_splits': self.left_out,
+        'notes': self.notes,
         'wall_time_s': round(time.time() - self._start, 1),
         'reasons': {reason: text for reason, text in raw_videos.REASONS.items()
                     if any(failure['reason'] == reason for failure in self._failed)},

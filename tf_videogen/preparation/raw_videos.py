@@ -10,6 +10,7 @@ This module imports no TensorFlow, so that the processes of `decoding`, which ru
 import dataclasses
 import math
 import os
+import pathlib
 import struct
 
 import av
@@ -113,7 +114,8 @@ def read(path, short_side=None, frame_step=1, channels=3, limits=Limits(), encod
   scaling down, so that nothing aliases.
 
   Args:
-    path: str, path of a local file.
+    path: str, path of a local file. A path that goes on below a file is that of a damaged member of
+      an archive, see `raw_files.opened_archives`.
     short_side: int, pixels of the shorter side. Frames are scaled to it, and their aspect ratio is
       kept (the longer side is rounded). If None, they stay as stored.
     frame_step: int. Every `frame_step`-th frame is taken, from the first on.
@@ -133,7 +135,8 @@ def read(path, short_side=None, frame_step=1, channels=3, limits=Limits(), encod
   if channels not in (1, 3):
     raise ValueError(f'channels must be 1 or 3, got {channels}')
   if not os.path.isfile(path):
-    raise Unusable('missing')
+    in_archive = any(map(os.path.isfile, pathlib.Path(path).parents))
+    raise Unusable('unreadable', 'damaged in its archive') if in_archive else Unusable('missing')
   try:
     with open(path, 'rb') as file:
       start = file.read(12)
