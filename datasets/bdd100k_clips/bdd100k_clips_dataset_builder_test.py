@@ -10,6 +10,7 @@ import tensorflow_datasets as tfds
 from tests import raw_data
 from tests.datasets import building
 from tf_videogen.datasets.bdd100k_clips import bdd100k_clips_dataset_builder
+from tf_videogen.preparation import video_builder
 
 Builder = bdd100k_clips_dataset_builder.Builder
 _NAMES = {'train': ['0000f77c-6257be58', '00091078-59817bb0'], 'val': ['b1c66a42-6f7d68ca'],
@@ -90,7 +91,8 @@ def test_one_damaged_video_in_an_archive(tmp_path, beam_runner):
 
 @pytest.mark.real_data
 def test_real_archive_with_a_damaged_video(real_data, tmp_path):
-  builder = building.prepare(Builder, tmp_path, '64', max_failed_share=0.5,
+  config = video_builder.VideoConfig(name='short', short_side=32, min_frames=1)
+  builder = building.prepare(Builder, tmp_path, config, max_failed_share=0.5,
                              manual=real_data / 'field/bdd_zip_bad_member/manual')
   assert len(building.examples(builder, 'train')) == 2
   assert building.reasons(builder) == {'abf68b89-3b76fa6a': 'unreadable'}
