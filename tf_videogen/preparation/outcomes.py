@@ -10,6 +10,7 @@ import errno
 import fcntl
 import functools
 import json
+import logging
 import os
 import shutil
 import time
@@ -26,8 +27,8 @@ from tf_videogen import files
 from tf_videogen.preparation import raw_videos
 
 FILE_NAME = 'preparation_report.json'
-_TRIES = 4  # tries of a download, with 0.4, 0.8 and 1.6 seconds between them
-_TIMEOUT = (10, 60)  # the most seconds until an address answers, and between two bytes
+_TRIES = 2  # tries of a download
+_TIMEOUT = (5, 20)  # the most seconds until an address answers, and between two bytes
 LOCK = 'preparing.lock'  # the preparing process holds a lock on this file
 
 
@@ -208,7 +209,9 @@ def prepare(builder, manual_dir=None, beam_runner=None, beam_options=None, wait=
 
 
 def _patience():
-  """Returns a context in which TFDS gives up within a minute on addresses that do not answer."""
+  """Returns a context in which TFDS gives up soon, and once, on addresses that do not answer."""
+  # Not only in the context: threads of other downloads go on for a while after an error.
+  logging.getLogger('urllib3.connectionpool').setLevel(logging.ERROR)
   return mock.patch.multiple(
       downloader, MAX_RETRIES=_TRIES - 1,
       _open_url=functools.partial(downloader._open_url, timeout=_TIMEOUT))
