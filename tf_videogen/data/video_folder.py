@@ -55,7 +55,7 @@ class VideoFolderConfig(video_builder.VideoConfig):
 class VideoFolder(video_builder.VideoBuilder, skip_registration=True):
   """The videos below a folder."""
 
-  VERSION = tfds.core.Version('1.2.0')
+  VERSION = tfds.core.Version('2.0.0')
 
   @functools.cached_property
   def _places(self):
