@@ -193,9 +193,13 @@ def test_five_hundred_broken_files(good, tmp_path, name):
 
 
 def _check_broken_files(path, number):
-  """Each is decoded or refused with a reason; no process is lost, none takes its time limit."""
+  """Each is decoded or refused with a reason; no process is lost, none takes its time limit.
+
+  A PNG file has checksums, by which almost all are refused.
+  """
   counts = _outcomes_of_mutations(path.read_bytes(), path.suffix, path.parent, number)
-  assert number / 10 < counts['decoded'] < number * 9 / 10
+  least = 0 if path.suffix == '.png' else number / 10
+  assert least <= counts['decoded'] < number * 9 / 10
   assert set(counts) - {'decoded'} <= set(raw_videos.REASONS)
 
 

@@ -58,11 +58,6 @@ class VideoFolder(video_builder.VideoBuilder, skip_registration=True):
   VERSION = tfds.core.Version('2.0.0')
 
   @functools.cached_property
-  def _places(self):
-    """The split, None if it is to be drawn, and the label of every video: {path: (split, label)}."""
-    return _splits_and_labels(self.builder_config.names)
-
-  @functools.cached_property
   def _videos(self):
     """The videos of each split: split -> list of paths relative to the folder."""
     names, of_class = collections.defaultdict(list), collections.defaultdict(list)
@@ -79,6 +74,11 @@ class VideoFolder(video_builder.VideoBuilder, skip_registration=True):
     """Sorted names of the folders of classes; empty if there are less than two."""
     labels = {label for _, label in self._places.values() if label}
     return sorted(labels) if len(labels) > 1 else []
+
+  @functools.cached_property
+  def _places(self):
+    """The split, None if it is to be drawn, and the label of every video: {path: (split, label)}."""
+    return _splits_and_labels(self.builder_config.names)
 
   def how_read(self):
     """Returns one line that says which splits and classes the folder has, and by which rule."""
