@@ -85,15 +85,15 @@ class Builder(video_builder.VideoBuilder):
       outside -= used
       if rows[split] and unlisted:
         self._notes.setdefault('not_in_the_list', {})[split] = len(unlisted)
-        print(f'{len(unlisted):,} videos of split {split} are not in its list, and are prepared with '
-              'what their folder tells; the lists of ActivityNet are complete', flush=True)
+        print(f'{len(unlisted):,} videos of split {split} are not in its list, and are prepared '
+              'with what their folder tells; the lists of ActivityNet are complete', flush=True)
       sources[split] = [
           video_builder.Source(name, path, {'label': self._number(label)})
           for name, path, label in found + _found_sources(unlisted) if self._wanted(label)]
     if outside:
       self._notes['in_no_split'] = len(outside)
-      print(f'{len(outside):,} videos lie in no folder of a split and are in no list: they are left '
-            f'out, such as {min(outside)}', flush=True)
+      print(f'{len(outside):,} videos lie in no folder of a split and are in no list: they are '
+            f'left out, such as {min(outside)}', flush=True)
     return sources
 
   def _wanted(self, label):

@@ -164,7 +164,8 @@ class Builder(tfds.core.GeneratorBasedBuilder):
     except OSError as error:
       raise FileNotFoundError(
           f'MNIST cannot be downloaded ({type(error).__name__}): put the {digit_images.MNIST_FILE} '
-          'of Keras, or the four original files, into a folder and give it with --manual_dir, or prepare a config of optdigits'
+          'of Keras, or the four original files, into a folder and give it with --manual_dir, '
+          'or prepare a config of optdigits'
       ) from error
     parts = [tfds.as_numpy(builder.as_dataset(split=split, batch_size=-1))
              for split in ('train', 'test')]

@@ -42,7 +42,8 @@ class Builder(video_builder.VideoBuilder):
   MANUAL_DOWNLOAD_INSTRUCTIONS = (
       'UCF-101 is downloaded, unless this directory has it: UCF101.rar or another archive with '
       'UCF101 in its name, or the folder UCF-101 that is in it with <Class>/v_<Class>_gNN_cNN.avi; '
-      'and the lists of the splits, UCF101TrainTestSplits-RecognitionTask.zip or the folder ucfTrainTestlist that is in it. '
+      'and the lists of the splits, UCF101TrainTestSplits-RecognitionTask.zip or the folder '
+      'ucfTrainTestlist that is in it. '
       f'Both are at {os.path.dirname(_VIDEOS_URL)}/.')
   BUILDER_CONFIGS = list(_configs())
 
@@ -77,8 +78,9 @@ class Builder(video_builder.VideoBuilder):
     if manual:
       for name in raw_files.find(manual, (_FIRST_LIST,)):
         return os.path.dirname(os.path.join(manual, name))
-      for path in self._belonging(raw_files.opened_archives(
-          manual, 'RecognitionTask|ucfTrainTestlist', self._extract_dir(), (_FIRST_LIST,))).values():
+      found = self._belonging(raw_files.opened_archives(
+          manual, 'RecognitionTask|ucfTrainTestlist', self._extract_dir(), (_FIRST_LIST,)))
+      for path in found.values():
         return os.path.dirname(path)
     return os.path.join(raw_files.downloaded(dl_manager, _LISTS_URL), 'ucfTrainTestlist')
 

@@ -113,6 +113,18 @@ def test_labels_survive(tmp_path):
   assert by_id == {f'{label}/{i}.gif': label for label in labels for i in range(2)}
 
 
+def test_links_to_one_video(tmp_path):
+  """Folders by class with links into a flat folder: each video counts once, with its label."""
+  _write(tmp_path / 'videos', ['a.mp4', 'b.mp4', 'c.mp4', 'd.mp4', 'e.mp4'], 4)
+  for label, name in (('x', 'a'), ('x', 'b'), ('y', 'c'), ('y', 'd')):
+    (tmp_path / 'videos' / label).mkdir(exist_ok=True)
+    (tmp_path / 'videos' / label / f'{name}.mp4').symlink_to(f'../{name}.mp4')
+  clips = _clips(tmp_path)
+  assert clips.class_names() == ['x', 'y']
+  assert sorted(_ids(clips, 'train') + _ids(clips, 'test')) == [
+      'e.mp4', 'x/a.mp4', 'x/b.mp4', 'y/c.mp4', 'y/d.mp4']
+
+
 def test_videos_in_no_class(tmp_path, capsys):
   """They have the label -1, and are counted: no class without a name is made of them."""
   _write(tmp_path / 'videos', ['a.mp4', 'b.mp4', 'x/c.mp4', 'x/d.mp4', 'y/e.mp4', 'y/f.mp4'], 4)
@@ -121,7 +133,8 @@ def test_videos_in_no_class(tmp_path, capsys):
   batches = [*clips.evaluation('train', 1).as_numpy_iterator(),
              *clips.evaluation('test', 1).as_numpy_iterator()]
   labels = {batch['id'][0].decode(): int(batch['label'][0]) for batch in batches}
-  assert labels == {'a.mp4': -1, 'b.mp4': -1, 'x/c.mp4': 0, 'x/d.mp4': 0, 'y/e.mp4': 1, 'y/f.mp4': 1}
+  assert labels == {'a.mp4': -1, 'b.mp4': -1, 'x/c.mp4': 0, 'x/d.mp4': 0, 'y/e.mp4': 1,
+                    'y/f.mp4': 1}
   assert '1 of the 3 training videos have no label' in capsys.readouterr().out
 
 
@@ -139,7 +152,7 @@ def test_too_many_failures_name_both_options(tmp_path):
   _write(tmp_path / 'videos', ['train/a.mp4', 'test/b.mp4'], 4)
   (tmp_path / 'videos' / 'test' / 'b.mp4').write_text('no video')
   with pytest.raises(ValueError, match=(
-      r'raise --max_failed_share \(for a folder of your own, bind from_video_folder.max_failed_sh')):
+      r'raise --max_failed_share \(for a folder of your own, bind from_video_folder.max_failed')):
     _clips(tmp_path).count('train')
 
 

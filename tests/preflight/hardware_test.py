@@ -16,8 +16,8 @@ def test_cores_and_memory(name, cores, gib):
 
 @pytest.mark.parametrize('kind, name', [
     ('v2-8', 'v2:2x2'), ('v3-8', 'v3:2x2'), ('v3-32', 'v3:4x4'), ('v4-8', 'v4:2x2x1'),
-    ('v4-16', 'v4:2x2x2'), ('v5litepod-16', 'v5e:4x4'), ('v5e-8', 'v5e:2x4'), ('v5p-8', 'v5p:2x2x1'),
-    ('v6e-4', 'v6e:2x2')])
+    ('v4-16', 'v4:2x2x2'), ('v5litepod-16', 'v5e:4x4'), ('v5e-8', 'v5e:2x4'),
+    ('v5p-8', 'v5p:2x2x1'), ('v6e-4', 'v6e:2x2')])
 def test_types_of_slices(kind, name):
   assert hardware.topology(kind) == hardware.topology(name)
 

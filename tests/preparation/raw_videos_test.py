@@ -266,7 +266,8 @@ def test_cut_without_encoding_anew(tmp_path):
   assert 55 <= len(read.frames) <= 65
 
 
-@pytest.mark.parametrize('times, fps', [(range(0, 800, 40), 25), ([0, 33, 67, 100, 133], 4000 / 133)])
+@pytest.mark.parametrize('times, fps', [
+    (range(0, 800, 40), 25), ([0, 33, 67, 100, 133], 4000 / 133)])
 def test_a_rate_that_is_the_clock(tmp_path, times, fps):
   """Some containers tell 1,000 frames per second, and mean milliseconds."""
   _write_mkv(tmp_path / 'a.mkv', times, rate=1000)

@@ -77,7 +77,7 @@ class VideoFolder(video_builder.VideoBuilder, skip_registration=True):
 
   @functools.cached_property
   def _places(self):
-    """The split, None if it is to be drawn, and the label of every video: {path: (split, label)}."""
+    """The videos: {path: (split, None if it is to be drawn; label, '' if there is none)}."""
     return _splits_and_labels(self.builder_config.names)
 
   def how_read(self):
@@ -151,6 +151,17 @@ def _splits_and_labels(names):
     inner = folders if at is None else folders[at + 1:]
     places[name] = split, inner[-1] if inner else ''
   return places
+
+
+def _without_links(folder, names):
+  """Returns one path per file: of links to the same one, the first with a label counts."""
+  if files.is_remote(folder):
+    return names
+  label_of = {name: label for name, (_, label) in _splits_and_labels(names).items()}
+  counting = {}
+  for name in sorted(names, key=lambda name: (not label_of[name], name)):
+    counting.setdefault(os.path.realpath(os.path.join(folder, name)), name)
+  return sorted(counting.values())
 
 
 def _escaped(label):
@@ -229,7 +240,7 @@ def from_video_folder(folder, frames, size, frame_step=1, crop='random', drop_sh
   root = os.path.expanduser(data_dir) if data_dir else prepared.default_data_dir()
 
   def make_builder():
-    names = raw_files.find_videos(folder)
+    names = _without_links(folder, raw_files.find_videos(folder))
     identity = repr((folder if files.is_remote(folder) else os.path.abspath(folder), test_share, [
         (name, files.size_and_time(os.path.join(folder, name))) for name in names]))
     config = VideoFolderConfig(

@@ -84,8 +84,8 @@ def topology(name):
   if shape not in found.shapes:
     known = ', '.join(f'{generation}:{shape}' for shape in found.shapes)
     raise ValueError(f'unknown topology {name!r}; there are: {known}')
-  chips = _chips(shape)
-  return Topology(f'{generation}:{shape}', found, chips * found.cores, f'{generation}:{found.shapes[0]}')
+  return Topology(f'{generation}:{shape}', found, _chips(shape) * found.cores,
+                  f'{generation}:{found.shapes[0]}')
 
 
 def _of_type(name):

@@ -109,8 +109,8 @@ class Report:
     if len(self._failed) > self.max_failed_share * sum(self.expected.values()):
       raise TooManyFailures(
           f'{self.summary()}: more than the allowed {self.max_failed_share:.0%} cannot be used. Is '
-          'it the right folder? To leave them out, raise --max_failed_share (for a folder of your own, '
-          'bind from_video_folder.max_failed_share)')
+          'it the right folder? To leave them out, raise --max_failed_share (for a folder of your '
+          'own, bind from_video_folder.max_failed_share)')
 
   def summary(self):
     """Returns one line: how many videos there are, and how many cannot be used for each reason."""

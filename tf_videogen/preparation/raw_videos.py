@@ -28,7 +28,7 @@ _FORMATS = ('mov', 'mp4', 'matroska', 'webm', 'avi', 'mpegts', 'mpeg', 'mpegvide
 # Titles and names may be in any encoding. From PyAV 19 on, they are only read on request.
 _ANY_METADATA = {'metadata_errors': 'ignore'} if int(av.__version__.split('.')[0]) < 19 else {}
 
-_FASTEST = 240  # frames per second; what exceeds it may be a clock
+_FASTEST = 240  # frames per second; above it, time stamps are asked, since it may be a clock
 
 # The reasons for which a file is not used.
 REASONS = {
@@ -290,7 +290,7 @@ class _FFmpeg(_Source):
     Some containers have no rate, and the clock of their time stamps in its place, such as 1,000.
     """
     rate = stream.average_rate or stream.guessed_rate or 0
-    if rate > _FASTEST and rate * stream.time_base == 1 and len(self._times) > 1:
+    if rate > _FASTEST and len(self._times) > 1:
       ticks = max(self._times) - min(self._times)
       rate = (len(self._times) - 1) / (ticks * stream.time_base) if ticks else 0
     return float(rate)
