@@ -164,8 +164,11 @@ def _rectangles(content):
           b'GIF89a', struct.pack('<HHBBB', *extent, flags, 0, 0), palette,
           struct.pack('<HBBHBB', 0xf921, 4, see_through, 0, control.transparent or 0, 0),
           b'\x2c\0\0\0\0', content[start + 5:at], b';'))
-      with Image.open(io.BytesIO(alone), formats=['GIF']) as image:
-        yield image.convert('RGBA' if see_through else 'RGB'), (left, top), size, control
+      try:
+        image = Image.open(io.BytesIO(alone), formats=['GIF'])
+      except Image.UnidentifiedImageError as error:  # its text has an address in memory
+        raise ValueError('a frame is no image') from error
+      yield image.convert('RGBA' if see_through else 'RGB'), (left, top), size, control
       control = _Control()
     else:
       at += 1  # Pillow passes over what it does not know, too

@@ -22,8 +22,8 @@ from tf_videogen.preparation import animations
 
 # The formats that FFmpeg may recognize: containers that hold their video themselves.
 _FORMATS = ('mov', 'mp4', 'matroska', 'webm', 'avi', 'mpegts', 'mpeg', 'mpegvideo', 'asf', 'flv',
-            'ogg', 'm4v', 'h264', 'hevc', 'ivf', 'dv', 'mxf', 'rm', 'swf', 'vob', 'yuv4mpegpipe',
-            'nut')
+            'ogg', 'gif', 'm4v', 'h264', 'hevc', 'ivf', 'dv', 'mxf', 'rm', 'swf', 'vob', 'apng',
+            'webp_pipe', 'yuv4mpegpipe', 'nut')
 
 # Titles and names may be in any encoding. From PyAV 19 on, they are only read on request.
 _ANY_METADATA = {'metadata_errors': 'ignore'} if int(av.__version__.split('.')[0]) < 19 else {}
