@@ -111,12 +111,11 @@ def _folder_sides(protocol, generated):
   if not (generated or values.baseline):
     raise ValueError(_TWO_SIDES)
   real = written_clips.WrittenClips(values.real, values.value_range)
-  sides = videos.matched(
+  for found in dict.fromkeys((real, generated or real)):
+    tell_skipped(found)  # before the numbers of clips may be refused
+  return videos.matched(
       real, generated or real, values.frames or protocol.frames, values.videos,
       values.on_mismatch == 'cut', protocol.paired)
-  for found in dict.fromkeys((real, generated or real)):
-    tell_skipped(found)
-  return sides
 
 
 def _data_sides(protocol, generated):
@@ -156,10 +155,9 @@ def _beside(protocol, real, generated):
     if not values.real:
       evaluations.refuse(('frames',), '--real; bind Protocol.frames with --gin_param')
     return [real, None]
-  sides = videos.like(generated, real, values.frames or protocol.frames, values.videos,
-                      values.on_mismatch == 'cut', protocol.paired)
   tell_skipped(generated)
-  return sides
+  return videos.like(generated, real, values.frames or protocol.frames, values.videos,
+                     values.on_mismatch == 'cut', protocol.paired)
 
 
 def _sides_note(real, generated):
@@ -177,12 +175,16 @@ def _name(path):
 
 
 def tell_skipped(found):
-  """Prints how many clips cannot be read, and the first three of them, on stderr."""
+  """Prints on stderr how many clips are left out, and the first three of them."""
+  found.survey()
   for name, reason in list(found.skipped.items())[:3]:
     print(f'skipped {name}: {reason}', file=sys.stderr)
   if found.skipped:
     print(f'{len(found.skipped)} of the clips in {found.path} cannot be read and are left out',
           file=sys.stderr)
+  if found.previews:
+    print(f'{len(found.previews)} files in {found.path} are taken for previews of the clips beside '
+          f'them and left out, such as {found.previews[0]}', file=sys.stderr)
 
 
 if __name__ == '__main__':

@@ -24,7 +24,8 @@ def moving_square(frames=20, height=48, width=64, seed=0):
   return video.astype(np.uint8)
 
 
-def write_video(path, video, fps=25, codec='h264', container=None, rotation=0):
+def write_video(path, video, fps=25, codec='h264', container=None, rotation=0,
+                matrix=None):
   """Writes a video by FFmpeg.
 
   Args:
@@ -34,6 +35,8 @@ def write_video(path, video, fps=25, codec='h264', container=None, rotation=0):
     codec: 'h264', or 'mpeg4' (that of UCF-101's AVI files).
     container: FFmpeg's name of it; None: by the path's ending.
     rotation: quarter turns clockwise by which a player turns what is stored; MOV and MP4 alone.
+    matrix: (a, b, c, d) of the display matrix, instead of `rotation`: a stored pixel (x, y) is
+      shown at (a x + c y, b x + d y), up to a shift.
   """
   path.parent.mkdir(parents=True, exist_ok=True)
   with av.open(str(path), 'w', format=container) as output:
@@ -45,7 +48,10 @@ def write_video(path, video, fps=25, codec='h264', container=None, rotation=0):
       output.mux(stream.encode(av.VideoFrame.from_ndarray(frame, format='rgb24')))
     output.mux(stream.encode())
   if rotation:
-    _turn(path, rotation)
+    cos, sin = [(1, 0), (0, 1), (-1, 0), (0, -1)][rotation % 4]
+    matrix = (cos, sin, -sin, cos)
+  if matrix:
+    _set_matrix(path, matrix)
 
 
 def read_video(path, channels=3):
@@ -65,14 +71,12 @@ def write_sound(path):
     output.mux(stream.encode())
 
 
-def _turn(path, quarter_turns):
+def _set_matrix(path, matrix):
   """Sets the matrix of the track's header, as a phone that is held upright does."""
   content = bytearray(path.read_bytes())
   start = content.index(b'tkhd') + 4 + 40  # the matrix follows 40 bytes of a header of version 0
-  one = 1 << 16
-  cos, sin = [(1, 0), (0, 1), (-1, 0), (0, -1)][quarter_turns % 4]
-  content[start:start + 36] = struct.pack(
-      '>9i', cos * one, sin * one, 0, -sin * one, cos * one, 0, 0, 0, 1 << 30)
+  a, b, c, d = [number << 16 for number in matrix]
+  content[start:start + 36] = struct.pack('>9i', a, b, 0, c, d, 0, 0, 0, 1 << 30)
   path.write_bytes(bytes(content))
 
 

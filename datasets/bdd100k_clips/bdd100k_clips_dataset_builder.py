@@ -30,7 +30,9 @@ class Builder(video_builder.VideoBuilder):
     return self._video_info(homepage='https://bdd-data.berkeley.edu')
 
   def _sources(self, dl_manager):
-    videos = raw_files.videos(os.fspath(dl_manager.manual_dir), 'bdd', self._extract_dir())
+    videos = self._belonging(raw_files.videos(
+        os.fspath(dl_manager.manual_dir), 'bdd', self._extract_dir(),
+        folders=raw_files.folder_names(_FOLDERS)))
     names = raw_files.of_split(videos, _FOLDERS)
     return {split: [video_builder.Source(os.path.splitext(os.path.basename(name))[0], videos[name])
                     for name in names[split]] for split in _FOLDERS}

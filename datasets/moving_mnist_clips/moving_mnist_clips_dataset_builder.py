@@ -61,7 +61,8 @@ class Builder(tfds.core.GeneratorBasedBuilder):
   RELEASE_NOTES = {'1.0.0': 'First release.'}
   MANUAL_DOWNLOAD_INSTRUCTIONS = (
       'The configs of optdigits need nothing. Those of MNIST read the digits from `mnist.npz`, in '
-      'the layout of Keras, if it is in this directory, and else download them. The config '
+      'the layout of Keras, or from the four original files, `train-images-idx3-ubyte.gz` and so '
+      'on, if they are in this directory, and else download them. The config '
       '`mnist` takes the published test videos from `mnist_test_seq.npy` if it is in this '
       'directory, and else generates test videos.')
   BUILDER_CONFIGS = [
@@ -92,6 +93,9 @@ class Builder(tfds.core.GeneratorBasedBuilder):
 
   def _split_generators(self, dl_manager):
     config = self.builder_config
+    published = config.published_test and _manual_file(dl_manager, config.published_test)
+    if published:
+      self._published(published)  # what is wrong with it is told before others are made
     digits = self._digits(dl_manager)
     generate = self._generate_examples
     splits = {
@@ -100,7 +104,6 @@ class Builder(tfds.core.GeneratorBasedBuilder):
         'test': generate('test', digits['test'], config.test),
         'tiny': generate('tiny', digits['train'], config.tiny),
     }
-    published = config.published_test and _manual_file(dl_manager, config.published_test)
     if published:
       self.info.metadata['test_videos'] = config.published_test
       splits['test'] = self._published_examples(published)
@@ -117,8 +120,8 @@ class Builder(tfds.core.GeneratorBasedBuilder):
       label = labels[chosen[0]] if config.num_digits == 1 else None
       yield index, _example(split, index, video, label)
 
-  def _published_examples(self, path):
-    """Yields (key, example) from the published array, uint8 [T, N, H, W]."""
+  def _published(self, path):
+    """Returns the published array, uint8 [T, N, H, W]."""
     config = self.builder_config
     videos = files.read_arrays(path).get('', np.zeros(0))
     expected = (config.frames, config.size, config.size)
@@ -126,6 +129,11 @@ class Builder(tfds.core.GeneratorBasedBuilder):
     if videos.dtype != np.uint8 or len(shape) != 4 or shape[:1] + shape[2:] != expected:
       raise ValueError(f'{path} holds {videos.dtype} {list(videos.shape)}, expected uint8 '
                        f'[{config.frames}, N, {config.size}, {config.size}]; download it again')
+    return videos
+
+  def _published_examples(self, path):
+    """Yields (key, example) from the published array."""
+    videos = self._published(path)
     for index in range(videos.shape[1]):
       yield index, _example('test', index, videos[:, index, :, :, np.newaxis])
 
@@ -139,6 +147,13 @@ class Builder(tfds.core.GeneratorBasedBuilder):
     path = _manual_file(dl_manager, digit_images.MNIST_FILE)
     if path:
       return digit_images.mnist_from_file(path, config.digit_size)
+    folder = raw_files.manual_dir(dl_manager)
+    idx = digit_images.idx_files(
+        [os.path.join(folder, name) for name in raw_files.find(folder, ('ubyte', 'ubyte.gz'))]
+    ) if folder else {}
+    if idx:
+      return digit_images.mnist_from_idx(idx, config.digit_size)
+    raw_files.tell_download(dl_manager, 'MNIST')
     return self._downloaded_mnist()
 
   def _downloaded_mnist(self):
@@ -149,7 +164,8 @@ class Builder(tfds.core.GeneratorBasedBuilder):
     except OSError as error:
       raise FileNotFoundError(
           f'MNIST cannot be downloaded ({type(error).__name__}): put the {digit_images.MNIST_FILE} '
-          'of Keras into a folder and give it with --manual_dir, or prepare a config of optdigits'
+          'of Keras, or the four original files, into a folder and give it with --manual_dir, '
+          'or prepare a config of optdigits'
       ) from error
     parts = [tfds.as_numpy(builder.as_dataset(split=split, batch_size=-1))
              for split in ('train', 'test')]

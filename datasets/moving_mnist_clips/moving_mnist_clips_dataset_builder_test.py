@@ -1,6 +1,8 @@
 """Tests of small variants of Moving MNIST: TFDS's checks of the builder, and ours of the videos."""
 
+import gzip
 import os
+import struct
 
 import numpy as np
 import pytest
@@ -143,6 +145,63 @@ def test_published_videos_of_another_shape(tmp_path):
   message = r'holds uint8 \[5, 20, 64, 64\], expected uint8 \[20, N, 64, 64\]'
   with pytest.raises(ValueError, match=message):
     _build(tmp_path, config, str(manual_dir))
+
+
+def test_published_videos_are_looked_at_first(tmp_path, monkeypatch):
+  """Before a hundred thousand others are made, and before digits are downloaded."""
+  manual_dir = tmp_path / 'manual'
+  manual_dir.mkdir()
+  path = manual_dir / 'mnist_test_seq.npy'
+  monkeypatch.setattr(Builder, '_digits', lambda *args: pytest.fail('too early'))
+  config = _config('unit', digits='mnist', published_test='mnist_test_seq.npy')
+  np.save(path, np.zeros((20, 5, 64, 64), np.uint8))
+  whole = path.read_bytes()
+  np.save(path, np.zeros((5, 20, 64, 64), np.uint8))
+  for content, message in ((whole[:-9], 'cannot be read as arrays'), (b'', 'cannot be read'),
+                           (path.read_bytes(), r'holds uint8 \[5, 20, 64, 64\]')):
+    path.write_bytes(content)
+    with pytest.raises(ValueError, match=message):
+      _build(tmp_path / 'data', config, str(manual_dir))
+
+
+def _write_idx(folder, arrays, suffix='.gz'):
+  for name, array in arrays.items():
+    kind, part = name.split('_')
+    kind, part = {'x': 'images', 'y': 'labels'}[kind], {'train': 'train', 'test': 't10k'}[part]
+    content = struct.pack(f'>HBB{array.ndim}I', 0, 8, array.ndim, *array.shape)
+    content += array.astype(np.uint8).tobytes()
+    path = folder / f'{part}-{kind}-idx{array.ndim}-ubyte{suffix}'
+    path.write_bytes(gzip.compress(content) if suffix else content)
+
+
+@pytest.mark.parametrize('suffix', ['.gz', ''])
+def test_original_files_of_mnist(tmp_path, monkeypatch, suffix):
+  monkeypatch.setattr(Builder, '_downloaded_mnist', lambda self: pytest.fail('a download'))
+  folder = tmp_path / 'manual' / 'MNIST' / 'raw'
+  folder.mkdir(parents=True)
+  arrays, _ = _write_manual_dir(str(tmp_path))
+  _write_idx(folder, arrays, suffix)
+  builder = Builder(data_dir=str(tmp_path / 'data'), config='mnist')
+  found = builder._digits(building.FakeDownloads(tmp_path / 'manual'))
+  for part, (images, labels) in digits.mnist_from_file(str(tmp_path / 'mnist.npz'), 28).items():
+    np.testing.assert_array_equal(found[part][0], images)
+    np.testing.assert_array_equal(found[part][1], labels)
+  damaged = folder / f't10k-images-idx3-ubyte{suffix}'
+  damaged.write_bytes(damaged.read_bytes()[:-9])
+  with pytest.raises(ValueError, match='t10k-images-idx3-ubyte.* is no whole file of MNIST'):
+    builder._digits(building.FakeDownloads(tmp_path / 'manual'))
+  damaged.unlink()
+  with pytest.raises(ValueError, match='the files of t10k-images are missing; MNIST has four'):
+    builder._digits(building.FakeDownloads(tmp_path / 'manual'))
+
+
+def test_no_silent_download(tmp_path, monkeypatch, capsys):
+  monkeypatch.setattr(Builder, '_downloaded_mnist', lambda self: 'digits')
+  (tmp_path / 'my_mnist.zip').touch()
+  builder = Builder(data_dir=str(tmp_path / 'data'), config='mnist')
+  assert builder._digits(building.FakeDownloads(tmp_path)) == 'digits'
+  assert capsys.readouterr().out == (
+      f'{tmp_path} has nothing that is known as MNIST, but my_mnist.zip: it is downloaded\n')
 
 
 def test_mnist_of_tfds_where_there_is_no_file(tmp_path, monkeypatch):

@@ -140,6 +140,17 @@ def test_what_cannot_be_read_is_counted(networks, folders, run, tmp_path):
   assert f'1 of the clips in {tmp_path / "real"} cannot be read and are left out' in said
 
 
+@pytest.mark.parametrize('flags, refused', [
+    ([], 'real has 8 clips and '), (['--videos=9'], 'has 8 clips, but --videos is 9')])
+def test_what_cannot_be_read_is_named_before_a_number_is_refused(
+    folders, tmp_path, capsys, flags, refused):
+  sides = folders((9, 10, 12, 12, 1), (9, 10, 12, 12, 1))
+  (tmp_path / 'real' / '3.gif').write_bytes(b'GIF89a and no more')
+  assert in_process.run(compare.main, *sides, *flags) == 1
+  said = capsys.readouterr().err
+  assert 0 <= said.find(f'skipped {tmp_path / "real" / "3.gif"}: ') < said.index(refused)
+
+
 # --- prepared data sets ---
 
 

@@ -67,6 +67,25 @@ def test_rotated_as_phones_do(tmp_path, turns):
   assert (small.height, small.width, small.frames[0].shape) == (32, 24, (32, 24, 3))
 
 
+@pytest.mark.parametrize('matrix', [
+    (1, 0, 0, 1), (0, 1, -1, 0), (-1, 0, 0, -1), (0, -1, 1, 0),  # turned
+    (-1, 0, 0, 1), (1, 0, 0, -1), (0, 1, 1, 0), (0, -1, -1, 0)])  # mirrored
+def test_all_orientations(tmp_path, matrix):
+  """Each stored pixel is shown where the file's display matrix moves it to."""
+  stored = raw_data.moving_square(frames=3)
+  raw_data.write_video(tmp_path / 'a.mov', stored, matrix=matrix)
+  a, b, c, d = matrix
+  y, x = np.mgrid[:48, :64]
+  column, row = a * x + c * y, b * x + d * y
+  shown = np.empty((3, 48, 64, 3) if a else (3, 64, 48, 3), np.uint8)
+  shown[:, row - row.min(), column - column.min()] = stored
+  read = raw_videos.read(str(tmp_path / 'a.mov'))
+  assert (read.height, read.width) == shown.shape[1:3]
+  assert _difference(read.frames, shown) < 6
+  small = raw_videos.read(str(tmp_path / 'a.mov'), short_side=24)
+  assert small.frames[0].shape[:2] == (shown.shape[1] // 2, shown.shape[2] // 2)
+
+
 @pytest.mark.parametrize('height, width', [(240, 320), (256, 340), (720, 1280), (90, 50)])
 def test_scaled_by_lanczos(tmp_path, height, width):
   """As Pillow's Lanczos filter of the full frame, which antialiases; far from other filters."""
@@ -198,10 +217,10 @@ def test_what_is_refused(tmp_path):
     assert _reason(tmp_path / name, limits=raw_videos.Limits(min_frames=61)) == 'too short'
 
 
-def _write_mkv(path, times, sound_seconds=0):
+def _write_mkv(path, times, sound_seconds=0, rate=30):
   """A video whose frames are shown at these milliseconds, beside sound."""
   with av.open(str(path), 'w') as output:
-    stream = output.add_stream('mpeg4', rate=30)
+    stream = output.add_stream('mpeg4', rate=rate)
     stream.height, stream.width, stream.pix_fmt = 48, 64, 'yuv420p'
     stream.codec_context.time_base = fractions.Fraction(1, 1000)
     sound = output.add_stream('aac', rate=16000) if sound_seconds else None
@@ -245,6 +264,16 @@ def test_cut_without_encoding_anew(tmp_path):
         output.mux(packet)
   read = raw_videos.read(str(tmp_path / 'cut.mp4'))
   assert 55 <= len(read.frames) <= 65
+
+
+@pytest.mark.parametrize('times, fps', [
+    (range(0, 800, 40), 25), ([0, 33, 67, 100, 133], 4000 / 133)])
+def test_a_rate_that_is_the_clock(tmp_path, times, fps):
+  """Some containers tell 1,000 frames per second, and mean milliseconds."""
+  _write_mkv(tmp_path / 'a.mkv', times, rate=1000)
+  with av.open(str(tmp_path / 'a.mkv')) as container:
+    assert container.streams.video[0].average_rate == 1000
+  assert raw_videos.read(str(tmp_path / 'a.mkv')).fps == pytest.approx(fps)
 
 
 def test_unreadable(tmp_path):

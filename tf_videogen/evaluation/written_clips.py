@@ -1,4 +1,4 @@
-"""Clips in files: videos, GIFs, folders of PNG or JPEG files, arrays in .npz or .npy files.
+"""Clips in files: videos, animations, folders of still pictures, arrays in .npz or .npy files.
 
     found = written_clips.WrittenClips('samples/')
     found.survey()                       # decodes all once: {(T, H, W, C): number of clips}
@@ -6,7 +6,9 @@
 
 No frame is resized: metrics compare the stored pixels. Of an .npz file, the array `samples` is
 read, or else `video`, or else the only one of five axes. Of a folder that launch.sample wrote, only
-samples.npz is read, because the other files have the same samples again.
+samples.npz is read, because the other files have the same samples again. A folder with both still
+pictures and videos has clips of the kind of which there is more. If there are as many of both, the
+videos are the clips. The others are previews.
 """
 
 import collections
@@ -16,14 +18,16 @@ import re
 
 import numpy as np
 from PIL import Image
+from PIL import ImageOps
 import tqdm
 
 from tf_videogen import bars
 from tf_videogen import files
+from tf_videogen.preparation import animations
 from tf_videogen.preparation import raw_files
 from tf_videogen.preparation import raw_videos
 
-_PICTURES = ('.png', '.jpg', '.jpeg')
+_PICTURES = ('.png', '.jpg', '.jpeg', '.webp')
 _ARRAYS = ('.npz', '.npy')
 _SAMPLED = ('samples.npz', 'samples.gif', 'samples.png')  # launch.sample writes all of these
 _MODES = ('1', 'L', 'LA', 'P', 'RGB', 'RGBA')  # Pillow's modes of up to 8 bits per colour
@@ -42,6 +46,7 @@ class WrittenClips:
     path: str, the folder or file.
     skipped: dict of the clips or files that cannot be read: name -> reason. Complete after
       `survey`.
+    previews: list of the files that are left out because the folder's clips are of another kind.
 
   Args:
     path: str, a local folder or file.
@@ -57,6 +62,7 @@ class WrittenClips:
       raise ValueError(f'the range of values must be one of {" ".join(RANGES)}, got {value_range}')
     self.path = path
     self.skipped = {}
+    self.previews = []
     self._value_range = value_range
     self._arrays = {}
     self._shapes = None
@@ -76,18 +82,24 @@ class WrittenClips:
     if all(os.path.isfile(os.path.join(self.path, name)) for name in _SAMPLED):
       return self._of_file(os.path.join(self.path, _SAMPLED[0]))
     names = raw_files.find(self.path, raw_files.VIDEO_SUFFIXES + _PICTURES + _ARRAYS)
-    pictures, items = collections.defaultdict(list), []
+    stills, others, items = collections.defaultdict(list), collections.defaultdict(list), []
     for name in names:
-      if name.lower().endswith(_PICTURES):
-        pictures[os.path.dirname(name)].append(name)
-      else:
-        try:
-          items += self._of_file(os.path.join(self.path, name))
-        except _Unreadable as error:
-          self.skipped[os.path.join(self.path, name)] = str(error)
-    for folder, found in pictures.items():
+      still = name.lower().endswith(_PICTURES) and not _is_animated(os.path.join(self.path, name))
+      (stills if still else others)[os.path.dirname(name)].append(name)
+    for folder, found in stills.items():
+      films = [name for name in others[folder] if not name.lower().endswith(_ARRAYS)]
       paths = [os.path.join(self.path, name) for name in sorted(found, key=_counting)]
-      items.append((os.path.join(self.path, folder), paths))
+      if not films or len(found) > len(films):
+        items.append((os.path.join(self.path, folder), paths))
+        others[folder] = [name for name in others[folder] if name not in films]
+        self.previews += [os.path.join(self.path, name) for name in films]
+      else:
+        self.previews += paths
+    for name in (name for found in others.values() for name in found):
+      try:
+        items += self._of_file(os.path.join(self.path, name))
+      except _Unreadable as error:
+        self.skipped[os.path.join(self.path, name)] = str(error)
     return sorted(items, key=lambda item: _counting(item[0]))
 
   def _of_file(self, path):
@@ -182,17 +194,37 @@ def _counting(name):
           for part in re.split(r'(\d+)', name)]
 
 
+def _is_animated(path):
+  try:
+    return path.lower().endswith(('.png', '.webp')) and animations.is_animated(path)
+  except OSError:
+    return False
+
+
 def _from_pictures(paths):
+  """Returns the clip of still pictures: grey if all are grey."""
   frames = []
   for path in paths:
+    frames.append(_pixels(path))
+    if frames[-1].shape[:2] != frames[0].shape[:2]:
+      raise ValueError(f'{path} has another size than the frames before it')
+  channels = max(frame.shape[2] for frame in frames)
+  return np.stack([np.broadcast_to(frame, (*frame.shape[:2], channels)) for frame in frames])
+
+
+def _pixels(path):
+  """Returns a picture over white, turned as its file says, uint8 [H, W, 1 or 3]."""
+  try:
     with Image.open(path) as image:
-      if image.mode not in _MODES:
-        raise ValueError(f'{path} has pixels of mode {image.mode}; they must have 8 bits per color')
-      frames.append(np.asarray(image.convert('L' if image.mode in ('1', 'L') else 'RGB')))
-    if frames[-1].shape != frames[0].shape:
-      raise ValueError(f'{path} has another size or color than the frames before it')
-  video = np.stack(frames)
-  return video if video.ndim == 4 else video[..., np.newaxis]
+      mode = image.mode
+      if mode in _MODES:
+        image = animations.over_white(ImageOps.exif_transpose(image))
+        pixels = np.asarray(image.convert('L' if image.mode in ('1', 'L') else 'RGB'))
+        return pixels if pixels.ndim == 3 else pixels[..., np.newaxis]
+  except Exception as error:  # Pillow raises many kinds for broken and for huge pictures
+    said = (str(error) or type(error).__name__).splitlines()[0]
+    raise ValueError(f'{path} cannot be decoded: {said}') from error
+  raise ValueError(f'{path} has pixels of mode {mode}; they must have 8 bits per color')
 
 
 def _load(path):

@@ -6,6 +6,7 @@ the download configuration names a runner or its options, as `tfds build --beam_
 does.
 """
 
+import functools
 import json
 import os
 import tempfile
@@ -45,6 +46,23 @@ class ReportingBuilder(tfds.core.GeneratorBasedBuilder, skip_registration=True):
     """
     raise NotImplementedError
 
+  @functools.cached_property
+  def _notes(self):
+    """What the report says beside the outcomes, a dict for JSON. `_pieces` may add to it."""
+    return {}
+
+  @functools.cached_property
+  def _archives(self):
+    """The archives beside the raw data: relative path -> whether it belongs to the data set."""
+    return {}
+
+  def _belonging(self, found_and_belong):
+    """Returns the files that `raw_files.videos` or `opened_archives` found; notes the archives."""
+    found, belong = found_and_belong
+    for name, ours in belong.items():
+      self._archives[name] = ours or self._archives.get(name, False)
+    return found
+
   def _read_all(self, pieces):
     """Yields the (Outcome, example) that the reader makes of the pieces, in any order."""
     with self._reader() as reader:
@@ -63,6 +81,8 @@ class ReportingBuilder(tfds.core.GeneratorBasedBuilder, skip_registration=True):
     self._on_beam = bool(download_config.beam_runner or download_config.beam_options)
     self._outcomes = os.path.join(self.data_dir, 'outcomes')
     self._left_out = {}
+    self._notes.clear()
+    self._archives.clear()
     try:
       if self._on_beam:
         self._prepare_on_beam(dl_manager, download_config)
@@ -109,6 +129,11 @@ class ReportingBuilder(tfds.core.GeneratorBasedBuilder, skip_registration=True):
 
   def _split_generators(self, dl_manager):
     pieces = {split: found for split, found in self._pieces(dl_manager).items() if found}
+    unopened = sorted(name for name, ours in self._archives.items() if not ours)
+    if unopened:
+      self._notes['archives_not_opened'] = unopened
+      print(f'{len(unopened):,} archives are not opened, because nothing tells that they belong to '
+            f'{self.name}, such as {unopened[0]}', flush=True)
     if not pieces:
       raise FileNotFoundError(
           f'{self.name} finds no videos. {self.MANUAL_DOWNLOAD_INSTRUCTIONS or ""}'.strip())
@@ -117,7 +142,7 @@ class ReportingBuilder(tfds.core.GeneratorBasedBuilder, skip_registration=True):
         self.info.full_name,
         {split: sum(piece.videos for piece in found) for split, found in pieces.items()},
         self.MAX_FAILED_SHARE if share is None else share)
-    self._report.left_out = self._left_out
+    self._report.left_out, self._report.notes = self._left_out, self._notes
     self._in_pipeline = True
     generate = self._beam_examples if self._on_beam else self._generate_examples
     return {split: generate(split, found) for split, found in pieces.items()}
