@@ -49,7 +49,7 @@ class VideoFolderConfig(video_builder.VideoConfig):
 class VideoFolder(video_builder.VideoBuilder, skip_registration=True):
   """The videos below a folder."""
 
-  VERSION = tfds.core.Version('1.1.0')
+  VERSION = tfds.core.Version('2.0.0')
 
   @functools.cached_property
   def _videos(self):
@@ -76,8 +76,8 @@ class VideoFolder(video_builder.VideoBuilder, skip_registration=True):
 
   def _info(self):
     return tfds.core.DatasetInfo(
-        builder=self, features=self._features(), metadata=tfds.core.MetadataDict(),
-        description=f'The videos below {self.builder_config.folder}.')
+        builder=self, description=f'The videos below {self.builder_config.folder}.',
+        **self._stored(self._features()))
 
   def _sources(self, dl_manager):
     del dl_manager
