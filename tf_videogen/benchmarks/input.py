@@ -18,6 +18,7 @@ from tf_videogen.training import strategies
 _BATCHES = 16  # per measurement, because some are ready before it
 _LATE = 0.9  # of an epoch, where resuming is timed
 _DECODED = 512  # frames that are decoded alone
+_OWN = 2_000  # bytes, of which counting reads some itself
 
 
 def pipeline(config, strategy, repeats, hosts=1, step=None):
@@ -81,18 +82,26 @@ def bytes_read():
     return None
 
 
+def settled_bytes():
+  """Returns `bytes_read()` when nothing more is read ahead."""
+  last, now = -_OWN, bytes_read()
+  while now - last >= _OWN:
+    time.sleep(0.05)
+    last, now = now, bytes_read()
+  return now
+
+
 def bytes_of_steps(clips, batch_size, host=0, hosts=1, first=0, steps=_BATCHES):
   """Returns how many bytes a host reads per step, by the system's count.
 
-  Batches are read ahead. Therefore the steps before, and what they read ahead, are left out.
+  Batches are read ahead, at the end as many as before the first of the counted steps.
   """
   batches = iter(clips.training(batch_size, 0, first, host, hosts))
-  for _ in range(4):
-    next(batches)
-  before = bytes_read()
+  next(batches)
+  before = settled_bytes()
   for _ in range(steps):
     next(batches)
-  return (bytes_read() - before) / steps
+  return (settled_bytes() - before) / steps
 
 
 def bytes_of_frames(clips):

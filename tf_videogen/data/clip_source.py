@@ -262,7 +262,7 @@ def _rows_of_host(batch_size, hosts):
 
 
 def _order(seed, count):
-  """Returns a random order of `count` examples, int64 [count], which a seed, int64 [2], determines."""
+  """Returns a random order of `count` examples, int64 [count]. A seed, int64 [2], determines it."""
   keys = tf.random.stateless_uniform([count], seed, None, None, tf.int64, alg='philox')
   return tf.cast(tf.argsort(keys), tf.int64)
 

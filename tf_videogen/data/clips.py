@@ -347,10 +347,11 @@ class FileClips(clip_source.ClipSource):
       arrays = array_files.load(self.paths[split])
       if arrays['video'].shape[1] < self.span:
         raise ValueError(_too_short(self.paths[split], arrays['video'].shape[1], self))
-      if split != 'train' and array_files.forms(arrays) != array_files.forms(self._arrays('train')):
-        raise ValueError(f'{self.paths[split]} has {array_files.forms(arrays)} per example, but '
-                         f'{self.paths["train"]} has {array_files.forms(self._arrays("train"))}: make them '
-                         'equal')
+      of_train = arrays if split == 'train' else self._arrays('train')
+      forms, expected = array_files.forms(arrays), array_files.forms(of_train)
+      if forms != expected:
+        raise ValueError(f'{self.paths[split]} has {forms} per example, but '
+                         f'{self.paths["train"]} has {expected}: make them equal')
       self._loaded[split] = arrays
     return self._loaded[split]
 
