@@ -1,10 +1,10 @@
 """Videos in pieces: what is read of them, by the system's count of bytes; slices; the index."""
 
 import os
+import types
 
 import numpy as np
 import pytest
-import tensorflow as tf
 import tensorflow_datasets as tfds
 
 from tests.data import toy_clips
@@ -56,11 +56,11 @@ def test_every_window_of_every_video(data_dir, frames, frame_step):
   made = _source(data_dir, frames, frame_step=frame_step)
   long = {i for i in range(24) if _frames(i) >= made.span}
   assert made.count('train') == len(long)
-  found = {start for batch in toy_clips.arrays(made.training(len(long), seed=0), 40)
+  found = {start for batch in toy_clips.arrays(made.training(len(long), seed=0), 30)
            for start in _check(batch, frame_step)}
   assert {number for number, _ in found} == long
   starts = {start for number, start in found if _frames(number) == 40}
-  assert len(starts) > 0.7 * (41 - made.span) and max(starts) <= 40 - made.span
+  assert len(starts) > 0.6 * (41 - made.span) and max(starts) <= 40 - made.span
   evaluated, = toy_clips.arrays(made.evaluation('train', len(long)))
   assert {start for _, start in _check(evaluated, frame_step)} == {0}
 
@@ -77,12 +77,11 @@ def test_pieces_that_lie_in_two_files(data_dir):
 
 def test_any_number_of_threads_makes_the_same_batches(data_dir, monkeypatch):
   unbroken = toy_clips.arrays(_source(data_dir).training(4, seed=3), 12)
-  for reads, processors in ((1, 1), (5, 3), (40, 8)):
+  for reads, processors, start in ((1, 1, 0), (5, 3, 0), (40, 8, 5)):
     monkeypatch.setattr(clip_records, 'READS', reads)
     monkeypatch.setattr(os, 'cpu_count', lambda processors=processors: processors)
-    toy_clips.assert_same(unbroken, toy_clips.arrays(_source(data_dir).training(4, seed=3), 12))
-    toy_clips.assert_same(
-        unbroken[5:], toy_clips.arrays(_source(data_dir).training(4, seed=3, start_step=5), 7))
+    batches = _source(data_dir).training(4, seed=3, start_step=start)
+    toy_clips.assert_same(unbroken[start:], toy_clips.arrays(batches, 12 - start))
 
 
 def test_slices_count_videos(data_dir):
@@ -231,10 +230,14 @@ def test_a_clip_reads_little_more_than_its_frames(long_videos, frames, most):
 
 @needs_count
 def test_four_hosts_read_a_quarter_each(long_videos):
-  made = _clips(long_videos[0], 16)
-  alone = input_lib.bytes_of_steps(made, 32, steps=32)
-  shares = [input_lib.bytes_of_steps(made, 32, host, 4, steps=32) / alone for host in range(4)]
-  assert shares == pytest.approx([0.25] * 4, rel=0.1)
+  """As the benchmark prints it, and all together read what one host would."""
+  data_dir, size = long_videos
+  config = types.SimpleNamespace(clips=_clips(data_dir, 16), batch_size=32)
+  figures = input_lib._bytes_of_hosts(config, 4)
+  assert figures['read_shares_of_hosts'] == pytest.approx([0.25] * 4, rel=0.1)
+  assert 1 < figures['read_over_frames'] < 2.2
+  assert figures['read_bytes_per_clip'] < 2.2 * 16 * size
+  assert 0 < input_lib.png_seconds(config.clips) < 1
 
 
 @needs_count

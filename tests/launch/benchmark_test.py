@@ -1,28 +1,15 @@
 """The benchmark runs, in tiny, and prints one line of JSON."""
 import json
+import os
 
 from absl.testing import flagsaver
-import numpy as np
 import pytest
 import tensorflow as tf
 
 from tests import raw_data
-from tests.data import toy_clips
+from tf_videogen.benchmarks import input as input_lib
 from tf_videogen.launch import benchmark
 from tf_videogen.preflight import known
-from tf_videogen.preparation import png
-
-INPUT_GIN = """
-from __gin__ import dynamic_registration
-from tf_videogen.data import clips
-include 'videogpt/smoke.gin'
-
-DATASET = 'toy_pieces'
-clips.PreparedClips:
-  frames = 16
-  size = 16
-  features = {}
-"""
 
 
 @pytest.mark.slow
@@ -73,43 +60,32 @@ def test_trivd_gan(capsys):
 def test_input(tiny_files, capsys):
   with flagsaver.flagsaver():
     benchmark.flags.FLAGS(['benchmark', '--work=input', f'--gin_file={tiny_files.vqvae_gin}',
-                           '--repeats=2', '--strategy=cpu'])
+                           '--repeats=2', '--strategy=cpu', '--step=3'])
     benchmark.main([])
     figures = json.loads(capsys.readouterr().out)
     assert figures['batch'] == 4 and figures['input_s'] > 0 and figures['step_s'] > 0
     assert figures['input_share'] == pytest.approx(figures['input_s'] / figures['step_s'], rel=0.01)
-    assert figures['resumed_at_step'] == 1 and figures['first_batch_s'] > 0
+    assert figures['resumed_at_step'] == 3 and figures['resumed_first_batch_s'] > 0
     assert figures['feeds'].startswith('the table of preflight has no bound on a step of ')
     benchmark.flags.FLAGS.gin_file = []
     with pytest.raises(ValueError, match='--gin_file is missing'):
       benchmark.main([])
 
 
-def test_input_of_prepared_videos(tmp_path, capsys, monkeypatch):
-  """Bytes, hosts, resuming; a row of preflight's table says what a host consumes."""
-  frame = png.encode(np.random.default_rng(0).integers(256, size=(16, 16, 1), dtype=np.uint8))
-  toy_clips.store_pieces(tmp_path, {
-      'train': [toy_clips.example_of(i, 40, [frame] * 40) for i in range(10)]})
-  config = tmp_path / 'own.gin'
-  config.write_text(INPUT_GIN)
-  row = {'topology': 'v3:4x8', 'batch': '4', 'bound_s': '0.5'}
-  monkeypatch.setattr(known, 'row', lambda name, program: {
-      (str(config), 'train'): row}.get((name, program)))
-  with flagsaver.flagsaver():
-    benchmark.flags.FLAGS(['benchmark', '--work=input', f'--gin_file={config}', '--repeats=1',
-                           '--strategy=cpu', f'--data_dir={tmp_path}', '--hosts=2', '--step=3'])
-    benchmark.main([])
-  figures = json.loads(capsys.readouterr().out)
-  assert figures['resumed_at_step'] == 3 and figures['clips_per_step'] == 4
-  assert figures['first_batch_s'] > 0 and figures['resumed_first_batch_s'] > 0
-  assert 0 < figures['png_share'] < 1
-  assert figures['read_shares_of_hosts'] == pytest.approx([0.5, 0.5], abs=0.1)
-  assert 1 < figures['read_over_frames'] < 3
-  # 4 clips on each of 64 cores in half a second, on 8 hosts.
-  assert figures['feeds'].startswith(
-      'a step on v3:4x8, 64 cores, takes at least 500.0 ms for 256 clips: at most 64 clips per '
-      'second on each of 8 hosts. This machine, ')
-  assert figures['feeds'].endswith(' (a host of v3 has 96)')
+def test_whether_this_machine_feeds_a_config(monkeypatch):
+  """4 clips on each of 64 cores in half a second, on 8 hosts, are 64 a second on each."""
+  monkeypatch.setattr(known, 'row', lambda name, program: {'a.gin': {
+      'topology': 'v3:4x8', 'batch': '4', 'bound_s': '0.5'}}.get(name))
+  monkeypatch.setattr(os, 'cpu_count', lambda: 4)
+  figures = {'batch': 8, 'clips_per_step': 8, 'input_clips_per_s': 32, 'input_processors': 3.}
+  said = ('a step on v3:4x8, 64 cores, takes at least 500.0 ms for 256 clips: at most 64 clips per '
+          'second on each of 8 hosts. This machine, 4 processors, makes {} such a host, which '
+          'needs {} processors like these for the input (a host of v3 has 96)')
+  assert input_lib.feeds('a.gin', figures) == said.format('32 and does not feed', 6)
+  assert input_lib.feeds('a.gin', {**figures, 'input_clips_per_s': 64}) == said.format(
+      '64 and feeds', 3)
+  two_batches = {**figures, 'clips_per_step': 16, 'input_clips_per_s': 100}
+  assert 'for 512 clips: at most 128 clips per second' in input_lib.feeds('a.gin', two_batches)
 
 
 def test_prepare(tmp_path, capsys):
