@@ -15,6 +15,7 @@ import numpy as np
 import tensorflow_datasets as tfds
 
 from tests.launch import in_process
+from tf_videogen.data import clip_index
 from tf_videogen.data import clips
 from tf_videogen.data import prepared
 from tf_videogen.launch import train
@@ -136,6 +137,11 @@ def assert_same(builder, other):
       assert example.keys() == theirs[name].keys()
       for feature, value in example.items():
         np.testing.assert_array_equal(value, theirs[name][feature])
+    index, other_index = (
+        clip_index.of_split(made.info.splits[split], piece_builder.PIECE_FRAMES)
+        for made in (builder, other))
+    for name in ('sizes', 'rows', 'frames'):
+      np.testing.assert_array_equal(getattr(index, name), getattr(other_index, name), name)
   assert builder.info.metadata == other.info.metadata
   without_time = lambda made: {k: v for k, v in report(made).items() if k != 'wall_time_s'}
   assert without_time(builder) == without_time(other)

@@ -48,6 +48,8 @@ def test_prepares_once(tmp_path, capsys):
   assert path.stat().st_mtime_ns == before.st_mtime_ns
   prepared = clips.PreparedClips('moving_mnist_clips/tiny', 20, data_dir=str(tmp_path))
   assert prepared.count('train') == 4
+  assert sorted(found.name for found in (path.parent / 'clip_index').iterdir()) == [
+      'test.npz', 'tiny.npz', 'train.npz', 'validation.npz']
 
 
 def test_removes_what_a_killed_run_left(tmp_path, capsys):

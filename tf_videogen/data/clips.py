@@ -61,7 +61,7 @@ class PreparedClips(clip_source.ClipSource):
     if not set(self.features) <= {'video', 'actions', 'label'}:
       raise ValueError("the keys of features must be 'video', 'actions' or 'label', got "
                        f'{", ".join(map(repr, self.features))}')
-    self._found = {}
+    self._indexes, self._videos_of = {}, {}
 
   def count(self, split):
     """Returns the number of examples of a split or slice."""
@@ -77,16 +77,16 @@ class PreparedClips(clip_source.ClipSource):
 
   def _index(self, names, counted=False):
     """Returns the Index of splits; `counted`: the numbers of frames of whole videos, too."""
-    if (names, counted) not in self._found:
+    if (names, counted) not in self._indexes:
       video = self.features['video'] if counted else None
-      self._found[names, counted] = clip_index.joined([
+      self._indexes[names, counted] = clip_index.joined([
           clip_index.of_split(self._builder.info.splits[name], self._piece_frames, video)
           for name in names])
-    return self._found[names, counted]
+    return self._indexes[names, counted]
 
   def _videos(self, split):
     """Returns (names of splits, numbers of a split's videos among theirs)."""
-    if split not in self._found:
+    if split not in self._videos_of:
       names = tuple(prepared.split_names(self._builder, split))
       infos, shortest = self._builder.info.splits, prepared.shortest(self._builder, names)
       in_shards = {name: self._index((name,)).videos_of_shards if self._piece_frames
@@ -96,8 +96,8 @@ class PreparedClips(clip_source.ClipSource):
         long = self._index(names, not self._piece_frames).frames[numbers] >= self.span
         self._check_short(split, np.count_nonzero(~long), len(long))
         numbers = numbers[long]
-      self._found[split] = names, numbers
-    return self._found[split]
+      self._videos_of[split] = names, numbers
+    return self._videos_of[split]
 
   def _check_short(self, split, short, videos):
     """Raises ValueError if there are videos that are too short, and they are not to be left out."""
