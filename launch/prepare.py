@@ -24,6 +24,7 @@ with lazy.imports():
   import tensorflow as tf
   import tensorflow_datasets as tfds
   from tf_videogen import files
+  from tf_videogen.data import prepared
   from tf_videogen.preparation import outcomes
   from tf_videogen.preparation import reporting_builder
 
@@ -107,7 +108,8 @@ def main(argv):
     files.check_writable(os.fspath(builder.data_dir_root))
   done = outcomes.prepare(
       builder, values.manual_dir, values.beam_runner, values.beam_option)
-  splits = ', '.join(f'{name} {info.num_examples:,}' for name, info in builder.info.splits.items())
+  splits = ', '.join(
+      f'{name} {prepared.video_count(builder, name):,}' for name in builder.info.splits)
   print(f'{builder.info.full_name} is {"" if done else "already "}prepared in {builder.data_dir}: '
         f'{splits} ({builder.info.dataset_size})')
   report = os.path.join(builder.data_dir, outcomes.FILE_NAME)

@@ -61,8 +61,9 @@ class Records:
 class Builder(reporting_builder.ReportingBuilder):
   """Videos of a robot arm that pushes toys, with its actions and the gripper's positions."""
 
-  VERSION = tfds.core.Version('1.0.0')
-  RELEASE_NOTES = {'1.0.0': 'First release.'}
+  FRAMEWISE = ('video', 'actions', 'positions')
+  VERSION = tfds.core.Version('2.0.0')
+  RELEASE_NOTES = {'2.0.0': 'Videos are stored in pieces.', '1.0.0': 'First release.'}
   MANUAL_DOWNLOAD_INSTRUCTIONS = (
       f'BAIR is downloaded (32 GB), unless this directory has {os.path.basename(_URL)}, or the '
       'folder softmotion30_44k that is in it, with {train,test}/traj_<first>_to_<last>.tfrecords.')
@@ -75,14 +76,13 @@ class Builder(reporting_builder.ReportingBuilder):
 
   def _info(self):
     return self.dataset_info_from_configs(
-        features=tfds.features.FeaturesDict({
-            'video': tfds.features.Video(shape=(_FRAMES, _SIZE, _SIZE, 3)),
-            'actions': tfds.features.Tensor(shape=(_FRAMES, 4), dtype=tf.float32),
-            'positions': tfds.features.Tensor(shape=(_FRAMES, 3), dtype=tf.float32),
-            'id': tfds.features.Text(),
-        }),
         homepage='https://sites.google.com/view/sna-visual-mpc/',
-        metadata=tfds.core.MetadataDict())
+        **self._stored({
+            'video': tfds.features.Video(shape=(None, _SIZE, _SIZE, 3)),
+            'actions': tfds.features.Tensor(shape=(None, 4), dtype=tf.float32),
+            'positions': tfds.features.Tensor(shape=(None, 3), dtype=tf.float32),
+            'id': tfds.features.Text(),
+        }))
 
   def _pieces(self, dl_manager):
     manual = raw_files.manual_dir(dl_manager)

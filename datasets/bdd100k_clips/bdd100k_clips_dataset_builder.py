@@ -13,8 +13,8 @@ _FOLDERS = {'train': ('train',), 'validation': ('val', 'validation'), 'test': ('
 class Builder(video_builder.VideoBuilder):
   """Videos of driving, every second frame, upright."""
 
-  VERSION = tfds.core.Version('1.0.0')
-  RELEASE_NOTES = {'1.0.0': 'First release.'}
+  VERSION = tfds.core.Version('2.0.0')
+  RELEASE_NOTES = {'2.0.0': 'Videos are stored in pieces.', '1.0.0': 'First release.'}
   MANUAL_DOWNLOAD_INSTRUCTIONS = (
       'Register at https://bdd-data.berkeley.edu, download the parts of the videos '
       '(bdd100k_videos_train_00.zip and so on) and put them into this directory, as they are or '

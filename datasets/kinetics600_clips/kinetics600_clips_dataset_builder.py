@@ -42,8 +42,8 @@ class Kinetics600Config(video_builder.VideoConfig):
 class Builder(video_builder.VideoBuilder):
   """Videos of people who do things, with the name of the action."""
 
-  VERSION = tfds.core.Version('1.0.0')
-  RELEASE_NOTES = {'1.0.0': 'First release.'}
+  VERSION = tfds.core.Version('2.0.0')
+  RELEASE_NOTES = {'2.0.0': 'Videos are stored in pieces.', '1.0.0': 'First release.'}
   MAX_FAILED_SHARE = 0.5  # videos vanish from YouTube: a fifth is missing from fresh downloads
   MANUAL_DOWNLOAD_INSTRUCTIONS = (
       'Put the videos into this directory, as they are or in their archives: '

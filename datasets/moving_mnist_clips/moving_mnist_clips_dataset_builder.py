@@ -13,6 +13,7 @@ import tensorflow_datasets as tfds
 from tf_videogen import files
 from tf_videogen.datasets.moving_mnist_clips import digits as digit_images
 from tf_videogen.datasets.moving_mnist_clips import moving_digits
+from tf_videogen.preparation import piece_builder
 from tf_videogen.preparation import png
 from tf_videogen.preparation import raw_files
 
@@ -54,11 +55,11 @@ _SMALL = dict(
     num_digits=1, frames=16, size=32, digit_size=20, train=10_000, validation=500, test=500)
 
 
-class Builder(tfds.core.GeneratorBasedBuilder):
+class Builder(piece_builder.PieceBuilder):
   """Videos of handwritten digits that bounce in a square."""
 
-  VERSION = tfds.core.Version('1.0.0')
-  RELEASE_NOTES = {'1.0.0': 'First release.'}
+  VERSION = tfds.core.Version('2.0.0')
+  RELEASE_NOTES = {'2.0.0': 'Videos are stored in pieces.', '1.0.0': 'First release.'}
   MANUAL_DOWNLOAD_INSTRUCTIONS = (
       'The configs of optdigits need nothing. Those of MNIST read the digits from `mnist.npz`, in '
       'the layout of Keras, or from the four original files, `train-images-idx3-ubyte.gz` and so '
@@ -80,16 +81,14 @@ class Builder(tfds.core.GeneratorBasedBuilder):
   def _info(self):
     config = self.builder_config
     features = {
-        'video': tfds.features.Video(shape=(config.frames, config.size, config.size, 1)),
+        'video': tfds.features.Video(shape=(None, config.size, config.size, 1)),
         'id': tfds.features.Text(),
     }
     if config.num_digits == 1:
       features['label'] = tfds.features.ClassLabel(num_classes=10)
     return self.dataset_info_from_configs(
-        features=tfds.features.FeaturesDict(features),
         homepage='https://www.cs.toronto.edu/~nitish/unsupervised_video/',
-        metadata=tfds.core.MetadataDict(test_videos='generated', digits=config.digits),
-    )
+        **self._stored(features, test_videos='generated', digits=config.digits))
 
   def _split_generators(self, dl_manager):
     config = self.builder_config
@@ -110,15 +109,16 @@ class Builder(tfds.core.GeneratorBasedBuilder):
     return splits
 
   def _generate_examples(self, split, digits, count):
-    """Yields (key, example) `count` times; example i is a function of (split, i) alone."""
+    """Yields the pieces of `count` videos; video i is a function of (split, i) alone."""
     config = self.builder_config
     images, labels = digits
+    in_pieces = self._in_pieces(split)
     for index in range(count):
       rng = moving_digits.random_generator(_SEED, split, index)
       video, chosen = moving_digits.moving_digits(
           images, rng, config.num_digits, config.frames, config.size, config.step_length)
       label = labels[chosen[0]] if config.num_digits == 1 else None
-      yield index, _example(split, index, video, label)
+      yield from in_pieces(index, _example(split, index, video, label))
 
   def _published(self, path):
     """Returns the published array, uint8 [T, N, H, W]."""
@@ -132,10 +132,10 @@ class Builder(tfds.core.GeneratorBasedBuilder):
     return videos
 
   def _published_examples(self, path):
-    """Yields (key, example) from the published array."""
-    videos = self._published(path)
+    """Yields the pieces of the videos of the published array."""
+    videos, in_pieces = self._published(path), self._in_pieces('test')
     for index in range(videos.shape[1]):
-      yield index, _example('test', index, videos[:, index, :, :, np.newaxis])
+      yield from in_pieces(index, _example('test', index, videos[:, index, :, :, np.newaxis]))
 
   def _digits(self, dl_manager):
     """Returns the config's digits: name of a part -> (images uint8 [N, D, D], labels int64 [N])."""
@@ -174,7 +174,7 @@ class Builder(tfds.core.GeneratorBasedBuilder):
 
 
 def _example(split, index, video, label=None):
-  """Returns an example for TFDS, from a video uint8 [T, H, W, 1]."""
+  """Returns the example of a whole video uint8 [T, H, W, 1]."""
   example = {'video': [png.encode(frame) for frame in video], 'id': f'{split}_{index:06d}'}
   if label is not None:
     example['label'] = label

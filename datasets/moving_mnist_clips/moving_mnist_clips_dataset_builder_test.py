@@ -41,11 +41,6 @@ def _build(data_dir, config, manual_dir=None):
   return builder
 
 
-def _examples(builder, split):
-  """Returns the examples of a split by id."""
-  return {e['id'].decode(): e for e in tfds.as_numpy(builder.as_dataset(split=split))}
-
-
 def _metadata(builder):
   """Returns the metadata that is stored beside the data, read without the builder."""
   return tfds.builder_from_directory(builder.data_dir).info.metadata
@@ -94,7 +89,7 @@ def test_videos_are_those_of_the_generator(tmp_path):
   builder = _build(tmp_path, _config('unit'))
   parts = digits.optdigits(28)
   for split, part in {**{name: name for name in parts}, 'tiny': 'train'}.items():
-    examples = _examples(builder, split)
+    examples = building.examples(builder, split)
     assert sorted(examples) == [f'{split}_{i:06d}' for i in range(_COUNTS[split])]
     for index in range(_COUNTS[split]):
       rng = moving_digits.random_generator(2015, split, index)
@@ -103,8 +98,8 @@ def test_videos_are_those_of_the_generator(tmp_path):
 
 
 def test_more_videos_start_with_the_same_ones(tmp_path):
-  few = _examples(_build(tmp_path, _config('few', train=2)), 'train')
-  many = _examples(_build(tmp_path, _config('many', train=5)), 'train')
+  few = building.examples(_build(tmp_path, _config('few', train=2)), 'train')
+  many = building.examples(_build(tmp_path, _config('many', train=5)), 'train')
   for name, example in few.items():
     np.testing.assert_array_equal(example['video'], many[name]['video'])
 
@@ -112,7 +107,7 @@ def test_more_videos_start_with_the_same_ones(tmp_path):
 def test_label_of_one_digit(tmp_path):
   builder = _build(tmp_path, _config('unit', num_digits=1, frames=4, size=28))  # the digit stays
   images, labels = digits.optdigits(28)['train']
-  for example in _examples(builder, 'train').values():
+  for example in building.examples(builder, 'train').values():
     for frame in example['video']:
       shown = np.flatnonzero((images == frame[:, :, 0]).all(axis=(1, 2)))
       assert labels[shown].tolist() == [example['label']]
@@ -125,14 +120,14 @@ def test_published_videos_are_the_test_split(tmp_path):
   _, videos = _write_manual_dir(manual_dir)
   config = _config('unit', digits='mnist', published_test='mnist_test_seq.npy')
   builder = _build(tmp_path, config, str(manual_dir))
-  examples = _examples(builder, 'test')
+  examples = building.examples(builder, 'test')
   assert len(examples) == 5
   for index in range(5):
     np.testing.assert_array_equal(examples[f'test_{index:06d}']['video'][..., 0], videos[:, index])
   assert _metadata(builder)['test_videos'] == 'mnist_test_seq.npy'
   os.remove(manual_dir / 'mnist_test_seq.npy')
   builder = _build(tmp_path / 'other', config, str(manual_dir))
-  assert len(_examples(builder, 'test')) == _COUNTS['test']
+  assert len(building.examples(builder, 'test')) == _COUNTS['test']
   assert _metadata(builder)['test_videos'] == 'generated'
 
 
@@ -240,7 +235,7 @@ def _prepare_real(real_data, tmp_path):
   """Prepares videos of the digits of MNIST, and checks the result."""
   builder = building.prepare(
       Builder, tmp_path, _config('unit_real', digits='mnist'), manual=real_data / 'moving_mnist')
-  counts = {split: info.num_examples for split, info in builder.info.splits.items()}
+  counts = building.videos(builder)
   assert counts == _COUNTS
   example = building.examples(builder, 'train')['train_000000']
   assert example['video'].shape == (20, 64, 64, 1) and example['video'].max() > 250

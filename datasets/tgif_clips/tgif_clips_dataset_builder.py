@@ -12,8 +12,8 @@ from tf_videogen.preparation import video_builder
 class Builder(video_builder.VideoBuilder):
   """Animated GIFs from Tumblr."""
 
-  VERSION = tfds.core.Version('1.0.0')
-  RELEASE_NOTES = {'1.0.0': 'First release.'}
+  VERSION = tfds.core.Version('2.0.0')
+  RELEASE_NOTES = {'2.0.0': 'Videos are stored in pieces.', '1.0.0': 'First release.'}
   MAX_FAILED_SHARE = 0.5  # many addresses are dead
   MANUAL_DOWNLOAD_INSTRUCTIONS = (
       'Only addresses of the GIFs are distributed. `python -m launch.download_tgif '

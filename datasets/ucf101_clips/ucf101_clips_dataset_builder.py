@@ -37,8 +37,8 @@ def _configs():
 class Builder(video_builder.VideoBuilder):
   """Videos of people who do things, with the name of the action."""
 
-  VERSION = tfds.core.Version('1.0.0')
-  RELEASE_NOTES = {'1.0.0': 'First release.'}
+  VERSION = tfds.core.Version('2.0.0')
+  RELEASE_NOTES = {'2.0.0': 'Videos are stored in pieces.', '1.0.0': 'First release.'}
   MANUAL_DOWNLOAD_INSTRUCTIONS = (
       'UCF-101 is downloaded, unless this directory has it: UCF101.rar or another archive with '
       'UCF101 in its name, or the folder UCF-101 that is in it with <Class>/v_<Class>_gNN_cNN.avi; '

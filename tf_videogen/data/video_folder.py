@@ -100,8 +100,8 @@ class VideoFolder(video_builder.VideoBuilder, skip_registration=True):
 
   def _info(self):
     return tfds.core.DatasetInfo(
-        builder=self, features=self._features(), metadata=tfds.core.MetadataDict(),
-        description=f'The videos below {self.builder_config.folder}.')
+        builder=self, description=f'The videos below {self.builder_config.folder}.',
+        **self._stored(self._features()))
 
   def _sources(self, dl_manager):
     del dl_manager

@@ -18,6 +18,8 @@ import math
 import typing
 
 _GIB = 1 << 30
+HOST_CHIPS = 4  # chips of one host of a slice of several hosts
+HOST_PROCESSORS = {'v2': 96, 'v3': 96}  # virtual processors of a TPU VM
 
 
 class Generation(typing.NamedTuple):
@@ -65,6 +67,11 @@ class Topology(typing.NamedTuple):
   generation: Generation
   cores: int
   compile_for: str
+
+  @property
+  def hosts(self):
+    """Number of hosts of the slice."""
+    return max(self.cores // (HOST_CHIPS * self.generation.cores), 1)
 
 
 def topology(name):

@@ -64,17 +64,16 @@ class VideoBuilder(reporting_builder.ReportingBuilder, skip_registration=True):
     return {}
 
   def _features(self):
-    return tfds.features.FeaturesDict({
+    return {
         'video': tfds.features.Video(shape=(None, None, None, 3)),
         'fps': tf.float32,
         'id': tfds.features.Text(),
         **self._more_features(),
-    })
+    }
 
   def _video_info(self, homepage):
     """Returns the info that `_info` of a subclass returns."""
-    return self.dataset_info_from_configs(
-        features=self._features(), metadata=tfds.core.MetadataDict(), homepage=homepage)
+    return self.dataset_info_from_configs(homepage=homepage, **self._stored(self._features()))
 
   def _pieces(self, dl_manager):
     pieces = {}
