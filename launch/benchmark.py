@@ -48,7 +48,7 @@ flags.DEFINE_integer('repeats', 7, 'Measurements, whose median is printed.', low
 flags.DEFINE_bool('small', False, 'Tiny models, as a check.')
 flags.DEFINE_integer('short_side', 64, 'Shorter side for --work=prepare.', lower_bound=1)
 flags.DEFINE_integer('hosts', 1, 'Hosts to simulate for --work=input.', lower_bound=1)
-flags.DEFINE_integer('step', None, 'Where --work=input resumes; None: at 90 % of an epoch.',
+flags.DEFINE_integer('step', None, 'Where --work=input resumes; by default at 90 % of an epoch.',
                      lower_bound=0)
 shared_flags.declare('strategy', 'tpu', 'gin_file', 'gin_param', 'data_dir', 'manual_dir')
 

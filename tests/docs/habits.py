@@ -33,7 +33,7 @@ HABITS = {
     'bare of': _habit(r'^ +\w+(?:, \w+)*: of ', "a full phrase: 'number of channels of ...'"),
     'bare None': _habit(r'(?:^|[;(.] ?)None: \w', "a sentence: '... if None'"),
     'what as a noun': _habit(
-        r'(?<![,;:] )\b(?:[Oo]f|[Tt]o|[Ww]ith|[Ff]rom|[Bb]y|[Ff]or|^) ?what (?:is|are|was|were) ',
+        r'(?<![,;:] )\b(?:[Oo]f|[Tt]o|[Ww]ith|[Ff]rom|[Bb]y|[Ff]or) what (?:is|are|was|were) ',
         'the noun'),
     'every how manieth': _habit(r'how manieth|every how many', "'every N-th'"),
     'of whose': _habit(r'\b[Oo]f whose\b', 'two sentences'),

@@ -19,6 +19,7 @@ _BATCHES = 16  # per measurement, because some are ready before it
 _LATE = 0.9  # of an epoch, where resuming is timed
 _DECODED = 512  # frames that are decoded alone
 _OWN = 2_000  # bytes, of which counting reads some itself
+_QUIET = 3  # times in a row that nothing happens, until nothing is read ahead
 
 
 def pipeline(config, strategy, repeats, hosts=1, step=None):
@@ -29,7 +30,7 @@ def pipeline(config, strategy, repeats, hosts=1, step=None):
     strategy: a tf.distribute.Strategy.
     repeats: number of measurements, of which the median is taken.
     hosts: number of hosts, each of which is simulated if there are several.
-    step: number of the step at which resuming is timed; None: at 90 % of the first epoch.
+    step: number of the step at which resuming is timed; at 90 % of the first epoch if None.
 
   Returns:
     A dict of figures. Of prepared clips in local files, bytes are counted, too.
@@ -83,16 +84,19 @@ def bytes_read():
 
 
 def settled_bytes():
-  """Returns `bytes_read()` when nothing more is read ahead."""
-  last, now = -_OWN, bytes_read()
-  while now - last >= _OWN:
+  """Returns `bytes_read()` when nothing more is read ahead, nor decoded before more is read."""
+  quiet, now = 0, bytes_read()
+  while quiet < _QUIET:
+    busy = time.process_time()
     time.sleep(0.05)
     last, now = now, bytes_read()
+    idle = now - last < _OWN and time.process_time() - busy < 0.02
+    quiet = quiet + 1 if idle else 0
   return now
 
 
 def bytes_of_steps(clips, batch_size, host=0, hosts=1, first=0, steps=_BATCHES):
-  """Returns how many bytes a host reads per step, by the system's count.
+  """Returns the number of bytes that a host reads per step, by the system's count.
 
   Batches are read ahead, at the end as many as before the first of the counted steps.
   """
@@ -154,7 +158,7 @@ def feeds(config_name, figures):
 
   Args:
     config_name: name of the config, such as 'videogpt/bair_vqvae.gin'.
-    figures: of `pipeline`.
+    figures: dict of figures, as `pipeline` returns it.
   """
   row = known.row(config_name, 'train')
   if row is None or not row['bound_s']:

@@ -5,7 +5,7 @@ size of every record, and for every video its first record and its number of fra
 was prepared without it, it is made at first use, from the lengths that stand before the records.
 
 Builders of this suite store a video in pieces: consecutive records of `piece_frames` frames each,
-the last with what is left (`preparation.piece_builder`). Other data sets have a record per video.
+the last with the rest (`preparation.piece_builder`). Other data sets have a record per video.
 """
 
 import concurrent.futures

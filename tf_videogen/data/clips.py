@@ -252,7 +252,7 @@ class PreparedClips(clip_source.ClipSource):
     return stored
 
   def _example(self, stored, window, place):
-    """Returns the example of what is stored of a video: features by name, see `_read`.
+    """Returns the example from the stored features of a video, by name; see `_read`.
 
     Args:
       stored: dict of tensors; frames may be images, strings [stored frames].
