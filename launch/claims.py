@@ -185,9 +185,7 @@ def _one(run):
   """Trains and measures a run; returns whether there was anything to do."""
   began = time.time()
   trainings = _trainings(run)
-  made_of = hashlib.sha256(repr((
-      [key for *_, key in trainings], run.arm.sampling, vars(run.claim.measure))).encode(
-          )).hexdigest()[:16]
+  made_of = repr(([key for *_, key in trainings], run.arm.sampling, run.claim.measure.identity))
   measured = _measured(run)
   if measured and str(measured['made_of']) == made_of:
     return False
@@ -236,7 +234,8 @@ def _measure(run, model_dir, strategy):
   config = configs.configured(experiment.Experiment)()
   model = trained_model.TrainedModel(config, model_dir, strategy, run.arm.sampling)
   model.restore()
-  found = {'values': run.claim.measure.measure(model, config.clips)}
+  measure = run.claim.measure
+  found = {'values': measure.measure(model, config.clips), 'note': measure.note}
   if not run.seed and not (model.task.cannot_sample and not model.reconstructs):
     batch = next(iter(config.clips.evaluation(measures.SPLIT, SHOWN, limit=SHOWN)))
     del batch['valid']

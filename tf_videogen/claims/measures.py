@@ -1,6 +1,7 @@
 """What is measured of an arm: one value per clip of the test split, or one per run.
 
-A measure has a `name`, the metric that tables show, and
+A measure has a `name`, the metric that tables show; a `note`, words about the latest result, often
+''; and
 
     measure(model, clips) -> float64 [N]
 
@@ -15,7 +16,9 @@ import numpy as np
 from scipy import ndimage
 import tensorflow as tf
 
+from tf_videogen.claims import classifier
 from tf_videogen.layers import randomness
+from tf_videogen.metrics import frechet
 from tf_videogen.metrics import image_quality
 from tf_videogen.metrics import motion
 from tf_videogen.training import strategies
@@ -23,7 +26,23 @@ from tf_videogen.training import strategies
 SPLIT = 'test'
 
 
-class TaskMetric:
+class Measure:
+  """The base of measures."""
+
+  name = note = ''
+
+  @property
+  def identity(self):
+    """What values depend on, a list of plain values: the class and the arguments."""
+    return [type(self).__name__, *sorted((name, value) for name, value in vars(self).items()
+                                         if name != 'note')]
+
+  def measure(self, model, clips):
+    """One value per clip, or one in all: float64 [N] or [1], see the module."""
+    raise NotImplementedError
+
+
+class TaskMetric(Measure):
   """A metric of the task's own, computed for every clip by itself.
 
   Args:
@@ -56,7 +75,7 @@ class TaskMetric:
     return np.array(values, np.float64)
 
 
-class OfSamples:
+class OfSamples(Measure):
   """The base of measures of samples.
 
   Args:
@@ -66,8 +85,6 @@ class OfSamples:
     last: number of the frame after the last that counts; None: up to the end.
     batch_size: samples that are made at once.
   """
-
-  name = ''
 
   def __init__(self, videos=64, samples_per_condition=1, first=0, last=None, batch_size=16):
     self.videos = videos
@@ -190,3 +207,21 @@ class ColorObeyed(OfSamples):
   def values(self, samples, data, clips):
     return [np.mean([clips.class_of(video) == label for video in of_clip])
             for of_clip, label in zip(samples, data['label'])]
+
+
+class FrechetDistance(OfSamples):
+  """How far apart samples and test clips are as normal distributions of features.
+
+  The features are those of `classifier`, trained on clips of as many frames as count. There is one
+  value per run. Give more videos than there are features, 16.
+  """
+
+  name = 'frechet_distance'
+
+  def values(self, samples, data, clips):
+    samples = samples.reshape(-1, *samples.shape[2:])  # [N, S, T, ...] -> [N * S, T, ...]
+    network = classifier.trained(clips, samples.shape[1])
+    self.note = f'accuracy of the classifier: {network.accuracy:.1%}'
+    made, real = (frechet.gaussian(frechet.sums(features))
+                  for features in (network.features(samples), network.real))
+    return [frechet.distance(made, real)]

@@ -4,6 +4,7 @@ import html
 
 import matplotlib
 from matplotlib import figure
+from matplotlib import ticker
 
 from tf_videogen.claims import statistics
 from tf_videogen.claims import table
@@ -56,8 +57,34 @@ def write(path, claims, rows, videos):
   opening = page.Section('', [page.Text(INTRODUCTION, lead=True), page.Tiles([
       (str(sum(row.verdict == verdict for row in verdicts)), verdict)
       for verdict in (statistics.SEEN, statistics.NOT_SEEN, statistics.REVERSED)])])
-  summary = page.Section('Verdicts', [Table('', lines)], 'verdicts')
+  summary = page.Section('Verdicts', [page.Curves('', [overview(rows)]), Table('', lines)],
+                         'verdicts')
   page.write_page(path, 'What the papers claim, in miniature', [opening, summary, *sections])
+
+
+def overview(rows):
+  """All differences and their intervals in percent of the other arm's mean: a `plots.Plot`.
+
+  To the right of zero is what the paper claims.
+  """
+  names, places = [], []
+  for row in (row for row in rows if row.kind == table.DIFFERENCE):
+    runs = [run for run in rows if run.kind == table.RUN and run.claim == row.claim]
+    sign = 100 if row.better == 'higher' else -100
+    unit = sign / max(abs(table.mean(runs, row.arm)), 1e-9)
+    names.append(f'{row.claim}, {row.arm}')
+    places.append(sorted(unit * end for end in (row.low, row.value, row.high)))
+
+  def draw(axes):
+    axes.axvline(0, color=plots._INK, linewidth=.8)
+    for place, (low, value, high) in enumerate(places):
+      color = plots._SERIES[2 if low > 0 else 1 if high < 0 else 0]
+      axes.plot([low, high], [place] * 2, color=color, linewidth=2)
+      axes.plot([value], [place], 'o', color=color, markersize=4)
+    axes.set_xlim(max(-120, axes.get_xlim()[0]), min(120, axes.get_xlim()[1]))
+
+  return _dots('How much better the first arm is than another one, in percent of the other', names,
+               draw, width=8)
 
 
 def section(name, claim, rows, videos, max_bytes):
@@ -79,7 +106,8 @@ def section(name, claim, rows, videos, max_bytes):
   blocks = [
       page.Text(claim.statement, lead=True),
       page.Text(f'{claim.source}. The paper, at its own scale: {claim.paper}'),
-      page.Tiles(tiles),
+      page.Tiles(tiles), *[page.Text(note) for note in dict.fromkeys(
+          row.note for row in runs if row.note)],
       Table(f'{entry.title}: {claim.better} is better. {entry.sentence}', lines),
       page.Curves('', [values_plot(entry.title, runs)] + (
           [differences_plot(f'{first} minus each other arm', differences)] if differences else []))]
@@ -115,9 +143,10 @@ def differences_plot(title, differences):
   return _dots(title, [row.arm for row in differences], draw)
 
 
-def _dots(title, names, draw):
+def _dots(title, names, draw, width=plots.WIDTH):
+  """A `plots.Plot` with one line per name, on which `draw` puts dots."""
   with matplotlib.rc_context({'svg.fonttype': 'none', 'svg.hashsalt': title}):
-    fig = figure.Figure(figsize=(plots.WIDTH, .55 + .28 * len(names)), layout='constrained')
+    fig = figure.Figure(figsize=(width, .55 + .28 * len(names)), layout='constrained')
     axes = fig.add_subplot()
     plots._style(axes)
     axes.grid(axis='x', color=plots._RULE, linewidth=.7)
@@ -126,5 +155,5 @@ def _dots(title, names, draw):
     axes.set_ylim(len(names) - .5, -.5)
     plots._scale(axes, 'x', False)
     axes.margins(x=.1)
-    axes.xaxis.set_major_formatter(matplotlib.ticker.FormatStrFormatter('%.3g'))
+    axes.xaxis.set_major_formatter(ticker.FormatStrFormatter('%.3g'))
     return plots.Plot(title, plots._svg(fig, title), [])

@@ -33,6 +33,7 @@ class Row(typing.NamedTuple):
     verdict: of a difference and of a claim, see `statistics`.
     clips: number of clips; 1 for measures with one value per run.
     seconds: of a run, how long training and measuring took; of a claim, their sum.
+    note: of a run, words of the measure about its result.
   """
   claim: str
   kind: str
@@ -46,6 +47,7 @@ class Row(typing.NamedTuple):
   verdict: str = ''
   clips: int | None = None
   seconds: float | None = None
+  note: str = ''
 
 
 def rows(name, claim, runs):
@@ -54,14 +56,16 @@ def rows(name, claim, runs):
   Args:
     name: the claim's name.
     claim: a `claim.Claim`.
-    runs: {arm's name: list of dicts, one per seed, with 'values', float [N], and 'seconds'}.
+    runs: {arm's name: list of dicts, one per seed, with 'values', float [N], 'seconds' and,
+      if there is one, 'note'}.
 
   Returns:
     A list of `Row`. With one seed there are only runs, because nothing can be said of differences.
   """
   of_claim = {'claim': name, 'measure': claim.measure.name, 'better': claim.better}
   found = [Row(kind=RUN, arm=arm.name, seed=seed, value=float(np.mean(run['values'])),
-               clips=len(run['values']), seconds=round(float(run['seconds']), 1), **of_claim)
+               clips=len(run['values']), seconds=round(float(run['seconds']), 1),
+               note=str(run.get('note', '')), **of_claim)
            for arm in claim.arms for seed, run in enumerate(runs[arm.name])]
   values = {arm: np.stack([run['values'] for run in some]) for arm, some in runs.items()}
   first, *others = [values[arm.name] for arm in claim.arms]

@@ -91,6 +91,9 @@ METRICS = {
     'whole_shapes': Entry(
         'Frames with whole shapes', 'higher', 'The share of frames that show as many shapes as the '
         'data: none is lost, split or added.'),
+    'frechet_distance': Entry(
+        'Fréchet distance', 'lower', 'How far apart samples and test clips are as normal '
+        'distributions of the features of a small network that was trained to tell motion.'),
     'diversity': Entry(
         'Diversity, gray levels', 'higher', 'How much two samples for the same conditions differ, '
         'the mean over pixels.'),
