@@ -23,7 +23,6 @@ def pages():
           cascade_costs.PAGE: cascade_costs.page(frames, scale),
           trivd_gan_costs.PAGE: trivd_gan_costs.page(trivd_gan_costs.found()),
           verdicts.PAGE: verdicts.page(verdicts.read()),
-          verdicts.DRAWING: verdicts.drawing(verdicts.read()),
           **drawings.files()}
   if cascade_costs.drawable(frames):
     made[cascade_costs.DRAWING] = cascade_costs.drawing(frames)

@@ -55,7 +55,7 @@ flags.DEFINE_bool('list', False, 'Only print the claims and their statements.')
 flags.DEFINE_string('part', None, 'Only do every N-th run, from the I-th on: I/N. --jobs uses it.')
 shared_flags.declare('strategy')
 
-PAGE = 'claims.html'
+PAGE, DRAWING = 'claims.html', 'differences.svg'
 SHOWN = 4  # clips of seed 0 that the page shows
 FOLDER = configs.GIN_DIR / 'claims'
 _BELOW = ('VQVAE_DIR', 'LOWER_DIR', 'FIRST_SLICE_DIR')  # macros for the directory of an arm below
@@ -274,6 +274,7 @@ def _conclude(name, claims):
 
   shown = {row.claim: claims.get(row.claim) or read(row.claim) for row in rows}
   report.write(os.path.join(output, PAGE), shown, rows, videos)
+  files.write(os.path.join(output, DRAWING), report.overview(rows).standalone())
 
 
 if __name__ == '__main__':

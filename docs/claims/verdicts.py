@@ -1,15 +1,13 @@
 """The verdicts on claims of the papers, as `launch.claims` printed them into claims.csv.
 
-verdicts.md and differences.svg are made from claims.csv, which a run of the command wrote.
+verdicts.md is made from claims.csv, which a run of the command wrote, with differences.svg.
 """
 
 import pathlib
 
-from tf_videogen.claims import report
 from tf_videogen.claims import table
 
 PAGE = pathlib.Path(__file__).with_suffix('.md')
-DRAWING = PAGE.with_name('differences.svg')
 
 
 def read():
@@ -32,7 +30,3 @@ def page(rows):
       '[claims.md](../claims.md) says what they mean. A difference is the first arm minus the '
       'other one.', '', table.markdown(rows)])
 
-
-def drawing(rows):
-  """The text of differences.svg."""
-  return report.overview(rows).standalone()

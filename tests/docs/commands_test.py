@@ -61,7 +61,7 @@ def _parsed():
 def test_a_program_takes_its_command(command, parsed, tmp_path):
   found, name = parsed[command], command.words[0]
   assert isinstance(found, dict), found
-  if name not in ('launch.list_configs', 'launch.restarts'):
+  if name not in ('launch.list_configs', 'launch.restarts', 'launch.claims'):
     assert not found['']
   shipped = [path for path in found.get('gin_file', ())
              if not commands.to_fill_in(path) and not path.startswith('runs/')]

@@ -80,5 +80,5 @@ def verdict(found, better):
 
 
 def joint(verdicts):
-  """The verdict of a claim of several comparisons: the one that all of them share, else NOT_SEEN."""
+  """The verdict of a claim of several comparisons: the one that all share, else NOT_SEEN."""
   return verdicts[0] if len(set(verdicts)) == 1 else NOT_SEEN
