@@ -184,7 +184,7 @@ def _do(runs, writes):
 def _one(run):
   """Trains and measures a run; returns whether there was anything to do."""
   began = time.time()
-  trainings = _trainings(run)
+  trainings = _trainings(run, flags.FLAGS.output)
   made_of = repr(([key for *_, key in trainings], run.arm.sampling, run.claim.measure.identity))
   measured = _measured(run)
   if measured and str(measured['made_of']) == made_of:
@@ -212,7 +212,7 @@ def _train(names, params, model_dir, strategy):
       train.train(config, model_dir, strategy, evaluate_too=False)
 
 
-def _trainings(run):
+def _trainings(run, output):
   """What a run trains, the lowest arm first: (config files, bindings, model directory, key)."""
   found, below = [], None
   for stage in run.arm.stages:
@@ -221,10 +221,10 @@ def _trainings(run):
       macro, = set(_BELOW) & configs.macros([stage.config])
       params.append(f'{macro} = {below!r}')
     configs.parse([stage.config], params)
-    text = gin.config_str(max_line_length=100).replace(flags.FLAGS.output, '')
+    text = gin.config_str(max_line_length=100).replace(output, '')
     key = hashlib.sha256(text.encode()).hexdigest()[:8]
     stem = os.path.splitext(os.path.basename(stage.config))[0]
-    below = os.path.join(flags.FLAGS.output, 'trainings', f'{stem}_{key}_seed{run.seed}')
+    below = os.path.join(output, 'trainings', f'{stem}_{key}_seed{run.seed}')
     found.append(([stage.config], params, below, key))
   return found
 

@@ -59,7 +59,7 @@ def tiny_claim_fixture(tmp_path):
 
 
 @pytest.mark.parametrize('name', NAMES)
-def test_every_claim_says_what_it_must(name, monkeypatch):
+def test_every_claim_says_what_it_must(name):
   """In its header; and all arms parse, with the same data in all trainings of a claim."""
   text = (claims.FOLDER / f'{name}.gin').read_text()
   header = text.partition('\nfrom ')[0]
@@ -68,10 +68,9 @@ def test_every_claim_says_what_it_must(name, monkeypatch):
   claim = claims.read(name)
   side = {'lower': 'below', 'higher': 'above'}[claim.better]
   assert re.search(rf'lies\n?#? ?wholly\n?#? ?{side}', header.partition('# The verdict')[2])
-  monkeypatch.setattr(claims.flags.FLAGS, 'output', 'out', raising=False)
   data = set()
   for arm in claim.arms:
-    for names, params, model_dir, _ in claims._trainings(claims.Run(name, claim, arm, 1)):
+    for names, params, model_dir, _ in claims._trainings(claims.Run(name, claim, arm, 1), 'out'):
       configs.parse(names, params)
       bound = configs.bound()
       assert bound['experiment.Experiment.seed'] == '1' and model_dir.endswith('_seed1')

@@ -99,16 +99,16 @@ class MovingShapes(clip_source.ClipSource):
   def class_of(self, video):
     """Returns the class whose colors shapes show in a video, uint8 [T, H, W, C]; an int.
 
-    The color is the mean difference from the ground, the median of the video, over pixels that
-    differ from it by more than half of the largest difference. Returns -1 if no pixel differs by 16
-    levels, as where nothing is shown.
+    The color is the mean over pixels that differ from the ground, the median of the video, by at
+    least 90 % of the largest difference, so that soft edges do not count. Returns -1 if no pixel
+    differs by 16 levels, as where nothing is shown.
     """
     video = np.asarray(video, np.float64).reshape(-1, self.channels)
     ground = np.median(video, axis=0)
     difference = np.abs(video - ground).max(-1)
     if difference.max() < 16:
       return -1
-    color = video[difference > difference.max() / 2].mean(0)
+    color = video[difference >= .9 * difference.max()].mean(0)
     if self.channels == 1:
       place = (color[0] - FAINTEST) / (BRIGHTEST - FAINTEST)
     else:
