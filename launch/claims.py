@@ -185,7 +185,8 @@ def _one(run):
   """Trains and measures a run; returns whether there was anything to do."""
   began = time.time()
   trainings = _trainings(run, flags.FLAGS.output)
-  made_of = repr(([key for *_, key in trainings], run.arm.sampling, run.claim.measure.identity))
+  made_of = repr(([os.path.basename(model_dir) for _, _, model_dir, _ in trainings],
+                  run.arm.sampling, run.claim.measure.identity))
   measured = _measured(run)
   if measured and str(measured['made_of']) == made_of:
     return False
@@ -213,7 +214,7 @@ def _train(names, params, model_dir, strategy):
 
 
 def _trainings(run, output):
-  """What a run trains, the lowest arm first: (config files, bindings, model directory, key)."""
+  """What a run trains, the lowest arm first: (config files, bindings, folder, whole config)."""
   found, below = [], None
   for stage in run.arm.stages:
     params = [*stage.bindings, f'experiment.Experiment.seed = {run.seed}']
@@ -225,7 +226,7 @@ def _trainings(run, output):
     key = hashlib.sha256(text.encode()).hexdigest()[:8]
     stem = os.path.splitext(os.path.basename(stage.config))[0]
     below = os.path.join(output, 'trainings', f'{stem}_{key}_seed{run.seed}')
-    found.append(([stage.config], params, below, key))
+    found.append(([stage.config], params, below, text))
   return found
 
 

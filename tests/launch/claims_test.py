@@ -70,9 +70,8 @@ def test_every_claim_says_what_it_must(name):
   assert re.search(rf'lies\n?#? ?wholly\n?#? ?{side}', header.partition('# The verdict')[2])
   data = set()
   for arm in claim.arms:
-    for names, params, model_dir, _ in claims._trainings(claims.Run(name, claim, arm, 1), 'out'):
-      configs.parse(names, params)
-      bound = configs.bound()
+    for _, _, model_dir, config in claims._trainings(claims.Run(name, claim, arm, 1), 'out'):
+      bound = configs._bindings(config)
       assert bound['experiment.Experiment.seed'] == '1' and model_dir.endswith('_seed1')
       data.add(tuple(sorted(item for item in bound.items() if 'MovingShapes' in item[0]
                             and not item[0].endswith(('.frames', '.frame_step')))))

@@ -38,6 +38,18 @@ class Table:
             f'{cells(head, "th")}</tr></thead><tbody>{rows}</tbody></table></div></div>')
 
 
+class Drawing:
+  """A block of a page: a `plots.Plot` as wide as the page."""
+
+  def __init__(self, plot):
+    self.plot = plot
+
+  def html(self):
+    """The drawing under its title, as HTML."""
+    return (f'<figure><figcaption><b>{html.escape(self.plot.title)}</b></figcaption>'
+            f'{self.plot.svg}</figure>')
+
+
 def write(path, claims, rows, videos):
   """Writes the page.
 
@@ -57,9 +69,10 @@ def write(path, claims, rows, videos):
   opening = page.Section('', [page.Text(INTRODUCTION, lead=True), page.Tiles([
       (str(sum(row.verdict == verdict for row in verdicts)), verdict)
       for verdict in (statistics.SEEN, statistics.NOT_SEEN, statistics.REVERSED)])])
-  summary = page.Section('Verdicts', [page.Curves('', [overview(rows)]), Table('', lines)],
-                         'verdicts')
-  page.write_page(path, 'What the papers claim, in miniature', [opening, summary, *sections])
+  if verdicts:
+    sections.insert(0, page.Section('Verdicts', [Drawing(overview(rows)), Table('', lines)],
+                                    'verdicts'))
+  page.write_page(path, 'What the papers claim, in miniature', [opening, *sections])
 
 
 def overview(rows):
@@ -95,10 +108,11 @@ def section(name, claim, rows, videos, max_bytes):
   first = claim.arms[0].name
   lines = [('arm', f'{entry.title}, mean over seeds', f'{first} minus it',
             f'{statistics.LEVEL:.0%} interval', 'verdict')]
-  lines.append((first, table.number(table.mean(runs, first)), '', '', ''))
-  for row in differences:
-    lines.append((row.arm, table.number(table.mean(runs, row.arm)), table.number(row.value),
-                  f'{table.number(row.low)} to {table.number(row.high)}', row.verdict))
+  decided = {row.arm: (table.number(row.value),
+                       f'{table.number(row.low)} to {table.number(row.high)}', row.verdict)
+             for row in differences}
+  for arm in dict.fromkeys(row.arm for row in runs):
+    lines.append((arm, table.number(table.mean(runs, arm)), *decided.get(arm, ('', '', ''))))
   seeds = len({row.seed for row in runs})
   tiles = [(row.verdict, 'the verdict') for row in rows if row.kind == table.CLAIM]
   tiles += [(str(seeds), 'seeds per arm'), (str(runs[0].clips), 'clips per seed'),
