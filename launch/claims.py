@@ -74,8 +74,8 @@ class Run(typing.NamedTuple):
   @property
   def path(self):
     """The file of what was measured."""
-    arm = re.sub(r'\W+', '_', self.arm.name)
-    return os.path.join(flags.FLAGS.output, 'measured', self.name, f'{arm}_seed{self.seed}.npz')
+    return os.path.join(
+        flags.FLAGS.output, 'measured', self.name, f'{self.arm.name}, seed {self.seed}.npz')
 
 
 @program.takes_arguments
@@ -98,8 +98,9 @@ def _run(wanted):
   runs = [Run(name, claim, arm, seed) for name, claim in claims.items()
           for seed in range(values.seeds) for arm in claim.arms]
   if values.part:
-    number, count = map(int, values.part.split('/'))
-    runs = runs[number::count]
+    if not (part := re.fullmatch(r'(\d+)/([1-9]\d*)', values.part)):
+      raise ValueError(f'--part={values.part}: write I/N, such as 0/2 for every second run')
+    runs = runs[int(part[1])::int(part[2])]
   failed = _do(runs, writes=not values.part)
   if not values.part:
     rows = table.read(os.path.join(values.output, table.FILE))

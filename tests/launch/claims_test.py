@@ -146,6 +146,11 @@ def test_parts_share_the_runs(tiny_claim, tmp_path, monkeypatch):
   assert len(faked.trained) == 6 and len(_numbers(tmp_path / 'out')) == 8
 
 
+def test_a_part_is_a_fraction(tiny_claim, tmp_path, capsys):
+  assert _run(tiny_claim, f'--output={tmp_path}', '--part=2') == 1
+  assert '--part=2: write I/N' in capsys.readouterr().err
+
+
 def test_the_list_and_names_that_are_wrong(capsys):
   assert _run('--list', NAMES[0]) == 0
   assert capsys.readouterr().out.startswith(NAMES[0])
