@@ -37,7 +37,7 @@ with lazy.imports():
   from tf_videogen import files
   from tf_videogen import trained_model
   from tf_videogen.claims import claim as claim_lib
-  from tf_videogen.claims import measures
+  from tf_videogen.claims import clip_measures
   from tf_videogen.claims import report
   from tf_videogen.claims import table
   from tf_videogen.layers import randomness
@@ -239,7 +239,7 @@ def _measure(run, model_dir, strategy):
   measure = run.claim.measure
   found = {'values': measure.measure(model, config.clips), 'note': measure.note}
   if not run.seed and not (model.task.cannot_sample and not model.reconstructs):
-    batch = next(iter(config.clips.evaluation(measures.SPLIT, SHOWN, limit=SHOWN)))
+    batch = next(iter(config.clips.evaluation(clip_measures.SPLIT, SHOWN, limit=SHOWN)))
     del batch['valid']
     found['data'] = batch['video'].numpy()
     if model.task.cannot_sample:

@@ -4,14 +4,14 @@ import numpy as np
 import pytest
 
 from tf_videogen.claims import claim as claim_lib
-from tf_videogen.claims import measures
+from tf_videogen.claims import clip_measures
 from tf_videogen.claims import table
 
 
 def _claim():
   arms = [claim_lib.Arm(name, 'a.gin') for name in ('one', 'two')]
-  return claim_lib.Claim('It is so.', 'A paper, Table 1', '1 and 2', measures.TaskMetric('nmse'),
-                         'lower', arms)
+  measure = clip_measures.TaskMetric('nmse')
+  return claim_lib.Claim('It is so.', 'A paper, Table 1', '1 and 2', measure, 'lower', arms)
 
 
 def _runs(seeds=3):

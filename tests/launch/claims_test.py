@@ -20,17 +20,17 @@ NAMES = sorted(path.stem for path in claims.FOLDER.glob('*.gin'))
 TINY = """
 from __gin__ import dynamic_registration
 from tf_videogen.claims import claim
-from tf_videogen.claims import measures
+from tf_videogen.claims import clip_measures
 
 claim.Claim:
   statement = 'A longer training lowers the error.'
   source = 'no paper'
   paper = 'none'
-  measure = @measures.TaskMetric()
+  measure = @clip_measures.TaskMetric()
   better = 'lower'
   arms = [@long/claim.Arm(), @short/claim.Arm()]
 
-measures.TaskMetric:
+clip_measures.TaskMetric:
   metric = 'nmse'
   videos = 8
 

@@ -49,7 +49,7 @@ class Claim:
     statement: the claim, one or two sentences.
     source: where the paper makes it.
     paper: the paper's own numbers, a text.
-    measure: a measure of `measures`.
+    measure: a measure of `clip_measures`.
     better: 'lower' or 'higher': which values of the measure are better.
     arms: Arms, the one that is claimed to be better first.
 

@@ -209,7 +209,7 @@ class ColorObeyed(OfSamples):
             for of_clip, label in zip(samples, data['label'])]
 
 
-class FrechetDistance(OfSamples):
+class FeatureDistance(OfSamples):
   """How far apart samples and test clips are as normal distributions of features.
 
   The features are those of `classifier`, trained on clips of as many frames as count. There is one
