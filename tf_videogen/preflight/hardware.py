@@ -71,7 +71,7 @@ def topology(name):
   """The Topology of a name 'generation:AxB' or 'generation:AxBxC', or of a slice's type.
 
   Types are the names under which Cloud offers slices, such as 'v3-8'. Their number is that of
-  cores, two a chip, or that of chips for v5e ('v5litepod-8') and v6e.
+  cores, two per chip, or that of chips for v5e ('v5litepod-8') and v6e.
 
   Raises:
     ValueError: if there is no such slice. The message has the slices that there are.
