@@ -94,7 +94,7 @@ class Builder(piece_builder.PieceBuilder):
     config = self.builder_config
     published = config.published_test and _manual_file(dl_manager, config.published_test)
     if published:
-      self._published(published)  # what is wrong with it is told before others are made
+      self._published(published)  # a wrong file is told before others are made
     digits = self._digits(dl_manager)
     generate = self._generate_examples
     splits = {

@@ -25,7 +25,7 @@ _MAX_BYTES = 200 << 20
 _FAILURES_IN_A_ROW = 100
 _COLUMNS = ['url', 'reason']
 _GONE = (404, 410)
-_TUMBLR = 'tumblr.com'  # its servers answer 403 where a GIF is gone
+_TUMBLR = 'tumblr.com'  # its servers answer 403 if a GIF is gone
 _LOADED = (429, 500, 502, 503, 504)  # from overloaded servers, which may be asked again
 
 
