@@ -9,6 +9,7 @@ from docs import fvd
 from docs import papers
 from docs.cascades import costs as cascade_costs
 from docs.cascades import programs as cascade_programs
+from docs.claims import verdicts
 from docs.drawings import papers as drawings
 from docs.preflight import paper_scale
 from docs.trivd_gan import costs as trivd_gan_costs
@@ -23,6 +24,7 @@ def pages():
           cascade_costs.PAGE: cascade_costs.page(frames, scale),
           trivd_gan_costs.PAGE: trivd_gan_costs.page(trivd_gan_costs.found()),
           fvd.PAGE: fvd.page(),
+          verdicts.PAGE: verdicts.page(verdicts.read()),
           **drawings.files()}
   if cascade_costs.drawable(frames):
     made[cascade_costs.DRAWING] = cascade_costs.drawing(frames)

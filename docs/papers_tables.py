@@ -220,7 +220,7 @@ training split.
 _COSTS = "[by the TPU's compiler](cascades/costs.md)"
 _CASCADES = """
 One command trains all levels of a cascade, one after the other, each from the frozen ones below it;
-[cascades.md](cascades.md) has more. The cascade's directory is what is evaluated and sampled.
+[cascades.md](cascades.md) has more. Evaluate and sample the cascade's directory.
 
 ```
 python -m launch.train_cascade --gin_file={folder}/CASCADE.gin --model_dir=runs/cascade

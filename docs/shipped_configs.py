@@ -12,7 +12,7 @@ PROTOCOLS = [name for name in _ALL if name.startswith('evaluation/')]
 CASCADES = [name for name in _ALL if 'cascades.Cascade.levels' in
             (configs.GIN_DIR / name).read_text()]
 NAMES = [name for name in _ALL if name not in PROTOCOLS + CASCADES
-         and not name.startswith('base/')]  # configs of models
+         and not name.startswith(('base/', 'claims/'))]  # configs of models
 _GIVEN = {'VQVAE_DIR': 'nowhere', 'FIRST_SLICE_DIR': 'nowhere', 'LOWER_DIR': 'nowhere',
           'TRAIN_FILE': 'train.npz', 'TEST_FILE': 'test.npz'}
 

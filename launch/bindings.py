@@ -89,12 +89,12 @@ _KINDS = {
               'feedforward first_frames frame_step frames heads head_width hidden '
               'image_channels latent layers local_blocks piece_frames query_chunk repeats '
               'width units sample_frames sampled_frames groups interval '
-              'samples_per_condition shapes shuffle_buffer size standing_batch '
+              'samples_per_condition shapes size standing_batch '
               'standing_passes start subsets trials latent_kernel strided_kernel '
               'upsampling_stages channels classes crop_size generated videos splits '
               'train_steps',
     COUNT: 'preview_clips actions average_start conditioning_frames masked_frames primed_frames '
-           'reprimed_frames ResidualStack.layers warmup_steps VideoGPT.classes',
+           'reprimed_frames first ResidualStack.layers warmup_steps VideoGPT.classes',
     SEED: 'seed',
     FLAG: 'evaluate_too causal convolutions each_block gather isolated joint one_hot pool_time '
           'rematerialize sentinel task_metrics drop_short ResidualStack.attention '
@@ -104,10 +104,11 @@ _KINDS = {
     WEIGHT: 'commitment_cost orthogonality restart_threshold',
     DECAY: 'average_decay beta_1 beta_2 decay dropout momentum',
     RATE: 'learning_rate',
-    TEXT: 'dataset name network split train_path train_split',
+    TEXT: 'config dataset metric name network paper source split statement train_path '
+          'train_split',
     ANY_TEXT: 'note data_dir test_path validation_path',
     TEXTS: 'Experiment.splits views levels between',
-    Kind("a tuple of texts, such as ('train',)", _all(TEXT.accepts)): 'task_splits',
+    Kind("a tuple of texts, such as ('train',)", _all(TEXT.accepts)): 'task_splits bindings',
     SIZES: 'multipliers best_of PowerSpectrum.frames',
     COUNTS: 'non_local LayerStack.dilated',
     THREE: 'downsampling subscale shape context_kernel BlockLocalAttention.block',
@@ -116,10 +117,11 @@ _KINDS = {
     BLOCKS: 'blocks',
     MAPPING: 'sampling features FrechetDistance.classes InceptionScore.classes Protocol.classes',
     OBJECT: 'activation attention clips decoder discriminator discriminators downsample draws '
-            'encoder first_slice frame_encoder generator head kernels model norm optimizer '
-            'pixels predictor prior quantizer residual_stack stack task temporal unit vqvae',
-    OBJECTS: 'measures lower',
-    _or_none(POSITIVE, 'all'): 'keep_checkpoints FrechetDistance.frames',
+            'below encoder first_slice frame_encoder generator head kernels model norm optimizer '
+            'measure pixels predictor prior quantizer residual_stack stack task temporal unit '
+            'vqvae',
+    OBJECTS: 'arms measures lower',
+    _or_none(POSITIVE, 'all'): 'keep_checkpoints last FrechetDistance.frames',
     Kind('a whole number of at least 1, or a list of them, one per layer',
          _either(_whole(1), SIZES.accepts)): 'LayerStack.heads',
     # Empty if no such directory is needed any more.
@@ -129,6 +131,7 @@ _KINDS = {
          _either(lambda value: value in (18, 34), _all(_whole(1), (4,)))): 'ResNet3D.depth',
     _one_of('first', 'random'): 'real_windows generated_windows',
     _one_of('first', 'all'): 'windows',
+    _one_of('lower', 'higher'): 'better',
     _one_of('random', 'center'): 'crop',
     _one_of('auto', 'float32', 'mixed_bfloat16'): 'precision',
     _one_of('logits', 'features'): 'output',

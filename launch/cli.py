@@ -25,6 +25,7 @@ COMMANDS = {
     'inspect_connectivity': 'show the blind spots of a Video Transformer',
     'inspect_motion': 'compare predictions and their motion with the truth',
     'report': 'make a page of results and videos',
+    'claims': 'put claims of the papers to the test in miniature',
     'benchmark': 'time training and sampling',
 }
 MODULES = {'configs': 'list_configs'}  # launch.configs reads configs

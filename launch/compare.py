@@ -102,11 +102,12 @@ def _export(protocol, strategy):
   """Writes the statistics of the real videos."""
   values = flags.FLAGS
   split, sides, real = _sides(protocol, [])
+  known = set(real.skipped) if real else ()
   protocol = protocol.noted(_sides_note(sides.real, None, [real] * (real is not None)))
   names = run.export(values.export_statistics, protocol, sides.real, strategy, split,
                      shared_flags.batch_size(strategy), evaluations.random_networks())
   if real:
-    tell_skipped(real)
+    tell_skipped(real, known)
   if strategies.is_chief(strategy):
     print(f'statistics of {sides.real.count:,} videos for {", ".join(names)} written into '
           f'{values.export_statistics}; compare with --real={values.export_statistics}')
@@ -133,10 +134,12 @@ def _sides(protocol, generated):
     evaluations.refuse((*_OF_REAL, 'baseline', 'paired', 'export_statistics'),
                        'videos; --real has statistics of videos')
     real = reference_statistics.ReferenceVideos(values.real)
+    _tell_skipped(generated)
     return real.about['split'], sides_lib.like(real, generated, _wishes(protocol)), None
   if values.real and os.path.exists(values.real):
     evaluations.refuse(('split',), 'data sets, not for folders')
     real = written_clips.WrittenClips(values.real, values.value_range)
+    _tell_skipped([real, *generated])
     return _name(values.real), sides_lib.matched(real, generated, _wishes(protocol)), real
   if values.real:
     return values.split, _data_sides(protocol, generated), None
@@ -150,6 +153,8 @@ def _compare(protocol, sides, real, found, labels, split, strategy):
   if given is None:
     given = protocol.conditioning_frames or 0
   batch_size, is_random = shared_flags.batch_size(strategy), evaluations.random_networks()
+  files_read = [real] * (real is not None)
+  known = {one: set(one.skipped) for one in files_read + found}
   if values.variants:
     name += '_variants'
     evaluated = [variants.run(sides.real, sides.generated[0], strategy, batch_size, is_random,
@@ -163,9 +168,8 @@ def _compare(protocol, sides, real, found, labels, split, strategy):
   else:
     evaluated = run.run_each(protocol, sides.real, sides.generated, strategy, batch_size,
                              is_random, given)
-  files_read = [real] * (real is not None)
-  for one in dict.fromkeys(files_read + found):
-    tell_skipped(one)
+  for one, told in known.items():
+    tell_skipped(one, told)
   for evaluation, one in zip(evaluated, found or [None]):
     evaluation.warnings[:0] = sides.told
     if values.real or one:
@@ -229,6 +233,7 @@ def _beside(protocol, real, generated):
     if not values.real:
       evaluations.refuse(('frames',), '--real; bind Protocol.frames with --gin_param')
     return sides_lib.Sides(real, [], [])
+  _tell_skipped(generated)
   return sides_lib.like(real, generated, _wishes(protocol))
 
 
@@ -251,13 +256,29 @@ def _name(path):
   return os.path.basename(os.path.normpath(path)) if os.path.exists(path) else path
 
 
-def tell_skipped(found):
-  """Prints how many clips cannot be read, and the first three of them, on stderr."""
-  for name, reason in list(found.skipped.items())[:3]:
+def _tell_skipped(found):
+  """Tells what is left out of some WrittenClips, before lengths or sizes may be refused."""
+  for one in found:
+    tell_skipped(one)
+
+
+def tell_skipped(found, known=None):
+  """Prints on stderr how many clips are left out, and the first three of them, and previews.
+
+  Args:
+    found: a `written_clips.WrittenClips`.
+    known: names that have been told before, which are not repeated; None before the first time.
+  """
+  found.survey()
+  new = {name: reason for name, reason in found.skipped.items() if name not in (known or ())}
+  for name, reason in list(new.items())[:3]:
     print(f'skipped {name}: {reason}', file=sys.stderr)
-  if found.skipped:
-    print(f'{len(found.skipped)} of the clips in {found.path} cannot be read and are left out',
-          file=sys.stderr)
+  if new:
+    print(f'{len(new)} {"more " if known else ""}of the clips in {found.path} cannot be read and '
+          'are left out', file=sys.stderr)
+  if found.previews and known is None:
+    print(f'{len(found.previews)} files in {found.path} are taken for previews of the clips beside '
+          f'them and left out, such as {found.previews[0]}', file=sys.stderr)
 
 
 if __name__ == '__main__':

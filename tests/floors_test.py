@@ -13,7 +13,7 @@ FLOORS = [
     {'tasks'},
     {'training', 'reporting', 'published'},
     {'building', 'experiment', 'previews', 'trained_model', 'sampling', 'evaluation', 'preflight',
-     'benchmarks'},
+     'benchmarks', 'claims'},
     {'launch'},
 ]
 FLOOR_OF = {room: number for number, rooms in enumerate(FLOORS) for room in rooms}

@@ -248,3 +248,24 @@ def test_errors_of_calls():
     source.truth('test', [0, 1000])
   with pytest.raises(ValueError, match='must be from 0 to 999, got none'):
     source.motion_fields('test', [])
+
+
+# --- classes ---
+
+
+@pytest.mark.parametrize('channels', [1, 3])
+def test_the_label_is_the_part_of_the_range_of_colors(channels):
+  source = moving_shapes.MovingShapes(frames=2, channels=channels, classes=4, shapes=2)
+  assert source.example_spec()['label'] == tf.TensorSpec([], tf.int32)
+  batch, = _numpy(source.evaluation('test', 40, limit=40))
+  assert sorted(set(batch['label'])) == [0, 1, 2, 3]
+  assert [source.class_of(video) for video in batch['video']] == batch['label'].tolist()
+  assert source.class_of(np.full((2, 32, 32, channels), 20, np.uint8)) == -1
+
+
+def test_without_classes_nothing_has_changed():
+  source, classes = moving_shapes.MovingShapes(), moving_shapes.MovingShapes(classes=2)
+  assert 'label' not in source.example_spec()
+  assert classes.identity('test') == [*source.identity('test'), 2]
+  with pytest.raises(ValueError, match='classes must be an integer of at least 1, got 0'):
+    moving_shapes.MovingShapes(classes=0)

@@ -16,6 +16,7 @@ from tf_videogen.launch import prepare
 
 COMMANDS = [command for page in commands.PAGES for command in commands.of_page(page)]
 PROGRAMS = [command for command in COMMANDS if command.words[0].startswith('launch.')]
+LAST = ('launch.claims', 'launch.report')
 
 
 def test_there_are_commands():
@@ -24,7 +25,7 @@ def test_there_are_commands():
 
 
 # Reads [[program, arguments], ...] and prints, for each, what is wrong with its flags, or their
-# values. It is a process of its own because launch.report, the last, replaces flags of the others.
+# values. It is a process of its own because the LAST programs replace flags of the others.
 _PARSE = '''
 import importlib, json, sys
 from absl import flags
@@ -50,7 +51,7 @@ print(json.dumps(parsed))
 @pytest.fixture(name='parsed', scope='module')
 def _parsed():
   """What absl makes of each command of a program: {command: its flags, or what is wrong}."""
-  ordered = sorted(PROGRAMS, key=lambda command: command.words[0] == 'launch.report')
+  ordered = sorted(PROGRAMS, key=lambda command: command.words[0] in LAST)
   asked = [(command.words[0], command.words[1:]) for command in ordered]
   done = processes.run(sys.executable, '-c', _PARSE, stdin=json.dumps(asked))
   assert done.returncode == 0, done.stderr
@@ -61,7 +62,7 @@ def _parsed():
 def test_a_program_takes_its_command(command, parsed, tmp_path):
   found, name = parsed[command], command.words[0]
   assert isinstance(found, dict), found
-  if name not in ('launch.list_configs', 'launch.restarts'):
+  if name not in ('launch.list_configs', 'launch.restarts', 'launch.claims'):
     assert not found['']
   shipped = [path for path in found.get('gin_file', ())
              if not commands.to_fill_in(path) and not path.startswith('runs/')]

@@ -3,6 +3,7 @@
 import hashlib
 
 import numpy as np
+from PIL import Image
 import pytest
 import tensorflow_datasets as tfds
 
@@ -145,6 +146,42 @@ def test_what_cannot_be_read_is_counted(networks, folders, run, tmp_path):
   assert f'1 of the clips in {tmp_path / "real"} cannot be read and are left out' in said
 
 
+@pytest.mark.parametrize('flags, refused', [
+    ([], 'real has clips of 10 frames, '), (['--frames=11'], 'has a clip of 10 frames, but --fra'),
+    (['--paired'], 'videos are compared in pairs, but ')])
+def test_what_cannot_be_read_is_named_before_sides_are_refused(
+    folders, tmp_path, capsys, flags, refused):
+  sides = folders((9, 10, 12, 12, 1), (9, 12, 12, 12, 1))
+  (tmp_path / 'real' / '3.gif').write_bytes(b'GIF89a and no more')
+  assert in_process.run(compare.main, *sides, *flags) == 1
+  said = capsys.readouterr().err
+  assert 0 <= said.find(f'skipped {tmp_path / "real" / "3.gif"}: ') < said.index(refused)
+
+
+def test_what_cannot_be_decoded_is_named_after_the_rest(networks, folders, run, tmp_path):
+  """Headers cannot tell of it."""
+  sides = folders((9, 10, 12, 12, 1))
+  (tmp_path / 'real' / '3.gif').write_bytes(b'GIF89a and no more')
+  (tmp_path / 'real' / 'pictures').mkdir()
+  for i, frame in enumerate(fakes.videos(1, 10, 12, 12, 1)[0, ..., 0]):
+    Image.fromarray(frame).save(tmp_path / 'real' / 'pictures' / f'{i}.png')
+  torn = tmp_path / 'real' / 'pictures' / '7.png'
+  torn.write_bytes(torn.read_bytes()[:60])
+  lines, said = run(*sides)
+  assert '(8 videos' in lines['fvd'] and '2 unreadable ones left out' in lines['fvd']
+  assert f'skipped {torn.parent}: {torn} cannot be decoded: ' in said
+  assert said.count(f'skipped {tmp_path / "real" / "3.gif"}: ') == 1
+  assert f'1 more of the clips in {tmp_path / "real"} cannot be read and are left out' in said
+
+
+def test_previews_are_told(networks, folders, run, tmp_path):
+  sides = folders()
+  Image.new('L', (12, 12)).save(tmp_path / 'real' / '0.png')
+  _, said = run(*sides)
+  assert said.count('1 files in ') == 1
+  assert f'left out, such as {tmp_path / "real" / "0.png"}' in said
+
+
 # --- sides that differ, as public threads ask for them ---
 
 
@@ -275,6 +312,16 @@ def test_a_data_set_and_a_folder(networks, run, fails, data_dir, tmp_path, monke
   files, _ = run(f'--real={tmp_path / "real.npz"}', sides[2], '--frames=10')
   for metric, line in lines.items():
     assert _value(files[metric]) == pytest.approx(_value(line), rel=1e-4)
+
+
+def test_what_cannot_be_read_is_named_before_a_data_set_is_compared(data_dir, tmp_path, capsys):
+  (tmp_path / 'made').mkdir()
+  (tmp_path / 'made' / '3.gif').write_bytes(b'GIF89a and no more')
+  np.save(tmp_path / 'made' / 'good.npy', fakes.videos(2, 20, 12, 12, 3))
+  assert in_process.run(compare.main, '--real=toy', f'--data_dir={data_dir}',
+                        f'--generated={tmp_path / "made"}') == 1
+  said = capsys.readouterr().err
+  assert 0 <= said.find('3.gif: undecodable') < said.index('made has clips of 20 frames')
 
 
 def test_a_protocol_of_a_data_set(networks, run, data_dir, tmp_path):

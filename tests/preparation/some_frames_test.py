@@ -5,6 +5,7 @@ import numpy as np
 from PIL import Image
 import pytest
 
+from tests import raw_data
 from tf_videogen.data import video_io
 from tf_videogen.preparation import raw_videos
 from tf_videogen.preparation import some_frames
@@ -52,12 +53,72 @@ def test_no_more_is_decoded_than_seeking_needs(tmp_path, monkeypatch):
 
   monkeypatch.setattr(some_frames, '_decoded', counting)
   some_frames.header(path)
-  assert not decoded
+  assert len(decoded) == 1  # it says whether the video is to be turned
+  decoded.clear()
   some_frames.read(path, [0, 1, 2, 3])
   assert len(decoded) == 4
   decoded.clear()
   some_frames.read(path, [18, 19, 20])
   assert len(decoded) <= 3 + 8  # groups of 8 frames
+
+
+def _check(path, *numbers):
+  """Both readers tell and read the same; `numbers` are of the frames that are read."""
+  whole = raw_videos.read(path, threads=1)
+  assert some_frames.header(path) == some_frames.Header(
+      len(whole.frames), whole.height, whole.width, 3, pytest.approx(whole.fps))
+  for some in numbers or (range(len(whole.frames)), [len(whole.frames) - 1]):
+    np.testing.assert_array_equal(
+        some_frames.read(path, some), np.stack([whole.frames[i] for i in some]))
+
+
+@pytest.mark.parametrize('matrix', [
+    (1, 0, 0, 1), (0, 1, -1, 0), (-1, 0, 0, -1), (0, -1, 1, 0),
+    (-1, 0, 0, 1), (1, 0, 0, -1), (0, 1, 1, 0), (0, -1, -1, 0)])
+def test_all_orientations(tmp_path, matrix):
+  raw_data.write_video(tmp_path / 'a.mov', raw_data.moving_square(3), matrix=matrix)
+  _check(str(tmp_path / 'a.mov'))
+
+
+@pytest.mark.parametrize('times', [range(0, 800, 40), [0, 33, 67, 100, 133]])
+def test_a_rate_that_is_the_clock(tmp_path, times):
+  raw_data.write_timed(tmp_path / 'a.mkv', times, rate=1000)
+  assert some_frames.header(str(tmp_path / 'a.mkv')).fps < 50
+  _check(str(tmp_path / 'a.mkv'))
+
+
+def test_cut_without_encoding_anew(tmp_path):
+  """Frames in front that are not shown have no number."""
+  raw_data.write_cut(tmp_path)
+  whole = raw_videos.read(str(tmp_path / 'cut.mp4'), threads=1)
+  _check(str(tmp_path / 'cut.mp4'), [0, 1], [20, 25], [len(whole.frames) - 1])
+
+
+@pytest.mark.parametrize('name, options', [
+    ('a.png', {}), ('b.png', {'default_image': True}), ('c.png', {'disposal': 2}),
+    ('a.webp', {'lossless': True}), ('a.gif', {}), ('b.gif', {'disposal': 2}),
+    ('still.png', {'save_all': False}), ('still.webp', {'save_all': False})])
+def test_animations(tmp_path, name, options):
+  """A frame that stays longer, and a last one that is held; some pixels are transparent."""
+  pictures = []
+  for frame in _video(6):
+    pictures.append(Image.fromarray(frame))
+    pictures[-1].putalpha(Image.fromarray(np.where(frame[..., 0] < 50, 0, 255).astype(np.uint8)))
+  duration = [100, 300, 100, 100, 200, 3000][-5 if options.get('default_image') else 0:]
+  pictures[0].save(tmp_path / name, **{
+      'save_all': True, 'append_images': pictures[1:], 'duration': duration, **options})
+  _check(str(tmp_path / name))
+
+
+@pytest.mark.real_data
+@pytest.mark.parametrize('pattern', [
+    'tgif/*.gif', 'field/eval_apng/real/00*.png', 'ucf101/**/*.avi', 'kinetics600/**/*.mp4',
+    'bdd100k/**/*.mov'])
+def test_real_files(real_data, pattern):
+  paths = sorted(real_data.glob(pattern))[:8]
+  assert paths
+  for path in paths:
+    _check(str(path), [0, 2], [11, 12])
 
 
 def test_delays_of_gifs(tmp_path):

@@ -8,10 +8,12 @@ function of (seed, split, number of the example), and is made when it is read.
 Positions are in pixels: (0, 0) is the center of the pixel in the top left corner.
 """
 
+import colorsys
 import math
 import os
 import typing
 
+import numpy as np
 import tensorflow as tf
 
 from tf_videogen.data import clip_source
@@ -57,13 +59,17 @@ class MovingShapes(clip_source.ClipSource):
     train_split: str, the split that `training` reads.
     seed: int, at least 0. Different seeds give different clips.
     frame_step: int, time steps from one frame of a clip to the next.
+    classes: int, number of classes. With more than one, the range of colors is divided into as many
+      parts, one per class. The shapes of a clip have colors from the middle half of one part, whose
+      number is the clip's label.
   """
 
   def __init__(self, frames=16, size=32, shapes=1, channels=3, max_speed=2., examples=100_000,
-               train_split='train', seed=0, frame_step=1):
+               train_split='train', seed=0, frame_step=1, classes=1):
     super().__init__(frames, frame_step, train_split)
     for name, value, least in (('size', size, MIN_SIZE), ('shapes', shapes, 1),
-                               ('examples', examples, 1), ('seed', seed, 0)):
+                               ('examples', examples, 1), ('seed', seed, 0),
+                               ('classes', classes, 1)):
       if not isinstance(value, int) or value < least:
         raise ValueError(f'{name} must be an integer of at least {least}, got {value!r}')
     if channels not in (1, 3):
@@ -77,6 +83,7 @@ class MovingShapes(clip_source.ClipSource):
     self.max_speed = max_speed
     self.examples = examples
     self.seed = seed
+    self.classes = classes
 
   def count(self, split):
     """Returns the number of examples of a split."""
@@ -86,12 +93,33 @@ class MovingShapes(clip_source.ClipSource):
   def example_spec(self):
     """Returns the specs of one example, see `ClipSource.example_spec`."""
     shape = [self.frames, self.size, self.size, self.channels]
-    return {'video': tf.TensorSpec(shape, tf.uint8), 'id': tf.TensorSpec([], tf.string)}
+    spec = {'video': tf.TensorSpec(shape, tf.uint8), 'id': tf.TensorSpec([], tf.string)}
+    return spec if self.classes == 1 else {**spec, 'label': tf.TensorSpec([], tf.int32)}
+
+  def class_of(self, video):
+    """Returns the class whose colors shapes show in a video, uint8 [T, H, W, C]; an int.
+
+    The color is the mean over pixels that differ from the ground, the median of the video, by at
+    least 90 % of the largest difference, so that soft edges do not count. Returns -1 if no pixel
+    differs by 16 levels, as where nothing is shown.
+    """
+    video = np.asarray(video, np.float64).reshape(-1, self.channels)
+    ground = np.median(video, axis=0)
+    difference = np.abs(video - ground).max(-1)
+    if difference.max() < 16:
+      return -1
+    color = video[difference >= .9 * difference.max()].mean(0)
+    if self.channels == 1:
+      place = (color[0] - FAINTEST) / (BRIGHTEST - FAINTEST)
+    else:
+      place = colorsys.rgb_to_hsv(*color / 255)[0]
+    return int(np.clip(place * self.classes, 0, self.classes - 1))
 
   def identity(self, split):
     """Returns what the clips of a split depend on, see `ClipSource.identity`."""
     return ['moving_shapes', split, self.count(split), self.frames, self.size, self.shapes,
-            self.channels, self.max_speed, self.seed, self.frame_step]
+            self.channels, self.max_speed, self.seed, self.frame_step,
+            *([self.classes] if self.classes > 1 else [])]
 
   def truth(self, split, numbers):
     """Returns the `Truth` of examples, as NumPy arrays.
@@ -141,22 +169,15 @@ class MovingShapes(clip_source.ClipSource):
     if split not in _SPLITS:
       raise ValueError(f'MovingShapes has no split {split!r}; there are: {", ".join(_SPLITS)}')
 
-  def _shuffle_buffer(self):
-    # Examples are drawn independently of each other, so that a small buffer is enough.
-    return min(self.count(self.train_split), 10_000)
-
-  def _records(self, split, order_seed=None):
-    """Returns raw records: the numbers of the examples."""
-    return tf.data.Dataset.range(self.count(split))
-
-  def _read(self, split, record, place):
-    scene = self._scene(split, record)
+  def _read(self, split, number, place):
+    scene = self._scene(split, number)
     video = scene['ground']
     coverage = self._coverage(scene)[..., tf.newaxis]  # [T, S, H, W, 1]
     for i in range(self.shapes):
       video = video + coverage[:, i] * (scene['colors'][i] - video)  # [T, H, W, C]
-    return {'video': tf.cast(tf.round(video), tf.uint8),
-            'id': tf.strings.join([split, tf.strings.as_string(record)], '/')}
+    example = {'video': tf.cast(tf.round(video), tf.uint8),
+               'id': tf.strings.join([split, tf.strings.as_string(number)], '/')}
+    return example if self.classes == 1 else {**example, 'label': scene['label']}
 
   def _scene(self, split, number):
     """Returns a dict of a clip's background and shapes.
@@ -166,11 +187,15 @@ class MovingShapes(clip_source.ClipSource):
         radii: [S], radius of a disc or half of a square's side, in pixels
         colors: [S, C], levels from 0 to 255
         positions: [T, S, 2], row and column of the centers, in pixels
+        label: int32 [], the class
     """
     stream = len(_SPLITS) * self.seed + _SPLITS.index(split)
     seed = tf.stack([tf.constant(stream, tf.int64), number])
     draws = tf.random.stateless_uniform([8, self.shapes], seed, alg='philox')
     ground, disc, radius, color, top, left, speed, angle = tf.unstack(draws)
+    label = tf.floor(self.classes * color[0])
+    if self.classes > 1:  # draws [S] in [0, 1) -> in the middle half of the class's part of it
+      color = (label + .25 + .5 * tf.math.floormod(self.classes * color, 1)) / self.classes
     radii = self.size * (1 / 8 + (1 / 6 - 1 / 8) * radius)
     speed = MIN_SPEED + (self.max_speed - MIN_SPEED) * speed
     angle = 2 * math.pi * angle
@@ -182,7 +207,8 @@ class MovingShapes(clip_source.ClipSource):
     bounced = reach - tf.abs(tf.math.floormod(path, 2 * reach) - reach)
     return {
         'ground': DARKEST + (LIGHTEST - DARKEST) * ground[0], 'discs': disc < .5, 'radii': radii,
-        'colors': self._colors(color), 'positions': bounced + radii[:, tf.newaxis] - .5}
+        'colors': self._colors(color), 'positions': bounced + radii[:, tf.newaxis] - .5,
+        'label': tf.cast(label, tf.int32)}
 
   def _colors(self, draws):
     """Turns numbers [S] in [0, 1) into levels [S, C]: pure hues, or light grays for one channel."""

@@ -80,7 +80,7 @@ def export(path, protocol, real, strategy, split, batch_size=8, random_networks=
   """Writes the statistics of real videos, see `reference_statistics`; the chief alone does.
 
   Args:
-    path: of the file.
+    path: path of the file, a str.
     split: name of the split, or of the folder.
     protocol, real, strategy, batch_size, random_networks: as in `run`.
 

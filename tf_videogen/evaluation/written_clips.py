@@ -1,36 +1,46 @@
-"""Clips in files: videos, GIFs, folders of PNG or JPEG files, arrays in .npz or .npy files.
+"""Clips in files: videos, animations, folders of still pictures, arrays in .npz or .npy files.
 
     found = written_clips.WrittenClips('samples/')
     found.survey()                       # reads headers: {(T, H, W, C): number of clips}
     for name, video in found.read(...):  # decodes the frames that are used, in the order of names
 
-Nothing is decoded to learn of its length and size. Each clip is decoded once, and of it only the
-frames that are used. A few clips are in memory at a time. Of .npz files, see `stored_arrays`. Of
-a folder that launch.sample wrote, only samples.npz is read, because the other files have the same
-samples again.
+Headers tell length and size, see `some_frames.header`. Each clip is decoded once, and of it only
+the frames that are used. A few clips are in memory at a time. Of .npz files, see `stored_arrays`.
+
+Of a folder that launch.sample wrote, only samples.npz is read, because the other files have the
+same samples again. A folder with both still pictures and videos has clips of the kind of which
+there is more. If there are as many of both, the videos are the clips. The others are previews.
 """
 
 import collections
 from concurrent import futures
+import contextlib
 import os
 import re
 
 import numpy as np
+from PIL import ExifTags
 from PIL import Image
 import tqdm
 
 from tf_videogen import bars
 from tf_videogen import files
 from tf_videogen.evaluation import stored_arrays
+from tf_videogen.preparation import animations
 from tf_videogen.preparation import raw_files
 from tf_videogen.preparation import raw_videos
 from tf_videogen.preparation import some_frames
 
-_PICTURES = ('.png', '.jpg', '.jpeg')
+_PICTURES = ('.png', '.jpg', '.jpeg', '.webp')
 _ARRAYS = ('.npz', '.npy')
 _SAMPLED = ('samples.npz', 'samples.gif', 'samples.png')  # launch.sample writes all of these
-_GREY = ('1', 'L')
-_MODES = (*_GREY, 'LA', 'P', 'RGB', 'RGBA')  # Pillow's modes of up to 8 bits per colour
+_GREY = ('1', 'L', 'LA')
+_MODES = (*_GREY, 'P', 'RGB', 'RGBA')  # Pillow's modes of up to 8 bits per colour
+_ORIENTATIONS = {  # of Exif
+    2: Image.Transpose.FLIP_LEFT_RIGHT, 3: Image.Transpose.ROTATE_180,
+    4: Image.Transpose.FLIP_TOP_BOTTOM, 5: Image.Transpose.TRANSPOSE, 6: Image.Transpose.ROTATE_270,
+    7: Image.Transpose.TRANSVERSE, 8: Image.Transpose.ROTATE_90}
+_TURNED = tuple(_ORIENTATIONS[number] for number in (5, 6, 7, 8))  # by a quarter
 _THREADS = 4
 RANGES = stored_arrays.RANGES
 _DAMAGE = (raw_videos.Unusable, stored_arrays.Damaged, OSError)  # others beside it may be good
@@ -44,6 +54,7 @@ class WrittenClips:
     names: list of the clips' names, in order; numbers in names count by their value.
     skipped: dict of the clips or files that cannot be read: name -> reason. It grows as clips are
       looked at and read.
+    previews: list of the files that are left out because the folder's clips are of another kind.
 
   Args:
     path: str, a local folder or file.
@@ -59,6 +70,7 @@ class WrittenClips:
       raise ValueError(f'the range of values must be one of {" ".join(RANGES)}, got {value_range}')
     self.path = path
     self.skipped = {}
+    self.previews = []
     self._value_range = value_range
     self._arrays = {}
     self._headers = {}
@@ -79,18 +91,24 @@ class WrittenClips:
     if all(os.path.isfile(os.path.join(self.path, name)) for name in _SAMPLED):
       return self._of_file(os.path.join(self.path, _SAMPLED[0]))
     names = raw_files.find(self.path, raw_files.VIDEO_SUFFIXES + _PICTURES + _ARRAYS)
-    pictures, items = collections.defaultdict(list), []
+    stills, others, items = collections.defaultdict(list), collections.defaultdict(list), []
     for name in names:
-      if name.lower().endswith(_PICTURES):
-        pictures[os.path.dirname(name)].append(name)
-      else:
-        try:
-          items += self._of_file(os.path.join(self.path, name))
-        except stored_arrays.Damaged as error:
-          self.skipped[os.path.join(self.path, name)] = str(error)
-    for folder, found in pictures.items():
+      still = name.lower().endswith(_PICTURES) and not _is_animated(os.path.join(self.path, name))
+      (stills if still else others)[os.path.dirname(name)].append(name)
+    for folder, found in stills.items():
+      films = [name for name in others[folder] if not name.lower().endswith(_ARRAYS)]
       paths = [os.path.join(self.path, name) for name in sorted(found, key=counting)]
-      items.append((os.path.join(self.path, folder), paths))
+      if not films or len(found) > len(films):
+        items.append((os.path.join(self.path, folder), paths))
+        others[folder] = [name for name in others[folder] if name not in films]
+        self.previews += [os.path.join(self.path, name) for name in films]
+      else:
+        self.previews += paths
+    for name in (name for found in others.values() for name in found):
+      try:
+        items += self._of_file(os.path.join(self.path, name))
+      except stored_arrays.Damaged as error:
+        self.skipped[os.path.join(self.path, name)] = str(error)
     return sorted(items, key=lambda item: counting(item[0]))
 
   def _of_file(self, path):
@@ -173,7 +191,7 @@ class WrittenClips:
     """Yields (name, frames) of clips, which are decoded once.
 
     Args:
-      names: list of names.
+      names: list of names of clips that `headers` has looked at.
       numbers: function of a name that returns the increasing numbers of its frames.
 
     Yields:
@@ -198,9 +216,7 @@ class WrittenClips:
       if isinstance(place, tuple):
         return some_frames.Header(*self._arrays[place[0]].shape[1:])
       if isinstance(place, list):
-        with _opened(place[0]) as first:
-          return some_frames.Header(
-              len(place), first.height, first.width, 1 if first.mode in _GREY else 3)
+        return _header_of_pictures(place)
       return some_frames.header(place)
     except _DAMAGE as error:
       return error
@@ -211,7 +227,9 @@ class WrittenClips:
       if isinstance(place, tuple):
         return self._arrays[place[0]][place[1]][numbers]
       if isinstance(place, list):
-        return _from_pictures([place[number] for number in numbers])
+        header = self._headers[name]
+        shape = (header.height, header.width, header.channels)
+        return np.stack([_pixels(place[number], shape) for number in numbers])
       return some_frames.read(place, numbers)
     except _DAMAGE as error:
       return error
@@ -236,26 +254,60 @@ def counting(name):
           for part in re.split(r'(\d+)', name)]
 
 
+def _is_animated(path):
+  try:
+    return path.lower().endswith(('.png', '.webp')) and animations.is_animated(path)
+  except OSError:
+    return False
+
+
+@contextlib.contextmanager
 def _opened(path):
-  """A picture of Pillow, of which the header is read."""
-  image = Image.open(path)
-  if image.mode not in _MODES:
-    image.close()
-    raise stored_arrays.Damaged(
-        f'{path} has pixels of mode {image.mode}; they must have 8 bits per color')
-  return image
+  """Opens a still picture of Pillow, of which the header is read; all errors become Damaged."""
+  try:
+    with Image.open(path) as image:
+      mode = image.mode
+      if mode in _MODES:
+        yield image
+        return
+  except Exception as error:  # Pillow raises many kinds for broken and for huge pictures
+    said = (str(error) or type(error).__name__).splitlines()[0]
+    raise stored_arrays.Damaged(f'{path} cannot be decoded: {said}') from error
+  raise stored_arrays.Damaged(
+      f'{path} has pixels of mode {mode}; they must have 8 bits per color')
 
 
-def _picture(path):
-  """A picture, uint8 [H, W, C]."""
+def _orientation(image):
+  """The way in which a picture is to be turned, as its header says: a transposition or None."""
+  # The method of the base class, as that of PNG would decode the picture.
+  return _ORIENTATIONS.get(Image.Image.getexif(image).get(ExifTags.Base.Orientation))
+
+
+def _header_of_pictures(paths):
+  """The Header of a clip of still pictures, which is grey if all are; only headers are read."""
+  sizes, grey = [], True
+  for path in paths:
+    with _opened(path) as image:
+      sizes.append(image.size[::-1] if _orientation(image) not in _TURNED else image.size)
+      grey &= image.mode in _GREY
+    if sizes[-1] != sizes[0]:
+      raise stored_arrays.Damaged(f'{path} has another size than the frames before it')
+  return some_frames.Header(len(paths), *sizes[0], 1 if grey else 3)
+
+
+def _pixels(path, shape):
+  """A still picture over white, turned as its file says, uint8 of a shape [H, W, C].
+
+  Raises:
+    Damaged: if it cannot be decoded, or does not have the shape; grey may become coloured.
+  """
   with _opened(path) as image:
-    frame = np.asarray(image.convert('L' if image.mode in _GREY else 'RGB'))
-  return frame if frame.ndim == 3 else frame[..., np.newaxis]
-
-
-def _from_pictures(paths):
-  frames = [_picture(path) for path in paths]
-  for path, frame in zip(paths, frames):
-    if frame.shape != frames[0].shape:
-      raise stored_arrays.Damaged(f'{path} has another size or color than the frames before it')
-  return np.stack(frames)
+    orientation = _orientation(image)
+    image = animations.over_white(image)
+    if orientation is not None:
+      image = image.transpose(orientation)
+    pixels = np.asarray(image.convert('L' if image.mode in _GREY else 'RGB'))
+  pixels = pixels if pixels.ndim == 3 else pixels[..., np.newaxis]
+  if pixels.shape[:2] != shape[:2] or pixels.shape[2] > shape[2]:
+    raise stored_arrays.Damaged(f'{path} has changed its size or color')
+  return np.broadcast_to(pixels, shape)

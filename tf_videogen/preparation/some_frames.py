@@ -3,10 +3,11 @@
     header = some_frames.header('a.mp4')         # Header(frames=300, height=240, width=320, fps=25)
     video = some_frames.read('a.mp4', [0, 2, 4]) # uint8 [3, 240, 320, 3]
 
-The frames are those of `raw_videos.read`, by their numbers. `header` decodes nothing. `read` goes
-to the last key frame before the first wanted frame, and ends after the last wanted one. Frames of
-a GIF depend on all before them, so there it begins at the start. A file that is damaged elsewhere
-can be read.
+The frames are those of `raw_videos.read`, by their numbers. `header` decodes one frame at most, and
+only of a video that is not square, because its first frame says whether it is to be turned. `read`
+goes to the last key frame before the first wanted frame, and ends after the last wanted one. Frames
+of an animation depend on all before them, so there it begins at the start. A file that is damaged
+elsewhere can be read.
 
 This module imports no TensorFlow.
 """
@@ -16,8 +17,8 @@ import os
 
 import av
 import numpy as np
-from PIL import Image
 
+from tf_videogen.preparation import animations
 from tf_videogen.preparation import raw_videos
 
 _MAX_PIXELS = raw_videos.Limits.max_pixels
@@ -29,7 +30,7 @@ class Header:
 
   Attributes:
     frames: number of frames.
-    height, width: in pixels, as stored: a file may say that they are to be turned.
+    height, width: in pixels, turned upright.
     channels: 3, or 1 for grey.
     fps: frames per second; 0 if the file does not tell.
   """
@@ -46,7 +47,7 @@ def header(path):
   Raises:
     raw_videos.Unusable: if it has no video.
   """
-  return _told(_gif_header if _is_gif(path) else _ffmpeg_header, path)
+  return _told(_animation_header if _is_animation(path) else _ffmpeg_header, path)
 
 
 def read(path, numbers):
@@ -62,7 +63,8 @@ def read(path, numbers):
   Raises:
     raw_videos.Unusable: if they cannot be decoded.
   """
-  frames = _told(_gif_frames if _is_gif(path) else _ffmpeg_frames, path, list(numbers))
+  frames = _told(
+      _animation_frames if _is_animation(path) else _ffmpeg_frames, path, list(numbers))
   if len(frames) < len(numbers):
     raise raw_videos.Unusable(
         'truncated', f'{len(frames)} of the {len(numbers)} frames that are used')
@@ -76,18 +78,17 @@ def _told(function, path, *args):
   except raw_videos.Unusable:
     raise
   except Exception as error:  # Pillow and PyAV raise many kinds for broken files
-    text = str(getattr(error, 'strerror', None) or error) or type(error).__name__
-    raise raw_videos.Unusable('undecodable', text.splitlines()[0][:200]) from error
+    raise raw_videos.unusable(error, 'undecodable') from error
 
 
-def _is_gif(path):
+def _is_animation(path):
   if not os.path.isfile(path):
     raise raw_videos.Unusable('missing')
   with open(path, 'rb') as file:
-    start = file.read(6)
+    start = file.read(12)
   if not start:
     raise raw_videos.Unusable('empty')
-  return start in (b'GIF87a', b'GIF89a')
+  return animations.is_picture(start)
 
 
 def _checked(height, width):
@@ -102,15 +103,30 @@ def _checked(height, width):
 def _ffmpeg_header(path):
   with raw_videos.opened(path) as container:
     stream = raw_videos.video_stream(container)
-    count = round(raw_videos.promised_frames(stream)) or len(_times(container, stream))
     height, width = _checked(stream.codec_context.height, stream.codec_context.width)
-    return Header(count, height, width, 3, float(stream.average_rate or stream.guessed_rate or 0))
+    count = round(raw_videos.promised_frames(stream))
+    times = [] if count else _times(container, stream)
+    fps = raw_videos.rate(stream, lambda: times or _times(container, stream))
+  if height != width:
+    height, width = _turned(path, height, width)
+  return Header(count or len(times), height, width, 3, fps)
+
+
+def _turned(path, height, width):
+  """Returns (height, width) as the first frame says that they are shown."""
+  with raw_videos.opened(path) as container:
+    for frame in _decoded(container, raw_videos.video_stream(container)):
+      return raw_videos.turned(height, width, raw_videos.orientation_of(frame))
+  raise raw_videos.Unusable('undecodable', 'no frame could be decoded')
 
 
 def _times(container, stream):
-  """The time stamps of all frames, in the order in which they are shown; nothing is decoded."""
+  """The time stamps of all frames, in the order in which they are shown; nothing is decoded.
+
+  An edit list tells frames that are decoded, but not shown.
+  """
   return sorted(packet.pts for packet in container.demux(stream)
-                if packet.pts is not None and packet.size)
+                if packet.pts is not None and packet.size and not packet.is_discard)
 
 
 def _ffmpeg_frames(path, numbers):
@@ -166,62 +182,30 @@ class _Upright:
     self._convert = raw_videos.Scale('rgb24')
 
   def __call__(self, frame):
-    return np.rot90(self._convert(frame, frame.width, frame.height), round(frame.rotation / 90) % 4)
+    return raw_videos.upright(self._convert(frame, frame.width, frame.height),
+                              raw_videos.orientation_of(frame))
 
 
-# --- GIF ---
+# --- animations ---
 
 
-def _gif_header(path):
-  with Image.open(path, formats=['GIF']) as image:
-    height, width = _checked(image.height, image.width)
-  times, fps = raw_videos.pace(_gif_delays(path))
+def _animation_header(path):
+  animation = animations.Animation(path)
+  height, width = _checked(animation.height, animation.width)
+  times, fps = raw_videos.pace(animation.delays(), animation.tick)
   return Header(sum(times), height, width, 3, fps)
 
 
-def _gif_frames(path, numbers):
-  times, _ = raw_videos.pace(_gif_delays(path))
+def _animation_frames(path, numbers):
+  animation = animations.Animation(path)
+  times, _ = raw_videos.pace(animation.delays(), animation.tick)
   stored = np.repeat(np.arange(len(times)), times)  # the stored frame that is shown at each time
   if numbers[-1] >= len(stored):
     return []
-  frames, wanted = {}, {int(stored[number]) for number in numbers}
-  with Image.open(path, formats=['GIF']) as image:
-    for number in range(max(wanted) + 1):
-      image.seek(number)
-      if number in wanted:
-        frames[number] = np.asarray(raw_videos.over_white(image).convert('RGB'))
-  return [frames[int(stored[number])] for number in numbers]
-
-
-def _gif_delays(path):
-  """The delays of all frames in milliseconds, from the blocks of the file.
-
-  See "Graphics Interchange Format, version 89a", sections 18, 20 and 23.
-  """
-  with open(path, 'rb') as file:
-    content = file.read()
-  delays, delay = [], 0
-  place = 13 + _table(content[10])
-  while place < len(content):
-    kind = content[place]
-    if kind == 0x21:  # an extension; of a graphic control, the delay is in hundredths of a second
-      if content[place + 1] == 0xF9:
-        delay = 10 * int.from_bytes(content[place + 4:place + 6], 'little')
-      place += 2
-    elif kind == 0x2C:  # a frame, with a color table of its own or without
-      delays.append(delay)
-      delay = 0
-      place += 11 + _table(content[place + 9])
-    else:  # the end
+  frames, wanted = {}, set(stored[numbers].tolist())
+  for number, (frame, _) in enumerate(animation.frames()):
+    if number in wanted:
+      frames[number] = np.asarray(animations.over_white(frame).convert('RGB'))
+    if number == max(wanted):
       break
-    while place < len(content) and content[place]:  # blocks, each after its length
-      place += content[place] + 1
-    place += 1
-  if not delays:
-    raise raw_videos.Unusable('undecodable', 'a GIF without frames')
-  return delays
-
-
-def _table(flags):
-  """Bytes of a color table."""
-  return 3 << (flags % 8 + 1) if flags & 0x80 else 0
+  return [frames[number] for number in stored[numbers].tolist() if number in frames]

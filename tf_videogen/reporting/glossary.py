@@ -69,8 +69,8 @@ METRICS = {
         'Recall', 'higher', 'The share of real videos that look like some sample: how much of the '
         'data the samples reach.'),
     'density': Entry(
-        'Density', 'higher', 'How many real videos a sample looks like, compared with what real '
-        'ones do: about 1 for real videos; outliers count little.'),
+        'Density', 'higher', 'The number of real videos that one sample looks like, compared with '
+        'that of a real video: about 1 for real videos; outliers count little.'),
     'coverage': Entry(
         'Coverage', 'higher', 'The share of real videos that have a sample nearby.'),
     'fvd_unrolled': Entry(
@@ -108,6 +108,24 @@ METRICS = {
     'frame_difference_of_data': Entry(
         'Frame difference of data', '', 'How much a pixel of the data changes from frame to '
         'frame.'),
+    'psnr_of_input': Entry(
+        'PSNR of the input, dB', 'higher', 'How close an upscaled video, made smaller again, is to '
+        'the video that it was made from.'),
+    'centroid_error': Entry(
+        'Centroid error, pixels', 'lower', 'How far the center of mass of all shapes is from where '
+        'it should be, the mean over frames.'),
+    'whole_shapes': Entry(
+        'Frames with whole shapes', 'higher', 'The share of frames that show as many shapes as the '
+        'data: none is lost, split or added.'),
+    'frechet_distance': Entry(
+        'Fréchet distance', 'lower', 'How far apart samples and test clips are as normal '
+        'distributions of the features of a small network that was trained to tell motion.'),
+    'diversity': Entry(
+        'Diversity, gray levels', 'higher', 'How much two samples for the same conditions differ, '
+        'the mean over pixels.'),
+    'color_obeyed': Entry(
+        'Color obeyed', 'higher', 'The share of samples whose shapes have the color of the class '
+        'that was asked for.'),
     'discriminator_loss': Entry(
         'Discriminators\' loss', '', 'The hinge, Eq. 13: 2 if real and generated clips look the '
         'same to them, 0 if they tell all of them apart by a margin.'),

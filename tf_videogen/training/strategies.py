@@ -118,8 +118,11 @@ def _multi_worker(timeout):
   try:
     resolver = tf.distribute.cluster_resolver.TFConfigClusterResolver()
     workers = [place for places in resolver.cluster_spec().as_dict().values() for place in places]
-  except (ValueError, TypeError, KeyError) as e:
+  except (ValueError, TypeError, KeyError, AttributeError) as e:
     raise ValueError(f'TF_CONFIG in the environment cannot be read: {e}') from e
+  if not workers:
+    raise ValueError('TF_CONFIG in the environment names no workers, which --strategy=multi_worker '
+                     'needs as "cluster"; --strategy=auto uses this machine alone')
   _gpus()  # for its error alone: the strategy finds the GPUs itself
   with _deadline(timeout, f'not all of the {len(workers)} workers ({", ".join(workers)}) came '
                  f'within {timeout} s (launch.train --worker_timeout); this one gives up'):

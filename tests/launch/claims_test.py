@@ -1,0 +1,176 @@
+"""launch.claims: what gin/claims/ says, what is trained, stopped, skipped and written."""
+
+import random
+import re
+import signal
+import time
+
+import numpy as np
+import pytest
+
+from tests import processes
+from tests.launch import in_process
+from tf_videogen.claims import table
+from tf_videogen.launch import claims
+from tf_videogen.launch import configs
+
+pytestmark = pytest.mark.usefixtures('no_config_left')
+
+NAMES = sorted(path.stem for path in claims.FOLDER.glob('*.gin'))
+TINY = """
+from __gin__ import dynamic_registration
+from tf_videogen.claims import claim
+from tf_videogen.claims import clip_measures
+
+claim.Claim:
+  statement = 'A longer training lowers the error.'
+  source = 'no paper'
+  paper = 'none'
+  measure = @clip_measures.TaskMetric()
+  better = 'lower'
+  arms = [@long/claim.Arm(), @short/claim.Arm()]
+
+clip_measures.TaskMetric:
+  metric = 'nmse'
+  videos = 8
+
+claim.Arm.config = 'claims/arms/vqvae.gin'
+
+long/claim.Arm:
+  name = 'long'
+  bindings = %LONG
+
+short/claim.Arm:
+  name = 'short'
+  bindings = %SHORT
+"""
+SMALL = ['vqvae.VQVAE.hidden = 4', 'vqvae.ResidualStack.layers = 1',
+         'vqvae.ResidualStack.attention = False', 'experiment.Experiment.batch_size = 4',
+         'experiment.train.checkpoint_interval = 1', 'experiment.train.steps_per_loop = 1']
+
+
+@pytest.fixture(name='tiny_claim')
+def tiny_claim_fixture(tmp_path):
+  """The path of a claim whose runs take moments, but for tracing."""
+  path = tmp_path / 'tiny_claim.gin'
+  path.write_text(f'{TINY}LONG = {[*SMALL, "TRAIN_STEPS = 6"]}\n'
+                  f'SHORT = {[*SMALL, "TRAIN_STEPS = 2"]}\n')
+  return path
+
+
+@pytest.mark.parametrize('name', NAMES)
+def test_every_claim_says_what_it_must(name):
+  """In its header; and all arms parse, with the same data in all trainings of a claim."""
+  text = (claims.FOLDER / f'{name}.gin').read_text()
+  header = text.partition('\nfrom ')[0]
+  for part in ('# Claim, ', '# The paper: ', '# Measured: ', '# The verdict: seen if the 90 %'):
+    assert part in header
+  claim = claims.read(name)
+  side = {'lower': 'below', 'higher': 'above'}[claim.better]
+  assert re.search(rf'lies\n?#? ?wholly\n?#? ?{side}', header.partition('# The verdict')[2])
+  data = set()
+  for arm in claim.arms:
+    for _, _, model_dir, config in claims._trainings(claims.Run(name, claim, arm, 1), 'out'):
+      bound = configs._bindings(config)
+      assert bound['experiment.Experiment.seed'] == '1' and model_dir.endswith('_seed1')
+      data.add(tuple(sorted(item for item in bound.items() if 'MovingShapes' in item[0]
+                            and not item[0].endswith(('.frames', '.frame_step')))))
+  assert len(data) == 1
+
+
+class _Faked:
+  """Stands in for training and measuring: counts both, and fails where it is told to."""
+
+  def __init__(self, monkeypatch):
+    self.trained, self.fails = [], {}
+    monkeypatch.setattr(claims, '_train', self._train)
+    monkeypatch.setattr(claims, '_measure', self._measure)
+
+  def _train(self, names, params, model_dir, strategy):
+    del names, params, strategy
+    self.trained.append(model_dir)
+    if len(self.trained) in self.fails:
+      raise self.fails[len(self.trained)]
+
+  def _measure(self, run, model_dir, strategy):
+    del model_dir, strategy
+    rng = np.random.default_rng(run.seed)
+    videos = np.full((2, 3, 8, 8, 1), 9 * run.seed, np.uint8)
+    return {'values': (run.arm.name == 'short') + .1 * rng.random(8), 'data': videos,
+            'videos': videos}
+
+
+def _run(*arguments):
+  return in_process.run(claims.main, *arguments, name='claims')
+
+
+def _numbers(folder):
+  """The rows of claims.csv without seconds."""
+  return [row._replace(seconds=None) for row in table.read(str(folder / table.FILE))]
+
+
+def test_stopped_anywhere_it_ends_with_the_same_numbers(tiny_claim, tmp_path, monkeypatch, capsys):
+  faked = _Faked(monkeypatch)
+  whole, stopped = tmp_path / 'whole', tmp_path / 'stopped'
+  assert _run(tiny_claim, f'--output={whole}') == 0
+  assert len(faked.trained) == 6
+  assert '**seen**' in capsys.readouterr().out
+  faked.trained = []
+  faked.fails = {3: SystemExit(143), 5: KeyboardInterrupt()}
+  assert [_run(tiny_claim, f'--output={stopped}') for _ in range(3)] == [143, 130, 0]
+  assert len(faked.trained) == 6 + 2  # what was stopped is trained again
+  assert _numbers(stopped) == _numbers(whole)
+  assert _run(tiny_claim, f'--output={stopped}') == 0
+  assert len(faked.trained) == 6 + 2  # all is done
+  page = (stopped / claims.PAGE).read_text()
+  assert 'A longer training lowers the error.' in page and page.count('<img') > 4
+
+
+def test_a_claim_that_fails_is_told_and_the_others_are_done(tiny_claim, tmp_path, monkeypatch,
+                                                            capsys):
+  faked = _Faked(monkeypatch)
+  other = tmp_path / 'other.gin'
+  other.write_text(tiny_claim.read_text())
+  faked.fails = {2: FloatingPointError('loss is nan')}
+  assert _run(tiny_claim, other, f'--output={tmp_path / "out"}', '--seeds=2') == 1
+  assert {row.claim for row in _numbers(tmp_path / 'out')} == {'other'}
+  assert '1 claims are not done: tiny_claim, short, seed 0: loss is nan' in capsys.readouterr().err
+
+
+def test_parts_share_the_runs(tiny_claim, tmp_path, monkeypatch):
+  faked = _Faked(monkeypatch)
+  for part in ('0/2', '1/2'):
+    assert _run(tiny_claim, f'--output={tmp_path / "out"}', f'--part={part}') == 0
+  assert len(set(faked.trained)) == len(faked.trained) == 6 and not _numbers(tmp_path / 'out')
+  assert _run(tiny_claim, f'--output={tmp_path / "out"}') == 0
+  assert len(faked.trained) == 6 and len(_numbers(tmp_path / 'out')) == 8
+
+
+def test_a_part_is_a_fraction(tiny_claim, tmp_path, capsys):
+  assert _run(tiny_claim, f'--output={tmp_path}', '--part=2') == 1
+  assert '--part=2: write I/N' in capsys.readouterr().err
+
+
+def test_the_list_and_names_that_are_wrong(capsys):
+  assert _run('--list', NAMES[0]) == 0
+  assert capsys.readouterr().out.startswith(NAMES[0])
+  assert _run('videogpt_atention') == 1
+  assert 'no claim videogpt_atention; there are: videogpt_attention' in capsys.readouterr().err
+
+
+@pytest.mark.slow
+def test_killed_ten_times_it_ends_with_the_same_numbers(tiny_claim, tmp_path):
+  """By SIGKILL, at moments that a seed draws; two minutes, of which most are imports."""
+  command = lambda folder: processes.program(
+      'claims', tiny_claim, f'--output={tmp_path / folder}', '--seeds=2', '--strategy=cpu')
+  began = time.time()
+  whole = processes.run(*command('whole'))
+  assert whole.returncode == 0, whole.stderr
+  seconds, rng = time.time() - began, random.Random(0)
+  for _ in range(10):
+    with processes.started(*command('killed')) as process:
+      time.sleep(rng.uniform(.2, .8) * seconds)
+      process.send_signal(signal.SIGKILL)
+  ended = processes.run(*command('killed'))
+  assert ended.returncode == 0, ended.stderr
+  assert _numbers(tmp_path / 'killed') == _numbers(tmp_path / 'whole') != []

@@ -1,0 +1,227 @@
+"""What is measured of an arm: one value per clip of the test split, or one per run.
+
+A measure has a `name`, the metric that tables show; a `note`, words about the latest result, often
+''; and
+
+    measure(model, clips) -> float64 [N]
+
+for a `trained_model.TrainedModel` with its weights and a `data.clip_source.ClipSource`. Clip n is
+the same for all arms and seeds, and so is the noise of its samples. Metrics of samples need to know
+nothing of networks: they look at moving shapes, whose true number, color and place are known.
+"""
+
+import itertools
+
+import numpy as np
+from scipy import ndimage
+import tensorflow as tf
+
+from tf_videogen.claims import classifier
+from tf_videogen.layers import randomness
+from tf_videogen.metrics import frechet
+from tf_videogen.metrics import image_quality
+from tf_videogen.metrics import motion
+from tf_videogen.training import strategies
+
+SPLIT = 'test'
+
+
+class Measure:
+  """The base of measures."""
+
+  name = note = ''
+
+  @property
+  def identity(self):
+    """What values depend on, a list of plain values: the class and the arguments."""
+    return [type(self).__name__, *sorted((name, value) for name, value in vars(self).items()
+                                         if name != 'note')]
+
+  def measure(self, model, clips):
+    """One value per clip, or one in all: float64 [N] or [1], see the module."""
+    raise NotImplementedError
+
+
+class TaskMetric(Measure):
+  """A metric of the task's own, computed for every clip by itself.
+
+  Args:
+    metric: the name of the metric, as `launch.evaluate` prints it.
+    videos: number of clips, N.
+  """
+
+  def __init__(self, metric, videos=64):
+    self.name = metric
+    self.videos = videos
+
+  def measure(self, model, clips):
+    """float64 [N].
+
+    Raises:
+      ValueError: if the task has no such metric.
+    """
+    function = tf.function(model.task.statistics, autograph=False)
+    values = []
+    with strategies.scope(model.strategy):
+      for number, batch in enumerate(clips.evaluation(SPLIT, 1, limit=self.videos)):
+        batch = {name: value for name, value in batch.items() if name != 'id'}
+        sums = function(batch, randomness.seed_of(number))
+        metrics = model.task.metrics({name: np.asarray(value, np.float64)
+                                      for name, value in sums.items()})
+        if self.name not in metrics:
+          raise ValueError(f'TaskMetric.metric = {self.name!r}: the task has the metrics '
+                           f'{", ".join(metrics)}')
+        values.append(float(metrics[self.name]))
+    return np.array(values, np.float64)
+
+
+class OfSamples(Measure):
+  """The base of measures of samples.
+
+  Args:
+    videos: number of clips that give conditions, N.
+    samples_per_condition: number of samples for each of them, S.
+    first: number of the first frame that counts, from 0 on.
+    last: number of the frame after the last that counts; the end if None.
+    batch_size: samples that are made at once.
+  """
+
+  def __init__(self, videos=64, samples_per_condition=1, first=0, last=None, batch_size=16):
+    self.videos = videos
+    self.samples_per_condition = samples_per_condition
+    self.first = first
+    self.last = last
+    self.batch_size = batch_size
+
+  def measure(self, model, clips):
+    """float64 [N]."""
+    given = list(clips.evaluation(SPLIT, self.batch_size, limit=self.videos))
+    made = []
+    for number in range(self.samples_per_condition):
+      seeds = (randomness.fold_in(randomness.seed_of(number), i) for i in itertools.count())
+      made.append(np.concatenate([
+          model.sample({name: value for name, value in batch.items() if name != 'valid'}, seed)
+          for batch, seed in zip(given, seeds)])[:self.videos])
+    data = {name: np.concatenate([batch[name].numpy() for batch in given])[:self.videos]
+            for name in given[0]}
+    # S x [N, T, H, W, C] -> [N, S, T', H, W, C]
+    window = np.stack(made, 1)[:, :, self.first:self.last]
+    return np.asarray(self.values(window, data, clips), np.float64)
+
+  def values(self, samples, data, clips):
+    """One value per clip.
+
+    Args:
+      samples: uint8 [N, S, T', H, W, C], the frames that count.
+      data: dict of arrays, the clips that gave the conditions, whole.
+      clips: the ClipSource.
+
+    Returns:
+      float [N].
+    """
+    raise NotImplementedError
+
+  def _came(self, data):
+    """What really came in the frames that count: uint8 [N, T', H, W, C]."""
+    return data['video'][:, self.first:self.last]
+
+
+class BestOf(OfSamples):
+  """PSNR or SSIM of the best of S samples, the mean over the frames that count.
+
+  Args:
+    metric: 'psnr' or 'ssim'.
+    videos, samples_per_condition, first, last, batch_size: see `OfSamples`.
+  """
+
+  def __init__(self, metric='psnr', videos=64, samples_per_condition=1, first=0, last=None,
+               batch_size=16):
+    super().__init__(videos, samples_per_condition, first, last, batch_size)
+    self.name = metric
+
+  def values(self, samples, data, clips):
+    function, came = getattr(image_quality, self.name), self._came(data)
+    found = [tf.reduce_mean(function(samples[:, i], came), axis=1).numpy()
+             for i in range(samples.shape[1])]
+    return np.max(found, axis=0)
+
+
+class CentroidError(OfSamples):
+  """How far the shapes' common center of mass is from the true one, in pixels."""
+
+  name = 'centroid_error'
+
+  def values(self, samples, data, clips):
+    came = motion.centroids(self._came(data))  # [N, T, 2]
+    found = []
+    for made in samples.swapaxes(0, 1):  # [N, T, H, W, C]
+      distance = np.linalg.norm(motion.centroids(made) - came, axis=-1)  # [N, T]
+      found.append(np.where(np.isnan(distance), made.shape[2] / 2, distance).mean(1))
+    return np.mean(found, axis=0)
+
+
+class WholeShapes(OfSamples):
+  """The share of frames that show as many shapes as clips have: none lost, split or added.
+
+  A shape is a connected region of pixels that differ from the ground by half of the faintest
+  shape's difference, and has at least `least` pixels. It is for clips of one shape: two may touch.
+  """
+
+  name = 'whole_shapes'
+  least = 3
+
+  def values(self, samples, data, clips):
+    return [np.mean([self._shapes(frame) == 1 for video in of_clip
+                     for frame in self._shown(video)]) for of_clip in samples]
+
+  def _shown(self, video):
+    """Whether a pixel shows a shape: uint8 [T, H, W, C] -> bool [T, H, W]."""
+    ground = np.median(video, axis=(0, 1, 2))
+    return np.abs(video - ground).max(-1) > 56
+
+  def _shapes(self, shown):
+    labels, count = ndimage.label(shown)
+    return int((np.bincount(labels.ravel(), minlength=count + 1)[1:] >= self.least).sum())
+
+
+class Diversity(OfSamples):
+  """How much two samples of the same conditions differ: a pixel's mean difference, in gray levels.
+
+  Of S samples, all pairs count.
+  """
+
+  name = 'diversity'
+
+  def values(self, samples, data, clips):
+    samples = samples.astype(np.float32)
+    pairs = list(itertools.combinations(range(samples.shape[1]), 2))
+    return np.mean([np.abs(samples[:, i] - samples[:, j]).mean((1, 2, 3, 4)) for i, j in pairs],
+                   axis=0)
+
+
+class ColorObeyed(OfSamples):
+  """The share of samples whose shapes have the color of their class, see `MovingShapes.classes`."""
+
+  name = 'color_obeyed'
+
+  def values(self, samples, data, clips):
+    return [np.mean([clips.class_of(video) == label for video in of_clip])
+            for of_clip, label in zip(samples, data['label'])]
+
+
+class FeatureDistance(OfSamples):
+  """How far apart samples and test clips are as normal distributions of features.
+
+  The features are those of `classifier`, trained on clips of as many frames as count. There is one
+  value per run. Give more videos than there are features, 16.
+  """
+
+  name = 'frechet_distance'
+
+  def values(self, samples, data, clips):
+    samples = samples.reshape(-1, *samples.shape[2:])  # [N, S, T, ...] -> [N * S, T, ...]
+    network = classifier.trained(clips, samples.shape[1])
+    self.note = f'accuracy of the classifier: {network.accuracy:.1%}'
+    made, real = (frechet.gaussian(frechet.sums(features))
+                  for features in (network.features(samples), network.real))
+    return [frechet.distance(made, real)]
