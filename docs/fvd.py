@@ -64,7 +64,8 @@ does. The same table of your own videos:
 python -m launch.compare --real=real_videos/ --generated=samples.npz --frames=16 --variants
 ```
 
-`python -m docs.fvd 200 FOLDER ...` measures this page anew, on 200 windows per side of any folders.
+`python -m docs.fvd 200 FOLDER ...` measures this page anew, on 200 windows per side of any folders,
+and `python -m docs.pages` writes it from what was measured.
 
 """
 
