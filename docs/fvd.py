@@ -65,7 +65,7 @@ python -m launch.compare --real=real_videos/ --generated=samples.npz --frames=16
 ```
 
 `python -m docs.fvd 200 FOLDER ...` measures this page anew, on 200 windows per side of any folders,
-and `python -m docs.pages` writes it from what was measured.
+and `python -m docs.pages` writes it from the measurements.
 
 """
 

@@ -2,10 +2,8 @@
 
   python -m launch.compare --real=real_videos/ --generated=samples.npz --frames=16 --size=64
   python -m launch.compare --real=bair_clips/original --baseline=real_vs_real
-  python -m launch.compare --gin_file=evaluation/... --baseline=copy_last_frame
 
-Folders have videos, GIFs, PNG files or arrays. Numbers are added to the results.csv of --output.
-launch.get_networks gets the networks; metrics without theirs are reported as missing.
+Sides are videos, animations, pictures or arrays. Metrics without networks are reported as missing.
 """
 
 import os
@@ -31,16 +29,16 @@ with lazy.imports():
   from tf_videogen.evaluation import written_clips
   from tf_videogen.training import strategies
 
-flags.DEFINE_string('real', None, 'Folder, file, data set or statistics; else of the protocol.')
+flags.DEFINE_string('real', None, 'Folder, file, data set or statistics.')
 flags.DEFINE_multi_string('generated', None, 'Folder or file; may be repeated.')
 flags.DEFINE_enum('baseline', None, ['copy_last_frame', 'real_vs_real'],
-                  'Compared in place of --generated.')
+                  'For --generated.')
 flags.DEFINE_string('split', 'test', 'Split of the data set given with --real.')
 flags.DEFINE_bool('paired', False, 'Compare pairs of the same name, too.')
 flags.DEFINE_integer('conditioning_frames', None, 'First frames that are given.',
                      lower_bound=0)
 flags.DEFINE_integer('frames', None, 'Number of frames of a clip; by default all.', lower_bound=1)
-flags.DEFINE_enum('windows', 'first', ['first', 'random'], 'Which frames of longer videos.')
+flags.DEFINE_enum('windows', 'first', ['first', 'random'], 'Which frames.')
 flags.DEFINE_integer('windows_per_video', 1, 'Number of random windows per video.', lower_bound=1)
 flags.DEFINE_integer('frame_step', None, 'Distance between frames of real clips.', lower_bound=1)
 flags.DEFINE_float('frame_rate', None, 'Frame rate of clips of files.', lower_bound=0.01)
@@ -48,7 +46,7 @@ flags.DEFINE_integer('size', None, 'Side of squares: files are scaled, data sets
                      lower_bound=1)
 flags.DEFINE_integer('videos', None, 'Number of videos per side, drawn by a seed.', lower_bound=2)
 flags.DEFINE_enum('on_mismatch', 'refuse', ['refuse', 'cut', 'scale'],
-                  'If length or size differ.')
+                  'If sizes differ.')
 flags.DEFINE_enum('value_range', None, ['0,1', '-1,1', '0,255'],
                   'Range of arrays of floats.')
 flags.DEFINE_string('export_statistics', None, 'File for the statistics of real videos (.npz).')
