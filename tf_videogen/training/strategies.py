@@ -118,7 +118,7 @@ def _multi_worker(timeout):
   try:
     resolver = tf.distribute.cluster_resolver.TFConfigClusterResolver()
     workers = [place for places in resolver.cluster_spec().as_dict().values() for place in places]
-  except (ValueError, TypeError, KeyError, AttributeError) as e:
+  except (ValueError, TypeError, KeyError) as e:
     raise ValueError(f'TF_CONFIG in the environment cannot be read: {e}') from e
   if not workers:
     raise ValueError('TF_CONFIG in the environment names no workers, which --strategy=multi_worker '
