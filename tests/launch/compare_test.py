@@ -186,6 +186,7 @@ def test_previews_are_told(networks, folders, run, tmp_path):
 
 
 def _write(folder, video, fps=10, name='{}'):
+  """Writes GIFs. Grey noise needs no search for a palette, which takes a tenth of a second."""
   for i, one in enumerate(video):
     path = folder / f'{name.format(i)}.gif'
     path.parent.mkdir(parents=True, exist_ok=True)
@@ -195,7 +196,7 @@ def _write(folder, video, fps=10, name='{}'):
 def test_all_real_videos_beside_fewer_samples(networks, run, tmp_path):
   """Real videos of any length and size in folders of classes; samples of 16 frames."""
   for name, (seed, frames) in {'archery': (0, 24), 'bowling': (1, 20)}.items():
-    _write(tmp_path / 'real' / name, fakes.videos(12, frames, 16, 20, seed=seed))
+    _write(tmp_path / 'real' / name, fakes.videos(12, frames, 16, 20, 1, seed))
   np.savez(tmp_path / 'made.npz', samples=fakes.videos(18, 16, 12, 12, seed=3))
   lines, said = run(f'--real={tmp_path / "real"}', f'--generated={tmp_path / "made.npz"}',
                     '--frames=16', '--size=12', '--windows=random', '--windows_per_video=2',
@@ -210,7 +211,7 @@ def test_all_real_videos_beside_fewer_samples(networks, run, tmp_path):
 
 def test_pairs_by_name_and_frame_rate(networks, run, tmp_path):
   """Films of 20 frames per second beside predictions of 10, some of which are missing."""
-  video = fakes.videos(6, 20, 12, 12)
+  video = fakes.videos(6, 20, 12, 12, 1)
   _write(tmp_path / 'real', video, 20, 'clip{}')
   _write(tmp_path / 'made', video[1:, ::2], 10, 'clip00{}')  # clip000 continues clip1
   sides = [f'--real={tmp_path / "real"}', f'--generated={tmp_path / "made"}', '--paired']
@@ -227,7 +228,7 @@ def test_pairs_by_name_and_frame_rate(networks, run, tmp_path):
 
 def test_several_models_in_one_run(networks, run, tmp_path, capsys, monkeypatch):
   """A column each; the real side is seen once."""
-  _write(tmp_path / 'real', fakes.videos(20, 10, 12, 12))
+  _write(tmp_path / 'real', fakes.videos(20, 10, 12, 12, 1))
   for i, name in enumerate(('a', 'b')):
     (tmp_path / name).mkdir()
     np.savez_compressed(tmp_path / name / 'samples.npz',
@@ -266,7 +267,7 @@ def test_variants(networks, run, fails, tmp_path, monkeypatch):
   wanted = ('reference', 'crop', 'few', 'windows', 'videogpt')
   monkeypatch.setattr(variants, 'VARIANTS', tuple(
       variant for variant in variants.VARIANTS if variant.name in wanted))
-  _write(tmp_path / 'real', fakes.videos(12, 24, 12, 16))
+  _write(tmp_path / 'real', fakes.videos(12, 24, 12, 16, 1))
   np.savez(tmp_path / 'made.npz', samples=fakes.videos(10, 16, 12, 16, seed=3))
   sides = [f'--real={tmp_path / "real"}', '--frames=16']
   lines, said = run(*sides, f'--generated={tmp_path / "made.npz"}', '--variants',
