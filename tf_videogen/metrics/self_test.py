@@ -16,7 +16,7 @@ from tf_videogen.metrics import networks
 # The first logits of the random network for the clip. They were computed by TensorFlow on a CPU.
 GOLDEN = (1.359576, -0.307742, -0.8420957, 0.27882,
           -1.262567, 0.657611, 2.032826, -0.02636564)
-TOLERANCE = 1e-3  # of their standard deviation; sums in another order differ by a tenth of it
+TOLERANCE = 3e-4  # of their standard deviation; TensorFloat-32 changes them by 1e-3, the least
 
 
 def clip():
