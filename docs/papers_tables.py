@@ -240,7 +240,11 @@ average of weights, CVG a head that judges frame by frame and no average:
     Table('appendix', 'our copy lacks it', (
         Row('BDD100K, 48/256x256', 'cvg/bdd100k.gin', ('cvg_bdd100k_48',),
             printed=f'samples; IS and FVD {LOST}'),
-        Row('recurrent layers, power spectrum, motion, running time', printed=LOST))),
+        Row('power spectrum', 'cvg/kinetics600.gin', ('cvg_kinetics600_power_spectrum',),
+            printed=f'announced; {LOST}'),
+        Row('motion, by class', 'cvg/kinetics600.gin', ('cvg_kinetics600_classes',),
+            printed=f'announced; {LOST}'),
+        Row('recurrent layers, running time', printed=LOST))),
     Table('figure 5', 'matching discriminator, if windows are those of Table 1', (
         Row('Kinetics-600: CVG (No MD), 6-frame windows', 'cvg/kinetics600_window6_no_md.gin',
             ('cvg_kinetics600_48',), printed='samples alone'),)),
