@@ -132,7 +132,10 @@ def read(name):
 
 
 def _spread(names):
-  """Does all runs in --jobs processes, and exits with their status if it is not 0."""
+  """Does all runs in --jobs processes; exits with their status if one of them was stopped.
+
+  What failed in one is told there, and tried and told again by the caller.
+  """
   values, processes = flags.FLAGS, []
   threads = str(max(1, (os.cpu_count() or 1) // values.jobs))
   environment = {**os.environ, 'TF_NUM_INTRAOP_THREADS': threads, 'OMP_NUM_THREADS': threads}
@@ -150,8 +153,8 @@ def _spread(names):
       if process.poll() is None:
         process.terminate()
     statuses = [process.wait() for process in processes]
-  if any(statuses):
-    sys.exit(next(filter(None, statuses)))
+  if stopped := [status for status in statuses if status not in (0, 1)]:
+    sys.exit(stopped[0])
 
 
 def _do(runs, writes):
