@@ -108,7 +108,7 @@ _KINDS = {
           'train_split',
     ANY_TEXT: 'note data_dir test_path validation_path',
     TEXTS: 'Experiment.splits views levels between',
-    Kind("a tuple of texts, such as ('train',)", _all(TEXT.accepts)): 'task_splits bindings',
+    Kind("a tuple of texts, such as ('train',)", _all(TEXT.accepts)): 'task_splits bindings sets',
     SIZES: 'multipliers best_of PowerSpectrum.frames',
     COUNTS: 'non_local LayerStack.dilated',
     THREE: 'downsampling subscale shape context_kernel BlockLocalAttention.block',
