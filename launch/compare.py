@@ -2,8 +2,6 @@
 
   python -m launch.compare --real=real_videos/ --generated=samples.npz --frames=16 --size=64
   python -m launch.compare --real=bair_clips/original --baseline=real_vs_real
-
-Sides are videos, animations, pictures or arrays. Metrics without networks are reported as missing.
 """
 
 import os
@@ -29,24 +27,24 @@ with lazy.imports():
   from tf_videogen.evaluation import written_clips
   from tf_videogen.training import strategies
 
-flags.DEFINE_string('real', None, 'Folder, file, data set or statistics.')
-flags.DEFINE_multi_string('generated', None, 'Folder or file; may be repeated.')
+flags.DEFINE_string('real', None, 'Real videos: folder, file, data set, or statistics.')
+flags.DEFINE_multi_string('generated', None, 'Generated videos: folder or file; may be repeated.')
 flags.DEFINE_enum('baseline', None, ['copy_last_frame', 'real_vs_real'],
-                  'For --generated.')
+                  'Baseline to compare in place of --generated.')
 flags.DEFINE_string('split', 'test', 'Split of the data set given with --real.')
 flags.DEFINE_bool('paired', False, 'Compare pairs of the same name, too.')
-flags.DEFINE_integer('conditioning_frames', None, 'First frames that are given.',
+flags.DEFINE_integer('conditioning_frames', None, 'Number of first frames that are given.',
                      lower_bound=0)
 flags.DEFINE_integer('frames', None, 'Number of frames of a clip; by default all.', lower_bound=1)
-flags.DEFINE_enum('windows', 'first', ['first', 'random'], 'Which frames.')
+flags.DEFINE_enum('windows', 'first', ['first', 'random'], 'Windows that are taken of longer videos.')
 flags.DEFINE_integer('windows_per_video', 1, 'Number of random windows per video.', lower_bound=1)
 flags.DEFINE_integer('frame_step', None, 'Distance between frames of real clips.', lower_bound=1)
-flags.DEFINE_float('frame_rate', None, 'Frame rate of clips of files.', lower_bound=0.01)
+flags.DEFINE_float('frame_rate', None, 'Frames per second to which files are reduced.', lower_bound=0.01)
 flags.DEFINE_integer('size', None, 'Side of squares: files are scaled, data sets cut.',
                      lower_bound=1)
 flags.DEFINE_integer('videos', None, 'Number of videos per side, drawn by a seed.', lower_bound=2)
 flags.DEFINE_enum('on_mismatch', 'refuse', ['refuse', 'cut', 'scale'],
-                  'If sizes differ.')
+                  'What to do if sides differ in size or length.')
 flags.DEFINE_enum('value_range', None, ['0,1', '-1,1', '0,255'],
                   'Range of arrays of floats.')
 flags.DEFINE_string('export_statistics', None, 'File for the statistics of real videos (.npz).')
