@@ -188,7 +188,7 @@ def check():
     ValueError: if a binding is wrong. The message has the name and value of the first such binding,
       and what is wanted.
   """
-  text = gin.config_str(max_line_length=10**6)
+  text = gin.config_str()  # lines between parts are as long as lines may be
   modules = imported(text)
   for name in re.findall(r'^([\w./]+) = ', text, re.MULTILINE):
     selector, _, parameter = name.rpartition('/')[2].rpartition('.')
