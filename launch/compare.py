@@ -36,10 +36,11 @@ flags.DEFINE_bool('paired', False, 'Compare pairs of the same name, too.')
 flags.DEFINE_integer('conditioning_frames', None, 'Number of first frames that are given.',
                      lower_bound=0)
 flags.DEFINE_integer('frames', None, 'Number of frames of a clip; by default all.', lower_bound=1)
-flags.DEFINE_enum('windows', 'first', ['first', 'random'], 'Windows that are taken of longer videos.')
+flags.DEFINE_enum('windows', 'first', ['first', 'random'], 'Which windows.')
 flags.DEFINE_integer('windows_per_video', 1, 'Number of random windows per video.', lower_bound=1)
 flags.DEFINE_integer('frame_step', None, 'Distance between frames of real clips.', lower_bound=1)
-flags.DEFINE_float('frame_rate', None, 'Frames per second to which files are reduced.', lower_bound=0.01)
+flags.DEFINE_float('frame_rate', None, 'Frames per second to which files are reduced.',
+                   lower_bound=0.01)
 flags.DEFINE_integer('size', None, 'Side of squares: files are scaled, data sets cut.',
                      lower_bound=1)
 flags.DEFINE_integer('videos', None, 'Number of videos per side, drawn by a seed.', lower_bound=2)
