@@ -19,7 +19,8 @@ def test_every_variant_has_an_expectation():
 
 def test_every_number_says_its_weights():
   if not fvd.TABLE.exists():
-    pytest.skip('nothing has been measured')
+    assert 'Nothing has been measured here yet.' in fvd.page()
+    return
   with open(fvd.TABLE, encoding='utf-8', newline='') as file:
     rows = list(csv.DictReader(file))
   names = {variant.name for variant in variants.VARIANTS}
