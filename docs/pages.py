@@ -5,6 +5,7 @@
 A page stands beside the module that makes it. Tests want every page to be what this command makes.
 """
 
+from docs import fvd
 from docs import papers
 from docs.cascades import costs as cascade_costs
 from docs.cascades import programs as cascade_programs
@@ -22,6 +23,7 @@ def pages():
           paper_scale.PAGE: paper_scale.page(scale.values()),
           cascade_costs.PAGE: cascade_costs.page(frames, scale),
           trivd_gan_costs.PAGE: trivd_gan_costs.page(trivd_gan_costs.found()),
+          fvd.PAGE: fvd.page(),
           verdicts.PAGE: verdicts.page(verdicts.read()),
           **drawings.files()}
   if cascade_costs.drawable(frames):

@@ -220,7 +220,7 @@ training split.
 _COSTS = "[by the TPU's compiler](cascades/costs.md)"
 _CASCADES = """
 One command trains all levels of a cascade, one after the other, each from the frozen ones below it;
-[cascades.md](cascades.md) has more. The cascade's directory is what is evaluated and sampled.
+[cascades.md](cascades.md) has more. Evaluate and sample the cascade's directory.
 
 ```
 python -m launch.train_cascade --gin_file={folder}/CASCADE.gin --model_dir=runs/cascade
@@ -240,7 +240,11 @@ average of weights, CVG a head that judges frame by frame and no average:
     Table('appendix', 'our copy lacks it', (
         Row('BDD100K, 48/256x256', 'cvg/bdd100k.gin', ('cvg_bdd100k_48',),
             printed=f'samples; IS and FVD {LOST}'),
-        Row('recurrent layers, power spectrum, motion, running time', printed=LOST))),
+        Row('power spectrum', 'cvg/kinetics600.gin', ('cvg_kinetics600_power_spectrum',),
+            printed=f'announced; {LOST}'),
+        Row('motion, by class', 'cvg/kinetics600.gin', ('cvg_kinetics600_classes',),
+            printed=f'announced; {LOST}'),
+        Row('recurrent layers, running time', printed=LOST))),
     Table('figure 5', 'matching discriminator, if windows are those of Table 1', (
         Row('Kinetics-600: CVG (No MD), 6-frame windows', 'cvg/kinetics600_window6_no_md.gin',
             ('cvg_kinetics600_48',), printed='samples alone'),)),

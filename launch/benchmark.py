@@ -8,8 +8,8 @@ a pixel of every video, also by a full pass; shares of the machine's rate of mat
 trivd_gan: a training step of both players with TSRUp and with ConvGRU units, and their ratio; clips
 sampled per second. 5 + 11 frames of 32 x 32, two stages, 16 channels, the views of "stronger".
 input: batches of a config's data alone, and its training step on one repeated batch. Input limits
-training if `input_share` is near 1. `raw_read_share` is relative to the rate at which the shards
-can be read at all. For a step on a TPU, see `launch.preflight`.
+training if `input_share` is near 1. Bytes read per clip and relative to its frames'; seconds to the
+first batch at step 0 and at --step; whether this machine feeds the config on a TPU.
 prepare: videos below a folder. On one CPU core: decoding alone by PyAV; decoding, scaling and
 encoding. On all cores: all of `launch.prepare`, every file 20 times; a plan for 400,000 videos.
 cascade: memory in MB of sampling 24, 48, 96 and 192 frames of 64 x 64 from a small cascade.
@@ -32,6 +32,7 @@ with lazy.imports():
   from tf_videogen import experiment
   from tf_videogen.benchmarks import cascade_memory
   from tf_videogen.benchmarks import data
+  from tf_videogen.benchmarks import input as input_lib
   from tf_videogen.benchmarks import metrics
   from tf_videogen.benchmarks import models
   from tf_videogen.training import precision as precisions
@@ -46,6 +47,9 @@ flags.DEFINE_integer('batch', 4, 'Clips per step, and number of clips to sample;
 flags.DEFINE_integer('repeats', 7, 'Measurements, whose median is printed.', lower_bound=1)
 flags.DEFINE_bool('small', False, 'Tiny models, as a check.')
 flags.DEFINE_integer('short_side', 64, 'Shorter side for --work=prepare.', lower_bound=1)
+flags.DEFINE_integer('hosts', 1, 'Hosts to simulate for --work=input.', lower_bound=1)
+flags.DEFINE_integer('step', None, 'Where --work=input resumes; by default at 90 % of an epoch.',
+                     lower_bound=0)
 shared_flags.declare('strategy', 'tpu', 'gin_file', 'gin_param', 'data_dir', 'manual_dir')
 
 
@@ -70,9 +74,10 @@ def main(argv):
       raise ValueError('--gin_file is missing: give the config whose input is to be timed')
     configs.parse(values.gin_file, values.gin_param, values.data_dir)
     config = configs.configured(experiment.Experiment)()
+    figures = input_lib.pipeline(config, strategy, values.repeats, values.hosts, values.step)
     print(json.dumps({'work': 'input', 'config': values.gin_file[-1],
-                      'processors': os.cpu_count(),
-                      **data.input_pipeline(config, strategy, values.repeats)}))
+                      'processors': os.cpu_count(), **figures,
+                      'feeds': input_lib.feeds(values.gin_file[-1], figures)}))
     return
   if values.work == 'i3d':
     print(json.dumps({'work': 'i3d', 'batch': values.batch, 'processors': os.cpu_count(),

@@ -89,7 +89,7 @@ _KINDS = {
               'feedforward first_frames frame_step frames heads head_width hidden '
               'image_channels latent layers local_blocks piece_frames query_chunk repeats '
               'width units sample_frames sampled_frames groups interval '
-              'samples_per_condition shapes shuffle_buffer size standing_batch '
+              'samples_per_condition shapes size standing_batch '
               'standing_passes start subsets trials latent_kernel strided_kernel '
               'upsampling_stages channels classes crop_size generated videos splits '
               'train_steps',
@@ -108,7 +108,7 @@ _KINDS = {
           'train_split',
     ANY_TEXT: 'note data_dir test_path validation_path',
     TEXTS: 'Experiment.splits views levels between',
-    Kind("a tuple of texts, such as ('train',)", _all(TEXT.accepts)): 'task_splits bindings',
+    Kind("a tuple of texts, such as ('train',)", _all(TEXT.accepts)): 'task_splits bindings sets',
     SIZES: 'multipliers best_of PowerSpectrum.frames',
     COUNTS: 'non_local LayerStack.dilated',
     THREE: 'downsampling subscale shape context_kernel BlockLocalAttention.block',

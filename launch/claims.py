@@ -73,7 +73,7 @@ class Run(typing.NamedTuple):
 
   @property
   def path(self):
-    """The file of what was measured."""
+    """The file with the measured values."""
     return os.path.join(
         flags.FLAGS.output, 'measured', self.name, f'{self.arm.name}, seed {self.seed}.npz')
 

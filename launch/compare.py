@@ -1,11 +1,9 @@
-"""Compares videos without a model: two folders, a folder and a data set, or a baseline.
+"""Compares videos without a model: folders, a folder and a data set, or a baseline.
 
-  python -m launch.compare --real=real_videos/ --generated=samples.npz --frames=16
+  python -m launch.compare --real=real_videos/ --generated=samples.npz --frames=16 --size=64
   python -m launch.compare --real=bair_clips/original --baseline=real_vs_real
-  python -m launch.compare --gin_file=evaluation/... --baseline=copy_last_frame
 
-Folders have videos, GIFs, PNG files or arrays. Numbers are printed, and added to the results.csv of
---output. launch.get_networks gets the networks; metrics without theirs are reported as missing.
+Sides are videos, animations, pictures or arrays. Metrics without networks are reported as missing.
 """
 
 import os
@@ -22,47 +20,57 @@ from tf_videogen.launch import shared_flags
 with lazy.imports():
   from tf_videogen import files
   from tf_videogen.data import clips
+  from tf_videogen.evaluation import reference_statistics
   from tf_videogen.evaluation import run
+  from tf_videogen.evaluation import sides as sides_lib
+  from tf_videogen.evaluation import variants
   from tf_videogen.evaluation import videos
+  from tf_videogen.evaluation import windows
   from tf_videogen.evaluation import written_clips
   from tf_videogen.training import strategies
 
-flags.DEFINE_string('real', None, 'Folder or file of real videos, or a prepared data set; by '
-                    'default the data of the protocol.')
-flags.DEFINE_string('generated', None, 'Folder or file of generated videos.')
+flags.DEFINE_string('real', None, 'Folder, file, data set or statistics.')
+flags.DEFINE_multi_string('generated', None, 'Folder or file; may be repeated.')
 flags.DEFINE_enum('baseline', None, ['copy_last_frame', 'real_vs_real'],
-                  'Baseline to compare in place of --generated.')
+                  'For --generated.')
 flags.DEFINE_string('split', 'test', 'Split of the data set given with --real.')
-flags.DEFINE_bool('paired', False, 'Compare pairs, also by SSIM and PSNR.')
-flags.DEFINE_integer('conditioning_frames', None, 'Number of first frames that are given.',
+flags.DEFINE_bool('paired', False, 'Compare pairs of the same name, too.')
+flags.DEFINE_integer('conditioning_frames', None, 'First frames that are given.',
                      lower_bound=0)
-flags.DEFINE_integer('frames', None, 'Number of first frames to compare; by default all.',
+flags.DEFINE_integer('frames', None, 'Number of frames of a clip; by default all.', lower_bound=1)
+flags.DEFINE_enum('windows', 'first', ['first', 'random'], 'Which frames.')
+flags.DEFINE_integer('windows_per_video', 1, 'Number of random windows per video.', lower_bound=1)
+flags.DEFINE_integer('frame_step', None, 'Distance between frames of real clips.', lower_bound=1)
+flags.DEFINE_float('frame_rate', None, 'Frame rate of clips of files.', lower_bound=0.01)
+flags.DEFINE_integer('size', None, 'Side of squares: files are scaled, data sets cut.',
                      lower_bound=1)
-flags.DEFINE_integer('size', None, 'Side of squares cut from the middle of stored frames.',
-                     lower_bound=1)
-flags.DEFINE_integer('frame_step', None, 'Distance between frames of clips of a data set.',
-                     lower_bound=1)
-flags.DEFINE_integer('videos', None, 'Number of videos per side; by default all.', lower_bound=2)
-flags.DEFINE_enum('on_mismatch', 'refuse', ['refuse', 'cut'],
-                  'What to do if the sides differ.')
+flags.DEFINE_integer('videos', None, 'Number of videos per side, drawn by a seed.', lower_bound=2)
+flags.DEFINE_enum('on_mismatch', 'refuse', ['refuse', 'cut', 'scale'],
+                  'If sizes differ.')
 flags.DEFINE_enum('value_range', None, ['0,1', '-1,1', '0,255'],
                   'Range of arrays of floats.')
+flags.DEFINE_string('export_statistics', None, 'File for the statistics of real videos (.npz).')
+flags.DEFINE_bool('variants', False, 'Compute FVD as other code does, too.')
 _OF_CONFIGS = ('gin_file', 'gin_param', 'data_dir', 'strategy', 'tpu')
 shared_flags.declare(*_OF_CONFIGS, *evaluations.FLAGS)
 
 _TWO_SIDES = 'two sides are compared: give --real and --generated, or --real and --baseline'
-_OF_DATA_SETS = ('size', 'frame_step', 'split')
+_OF_FOLDERS = ('frame_rate', 'windows_per_video')
+_OF_REAL = ('size', 'frame_step', 'split', 'windows', *_OF_FOLDERS)
 
 
 def main(argv):
-  """Compares the two sides that the flags name."""
+  """Compares the sides that the flags name."""
   del argv
   values = flags.FLAGS
   evaluations.refuse(('model_dir',), 'models; give a folder for results with --output')
   if values.generated and values.baseline:
     raise ValueError('two sides are compared: give either --generated or --baseline')
-  if not (values.real or values.generated or values.baseline):
+  if not (values.real or values.generated or values.baseline or values.export_statistics):
     raise ValueError(_TWO_SIDES)
+  if values.export_statistics and (values.generated or values.baseline):
+    raise ValueError('--export_statistics is of real videos alone: leave out --generated and '
+                     '--baseline')
   if values.paired and values.gin_file:
     raise ValueError('--paired cannot be used with --gin_file: include '
                      'evaluation/folders_paired.gin in yours')
@@ -73,60 +81,129 @@ def main(argv):
   protocol = evaluations.configured()
   if values.output:
     files.check_writable(values.output)
-  generated = written_clips.WrittenClips(values.generated, values.value_range) if (
-      values.generated) else None
+  found = [written_clips.WrittenClips(path, values.value_range) for path in values.generated or []]
+  labels = _labels(values.generated or [])
+  if values.variants and len(found) != 1:
+    raise ValueError('--variants compare one --generated')
+  if values.export_statistics:
+    _export(protocol, strategy)
+    return
+  # Pairs need real clips of the same names as the generated ones, so each side has its own.
+  groups = [[one] for one in found] if protocol.paired and found else [found]
+  for group in groups:
+    split, sides, real = _sides(protocol, group)
+    _compare(protocol, sides, real, group, [labels[found.index(one)] for one in group], split,
+             strategy)
+
+
+def _export(protocol, strategy):
+  """Writes the statistics of the real videos."""
+  values = flags.FLAGS
+  split, sides, real = _sides(protocol, [])
+  known = set(real.skipped) if real else ()
+  protocol = protocol.noted(_sides_note(sides.real, None, [real] * (real is not None)))
+  names = run.export(values.export_statistics, protocol, sides.real, strategy, split,
+                     shared_flags.batch_size(strategy), evaluations.random_networks())
+  if real:
+    tell_skipped(real, known)
+  if strategies.is_chief(strategy):
+    print(f'statistics of {sides.real.count:,} videos for {", ".join(names)} written into '
+          f'{values.export_statistics}; compare with --real={values.export_statistics}')
+
+
+def _labels(paths):
+  """What tells several folders apart: their last parts, as many as are needed."""
+  parts = [os.path.normpath(path).split(os.sep) for path in paths]
+  count = next((n for n in range(1, 100) if len({tuple(p[-n:]) for p in parts}) == len(parts)), 100)
+  return ['_'.join(part[-count:]) for part in parts]
+
+
+def _sides(protocol, generated):
+  """What is compared with some WrittenClips.
+
+  Returns:
+    Name of the split of the real videos; `sides.Sides`; the WrittenClips of the real videos, None
+    if they are a data set's.
+  """
+  values = flags.FLAGS
+  if not (generated or values.baseline or values.export_statistics):
+    raise ValueError(_TWO_SIDES)
+  if values.real and reference_statistics.is_one(values.real):
+    evaluations.refuse((*_OF_REAL, 'baseline', 'paired', 'export_statistics'),
+                       'videos; --real has statistics of videos')
+    real = reference_statistics.ReferenceVideos(values.real)
+    _tell_skipped(generated)
+    return real.about['split'], sides_lib.like(real, generated, _wishes(protocol)), None
   if values.real and os.path.exists(values.real):
-    split, sides = _name(values.real), _folder_sides(protocol, generated)
-  elif values.real:
-    split, sides = values.split, _data_sides(protocol, generated)
-  else:
-    split, sides = protocol.split, _protocol_sides(protocol, generated)
-  if values.real or values.generated:
-    protocol = protocol.noted(_sides_note(sides[0], generated))
-  _compare(protocol, *sides, split, strategy)
+    evaluations.refuse(('split',), 'data sets, not for folders')
+    real = written_clips.WrittenClips(values.real, values.value_range)
+    _tell_skipped([real, *generated])
+    return _name(values.real), sides_lib.matched(real, generated, _wishes(protocol)), real
+  if values.real:
+    return values.split, _data_sides(protocol, generated), None
+  return protocol.split, _protocol_sides(protocol, generated), None
 
 
-def _compare(protocol, real, generated, split, strategy):
-  """Compares two sources, or one source with a baseline of it."""
-  values, make, name = flags.FLAGS, None, protocol.name
+def _compare(protocol, sides, real, found, labels, split, strategy):
+  """Compares real clips with each side of generated ones, or with a baseline of them."""
+  values, name = flags.FLAGS, protocol.name
   given = values.conditioning_frames
   if given is None:
     given = protocol.conditioning_frames or 0
-  if values.baseline:
-    name = f'{name}_{values.baseline}'
-  if values.baseline == 'real_vs_real':
-    real, generated = real.half(0), real.half(1)
-    protocol, given = protocol.unpaired(), 0
+  batch_size, is_random = shared_flags.batch_size(strategy), evaluations.random_networks()
+  files_read = [real] * (real is not None)
+  known = {one: set(one.skipped) for one in files_read + found}
+  if values.variants:
+    name += '_variants'
+    evaluated = [variants.run(sides.real, sides.generated[0], strategy, batch_size, is_random,
+                              sides.real.random_windows() if real else None)]
+  elif values.baseline == 'copy_last_frame':
+    evaluated = [run.run(protocol, sides.real, videos.CopyLastFrame(given), strategy, batch_size,
+                         is_random)]
   elif values.baseline:
-    make, generated = videos.CopyLastFrame(given), None
-  found = run.run(protocol, real, make, strategy, shared_flags.batch_size(strategy),
-                  evaluations.random_networks(), generated, given)
-  evaluations.finish(name, split, 0, found, strategy, values.output)
+    evaluated = run.run_each(protocol.unpaired(), sides.real.half(0), [sides.real.half(1)],
+                             strategy, batch_size, is_random)
+  else:
+    evaluated = run.run_each(protocol, sides.real, sides.generated, strategy, batch_size,
+                             is_random, given)
+  for one, told in known.items():
+    tell_skipped(one, told)
+  for evaluation, one in zip(evaluated, found or [None]):
+    evaluation.warnings[:0] = sides.told
+    if values.real or one:
+      _note(evaluation, _sides_note(sides.real, one, files_read + [one] * (one is not None)))
+  names = [f'{name}_{values.baseline}' if values.baseline else name]
+  if len(values.generated or []) > 1:
+    names = [f'{name}_{label}' for label in labels]
+  evaluations.finish_each(names, split, 0, evaluated, strategy, values.output)
 
 
-def _folder_sides(protocol, generated):
-  """The sources of real and of generated clips, both from files."""
+def _note(evaluation, note):
+  """Adds words to the note of every number."""
+  for value in evaluation.values:
+    value.note = ', '.join(filter(None, [value.note, note]))
+
+
+def _wishes(protocol):
+  """What the flags ask of folders."""
   values = flags.FLAGS
-  evaluations.refuse(_OF_DATA_SETS, 'data sets, not for folders')
-  if not (generated or values.baseline):
-    raise ValueError(_TWO_SIDES)
-  real = written_clips.WrittenClips(values.real, values.value_range)
-  sides = videos.matched(
-      real, generated or real, values.frames or protocol.frames, values.videos,
-      values.on_mismatch == 'cut', protocol.paired)
-  for found in dict.fromkeys((real, generated or real)):
-    tell_skipped(found)
-  return sides
+  return sides_lib.Wishes(
+      values.frames or protocol.frames, values.videos, values.on_mismatch, values.size,
+      protocol.paired and not values.baseline, windows.Windows(
+          values.windows, values.windows_per_video, values.frame_step or 1, values.frame_rate,
+          protocol.seed))
 
 
 def _data_sides(protocol, generated):
-  """The source of a prepared data set's clips, and the source of generated clips from files."""
+  """The sides of a prepared data set's clips, and of generated clips from files."""
   values = flags.FLAGS
+  evaluations.refuse(_OF_FOLDERS, 'folders; --real is a data set')
+  split = {'train_split': values.split, 'crop': 'center'} if values.windows == 'random' else {}
   data = clips.PreparedClips(
       values.real, values.frames or 16, values.frame_step or 1, values.data_dir, size=values.size,
-      drop_short=True)
+      drop_short=True, **split)
   try:
-    real = videos.DataVideos(data, values.split, values.videos)
+    real = videos.DataVideos(data, values.split, values.videos, values.windows, protocol.seed)
   except (ValueError, FileNotFoundError) as error:
     raise FileNotFoundError(
         f'there is no folder {values.real}; read as a data set: {error}') from error
@@ -134,9 +211,9 @@ def _data_sides(protocol, generated):
 
 
 def _protocol_sides(protocol, generated):
-  """The source of the protocol's own clips, and the source of generated clips from files."""
+  """The sides of the protocol's own clips, and of generated clips from files."""
   values = flags.FLAGS
-  evaluations.refuse(_OF_DATA_SETS, '--real; the protocol has its own data')
+  evaluations.refuse(_OF_REAL, '--real; the protocol has its own data')
   if protocol.clips is None:
     raise ValueError(_TWO_SIDES if generated else (
         f'the protocol {protocol.name} has no data of its own: give data with --real, or a '
@@ -147,42 +224,59 @@ def _protocol_sides(protocol, generated):
 
 
 def _beside(protocol, real, generated):
-  """[source of a data set's clips, source of clips from files, or None for a baseline]."""
+  """The sides of a data set's clips, and of clips from files; only the first for a baseline."""
   values = flags.FLAGS
-  if generated is None:
-    if not values.baseline:
-      raise ValueError(_TWO_SIDES)
+  if not generated:
     evaluations.refuse(('on_mismatch', 'value_range'), 'two sides; a baseline has one')
     if not values.real:
       evaluations.refuse(('frames',), '--real; bind Protocol.frames with --gin_param')
-    return [real, None]
-  sides = videos.like(generated, real, values.frames or protocol.frames, values.videos,
-                      values.on_mismatch == 'cut', protocol.paired)
-  tell_skipped(generated)
-  return sides
+    return sides_lib.Sides(real, [], [])
+  _tell_skipped(generated)
+  return sides_lib.like(real, generated, _wishes(protocol))
 
 
-def _sides_note(real, generated):
+def _sides_note(real, generated, found):
   """A description of the two sides: 'a, b.npz, 16 frames of 64 x 64 pixels'."""
   values = flags.FLAGS
-  skipped = len(generated.skipped) if generated else 0
-  parts = [_name(path) for path in (values.real, values.generated) if path]
+  skipped = sum(len(one.skipped) for one in dict.fromkeys(found))
+  parts = [_name(path) for path in (values.real, generated and generated.path) if path]
   parts.append('{} frames of {} x {} pixels'.format(*real.shape[:3]))
+  if values.windows == 'random':
+    parts.append(f'{values.windows_per_video} random windows per video')
+  parts += [f'frame step {values.frame_step}'] if values.frame_step else []
+  parts += [f'{values.frame_rate:g} frames per second'] if values.frame_rate else []
   parts += [f'{skipped} unreadable ones left out'] if skipped else []
-  return ', '.join(parts + (['cut to what both have'] if values.on_mismatch == 'cut' else []))
+  how = {'cut': 'cut to what both have', 'scale': 'scaled to what both have'}
+  return ', '.join(filter(None, [*parts, how.get(values.on_mismatch)]))
 
 
 def _name(path):
   return os.path.basename(os.path.normpath(path)) if os.path.exists(path) else path
 
 
-def tell_skipped(found):
-  """Prints how many clips cannot be read, and the first three of them, on stderr."""
-  for name, reason in list(found.skipped.items())[:3]:
+def _tell_skipped(found):
+  """Tells what is left out of some WrittenClips, before lengths or sizes may be refused."""
+  for one in found:
+    tell_skipped(one)
+
+
+def tell_skipped(found, known=None):
+  """Prints on stderr how many clips are left out, and the first three of them, and previews.
+
+  Args:
+    found: a `written_clips.WrittenClips`.
+    known: names that have been told before, which are not repeated; None before the first time.
+  """
+  found.survey()
+  new = {name: reason for name, reason in found.skipped.items() if name not in (known or ())}
+  for name, reason in list(new.items())[:3]:
     print(f'skipped {name}: {reason}', file=sys.stderr)
-  if found.skipped:
-    print(f'{len(found.skipped)} of the clips in {found.path} cannot be read and are left out',
-          file=sys.stderr)
+  if new:
+    print(f'{len(new)} {"more " if known else ""}of the clips in {found.path} cannot be read and '
+          'are left out', file=sys.stderr)
+  if found.previews and known is None:
+    print(f'{len(found.previews)} files in {found.path} are taken for previews of the clips beside '
+          f'them and left out, such as {found.previews[0]}', file=sys.stderr)
 
 
 if __name__ == '__main__':

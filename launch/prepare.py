@@ -24,6 +24,7 @@ with lazy.imports():
   import tensorflow as tf
   import tensorflow_datasets as tfds
   from tf_videogen import files
+  from tf_videogen.data import prepared
   from tf_videogen.preparation import outcomes
   from tf_videogen.preparation import reporting_builder
 
@@ -34,10 +35,10 @@ flags.DEFINE_integer('num_processes', 0, 'Number of decoding processes; 0: one p
 flags.DEFINE_integer('time_limit', 120, 'Seconds after which decoding a video is given up.',
                      lower_bound=1)
 flags.DEFINE_float('max_failed_share', None, 'The share of videos that may be missing or damaged; '
-                   "above it, preparing stops. None: the data set's own, see its README.",
+                   "above it, preparing stops. By default the data set's own, see its README.",
                    lower_bound=0, upper_bound=1)
 flags.DEFINE_string('cache_dir', None, 'Folder for decoded videos, from which a stopped run '
-                    'resumes; None: `decoded` in --data_dir.')
+                    'resumes; by default `decoded` in --data_dir.')
 flags.DEFINE_bool('keep_decoded', False, 'Keep that folder when all is done.')
 flags.DEFINE_string('beam_runner', None, 'Prepare on Beam with this runner, such as DirectRunner '
                     'or DataflowRunner.')
@@ -107,7 +108,8 @@ def main(argv):
     files.check_writable(os.fspath(builder.data_dir_root))
   done = outcomes.prepare(
       builder, values.manual_dir, values.beam_runner, values.beam_option)
-  splits = ', '.join(f'{name} {info.num_examples:,}' for name, info in builder.info.splits.items())
+  splits = ', '.join(
+      f'{name} {prepared.video_count(builder, name):,}' for name in builder.info.splits)
   print(f'{builder.info.full_name} is {"" if done else "already "}prepared in {builder.data_dir}: '
         f'{splits} ({builder.info.dataset_size})')
   report = os.path.join(builder.data_dir, outcomes.FILE_NAME)

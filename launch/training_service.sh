@@ -60,7 +60,7 @@ start() {
   # What the command reads of the environment, as it is now.
   { printf 'cd -- %q || exit\n' "$root"
     printf 'export'; for name in TFDS_DATA_DIR TPU_LOAD_LIBRARY NEXT_PLUGGABLE_DEVICE_USE_C_API \
-        TF_PLUGGABLE_DEVICE_LIBRARY_PATH; do
+        TF_PLUGGABLE_DEVICE_LIBRARY_PATH GCS_READ_CACHE_BLOCK_SIZE_MB; do
       [[ -z "${!name:-}" ]] || printf ' %q' "$name=${!name}"
     done; printf '\nexec'; printf ' %q' "$@"; echo; } > "$script"
   : > "$log"

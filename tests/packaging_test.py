@@ -80,6 +80,17 @@ def test_keras_2_is_chosen(order):
   assert found.endswith('keras.src.engine.base_layer')  # Keras 3 has none
 
 
+@pytest.mark.parametrize('before, after', [(None, '0'), ('16', '16')])
+def test_no_more_is_read_of_gs_than_is_asked_for(monkeypatch, before, after):
+  """TensorFlow reads the variable when it is imported."""
+  name = 'GCS_READ_CACHE_BLOCK_SIZE_MB'
+  monkeypatch.setenv(name, before or '')  # so that it is restored
+  if before is None:
+    del os.environ[name]
+  importlib.reload(tf_videogen)
+  assert os.environ[name] == after
+
+
 def test_keras_3_cannot_be_helped(monkeypatch):
   """Where `tf.keras` was used before."""
   monkeypatch.setenv('TF_USE_LEGACY_KERAS', '')  # so that it is restored

@@ -24,7 +24,8 @@ def moving_square(frames=20, height=48, width=64, seed=0):
   return video.astype(np.uint8)
 
 
-def write_video(path, video, fps=25, codec='h264', container=None, rotation=0):
+def write_video(path, video, fps=25, codec='h264', container=None, rotation=0,
+                matrix=None):
   """Writes a video by FFmpeg.
 
   Args:
@@ -34,6 +35,8 @@ def write_video(path, video, fps=25, codec='h264', container=None, rotation=0):
     codec: 'h264', or 'mpeg4' (that of UCF-101's AVI files).
     container: FFmpeg's name of it; None: by the path's ending.
     rotation: quarter turns clockwise by which a player turns what is stored; MOV and MP4 alone.
+    matrix: (a, b, c, d) of the display matrix, instead of `rotation`: a stored pixel (x, y) is
+      shown at (a x + c y, b x + d y), up to a shift.
   """
   path.parent.mkdir(parents=True, exist_ok=True)
   with av.open(str(path), 'w', format=container) as output:
@@ -45,13 +48,54 @@ def write_video(path, video, fps=25, codec='h264', container=None, rotation=0):
       output.mux(stream.encode(av.VideoFrame.from_ndarray(frame, format='rgb24')))
     output.mux(stream.encode())
   if rotation:
-    _turn(path, rotation)
+    cos, sin = [(1, 0), (0, 1), (-1, 0), (0, -1)][rotation % 4]
+    matrix = (cos, sin, -sin, cos)
+  if matrix:
+    _set_matrix(path, matrix)
 
 
 def read_video(path, channels=3):
   """All of a file: its video, uint8 [T, H, W, C], and its frames per second."""
   video = raw_videos.read(path, channels=channels, limits=raw_videos.Limits(max_aspect=1000))
   return np.stack(video.frames), video.fps
+
+
+def write_timed(path, times, sound_seconds=0, rate=30):
+  """Writes an MKV whose frames are shown at these milliseconds, beside sound."""
+  with av.open(str(path), 'w') as output:
+    stream = output.add_stream('mpeg4', rate=rate)
+    stream.height, stream.width, stream.pix_fmt = 48, 64, 'yuv420p'
+    stream.codec_context.time_base = fractions.Fraction(1, 1000)
+    sound = output.add_stream('aac', rate=16000) if sound_seconds else None
+    for t, frame in zip(times, moving_square(len(times))):
+      frame = av.VideoFrame.from_ndarray(frame, format='rgb24')
+      frame.pts, frame.time_base = t, fractions.Fraction(1, 1000)
+      output.mux(stream.encode(frame))
+    output.mux(stream.encode())
+    for i in range(sound_seconds * 16000 // 1024):
+      frame = av.AudioFrame.from_ndarray(np.zeros((1, 1024), np.float32), 'fltp', 'mono')
+      frame.rate, frame.pts = 16000, 1024 * i
+      output.mux(sound.encode(frame))
+    if sound:
+      output.mux(sound.encode())
+
+
+def write_cut(folder):
+  """Writes long.mp4, and cut.mp4 without its first second, as cutters do that copy streams.
+
+  They leave frames in front that are not shown, and a note of that.
+  """
+  write_video(folder / 'long.mp4', moving_square(90), fps=30)
+  with av.open(str(folder / 'long.mp4')) as source, av.open(
+      str(folder / 'cut.mp4'), 'w', options={'avoid_negative_ts': 'disabled'}) as output:
+    stream = source.streams.video[0]
+    copy = output.add_stream_from_template(stream)
+    first = int(1 / stream.time_base)  # a second is not shown
+    for packet in source.demux(stream):
+      if packet.dts is not None:
+        packet.pts, packet.dts = packet.pts - first, packet.dts - first
+        packet.stream = copy
+        output.mux(packet)
 
 
 def write_sound(path):
@@ -65,14 +109,12 @@ def write_sound(path):
     output.mux(stream.encode())
 
 
-def _turn(path, quarter_turns):
+def _set_matrix(path, matrix):
   """Sets the matrix of the track's header, as a phone that is held upright does."""
   content = bytearray(path.read_bytes())
   start = content.index(b'tkhd') + 4 + 40  # the matrix follows 40 bytes of a header of version 0
-  one = 1 << 16
-  cos, sin = [(1, 0), (0, 1), (-1, 0), (0, -1)][quarter_turns % 4]
-  content[start:start + 36] = struct.pack(
-      '>9i', cos * one, sin * one, 0, -sin * one, cos * one, 0, 0, 0, 1 << 30)
+  a, b, c, d = [number << 16 for number in matrix]
+  content[start:start + 36] = struct.pack('>9i', a, b, 0, c, d, 0, 0, 0, 1 << 30)
   path.write_bytes(bytes(content))
 
 

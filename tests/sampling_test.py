@@ -7,6 +7,8 @@ import numpy as np
 import pytest
 import tensorflow as tf
 
+from tests import tiny as tiny_lib
+from tests.evaluation import fakes
 from tf_videogen import experiment as experiments
 from tf_videogen import sampling
 from tf_videogen.model_directory import results
@@ -151,3 +153,36 @@ def test_a_video_transformer_continues_frames(tiny, cpu, tmp_path):
   exported = tf.saved_model.load(str(tmp_path / 'exported')).signatures['sample']
   drawn = exported(seed=tf.constant(0), video=tf.constant(videos['data'][:4, :1]))['videos']
   np.testing.assert_array_equal(drawn, videos['samples'][:4])
+
+
+class _Continuing(tiny_lib.FakeTask):
+  """Samples that are the given frames, then white; nothing is given unless it is asked for."""
+
+  def __init__(self):
+    super().__init__(tf.keras.Sequential([tf.keras.layers.Dense(1)]))
+
+  def build(self, clip_shape):
+    """Creates the variables."""
+    self.model.build((None, clip_shape[0]))
+
+  def sample(self, batch, seed, conditioning_frames=0):
+    """uint8 [B, 4, H, W, C]."""
+    given = batch['video'][:, :conditioning_frames]
+    return tf.pad(given, [[0, 0], [0, 4 - conditioning_frames], [0, 0], [0, 0], [0, 0]],
+                  constant_values=255)
+
+
+def test_more_frames_are_given_than_the_task_gives(tiny, cpu, tmp_path):
+  experiment = tiny.experiment(_Continuing)
+  fakes.save(experiment, tmp_path / 'model', cpu)
+  how = experiment, str(tmp_path / 'model')
+  assert 'data' not in sampling.sample(*how, cpu, num_samples=4, batch_size=4)
+  options = {'conditioning_frames': 2}
+  videos = sampling.sample(*how, cpu, num_samples=4, batch_size=4, options=options)
+  assert videos['conditioning_frames'] == 2 and videos['data'][:, :2].any()
+  np.testing.assert_array_equal(videos['samples'][:, :2], videos['data'][:, :2])
+  spec = sampling.export(*how, str(tmp_path / 'exported'), batch_size=4, options=options)
+  assert list(spec['video'].shape) == [4, 2, 8, 8, 1]
+  exported = tf.saved_model.load(str(tmp_path / 'exported')).signatures['sample']
+  drawn = exported(seed=tf.constant(0), video=tf.constant(videos['data'][:, :2]))['videos']
+  np.testing.assert_array_equal(drawn, videos['samples'])

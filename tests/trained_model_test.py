@@ -130,6 +130,9 @@ def test_batches_are_filled_up(tiny, cpu, tmp_path, monkeypatch, rows, expected)
       batch['video'].shape[0]) or batch['video'])
   np.testing.assert_array_equal(model.reconstruct(_batch(3)), _batch(3)['video'])
   assert seen == [expected]
+  if rows:
+    with pytest.raises(ValueError, match=f'for {rows} clips per call, and this batch has 8: give'):
+      model.reconstruct(_batch(8))
 
 
 def test_other_checkpoints_of_the_same_model(tiny, cpu, tmp_path):

@@ -1,7 +1,8 @@
 """Video generation papers in TensorFlow 2 and Keras: shared parts, and one file per paper.
 
 Importing this package chooses Keras 2 for `tf.keras`. If Keras 3 is installed, Keras 2 is the
-package tf-keras. The import does not load TensorFlow, so that `tf-videogen --help` is fast.
+package tf-keras. It also makes TensorFlow read from gs:// no more than is asked for. The import does
+not load TensorFlow, so that `tf-videogen --help` is fast.
 """
 
 import importlib.metadata
@@ -31,4 +32,13 @@ def _choose_keras_2():
                       'tf_videogen before you use tf.keras, or set TF_USE_LEGACY_KERAS=1')
 
 
+def _read_what_is_asked_for():
+  """Keeps TensorFlow from reading 64 MB of a file on gs:// wherever a few bytes are asked for.
+
+  TensorFlow reads this variable when it is imported. Whoever sets it has their way.
+  """
+  os.environ.setdefault('GCS_READ_CACHE_BLOCK_SIZE_MB', '0')
+
+
 _choose_keras_2()
+_read_what_is_asked_for()

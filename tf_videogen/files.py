@@ -66,7 +66,7 @@ def check_writable(folder):
   It also removes temporary files that dead processes left directly in the folder.
 
   Raises:
-    OSError: of one line, if nothing can be written into the folder.
+    OSError: if nothing can be written into the folder. Its message is one line.
   """
   with told(folder, 'written into'):
     tf.io.gfile.makedirs(folder)
@@ -139,7 +139,7 @@ def write(path, content):
     content: str or bytes.
 
   Raises:
-    OSError: of one line, if the file cannot be written. The old file stays.
+    OSError: if the file cannot be written. Its message is one line. The old file stays.
   """
   with told(path):
     if os.path.dirname(path):

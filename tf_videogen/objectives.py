@@ -30,7 +30,7 @@ def hinge_discriminator(real, fake, mean=tf.reduce_mean):
 
   Args:
     real, fake: outputs, [D] each.
-    mean: of numbers [D], a scalar.
+    mean: function from numbers [D], one per output, to a scalar.
   """
   real, fake = tf.cast(real, tf.float32), tf.cast(fake, tf.float32)
   return mean(tf.nn.relu(1 + fake)) + mean(tf.nn.relu(1 - real))

@@ -43,8 +43,8 @@ def sample(experiment, model_dir, strategy, num_samples=16, seed=0, split=None, 
   model = trained_model.TrainedModel(experiment, model_dir, strategy, options or {})
   number = None if label is None else model.class_number(label)
   count = -(-num_samples // batch_size)
-  if not model.task.conditional or number is not None and list(model.task.conditions) == [
-      'label'] and not model.task.conditioning_frames:
+  if not model.conditional or number is not None and list(model.task.conditions) == [
+      'label'] and not model.conditioning_frames:
     batch = {'video': np.zeros((batch_size, *model.spec['video'].shape), np.uint8)}
     if number is not None:
       batch['label'] = np.full([batch_size], number, np.int32)
@@ -60,7 +60,7 @@ def sample(experiment, model_dir, strategy, num_samples=16, seed=0, split=None, 
     if 'id' in batch:
       given['data'].append(np.asarray(batch['video']))
       given['ids'].append([name.decode() for name in np.asarray(batch['id'])])
-    if model.task.conditional and 'label' in batch:
+    if model.conditional and 'label' in batch:
       given['labels'].append(np.asarray(batch['label']))
   if not levels:
     raise ValueError(f'the split {split or experiment.splits[0]!r} has no clip of class {label} '
@@ -70,8 +70,8 @@ def sample(experiment, model_dir, strategy, num_samples=16, seed=0, split=None, 
   videos = {'samples': samples, 'seed': np.int64(seed),
             **{f'level{i}': video for i, video in enumerate(below, start=1)},
             **{name: joined(parts) for name, parts in given.items() if parts}}
-  if model.task.conditional:
-    videos['conditioning_frames'] = np.int32(model.task.conditioning_frames)
+  if model.conditional:
+    videos['conditioning_frames'] = np.int32(model.conditioning_frames)
   return videos
 
 
@@ -116,7 +116,7 @@ def export(experiment, model_dir, export_dir, batch_size=8, options=None):
       experiment, model_dir, tf.distribute.get_strategy(), options or {})
   model.restore()
   inputs = {'seed': tf.TensorSpec([], tf.int32, 'seed')}
-  for name, of_clip in sorted(model.task.condition_spec(model.spec).items()):
+  for name, of_clip in sorted(model.condition_spec.items()):
     inputs[name] = tf.TensorSpec([batch_size] + of_clip.shape, of_clip.dtype, name)
 
   @tf.function(input_signature=list(inputs.values()), autograph=False)

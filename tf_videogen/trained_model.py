@@ -35,7 +35,8 @@ class TrainedModel:
     task: the task of the model.
     spec: name -> TensorSpec of one example of the clips on which it was trained.
     options: the options for the task's `sample` alone.
-    conditioning_frames: number of first frames of a sample that are given.
+    conditioning_frames: number of first frames of a sample that are given, by the options or else
+      by the task.
     labelled: whether the clips have classes.
     class_names: names of the classes, a list; empty if unknown.
     reconstructs: whether the model encodes and decodes clips.
@@ -124,7 +125,7 @@ class TrainedModel:
     Raises:
       ValueError: if samples do not depend on a class, or if there is no class of that name.
     """
-    if not (self.labelled and self.task.conditional):
+    if not (self.labelled and self.conditional):
       raise ValueError('samples of this model do not depend on a class: leave out --label')
     if name in self.class_names:
       return self.class_names.index(name)
@@ -135,6 +136,16 @@ class TrainedModel:
     near = difflib.get_close_matches(name, self.class_names) or self.class_names
     there = ', '.join(near[:8]) or f'the numbers from 0 to {classes - 1}'
     raise ValueError(f'--label={name} is not a class of this model; there are: {there}')
+
+  @property
+  def conditional(self):
+    """Whether a sample needs a clip to take conditions from."""
+    return bool(self.conditioning_frames or self.task.conditions)
+
+  @property
+  def condition_spec(self):
+    """What a sample reads of a clip, name -> TensorSpec."""
+    return self.task.condition_spec(self.spec, self.conditioning_frames)
 
   @property
   def variables(self):
@@ -180,6 +191,9 @@ class TrainedModel:
     batch['video'] = batch['video'][:, :self.spec['video'].shape[0]]
     count = len(batch['video'])
     if self._rows:
+      if count > self._rows:
+        raise ValueError(f'the model was opened for {self._rows} clips per call, and this batch '
+                         f'has {count}: give fewer, or open it with more rows')
       rows = np.arange(self._rows) % count
       batch = {name: np.asarray(value)[rows] for name, value in batch.items()}
     made = self._functions[name](batch, seed)

@@ -61,8 +61,9 @@ class Records:
 class Builder(reporting_builder.ReportingBuilder):
   """Videos of a robot arm that pushes toys, with its actions and the gripper's positions."""
 
-  VERSION = tfds.core.Version('1.0.0')
-  RELEASE_NOTES = {'1.0.0': 'First release.'}
+  FRAMEWISE = ('video', 'actions', 'positions')
+  VERSION = tfds.core.Version('2.0.0')
+  RELEASE_NOTES = {'2.0.0': 'Videos are stored in pieces.', '1.0.0': 'First release.'}
   MANUAL_DOWNLOAD_INSTRUCTIONS = (
       f'BAIR is downloaded (32 GB), unless this directory has {os.path.basename(_URL)}, or the '
       'folder softmotion30_44k that is in it, with {train,test}/traj_<first>_to_<last>.tfrecords.')
@@ -75,26 +76,33 @@ class Builder(reporting_builder.ReportingBuilder):
 
   def _info(self):
     return self.dataset_info_from_configs(
-        features=tfds.features.FeaturesDict({
-            'video': tfds.features.Video(shape=(_FRAMES, _SIZE, _SIZE, 3)),
-            'actions': tfds.features.Tensor(shape=(_FRAMES, 4), dtype=tf.float32),
-            'positions': tfds.features.Tensor(shape=(_FRAMES, 3), dtype=tf.float32),
-            'id': tfds.features.Text(),
-        }),
         homepage='https://sites.google.com/view/sna-visual-mpc/',
-        metadata=tfds.core.MetadataDict())
+        **self._stored({
+            'video': tfds.features.Video(shape=(None, _SIZE, _SIZE, 3)),
+            'actions': tfds.features.Tensor(shape=(None, 4), dtype=tf.float32),
+            'positions': tfds.features.Tensor(shape=(None, 3), dtype=tf.float32),
+            'id': tfds.features.Text(),
+        }))
 
   def _pieces(self, dl_manager):
     manual = raw_files.manual_dir(dl_manager)
-    files = _record_files(manual, self._extract_dir()) if manual else {}
+    files = self._manual_files(manual) if manual else {}
     if not any(files.values()):  # the directory may have other data sets' files
-      files = _record_files(raw_files.downloaded(dl_manager, _URL))
+      root = raw_files.downloaded(dl_manager, _URL)
+      files = _record_files(
+          {name: os.path.join(root, name) for name in raw_files.find(root, ('.tfrecords',))})
     train, test = files.get('train', []), files.get('test', [])
     if self.builder_config.balanced:
       kept = round(_TRAIN_SHARE * sum(piece.videos for piece in train))
       train, moved = _divided(train, kept)
       test = moved + test
     return {'train': train, 'test': test}
+
+  def _manual_files(self, root):
+    """Returns the files of records below a folder or in its archives, as `_record_files`."""
+    loose = {name: os.path.join(root, name) for name in raw_files.find(root, ('.tfrecords',))}
+    return _record_files(loose or self._belonging(raw_files.opened_archives(
+        root, 'bair|softmotion', self._extract_dir(), ('.tfrecords',))))
 
   def _reader(self):
     return _Reader()
@@ -159,14 +167,14 @@ def _parsed(record):
   }
 
 
-def _record_files(root, extract_to=None):
-  """Returns {split: [Records, ...]} of the files below a folder, in the order of their videos.
+def _record_files(names):
+  """Returns {split: [Records, ...]} of files, in the order of their videos.
 
   The splits are 'train', 'test' and None, whose list is always empty.
+
+  Args:
+    names: dict, relative path -> full path.
   """
-  names = {name: os.path.join(root, name) for name in raw_files.find(root, ('.tfrecords',))}
-  if not names and extract_to:
-    names = raw_files.opened_archives(root, 'bair|softmotion', extract_to, ('.tfrecords',))
   files = {}
   for folder, found in raw_files.of_split(names, {'train': ('train',), 'test': ('test',)}).items():
     matches = [(name, _FILE_NAME.search(name)) for name in found if folder]

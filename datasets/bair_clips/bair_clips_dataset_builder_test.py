@@ -75,7 +75,7 @@ def test_archive(tmp_path):
   with tarfile.open(tmp_path / 'manual' / 'bair_robot_pushing_dataset_v0.tar', 'w') as archive:
     archive.add(tmp_path / 'raw' / 'softmotion30_44k', 'softmotion30_44k')
   builder = building.prepare(Builder, tmp_path, 'original')
-  assert builder.info.splits['train'].num_examples == 10
+  assert building.videos(builder)['train'] == 10
 
 
 @pytest.mark.parametrize('manual', [False, True])
@@ -90,7 +90,7 @@ def test_downloads(tmp_path, monkeypatch, manual):
   monkeypatch.setattr(
       tfds.download.DownloadManager, 'download', lambda self, url: tmp_path / 'fetched')
   builder = building.prepare(Builder, tmp_path, 'balanced', manual=manual)
-  assert builder.info.splits['test'].num_examples == 5
+  assert building.videos(builder)['test'] == 5
 
 
 def test_damage(tmp_path):
@@ -103,7 +103,7 @@ def test_damage(tmp_path):
   assert building.reasons(builder) == {
       **{f'train_{i:05d}': 'incomplete' for i in range(10, 14)},
       'train_00015': 'truncated', 'train_00016': 'truncated'}
-  assert builder.info.splits['train'].num_examples == 11
+  assert building.videos(builder)['train'] == 11
   assert builder.info.metadata['frame_counts'] == {'train': {'30': 11}, 'test': {'30': 2}}
 
 

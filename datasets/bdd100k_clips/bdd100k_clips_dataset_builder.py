@@ -13,8 +13,8 @@ _FOLDERS = {'train': ('train',), 'validation': ('val', 'validation'), 'test': ('
 class Builder(video_builder.VideoBuilder):
   """Videos of driving, every second frame, upright."""
 
-  VERSION = tfds.core.Version('1.0.0')
-  RELEASE_NOTES = {'1.0.0': 'First release.'}
+  VERSION = tfds.core.Version('2.0.0')
+  RELEASE_NOTES = {'2.0.0': 'Videos are stored in pieces.', '1.0.0': 'First release.'}
   MANUAL_DOWNLOAD_INSTRUCTIONS = (
       'Register at https://bdd-data.berkeley.edu, download the parts of the videos '
       '(bdd100k_videos_train_00.zip and so on) and put them into this directory, as they are or '
@@ -30,7 +30,9 @@ class Builder(video_builder.VideoBuilder):
     return self._video_info(homepage='https://bdd-data.berkeley.edu')
 
   def _sources(self, dl_manager):
-    videos = raw_files.videos(os.fspath(dl_manager.manual_dir), 'bdd', self._extract_dir())
+    videos = self._belonging(raw_files.videos(
+        os.fspath(dl_manager.manual_dir), 'bdd', self._extract_dir(),
+        folders=raw_files.folder_names(_FOLDERS)))
     names = raw_files.of_split(videos, _FOLDERS)
     return {split: [video_builder.Source(os.path.splitext(os.path.basename(name))[0], videos[name])
                     for name in names[split]] for split in _FOLDERS}

@@ -10,6 +10,7 @@ import tensorflow_datasets as tfds
 from tests import raw_data
 from tests.datasets import building
 from tf_videogen.datasets.bdd100k_clips import bdd100k_clips_dataset_builder
+from tf_videogen.preparation import video_builder
 
 Builder = bdd100k_clips_dataset_builder.Builder
 _NAMES = {'train': ['0000f77c-6257be58', '00091078-59817bb0'], 'val': ['b1c66a42-6f7d68ca'],
@@ -62,8 +63,39 @@ def test_archives(tmp_path):
       for path in (tmp_path / 'raw').rglob(f'{split}/*.mov'):
         archive.write(path, path.relative_to(tmp_path / 'raw'))
   builder = building.prepare(Builder, tmp_path, '64')
-  assert {split: info.num_examples for split, info in builder.info.splits.items()} == {
+  assert building.videos(builder) == {
       'train': 2, 'validation': 1, 'test': 1}
+
+
+@pytest.mark.parametrize('beam_runner', [None, 'DirectRunner'])
+def test_one_damaged_video_in_an_archive(tmp_path, beam_runner):
+  """It is left out and named, as one that lies open; any name does in the folder of a split."""
+  _write(tmp_path / 'raw')
+  path = tmp_path / 'manual' / 'train' / 'videos.zip'
+  path.parent.mkdir(parents=True)
+  with zipfile.ZipFile(path, 'w') as archive:
+    for name in _NAMES['train']:
+      archive.write(tmp_path / 'raw' / 'bdd100k' / 'videos' / 'train' / f'{name}.mov',
+                    f'{name}.mov')
+  content = bytearray(path.read_bytes())
+  content[content.index(b'mdat') + 50] ^= 1
+  path.write_bytes(content)
+  builder = building.prepare(
+      Builder, tmp_path, '64', beam_runner=beam_runner, max_failed_share=0.5)
+  assert list(building.examples(builder, 'train')) == _NAMES['train'][1:]
+  failed, = building.report(builder)['failed']
+  assert (failed['id'], failed['path'], failed['reason'], failed['detail']) == (
+      _NAMES['train'][0], f'{path}/{_NAMES["train"][0]}.mov', 'unreadable',
+      'damaged in its archive')
+
+
+@pytest.mark.real_data
+def test_real_archive_with_a_damaged_video(real_data, tmp_path):
+  config = video_builder.VideoConfig(name='short', short_side=32, min_frames=1)
+  builder = building.prepare(Builder, tmp_path, config, max_failed_share=0.5,
+                             manual=real_data / 'field/bdd_zip_bad_member/manual')
+  assert len(building.examples(builder, 'train')) == 2
+  assert building.reasons(builder) == {'abf68b89-3b76fa6a': 'unreadable'}
 
 
 if __name__ == '__main__':

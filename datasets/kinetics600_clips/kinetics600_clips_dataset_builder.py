@@ -1,5 +1,6 @@
 """Builder of Kinetics-600, as downloaders leave it on disk; see the README.md beside this file."""
 
+import collections
 import csv
 import dataclasses
 import io
@@ -41,17 +42,17 @@ class Kinetics600Config(video_builder.VideoConfig):
 class Builder(video_builder.VideoBuilder):
   """Videos of people who do things, with the name of the action."""
 
-  VERSION = tfds.core.Version('1.0.0')
-  RELEASE_NOTES = {'1.0.0': 'First release.'}
+  VERSION = tfds.core.Version('2.0.0')
+  RELEASE_NOTES = {'2.0.0': 'Videos are stored in pieces.', '1.0.0': 'First release.'}
   MAX_FAILED_SHARE = 0.5  # videos vanish from YouTube: a fifth is missing from fresh downloads
   MANUAL_DOWNLOAD_INSTRUCTIONS = (
       'Put the videos into this directory, as they are or in their archives: '
       '{train,val,test}/<id>_<start>_<end>.mp4, as the mirror of CVDF has them (the addresses of '
       'its parts are in https://s3.amazonaws.com/kinetics/600/{train,val,test}/'
-      'k600_{train,val,test}_path.txt), or with a folder of each label between. Put the lists '
-      'beside them (kinetics-600_{train,val,test}.csv of ActivityNet, or those of the mirror, '
-      'https://s3.amazonaws.com/kinetics/600/annotations/train.csv and so on). They give labels '
-      'to files that are in no folder of a label, and tell what is missing.')
+      'k600_{train,val,test}_path.txt), or with a folder or archive of each label between. Put the '
+      'lists beside them, kinetics-600_{train,val,test}.csv of ActivityNet. (Those of the mirror '
+      'lack about half of its videos.) Lists give labels to files that are in no folder of a '
+      'label, and tell what is missing.')
   BUILDER_CONFIGS = [
       *(Kinetics600Config(name=f'{short_side}', short_side=short_side,
                           description=f'Shorter side {short_side}, all classes.')
@@ -70,17 +71,29 @@ class Builder(video_builder.VideoBuilder):
 
   def _sources(self, dl_manager):
     root = os.fspath(dl_manager.manual_dir)
-    videos = raw_files.videos(root, r'part_?\d+|k600|kinetics', self._extract_dir())
+    videos = self._belonging(raw_files.videos(
+        root, r'part_?\d+|k600|kinetics', self._extract_dir(),
+        folders=raw_files.folder_names(_FOLDERS), is_class=lambda name: label_of(name) is not None))
     rows = _rows(root)
     names = raw_files.of_split(videos, _FOLDERS)
-    sources = {}
+    sources, outside = {}, set(names[None])
     for split in _FOLDERS:
       # Files outside folders of splits belong to the split whose list has them.
       files = {name: videos[name] for name in names[split] + (names[None] if rows[split] else [])}
-      listed = _listed_sources(rows[split], files, root) if rows[split] else _found_sources(files)
+      found, used = _listed_sources(rows[split], files, root)
+      unlisted = {name: videos[name] for name in names[split] if name not in used}
+      outside -= used
+      if rows[split] and unlisted:
+        self._notes.setdefault('not_in_the_list', {})[split] = len(unlisted)
+        print(f'{len(unlisted):,} videos of split {split} are not in its list, and are prepared '
+              'with what their folder tells; the lists of ActivityNet are complete', flush=True)
       sources[split] = [
           video_builder.Source(name, path, {'label': self._number(label)})
-          for name, path, label in listed if self._wanted(label)]
+          for name, path, label in found + _found_sources(unlisted) if self._wanted(label)]
+    if outside:
+      self._notes['in_no_split'] = len(outside)
+      print(f'{len(outside):,} videos lie in no folder of a split and are in no list: they are '
+            f'left out, such as {min(outside)}', flush=True)
     return sources
 
   def _wanted(self, label):
@@ -94,25 +107,34 @@ class Builder(video_builder.VideoBuilder):
 
 def _found_sources(files):
   """Returns (id, path, label or None) of files without a list. Their folder may be the label."""
-  return [(_stem(name), path, label_of(os.path.basename(os.path.dirname(name))))
-          for name, path in files.items()]
+  return [(_stem(name), path, _label_of_folder(name)) for name, path in files.items()]
 
 
 def _listed_sources(rows, files, root):
-  """Returns (id, path, label or None) of a list's rows. Missing files get paths below the root."""
-  by_clip = {}
-  for name, path in files.items():
+  """Finds the files of a list's rows. Missing files get paths below the root.
+
+  A video may have several files, such as links in folders of labels. If its row has no label, the
+  first folder with one tells it.
+
+  Returns:
+    A list of (id, path, label or None), and the set of the names of the files that belong to rows.
+  """
+  by_clip = collections.defaultdict(list)
+  for name in files:
     match = _STEM.fullmatch(_stem(name))
     if match:
-      by_clip.setdefault((match['id'], int(match['start'] or -1)), path)
-  sources = []
+      by_clip[match['id'], int(match['start'] or -1)].append(name)
+  sources, used = [], set()
   for row in rows:
     start, end = _second(row['time_start']), _second(row['time_end'])
-    name = f'{row["youtube_id"]}_{start:06d}_{end:06d}'
+    clip = f'{row["youtube_id"]}_{start:06d}_{end:06d}'
     # A file without times in its name is the first clip in the list with that id.
-    path = by_clip.get((row['youtube_id'], start)) or by_clip.pop((row['youtube_id'], -1), None)
-    sources.append((name, path or os.path.join(root, f'{name}.mp4'), label_of(row.get('label'))))
-  return sources
+    names = by_clip.get((row['youtube_id'], start)) or by_clip.pop((row['youtube_id'], -1), [])
+    used.update(names)
+    labels = [label_of(row.get('label')), *map(_label_of_folder, names)]
+    path = files[names[0]] if names else os.path.join(root, f'{clip}.mp4')
+    sources.append((clip, path, next((label for label in labels if label is not None), None)))
+  return sources, used
 
 
 def _rows(root):
@@ -142,6 +164,10 @@ def _second(text):
 
 def _stem(name):
   return os.path.splitext(os.path.basename(name))[0]
+
+
+def _label_of_folder(name):
+  return label_of(os.path.basename(os.path.dirname(name)))
 
 
 def _letters(text):

@@ -123,6 +123,85 @@ def test_two_files_of_one_name(tmp_path):
   assert building.reasons(builder) == {'a': 'duplicate'}
 
 
+def _put(path, seed=0):
+  raw_data.write_video(path, raw_data.moving_square(16, 32, 40, seed=seed), fps=30)
+
+
+def test_videos_that_the_list_does_not_have(tmp_path, capsys):
+  """They are prepared with the label of their folder, if it is one, and counted."""
+  _write(tmp_path / 'manual', lists=('train', 'val'))
+  train = tmp_path / 'manual' / 'train'
+  _put(train / 'abseiling' / 'FFFFFFFFFFF_000001_000011.mp4')
+  _put(train / '_FFFFFFFFFF_000001_000011.mp4')
+  _put(tmp_path / 'manual' / 'replacement' / 'GGGGGGGGGGG_000001_000011.mp4')
+  builder = building.prepare(Builder, tmp_path, '64')
+  assert _labels(builder, 'train') == {
+      **_expected('train'), 'FFFFFFFFFFF_000001_000011': 'abseiling',
+      '_FFFFFFFFFF_000001_000011': None}
+  assert building.report(builder)['notes'] == {
+      'not_in_the_list': {'train': 2}, 'in_no_split': 1, 'train_videos_without_label': 1}
+  said = capsys.readouterr().out
+  assert '2 videos of split train are not in its list' in said
+  assert 'left out, such as replacement/GGGGGGGGGGG_000001_000011.mp4' in said
+  assert '1 of the 5 training videos have no label' in said
+  assert building.report(builder)['failed'] == []
+
+
+@pytest.mark.parametrize('lists', [(), ('test',)])
+def test_two_paths_of_one_video(tmp_path, lists):
+  """Folders by class with links into a flat folder: the label counts, and nothing fails."""
+  _write(tmp_path / 'manual', lists=lists)
+  for row in _ROWS:
+    flat = tmp_path / 'manual' / row[4] / f'{_stem(row)}.mp4'
+    folder = tmp_path / 'manual' / row[4] / (row[0] or 'yoga')
+    folder.mkdir()
+    (folder / flat.name).symlink_to(flat)
+  builder = building.prepare(Builder, tmp_path, '64')
+  for split in ('train', 'val', 'test'):
+    expected = {name: label or 'yoga' for name, label in _expected(split).items()}
+    assert _labels(builder, _NAMES.get(split, split)) == expected
+  assert building.report(builder)['failed'] == [] and building.report(builder)['notes'] == {}
+
+
+def test_archives_of_classes(tmp_path, capsys):
+  """Flat inside, under the name of the class; what belongs to no split is not opened, but named."""
+  _write(tmp_path / 'raw', lists=())
+  for i, name in enumerate(('train/abseiling.tar.gz', 'train/punching_person_(boxing).tar',
+                            'val/anything.tgz', 'more.tar')):
+    path = tmp_path / 'manual' / name
+    path.parent.mkdir(parents=True, exist_ok=True)
+    video = tmp_path / 'raw' / _ROWS[i][4] / f'{_stem(_ROWS[i])}.mp4'
+    with tarfile.open(path, 'w' if name.endswith('tar') else 'w:gz') as archive:
+      archive.add(video, f'./{video.name}')
+  builder = building.prepare(Builder, tmp_path, '64')
+  assert _labels(builder, 'train') == {
+      _stem(_ROWS[0]): 'abseiling', _stem(_ROWS[1]): 'punching person (boxing)'}
+  assert _labels(builder, 'validation') == {_stem(_ROWS[2]): None}
+  assert building.report(builder)['notes'] == {'archives_not_opened': ['more.tar']}
+  assert '1 archives are not opened' in capsys.readouterr().out
+
+
+@pytest.mark.real_data
+def test_real_archives_of_classes(real_data, tmp_path):
+  builder = building.prepare(
+      Builder, tmp_path, '64', manual=real_data / 'field/k600_class_archives/manual/k600_targz')
+  assert set(_labels(builder, 'train').values()) == {'abseiling', 'acting in play'}
+  assert set(_labels(builder, 'validation').values()) == {'mountain climber (exercise)'}
+  counts = {split: len(_labels(builder, split)) for split in ('train', 'validation', 'test')}
+  assert counts == {'train': 3, 'validation': 2, 'test': 1}
+  assert building.report(builder)['notes'] == {}
+
+
+@pytest.mark.real_data
+def test_real_lists_that_are_incomplete(real_data, tmp_path):
+  builder = building.prepare(
+      Builder, tmp_path, '64', manual=real_data / 'field/k600_incomplete_lists/manual')
+  labels = _labels(builder, 'train')
+  assert len(labels) == 6 and list(labels.values()).count('abseiling') == 3
+  assert building.report(builder)['notes'] == {
+      'not_in_the_list': {'train': 3}, 'train_videos_without_label': 3}
+
+
 def test_cooking(tmp_path):
   _write(tmp_path / 'manual')
   builder = building.prepare(Builder, tmp_path, 'cooking')

@@ -5,13 +5,23 @@ images of 8x8 pixels). It needs no download. `mnist` is MNIST. Its test part is 
 validation part is the last 10,000 images of MNIST's training part.
 """
 
+import gzip
+import math
+import re
+import struct
+import zlib
+
 import numpy as np
 from PIL import Image
 from sklearn import datasets as sklearn_datasets
 
+import tensorflow as tf
+
 from tf_videogen import files
 
 MNIST_FILE = 'mnist.npz'
+_IDX_NAME = re.compile(r'(train|t10k)-(images|labels)[-.]idx[13]-ubyte(\.gz)?$')
+_IDX_NAMES = [(part, kind) for part in ('train', 't10k') for kind in ('images', 'labels')]
 _MNIST_VALIDATION = 10_000
 _OPTDIGITS_PARTS = (0.8, 0.9)  # where train and validation end, as shares of the permuted images
 _OPTDIGITS_SEED = 1998  # the year in which the data set was given to UCI
@@ -56,6 +66,47 @@ def mnist_from_file(path, digit_size):
         f'{path} has no {", ".join(sorted(missing))}; expected the mnist.npz of Keras')
   return mnist(
       arrays['x_train'], arrays['y_train'], arrays['x_test'], arrays['y_test'], digit_size)
+
+
+def idx_files(paths):
+  """Returns MNIST's original files among paths: (part, kind) -> path, as for `mnist_from_idx`."""
+  matches = [(path, _IDX_NAME.search(path)) for path in paths]
+  return {(match[1], match[2]): path for path, match in matches if match}
+
+
+def mnist_from_idx(paths, digit_size):
+  """Returns the digits of MNIST from its original files, compressed by gzip or not.
+
+  Args:
+    paths: dict, ('train' or 't10k', 'images' or 'labels') -> path of the file.
+    digit_size: int, height and width to which images are scaled, D, in pixels.
+
+  Returns:
+    dict as from `optdigits`, with 50,000, 10,000 and 10,000 images.
+
+  Raises:
+    ValueError: if a file is missing or damaged.
+  """
+  missing = [f'{part}-{kind}' for part, kind in _IDX_NAMES if (part, kind) not in paths]
+  if missing:
+    raise ValueError(f'beside {next(iter(paths.values()))} the files of {", ".join(missing)} are '
+                     'missing; MNIST has four')
+  return mnist(*(_idx_array(paths[name]) for name in _IDX_NAMES), digit_size)
+
+
+def _idx_array(path):
+  """Returns the array of an IDX file, uint8 [N, ...]: 0, 0, type, rank, shape, values."""
+  with tf.io.gfile.GFile(path, 'rb') as file:
+    content = file.read()
+  try:
+    content = gzip.decompress(content) if content[:2] == b'\x1f\x8b' else content
+    shape = struct.unpack_from(f'>{content[3]}I', content, 4)
+    values = np.frombuffer(content, np.uint8, offset=4 + 4 * len(shape))
+    if content[:3] == b'\0\0\x08' and values.size == math.prod(shape):
+      return values.reshape(shape)
+  except (OSError, EOFError, zlib.error, struct.error, IndexError, ValueError):
+    pass
+  raise ValueError(f'{path} is no whole file of MNIST; download it again')
 
 
 def mnist(x_train, y_train, x_test, y_test, digit_size):

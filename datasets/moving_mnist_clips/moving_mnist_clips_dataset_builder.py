@@ -13,6 +13,7 @@ import tensorflow_datasets as tfds
 from tf_videogen import files
 from tf_videogen.datasets.moving_mnist_clips import digits as digit_images
 from tf_videogen.datasets.moving_mnist_clips import moving_digits
+from tf_videogen.preparation import piece_builder
 from tf_videogen.preparation import png
 from tf_videogen.preparation import raw_files
 
@@ -54,14 +55,15 @@ _SMALL = dict(
     num_digits=1, frames=16, size=32, digit_size=20, train=10_000, validation=500, test=500)
 
 
-class Builder(tfds.core.GeneratorBasedBuilder):
+class Builder(piece_builder.PieceBuilder):
   """Videos of handwritten digits that bounce in a square."""
 
-  VERSION = tfds.core.Version('1.0.0')
-  RELEASE_NOTES = {'1.0.0': 'First release.'}
+  VERSION = tfds.core.Version('2.0.0')
+  RELEASE_NOTES = {'2.0.0': 'Videos are stored in pieces.', '1.0.0': 'First release.'}
   MANUAL_DOWNLOAD_INSTRUCTIONS = (
       'The configs of optdigits need nothing. Those of MNIST read the digits from `mnist.npz`, in '
-      'the layout of Keras, if it is in this directory, and else download them. The config '
+      'the layout of Keras, or from the four original files, `train-images-idx3-ubyte.gz` and so '
+      'on, if they are in this directory, and else download them. The config '
       '`mnist` takes the published test videos from `mnist_test_seq.npy` if it is in this '
       'directory, and else generates test videos.')
   BUILDER_CONFIGS = [
@@ -79,19 +81,20 @@ class Builder(tfds.core.GeneratorBasedBuilder):
   def _info(self):
     config = self.builder_config
     features = {
-        'video': tfds.features.Video(shape=(config.frames, config.size, config.size, 1)),
+        'video': tfds.features.Video(shape=(None, config.size, config.size, 1)),
         'id': tfds.features.Text(),
     }
     if config.num_digits == 1:
       features['label'] = tfds.features.ClassLabel(num_classes=10)
     return self.dataset_info_from_configs(
-        features=tfds.features.FeaturesDict(features),
         homepage='https://www.cs.toronto.edu/~nitish/unsupervised_video/',
-        metadata=tfds.core.MetadataDict(test_videos='generated', digits=config.digits),
-    )
+        **self._stored(features, test_videos='generated', digits=config.digits))
 
   def _split_generators(self, dl_manager):
     config = self.builder_config
+    published = config.published_test and _manual_file(dl_manager, config.published_test)
+    if published:
+      self._published(published)  # a wrong file is told before others are made
     digits = self._digits(dl_manager)
     generate = self._generate_examples
     splits = {
@@ -100,25 +103,25 @@ class Builder(tfds.core.GeneratorBasedBuilder):
         'test': generate('test', digits['test'], config.test),
         'tiny': generate('tiny', digits['train'], config.tiny),
     }
-    published = config.published_test and _manual_file(dl_manager, config.published_test)
     if published:
       self.info.metadata['test_videos'] = config.published_test
       splits['test'] = self._published_examples(published)
     return splits
 
   def _generate_examples(self, split, digits, count):
-    """Yields (key, example) `count` times; example i is a function of (split, i) alone."""
+    """Yields the pieces of `count` videos; video i is a function of (split, i) alone."""
     config = self.builder_config
     images, labels = digits
+    in_pieces = self._in_pieces(split)
     for index in range(count):
       rng = moving_digits.random_generator(_SEED, split, index)
       video, chosen = moving_digits.moving_digits(
           images, rng, config.num_digits, config.frames, config.size, config.step_length)
       label = labels[chosen[0]] if config.num_digits == 1 else None
-      yield index, _example(split, index, video, label)
+      yield from in_pieces(index, _example(split, index, video, label))
 
-  def _published_examples(self, path):
-    """Yields (key, example) from the published array, uint8 [T, N, H, W]."""
+  def _published(self, path):
+    """Returns the published array, uint8 [T, N, H, W]."""
     config = self.builder_config
     videos = files.read_arrays(path).get('', np.zeros(0))
     expected = (config.frames, config.size, config.size)
@@ -126,8 +129,13 @@ class Builder(tfds.core.GeneratorBasedBuilder):
     if videos.dtype != np.uint8 or len(shape) != 4 or shape[:1] + shape[2:] != expected:
       raise ValueError(f'{path} holds {videos.dtype} {list(videos.shape)}, expected uint8 '
                        f'[{config.frames}, N, {config.size}, {config.size}]; download it again')
+    return videos
+
+  def _published_examples(self, path):
+    """Yields the pieces of the videos of the published array."""
+    videos, in_pieces = self._published(path), self._in_pieces('test')
     for index in range(videos.shape[1]):
-      yield index, _example('test', index, videos[:, index, :, :, np.newaxis])
+      yield from in_pieces(index, _example('test', index, videos[:, index, :, :, np.newaxis]))
 
   def _digits(self, dl_manager):
     """Returns the config's digits: name of a part -> (images uint8 [N, D, D], labels int64 [N])."""
@@ -139,6 +147,13 @@ class Builder(tfds.core.GeneratorBasedBuilder):
     path = _manual_file(dl_manager, digit_images.MNIST_FILE)
     if path:
       return digit_images.mnist_from_file(path, config.digit_size)
+    folder = raw_files.manual_dir(dl_manager)
+    idx = digit_images.idx_files(
+        [os.path.join(folder, name) for name in raw_files.find(folder, ('ubyte', 'ubyte.gz'))]
+    ) if folder else {}
+    if idx:
+      return digit_images.mnist_from_idx(idx, config.digit_size)
+    raw_files.tell_download(dl_manager, 'MNIST')
     return self._downloaded_mnist()
 
   def _downloaded_mnist(self):
@@ -149,7 +164,8 @@ class Builder(tfds.core.GeneratorBasedBuilder):
     except OSError as error:
       raise FileNotFoundError(
           f'MNIST cannot be downloaded ({type(error).__name__}): put the {digit_images.MNIST_FILE} '
-          'of Keras into a folder and give it with --manual_dir, or prepare a config of optdigits'
+          'of Keras, or the four original files, into a folder and give it with --manual_dir, '
+          'or prepare a config of optdigits'
       ) from error
     parts = [tfds.as_numpy(builder.as_dataset(split=split, batch_size=-1))
              for split in ('train', 'test')]
@@ -158,7 +174,7 @@ class Builder(tfds.core.GeneratorBasedBuilder):
 
 
 def _example(split, index, video, label=None):
-  """Returns an example for TFDS, from a video uint8 [T, H, W, 1]."""
+  """Returns the example of a whole video uint8 [T, H, W, 1]."""
   example = {'video': [png.encode(frame) for frame in video], 'id': f'{split}_{index:06d}'}
   if label is not None:
     example['label'] = label

@@ -1,6 +1,8 @@
 """Tests of small variants of Moving MNIST: TFDS's checks of the builder, and ours of the videos."""
 
+import gzip
 import os
+import struct
 
 import numpy as np
 import pytest
@@ -37,11 +39,6 @@ def _build(data_dir, config, manual_dir=None):
   download_config = tfds.download.DownloadConfig(manual_dir=manual_dir)
   builder.download_and_prepare(download_config=download_config)
   return builder
-
-
-def _examples(builder, split):
-  """Returns the examples of a split by id."""
-  return {e['id'].decode(): e for e in tfds.as_numpy(builder.as_dataset(split=split))}
 
 
 def _metadata(builder):
@@ -92,7 +89,7 @@ def test_videos_are_those_of_the_generator(tmp_path):
   builder = _build(tmp_path, _config('unit'))
   parts = digits.optdigits(28)
   for split, part in {**{name: name for name in parts}, 'tiny': 'train'}.items():
-    examples = _examples(builder, split)
+    examples = building.examples(builder, split)
     assert sorted(examples) == [f'{split}_{i:06d}' for i in range(_COUNTS[split])]
     for index in range(_COUNTS[split]):
       rng = moving_digits.random_generator(2015, split, index)
@@ -101,8 +98,8 @@ def test_videos_are_those_of_the_generator(tmp_path):
 
 
 def test_more_videos_start_with_the_same_ones(tmp_path):
-  few = _examples(_build(tmp_path, _config('few', train=2)), 'train')
-  many = _examples(_build(tmp_path, _config('many', train=5)), 'train')
+  few = building.examples(_build(tmp_path, _config('few', train=2)), 'train')
+  many = building.examples(_build(tmp_path, _config('many', train=5)), 'train')
   for name, example in few.items():
     np.testing.assert_array_equal(example['video'], many[name]['video'])
 
@@ -110,7 +107,7 @@ def test_more_videos_start_with_the_same_ones(tmp_path):
 def test_label_of_one_digit(tmp_path):
   builder = _build(tmp_path, _config('unit', num_digits=1, frames=4, size=28))  # the digit stays
   images, labels = digits.optdigits(28)['train']
-  for example in _examples(builder, 'train').values():
+  for example in building.examples(builder, 'train').values():
     for frame in example['video']:
       shown = np.flatnonzero((images == frame[:, :, 0]).all(axis=(1, 2)))
       assert labels[shown].tolist() == [example['label']]
@@ -123,14 +120,14 @@ def test_published_videos_are_the_test_split(tmp_path):
   _, videos = _write_manual_dir(manual_dir)
   config = _config('unit', digits='mnist', published_test='mnist_test_seq.npy')
   builder = _build(tmp_path, config, str(manual_dir))
-  examples = _examples(builder, 'test')
+  examples = building.examples(builder, 'test')
   assert len(examples) == 5
   for index in range(5):
     np.testing.assert_array_equal(examples[f'test_{index:06d}']['video'][..., 0], videos[:, index])
   assert _metadata(builder)['test_videos'] == 'mnist_test_seq.npy'
   os.remove(manual_dir / 'mnist_test_seq.npy')
   builder = _build(tmp_path / 'other', config, str(manual_dir))
-  assert len(_examples(builder, 'test')) == _COUNTS['test']
+  assert len(building.examples(builder, 'test')) == _COUNTS['test']
   assert _metadata(builder)['test_videos'] == 'generated'
 
 
@@ -143,6 +140,63 @@ def test_published_videos_of_another_shape(tmp_path):
   message = r'holds uint8 \[5, 20, 64, 64\], expected uint8 \[20, N, 64, 64\]'
   with pytest.raises(ValueError, match=message):
     _build(tmp_path, config, str(manual_dir))
+
+
+def test_published_videos_are_looked_at_first(tmp_path, monkeypatch):
+  """Before a hundred thousand others are made, and before digits are downloaded."""
+  manual_dir = tmp_path / 'manual'
+  manual_dir.mkdir()
+  path = manual_dir / 'mnist_test_seq.npy'
+  monkeypatch.setattr(Builder, '_digits', lambda *args: pytest.fail('too early'))
+  config = _config('unit', digits='mnist', published_test='mnist_test_seq.npy')
+  np.save(path, np.zeros((20, 5, 64, 64), np.uint8))
+  whole = path.read_bytes()
+  np.save(path, np.zeros((5, 20, 64, 64), np.uint8))
+  for content, message in ((whole[:-9], 'cannot be read as arrays'), (b'', 'cannot be read'),
+                           (path.read_bytes(), r'holds uint8 \[5, 20, 64, 64\]')):
+    path.write_bytes(content)
+    with pytest.raises(ValueError, match=message):
+      _build(tmp_path / 'data', config, str(manual_dir))
+
+
+def _write_idx(folder, arrays, suffix='.gz'):
+  for name, array in arrays.items():
+    kind, part = name.split('_')
+    kind, part = {'x': 'images', 'y': 'labels'}[kind], {'train': 'train', 'test': 't10k'}[part]
+    content = struct.pack(f'>HBB{array.ndim}I', 0, 8, array.ndim, *array.shape)
+    content += array.astype(np.uint8).tobytes()
+    path = folder / f'{part}-{kind}-idx{array.ndim}-ubyte{suffix}'
+    path.write_bytes(gzip.compress(content) if suffix else content)
+
+
+@pytest.mark.parametrize('suffix', ['.gz', ''])
+def test_original_files_of_mnist(tmp_path, monkeypatch, suffix):
+  monkeypatch.setattr(Builder, '_downloaded_mnist', lambda self: pytest.fail('a download'))
+  folder = tmp_path / 'manual' / 'MNIST' / 'raw'
+  folder.mkdir(parents=True)
+  arrays, _ = _write_manual_dir(str(tmp_path))
+  _write_idx(folder, arrays, suffix)
+  builder = Builder(data_dir=str(tmp_path / 'data'), config='mnist')
+  found = builder._digits(building.FakeDownloads(tmp_path / 'manual'))
+  for part, (images, labels) in digits.mnist_from_file(str(tmp_path / 'mnist.npz'), 28).items():
+    np.testing.assert_array_equal(found[part][0], images)
+    np.testing.assert_array_equal(found[part][1], labels)
+  damaged = folder / f't10k-images-idx3-ubyte{suffix}'
+  damaged.write_bytes(damaged.read_bytes()[:-9])
+  with pytest.raises(ValueError, match='t10k-images-idx3-ubyte.* is no whole file of MNIST'):
+    builder._digits(building.FakeDownloads(tmp_path / 'manual'))
+  damaged.unlink()
+  with pytest.raises(ValueError, match='the files of t10k-images are missing; MNIST has four'):
+    builder._digits(building.FakeDownloads(tmp_path / 'manual'))
+
+
+def test_no_silent_download(tmp_path, monkeypatch, capsys):
+  monkeypatch.setattr(Builder, '_downloaded_mnist', lambda self: 'digits')
+  (tmp_path / 'my_mnist.zip').touch()
+  builder = Builder(data_dir=str(tmp_path / 'data'), config='mnist')
+  assert builder._digits(building.FakeDownloads(tmp_path)) == 'digits'
+  assert capsys.readouterr().out == (
+      f'{tmp_path} has nothing that is known as MNIST, but my_mnist.zip: it is downloaded\n')
 
 
 def test_mnist_of_tfds_where_there_is_no_file(tmp_path, monkeypatch):
@@ -181,7 +235,7 @@ def _prepare_real(real_data, tmp_path):
   """Prepares videos of the digits of MNIST, and checks the result."""
   builder = building.prepare(
       Builder, tmp_path, _config('unit_real', digits='mnist'), manual=real_data / 'moving_mnist')
-  counts = {split: info.num_examples for split, info in builder.info.splits.items()}
+  counts = building.videos(builder)
   assert counts == _COUNTS
   example = building.examples(builder, 'train')['train_000000']
   assert example['video'].shape == (20, 64, 64, 1) and example['video'].max() > 250

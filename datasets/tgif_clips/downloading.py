@@ -7,6 +7,7 @@ import os
 import random
 import threading
 import time
+import urllib.parse
 
 import requests
 import tqdm
@@ -19,11 +20,12 @@ from tf_videogen.datasets.tgif_clips import lists
 DEAD_LINKS = 'dead_links.csv'
 _HEADERS = {'User-Agent': 'tf-videogen TGIF downloader'}
 _ATTEMPTS = 4
-_TIMEOUT = (10, 60)  # seconds to connect, and between two pieces of an answer
+_TIMEOUT = (5, 60)  # seconds to connect, and between two pieces of an answer
 _MAX_BYTES = 200 << 20
 _FAILURES_IN_A_ROW = 100
 _COLUMNS = ['url', 'reason']
 _GONE = (404, 410)
+_TUMBLR = 'tumblr.com'  # its servers answer 403 if a GIF is gone
 _LOADED = (429, 500, 502, 503, 504)  # from overloaded servers, which may be asked again
 
 
@@ -100,7 +102,7 @@ def _fetch_list(folder, name, base_url, pace):
   path = os.path.join(folder, name)
   if not os.path.exists(path):
     try:
-      _fetch(f'{base_url}/{name}', path, pace, lambda start: True)
+      _fetch(f'{base_url}/{name}', path, pace, lambda start: True, attempts=2)
     except (requests.exceptions.RequestException, _Dead, _Refused) as error:
       raise ValueError(f'the list {base_url}/{name} cannot be fetched ({error}); put it into '
                        f'{folder} yourself') from error
@@ -146,7 +148,7 @@ def _fetch_all(folder, wanted, connections, pace):
   return counts
 
 
-def _fetch(url, path, pace, accepts):
+def _fetch(url, path, pace, accepts, attempts=_ATTEMPTS):
   """Fetches a file, which exists only once it is whole. Overloaded servers are asked again, later.
 
   Raises:
@@ -154,14 +156,15 @@ def _fetch(url, path, pace, accepts):
     _Refused: if the answer may be different tomorrow.
     requests.exceptions.RequestException: if nobody answers.
   """
-  for attempt in range(_ATTEMPTS):
+  for attempt in range(attempts):
     pace.wait()
     try:
       with requests.get(url, headers=_HEADERS, timeout=_TIMEOUT, stream=True) as answer:
         if answer.status_code in _LOADED:
           pace.rest(_seconds(answer.headers.get('Retry-After')))
           raise requests.exceptions.ConnectionError(f'status {answer.status_code}')
-        if answer.status_code in _GONE:
+        if answer.status_code in _GONE or answer.status_code == 403 and (
+            f'.{urllib.parse.urlsplit(answer.url).hostname}'.endswith(f'.{_TUMBLR}')):
           raise _Dead(f'status {answer.status_code}')
         if not answer.ok:
           raise _Refused(f'status {answer.status_code}')
@@ -170,7 +173,7 @@ def _fetch(url, path, pace, accepts):
     except requests.exceptions.RequestException as error:
       if isinstance(error, ValueError):  # requests raises these for invalid addresses
         raise _Dead('no address') from error
-      if attempt == _ATTEMPTS - 1:
+      if attempt == attempts - 1:
         raise
       time.sleep(2**attempt * random.uniform(0.5, 1))
     except urllib3.exceptions.LocationParseError as error:

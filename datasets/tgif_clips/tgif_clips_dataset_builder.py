@@ -12,8 +12,8 @@ from tf_videogen.preparation import video_builder
 class Builder(video_builder.VideoBuilder):
   """Animated GIFs from Tumblr."""
 
-  VERSION = tfds.core.Version('1.0.0')
-  RELEASE_NOTES = {'1.0.0': 'First release.'}
+  VERSION = tfds.core.Version('2.0.0')
+  RELEASE_NOTES = {'2.0.0': 'Videos are stored in pieces.', '1.0.0': 'First release.'}
   MAX_FAILED_SHARE = 0.5  # many addresses are dead
   MANUAL_DOWNLOAD_INSTRUCTIONS = (
       'Only addresses of the GIFs are distributed. `python -m launch.download_tgif '
@@ -31,13 +31,16 @@ class Builder(video_builder.VideoBuilder):
 
   def _sources(self, dl_manager):
     root = os.fspath(dl_manager.manual_dir)
-    paths = {os.path.basename(name): path
-             for name, path in raw_files.videos(root, 'gif', self._extract_dir()).items()}
+    videos = self._belonging(raw_files.videos(root, 'gif', self._extract_dir()))
+    paths = {os.path.basename(name): path for name, path in videos.items()}
     found = {os.path.basename(name): os.path.join(root, name)
              for name in reversed(raw_files.find(root, tuple(lists.FILES.values())))}
     sources = {}
     for split, file_name in lists.FILES.items():
-      path = found.get(file_name) or dl_manager.download(f'{lists.BASE_URL}/{file_name}')
+      path = found.get(file_name)
+      if not path:
+        raw_files.tell_download(dl_manager, file_name)
+        path = dl_manager.download(f'{lists.BASE_URL}/{file_name}')
       names = dict.fromkeys(map(lists.file_name, lists.urls(os.fspath(path))))
       sources[split] = [
           video_builder.Source(os.path.splitext(name)[0], paths.get(name, os.path.join(root, name)))

@@ -140,6 +140,18 @@ def test_downloads(server, tmp_path):
   assert not list(tmp_path.glob('*.part'))
 
 
+def test_tumblr_forbids_what_is_gone(server, tmp_path, monkeypatch):
+  """It is remembered, and not asked for again."""
+  url, asked = server
+  monkeypatch.setattr(downloading, '_TUMBLR', '127.0.0.1')
+  download = lambda: downloading.download(
+      str(tmp_path), ['validation'], requests_per_second=1000, base_url=url)
+  assert download() == (3, 0, 4, 0)
+  assert f'{url}/val_forbidden.gif,status 403' in (tmp_path / 'dead_links.csv').read_text()
+  asked.clear()
+  assert download() == (0, 3, 4, 0) and not asked
+
+
 def test_nobody_answers(tmp_path, monkeypatch):
   monkeypatch.setattr(downloading.time, 'sleep', lambda seconds: None)
   _write_lists(tmp_path, 'http://127.0.0.1:9/')

@@ -12,6 +12,7 @@ from tf_videogen.preparation import video_builder
 _VIDEOS_URL = 'https://www.crcv.ucf.edu/data/UCF101/UCF101.rar'
 _LISTS_URL = 'https://www.crcv.ucf.edu/data/UCF101/UCF101TrainTestSplits-RecognitionTask.zip'
 _FIRST_LIST = 'trainlist01.txt'
+_VIDEO_ARCHIVES = '^(?!.*(split|list|task|feature|flow)).*ucf.?101'
 
 
 @dataclasses.dataclass
@@ -36,12 +37,13 @@ def _configs():
 class Builder(video_builder.VideoBuilder):
   """Videos of people who do things, with the name of the action."""
 
-  VERSION = tfds.core.Version('1.0.0')
-  RELEASE_NOTES = {'1.0.0': 'First release.'}
+  VERSION = tfds.core.Version('2.0.0')
+  RELEASE_NOTES = {'2.0.0': 'Videos are stored in pieces.', '1.0.0': 'First release.'}
   MANUAL_DOWNLOAD_INSTRUCTIONS = (
-      'UCF-101 is downloaded, unless this directory has it: UCF101.rar, or the folder UCF-101 that '
-      'is in it with <Class>/v_<Class>_gNN_cNN.avi; and the lists of the splits, '
-      'UCF101TrainTestSplits-RecognitionTask.zip or the folder ucfTrainTestlist that is in it. '
+      'UCF-101 is downloaded, unless this directory has it: UCF101.rar or another archive with '
+      'UCF101 in its name, or the folder UCF-101 that is in it with <Class>/v_<Class>_gNN_cNN.avi; '
+      'and the lists of the splits, UCF101TrainTestSplits-RecognitionTask.zip or the folder '
+      'ucfTrainTestlist that is in it. '
       f'Both are at {os.path.dirname(_VIDEOS_URL)}/.')
   BUILDER_CONFIGS = list(_configs())
 
@@ -76,14 +78,16 @@ class Builder(video_builder.VideoBuilder):
     if manual:
       for name in raw_files.find(manual, (_FIRST_LIST,)):
         return os.path.dirname(os.path.join(manual, name))
-      for path in raw_files.opened_archives(
-          manual, 'RecognitionTask', self._extract_dir(), (_FIRST_LIST,)).values():
+      found = self._belonging(raw_files.opened_archives(
+          manual, 'RecognitionTask|ucfTrainTestlist', self._extract_dir(), (_FIRST_LIST,)))
+      for path in found.values():
         return os.path.dirname(path)
     return os.path.join(raw_files.downloaded(dl_manager, _LISTS_URL), 'ucfTrainTestlist')
 
   def _videos(self, dl_manager, manual):
     """Returns {name: path} of the videos, manual or downloaded."""
-    videos = raw_files.videos(manual, r'^ucf-?101\.', self._extract_dir()) if manual else {}
+    videos = self._belonging(raw_files.videos(
+        manual, _VIDEO_ARCHIVES, self._extract_dir())) if manual else {}
     if not videos:
       folder = raw_files.downloaded(dl_manager, _VIDEOS_URL)
       videos = {name: os.path.join(folder, name) for name in raw_files.find(folder, ('.avi',))}

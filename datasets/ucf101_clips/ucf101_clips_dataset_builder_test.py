@@ -1,5 +1,6 @@
 """Tests of UCF-101: names, lists and labels as they are on people's disks."""
 
+import os
 import zipfile
 
 import numpy as np
@@ -105,7 +106,7 @@ def test_examples_that_a_runner_loses(tmp_path, monkeypatch):
   made = len(_TRAIN)
   assert str(info.value).startswith(
       f'Beam lost examples of split train: its workers made {made}, and {made - 1} were written.')
-  assert not list((tmp_path / 'data' / 'ucf101_clips' / '64').glob('1.0.0'))
+  assert not list((tmp_path / 'data' / 'ucf101_clips' / '64').glob('2.0.0'))
   assert len(list((tmp_path / 'data' / 'decoded').rglob('*.npz'))) == made + len(_TEST)
 
 
@@ -148,7 +149,35 @@ def test_downloads(tmp_path, monkeypatch):
   monkeypatch.setattr(tfds.download.DownloadManager, 'download', download)
   builder = building.prepare(Builder, tmp_path, '64', manual=False)
   assert {url.split('/')[-1] for url in fetched} == set(archives)
-  assert builder.info.splits['train'].num_examples == 3
+  assert building.videos(builder)['train'] == 3
+
+
+@pytest.mark.parametrize('name', ['UCF101_videos.zip', 'ucf-101.zip', 'my_UCF101.zip'])
+def test_archives_by_other_names(tmp_path, name):
+  _write(tmp_path / 'raw')
+  (tmp_path / 'manual').mkdir()
+  for archive, folder in ((name, 'UCF-101'), ('ucfTrainTestlist.zip', 'ucfTrainTestlist'),
+                          ('UCF101_features.zip', 'UCF-101')):
+    with zipfile.ZipFile(tmp_path / 'manual' / archive, 'w') as file:
+      for path in (tmp_path / 'raw' / folder).rglob('*.*'):
+        file.write(path, path.relative_to(tmp_path / 'raw'))
+  builder = Builder(data_dir=str(tmp_path / 'data'), config='64')
+  sources = builder._sources(building.FakeDownloads(tmp_path / 'manual'))
+  assert [source.id for source in sources['train']] == [
+      name.split('/')[1][:-4] for name in _TRAIN]
+  assert all(os.path.isfile(source.path) for found in sources.values() for source in found)
+  assert builder._archives == {
+      name: True, 'ucfTrainTestlist.zip': True, 'UCF101_features.zip': False}
+
+
+def test_no_silent_download(tmp_path, capsys):
+  """What lies in the manual directory is named before anything is downloaded."""
+  (tmp_path / 'videos.zip').write_bytes(b'PK')
+  builder = Builder(data_dir=str(tmp_path / 'data'), config='64')
+  with pytest.raises(AssertionError, match='UCF101TrainTest.* is not in the manual directory'):
+    builder._sources(building.FakeDownloads(tmp_path))
+  assert capsys.readouterr().out.startswith(
+      f'{tmp_path} has nothing that is known as https://www.crcv.ucf.edu/')
 
 
 @pytest.mark.real_data

@@ -131,7 +131,7 @@ def _growth_lines(rows):
 
 
 def of_stages(rows, scale):
-  """{(name, clips a core): row} of SSW-GAN's table; None for what isn't compiled yet.
+  """{(name, clips per core): row} of SSW-GAN's table; None for what isn't compiled yet.
 
   Args:
     rows: as `programs.read` returns them.
@@ -145,7 +145,7 @@ def of_stages(rows, scale):
   found['DVD-GAN, 48 frames', 1] = dvd_gan(48)
   for (name, clips), row in found.items():
     if row and int(row['batch']) != clips:
-      raise ValueError(f'{name} is compiled with {row["batch"]} clips a core, not with {clips}')
+      raise ValueError(f'{name} is compiled with {row["batch"]} clips per core, not with {clips}')
   return found
 
 
@@ -175,7 +175,7 @@ def _stage_lines(found):
 
 
 def ratios(found):
-  """What stages save: {(key of _STATEMENTS, their clips a core): number, None if not known}."""
+  """What stages save: {(key of _STATEMENTS, their clips per core): number, None if not known}."""
   whole = found['DVD-GAN, 48 frames', 1]
   # Memory is compared for equally many clips.
   saved = dict.fromkeys((('peak_bytes', 1), ('temporary_bytes', 1), ('core_hours', 1),
@@ -209,7 +209,7 @@ def page(rows, scale):
 _HEAD = f"""# What cascades cost
 
 Made by `python -m docs.pages` of what the TPU's compiler says of training steps
-on a core of TPU v3: [frames.csv](frames.csv), one clip a core, and
+on a core of TPU v3: [frames.csv](frames.csv), one clip per core, and
 [paper_scale.md](../preflight/paper_scale.md). MB are 10^6 bytes. The compiler doesn't tell times:
 what a step and a training take is what they take at least, by the arithmetic and the memory
 bandwidth of a core, without sums over cores. "(stale)" marks a program that has changed since it
@@ -246,7 +246,7 @@ _MEMORY = """
 _LINES = """
 Straight lines through the rows that fit, "MB = start + slope x output frames":
 
-| | start | slope, MB a frame | largest residual, MB |
+| | start | slope, MB per frame | largest residual, MB |
 | --- | ---: | ---: | ---: |
 """
 
@@ -255,7 +255,7 @@ Length by length. Where memory comes close to the core's, the compiler keeps les
 computes it again instead: memory grows less then, and operations grow more. The lines above have
 this in them, the first rows of level 1 and of "flat" don't.
 
-| | output frames | MB a frame | 10^9 operations a frame |
+| | output frames | MB per frame | 10^9 operations per frame |
 | --- | --- | ---: | ---: |
 """
 
@@ -280,15 +280,15 @@ in it; DVD-GAN of [12](../../gin/trivd_gan/dvd_gan_kinetics600_12_128.gin) and o
 and the copy of G that has standing statistics among them, take the same memory for any number of
 clips; temporaries are mostly what clips take.
 
-| program | clips a core | cores | peak GB | weights | temporaries | ms | steps | core-hours |
+| program | clips per core | cores | peak GB | weights | temporaries | ms | steps | core-hours |
 | --- | ---: | ---: | ---: | ---: | ---: | ---: | ---: | ---: |
 """
 
 _RATIOS = """
 SSW-GAN's memory is that of the stage that takes more, its training that of both, one after the
-other; DVD-GAN is that of 48 frames, with one clip a core:
+other; DVD-GAN is that of 48 frames, with one clip per core:
 
-| | clips a core of the stages | the paper | ours |
+| | clips per core of the stages | the paper | ours |
 | --- | ---: | ---: | ---: |
 """
 

@@ -22,7 +22,7 @@ def _program(part, frames, config, bindings):
 
   Args:
     part: 'level1', 'level2', 'flat', 'dvd_gan', 'stage1' or 'stage2'.
-    frames: of the whole output.
+    frames: number of frames of the whole output.
     config, bindings: see `configs.parse`.
   """
   return evidence.Wanted((part, str(frames)), config, bindings, 'train', TOPOLOGY)

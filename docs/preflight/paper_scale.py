@@ -47,7 +47,7 @@ def _wanted():
 
 
 def topology_of(name):
-  """The slice of TPUs over whose cores a config's batch is divided."""
+  """The TPU slice of a config: its cores share the batch."""
   found = [topology for topology, names in _TOPOLOGIES.items() if name.startswith(names)]
   return hardware.topology((found or ['v3:2x2'])[0])
 

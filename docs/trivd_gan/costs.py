@@ -98,7 +98,7 @@ _HEAD = """# What a step of TrIVD-GAN-FP costs
 
 Made by `python -m docs.pages` of
 [what the TPU's compiler says](../preflight/paper_scale.md). A step is two updates of the
-discriminators and one of the generator, with 8 clips a core: three passes of G with 8, two of D
+discriminators and one of the generator, with 8 clips per core: three passes of G with 8, two of D
 with 16 and one with 8 (appendix E.3). The compiler doesn't tell times: "ms at least" is by the
 arithmetic and the memory bandwidth of a core, without sums over cores. "(stale)" marks a program
 that has changed since it was compiled.

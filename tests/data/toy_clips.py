@@ -1,8 +1,12 @@
 """Small data sets for tests of clips, whose pixels tell the example and the frame."""
 
+import pathlib
+
 import numpy as np
 import pytest
 import tensorflow_datasets as tfds
+
+from tf_videogen.preparation import piece_builder
 
 EXAMPLES, STORED_FRAMES, SIZE = 23, 9, 8
 
@@ -76,3 +80,41 @@ def assert_same(batches, others):
 def numbers(batch):
   """Which examples a batch holds, by their pixels."""
   return batch['video'][:, 0, 0, 0, 0].tolist()
+
+
+class ToyPieces(piece_builder.PieceBuilder, skip_registration=True):
+  """Videos in pieces, as the suite's builders store them: `splits` are lists of examples."""
+
+  VERSION = tfds.core.Version('2.0.0')
+  FRAMEWISE = ('video', 'actions')
+  splits = None
+
+  def _info(self):
+    return tfds.core.DatasetInfo(builder=self, description='toy', **self._stored({
+        'video': tfds.features.Video(shape=(None, None, None, 1)),
+        'id': tfds.features.Text(),
+        'label': tfds.features.ClassLabel(num_classes=5),
+        'actions': tfds.features.Tensor(shape=(None, 3), dtype=np.float32)}))
+
+  def _split_generators(self, dl_manager):
+    return {split: self._generate_examples(split, found) for split, found in self.splits.items()}
+
+  def _generate_examples(self, split, found):
+    for example in found:
+      yield from self._in_pieces(split)(example['id'], example)
+
+
+def store_pieces(data_dir, splits, num_shards=None):
+  """Writes `toy_pieces` of examples like `example_of`; returns the folder with the files."""
+  builder = ToyPieces(data_dir=str(data_dir))
+  builder.splits = splits
+  builder.download_and_prepare(download_config=tfds.download.DownloadConfig(num_shards=num_shards))
+  return pathlib.Path(builder.data_dir)
+
+
+def example_of(number, stored_frames, video=None):
+  """An example of `toy_pieces`: by default a video that tells the example and the frame."""
+  frames = np.arange(stored_frames, dtype=np.float32)
+  return {'video': video_of(number, stored_frames) if video is None else video,
+          'id': f'clip{number}', 'label': number % 5,
+          'actions': np.stack([np.full_like(frames, number), frames, -frames], axis=-1)}

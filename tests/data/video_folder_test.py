@@ -63,6 +63,105 @@ def test_a_flat_folder(tmp_path):
   assert _ids(again, 'test') == test
 
 
+@pytest.mark.parametrize('names, expected', [
+    (['train/a.mp4', 'x/b.mp4'], [(None, 'train'), (None, 'x')]),
+    (['v/train/a.mp4', 'v/test drive/b.mp4'], [(None, 'train'), (None, 'test drive')]),
+    (['train/a.mp4', 'b.mp4'], [('train', ''), (None, '')]),
+    (['Train/x/a.mp4', 'Val/x/b.mp4', 'more/c.mp4'],
+     [('train', 'x'), ('validation', 'x'), (None, 'more')]),
+    (['train/train/a.mp4', 'train/x/b.mp4', 'test/train/c.mp4', 'test/x/d.mp4'],
+     [('train', 'train'), ('train', 'x'), ('test', 'train'), ('test', 'x')]),
+    (['x/train/a.mp4', 'y/train/b.mp4'], [('train', ''), ('train', '')])])
+def test_folders_of_splits_and_of_classes(names, expected):
+  """A folder with the name of a split is a class where it is alone of its kind beside others."""
+  assert list(video_folder._splits_and_labels(names).items()) == list(zip(names, expected))
+
+
+def test_a_class_called_train(tmp_path, capsys):
+  names = [f'{label}/{i}.mp4' for label in ('bus', 'car', 'train') for i in range(3)]
+  _write(tmp_path / 'videos', names, frames=4)
+  clips = _clips(tmp_path)
+  assert clips.class_names() == ['bus', 'car', 'train']
+  assert sorted(_ids(clips, 'train') + _ids(clips, 'test')) == names
+  assert (clips.count('train'), clips.count('test')) == (6, 3)
+  assert capsys.readouterr().out.splitlines()[0] == (
+      f'{tmp_path / "videos"} has train 6, test 3 videos, 10% drawn for testing; 3 classes by '
+      'folders: bus, car, train (train too, since other folders lie beside)')
+
+
+@pytest.mark.real_data
+def test_a_real_class_called_train(real_data, tmp_path):
+  clips = video_folder.from_video_folder(
+      str(real_data / 'field/folder_label_train/videos'), 4, 16, data_dir=str(tmp_path))
+  assert clips.class_names() == ['bus', 'car', 'test drive', 'train']
+  assert clips.count('train') + clips.count('test') == 16
+
+
+def test_labels_survive(tmp_path):
+  """TFDS keeps names of classes in a file of lines."""
+  labels = [' led by a space', 'a, b', 'ends ', 'of\ntwo lines', '100%', '%0A', 'ünï', '"quoted"',
+            '\t', 'line\r']
+  _write(tmp_path / 'videos', [f'{label}/{i}.gif' for label in labels for i in range(2)], frames=4)
+  clips = _clips(tmp_path)
+  assert clips.class_names() == sorted(labels)
+  again = _clips(tmp_path)
+  assert again.class_names() == sorted(labels)
+  by_id = {}
+  for split in ('train', 'test'):
+    for batch in again.evaluation(split, 1).as_numpy_iterator():
+      by_id[batch['id'][0].decode()] = again.class_names()[batch['label'][0]]
+  assert by_id == {f'{label}/{i}.gif': label for label in labels for i in range(2)}
+
+
+def test_links_to_one_video(tmp_path):
+  """Folders by class with links into a flat folder: each video counts once, with its label."""
+  _write(tmp_path / 'videos', ['a.mp4', 'b.mp4', 'c.mp4', 'd.mp4', 'e.mp4'], 4)
+  for label, name in (('x', 'a'), ('x', 'b'), ('y', 'c'), ('y', 'd')):
+    (tmp_path / 'videos' / label).mkdir(exist_ok=True)
+    (tmp_path / 'videos' / label / f'{name}.mp4').symlink_to(f'../{name}.mp4')
+  clips = _clips(tmp_path)
+  assert clips.class_names() == ['x', 'y']
+  assert sorted(_ids(clips, 'train') + _ids(clips, 'test')) == [
+      'e.mp4', 'x/a.mp4', 'x/b.mp4', 'y/c.mp4', 'y/d.mp4']
+
+
+def test_videos_in_no_class(tmp_path, capsys):
+  """They have the label -1, and are counted: no class without a name is made of them."""
+  _write(tmp_path / 'videos', ['a.mp4', 'b.mp4', 'x/c.mp4', 'x/d.mp4', 'y/e.mp4', 'y/f.mp4'], 4)
+  clips = _clips(tmp_path)
+  assert clips.class_names() == ['x', 'y']
+  batches = [*clips.evaluation('train', 1).as_numpy_iterator(),
+             *clips.evaluation('test', 1).as_numpy_iterator()]
+  labels = {batch['id'][0].decode(): int(batch['label'][0]) for batch in batches}
+  assert labels == {'a.mp4': -1, 'b.mp4': -1, 'x/c.mp4': 0, 'x/d.mp4': 0, 'y/e.mp4': 1,
+                    'y/f.mp4': 1}
+  assert '1 of the 3 training videos have no label' in capsys.readouterr().out
+
+
+def test_what_is_no_video_of_the_folder(tmp_path, capsys):
+  """Hidden folders, and archives, which are named."""
+  _write(tmp_path / 'videos', ['train/a.mp4', 'test/b.mp4', '.cache/c.mp4', 'x/.thumbs/d.mp4'], 4)
+  (tmp_path / 'videos' / 'more.zip').write_bytes(b'PK')
+  clips = _clips(tmp_path)
+  assert _ids(clips, 'train') + _ids(clips, 'test') == ['train/a.mp4', 'test/b.mp4']
+  said = capsys.readouterr().out
+  assert '1 archives are not opened' in said and 'more.zip' in said
+
+
+def test_too_many_failures_name_both_options(tmp_path):
+  _write(tmp_path / 'videos', ['train/a.mp4', 'test/b.mp4'], 4)
+  (tmp_path / 'videos' / 'test' / 'b.mp4').write_text('no video')
+  with pytest.raises(ValueError, match=(
+      r'raise --max_failed_share \(for a folder of your own, bind from_video_folder.max_failed')):
+    _clips(tmp_path).count('train')
+
+
+def test_splits_of_evaluation_are_looked_at_first(tmp_path):
+  _write(tmp_path / 'videos', ['a.mp4', 'b.mp4'], 4)
+  with pytest.raises(ValueError, match="has no split 'test'; there are: train"):
+    _clips(tmp_path, test_share=0.0).check(['test'])
+
+
 def test_every_class_is_tested(tmp_path):
   names = [f'{folder}/{i}.mp4' for folder in ('a', 'b', 'c') for i in range(5)] + ['d/0.mp4']
   _write(tmp_path / 'videos', names, frames=4)
@@ -115,8 +214,10 @@ def test_train_by_a_gin_file(tmp_path, capsys):
   assert status == 0 and (tmp_path / 'model' / 'ckpt-10.index').exists()
   captured = capsys.readouterr()
   lines = captured.out.splitlines()
-  assert lines[0] == f'preparing the videos in {tmp_path / "videos"}, once'
-  assert lines[1].startswith('8 videos: 8 prepared, 0 unusable; details in ')
+  assert lines[0] == (f'{tmp_path / "videos"} has train 4, test 4 videos, by folders of splits; '
+                      'no classes')
+  assert lines[1] == f'preparing the videos in {tmp_path / "videos"}, once'
+  assert lines[2].startswith('8 videos: 8 prepared, 0 unusable; details in ')
   assert lines[-1] == f'trained to step 10, in {tmp_path / "model"}' and len(lines) <= 10
   bars = re.sub(r'(train|test|evaluate test):? .*?\[.*?\]', '', captured.err.replace('\r', '\n'))
   assert not bars.replace('\x1b[A', '').strip()

@@ -1,5 +1,6 @@
 """What tests of builders share: preparing, reading back, training on what was prepared."""
 
+import collections
 import contextlib
 import functools
 import json
@@ -14,10 +15,13 @@ import numpy as np
 import tensorflow_datasets as tfds
 
 from tests.launch import in_process
+from tf_videogen.data import clip_index
 from tf_videogen.data import clips
+from tf_videogen.data import prepared
 from tf_videogen.launch import train
 from tf_videogen.preparation import decoding
 from tf_videogen.preparation import outcomes
+from tf_videogen.preparation import piece_builder
 
 SMOKE = 'videogpt/smoke.gin'
 
@@ -49,7 +53,10 @@ def kept_processes():
 
 
 class BuilderTestCase(tfds.testing.DatasetBuilderTestCase):
-  """TFDS's checks, of raw data that `write(folder)`, a static method, makes."""
+  """TFDS's checks, of raw data that `write(folder)`, a static method, makes.
+
+  SPLITS are numbers of videos.
+  """
   # Of tf.test.TestCase: as it is, it would be counted as a test that is skipped.
   test_session = property(lambda self: self.session)
 
@@ -63,6 +70,14 @@ class BuilderTestCase(tfds.testing.DatasetBuilderTestCase):
     kept.enter_context(kept_processes())
     cls.addClassCleanup(kept.close)
     super().setUpClass()
+
+  def _assertNumSamples(self, builder):
+    self.assertEqual(videos(builder), self.SPLITS)
+
+  def _assertAsDataset(self, builder):
+    records = {split: info.num_examples for split, info in builder.info.splits.items()}
+    with mock.patch.object(type(self), 'SPLITS', records):
+      super()._assertAsDataset(builder)
 
 
 def prepare(builder_class, tmp_path, config, manual=True, beam_runner=None, **options):
@@ -78,9 +93,28 @@ def prepare(builder_class, tmp_path, config, manual=True, beam_runner=None, **op
 
 
 def examples(builder, split):
-  """Examples of a split by id, read without the builder's code."""
-  read_only = tfds.builder_from_directory(builder.data_dir)
-  return {e['id'].decode(): e for e in tfds.as_numpy(read_only.as_dataset(split=split))}
+  """Examples of a split by id, read without the builder's code; pieces of a video are joined."""
+  pieces = collections.defaultdict(list)
+  for piece in tfds.as_numpy(
+      tfds.builder_from_directory(builder.data_dir).as_dataset(split=split)):
+    pieces[piece['id'].decode()].append(piece)
+  return {name: _whole(found, builder.FRAMEWISE) for name, found in pieces.items()}
+
+
+def _whole(pieces, framewise):
+  """The example of a video from its pieces, which must be complete and in order."""
+  frames = pieces[0]['video_frames']
+  assert [piece['first_frame'] for piece in pieces] == list(
+      range(0, frames, piece_builder.PIECE_FRAMES))
+  whole = {name: np.concatenate([piece[name] for piece in pieces]) if name in framewise else value
+           for name, value in pieces[0].items() if name != 'first_frame'}
+  assert all(len(whole[name]) == frames for name in framewise)
+  return whole
+
+
+def videos(builder):
+  """The number of videos in each split."""
+  return {split: prepared.video_count(builder, split) for split in builder.info.splits}
 
 
 def report(builder):
@@ -103,6 +137,11 @@ def assert_same(builder, other):
       assert example.keys() == theirs[name].keys()
       for feature, value in example.items():
         np.testing.assert_array_equal(value, theirs[name][feature])
+    index, other_index = (
+        clip_index.of_split(made.info.splits[split], piece_builder.PIECE_FRAMES)
+        for made in (builder, other))
+    for name in ('sizes', 'rows', 'frames'):
+      np.testing.assert_array_equal(getattr(index, name), getattr(other_index, name), name)
   assert builder.info.metadata == other.info.metadata
   without_time = lambda made: {k: v for k, v in report(made).items() if k != 'wall_time_s'}
   assert without_time(builder) == without_time(other)

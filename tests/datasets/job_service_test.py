@@ -90,7 +90,7 @@ def test_a_killed_worker_costs_no_video(engine, tmp_path):
   on_engine = ucf101_clips_dataset_builder.Builder(data_dir=str(tmp_path / 'beam'), config='64')
   building.assert_same(
       building.prepare(ucf101_clips_dataset_builder.Builder, tmp_path, '64'), on_engine)
-  assert on_engine.info.splits['train'].num_examples == VIDEOS + 3
+  assert building.videos(on_engine)['train'] == VIDEOS + 3
 
 
 def test_kinetics600(engine, tmp_path):

@@ -25,7 +25,8 @@ def test_there_are_commands():
 
 
 # Reads [[program, arguments], ...] and prints, for each, what is wrong with its flags, or their
-# values. It is a process of its own because the LAST programs replace flags of the others.
+# values. It is a process of its own because the LAST programs replace flags of the others, and the
+# later ones of the earlier ones.
 _PARSE = '''
 import importlib, json, sys
 from absl import flags
@@ -51,7 +52,7 @@ print(json.dumps(parsed))
 @pytest.fixture(name='parsed', scope='module')
 def _parsed():
   """What absl makes of each command of a program: {command: its flags, or what is wrong}."""
-  ordered = sorted(PROGRAMS, key=lambda command: command.words[0] in LAST)
+  ordered = sorted(PROGRAMS, key=lambda command: (command.words[0] in LAST, command.words[0]))
   asked = [(command.words[0], command.words[1:]) for command in ordered]
   done = processes.run(sys.executable, '-c', _PARSE, stdin=json.dumps(asked))
   assert done.returncode == 0, done.stderr

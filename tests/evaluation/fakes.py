@@ -18,10 +18,15 @@ MIN_FRAMES = {'i3d_kinetics400': 9, 'i3d_kinetics400_port': 9, 'i3d_kinetics600'
 
 
 class Network(tf.Module):
-  """Looks at the mean frame's quarters and at how much changes from frame to frame."""
+  """Looks at the mean frame's quarters and at how much changes from frame to frame.
 
-  def __init__(self, min_frames):
+  With any of `networks.CHANGES` for the values of pixels, it sees these values.
+  """
+
+  def __init__(self, min_frames, changes=()):
     super().__init__()
+    self.low, self.high = next((networks._VALUES[c] for c in changes if c in networks._VALUES),
+                               (0, 1))
     self.min_frames = min_frames
     self.model = tf.Module()
     self.model.kernel = tf.Variable(tf.zeros([15, FEATURES]))
@@ -33,6 +38,7 @@ class Network(tf.Module):
 
   def __call__(self, video):
     video = tf.cast(networks.repeated(video, self.min_frames), tf.float32) / 255
+    video = video * (self.high - self.low) + self.low
     rows, columns = video.shape[2] // 2, video.shape[3] // 2
     mean = tf.reduce_mean(video, 1)
     quarters = [tf.reduce_mean(part, [1, 2]) for half in (mean[:, :rows], mean[:, rows:])
@@ -42,8 +48,27 @@ class Network(tf.Module):
     return {'features': features, 'logits': features @ self.model.head}
 
 
+class Distances(tf.Module):
+  """In the place of LPIPS: the mean differences of frames."""
+
+  min_frames = 2
+
+  def __init__(self):
+    super().__init__()
+    self.model = tf.Module()
+
+  def assign(self, arrays):
+    """It has no weights."""
+
+  def __call__(self, video):
+    a, b = tf.split(tf.cast(video, tf.float32) / 255, 2, 1)
+    return {'distances': tf.reduce_mean(tf.abs(a - b), [2, 3, 4])}
+
+
 def weights(name):
   """Weights of a network, as `pretrained.load` returns them."""
+  if name == 'lpips_alexnet':
+    return {'none': np.zeros([1], np.float32)}
   rng = np.random.default_rng(WEIGHTS.index(name))
   return {'kernel': rng.normal(0, 4, [15, FEATURES]).astype(np.float32),
           'head': rng.normal(0, 4, [FEATURES, CLASSES]).astype(np.float32)}
@@ -57,7 +82,9 @@ def install(monkeypatch, cache, missing=()):
                                f'{pretrained.get_command(name)}')
     return weights(name)
 
-  makers = {name: lambda frames=frames: Network(frames) for name, frames in MIN_FRAMES.items()}
+  makers = {name: lambda changes=(), frames=frames: Network(frames, changes)
+            for name, frames in MIN_FRAMES.items()}
+  makers['lpips_alexnet'] = Distances
   monkeypatch.setattr(networks, '_MAKERS', makers)
   monkeypatch.setattr(pretrained, 'load', load)
   monkeypatch.setenv('TF_VIDEOGEN_CACHE', str(cache))
@@ -104,14 +131,14 @@ class Source:
   def __init__(self, video, label=None, name='fake'):
     self._all = {'video': video} if label is None else {'video': video, 'label': label}
     self._name = name
-    self.count, self.shape = len(video), video.shape[1:]
+    self.count, self.shape, self.skipped = len(video), video.shape[1:], {}
 
   def identity(self):
     return [self._name, int(self._all['video'].astype(np.int64).sum())]
 
-  def batches(self, batch_size, host=0, hosts=1):
+  def batches(self, batch_size, host=0, hosts=1, first=0):
     rows = batch_size // hosts
-    for start in range(host * rows, self.count, batch_size):
+    for start in range(first * batch_size + host * rows, self.count, batch_size):
       batch = {name: array[start:start + rows] for name, array in self._all.items()}
       yield {**batch, 'index': start + np.arange(len(batch['video']))}
 

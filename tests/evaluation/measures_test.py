@@ -5,10 +5,13 @@ import pytest
 
 from tests.evaluation import fakes
 from tests.metrics import references
+from tf_videogen import files
 from tf_videogen.evaluation import extraction
 from tf_videogen.evaluation import measures
 from tf_videogen.evaluation import measuring
+from tf_videogen.metrics import feature_sets
 from tf_videogen.metrics import frechet
+from tf_videogen.metrics import frechet_sampling
 from tf_videogen.metrics import image_quality
 from tf_videogen.metrics import power_spectrum
 
@@ -55,7 +58,7 @@ def _score(video, network=I3D):
 @pytest.mark.parametrize('network, output', [(I3D, 'logits'), ('i3d_kinetics600', 'features')])
 @pytest.mark.parametrize('frames, looked_at', [(16, 16), (None, 18), (5, 5)])
 def test_distance_of_the_first_frames(extract, network, output, frames, looked_at):
-  real, generated = fakes.videos(23, 18), fakes.videos(17, 18, seed=1)
+  real, generated = fakes.videos(23, 18), fakes.videos(15, 18, seed=1)
   measure = measures.FrechetDistance('d', network, output, frames=frames)
   outcome = _outcome(measure, extract, real=real, generated=generated)
   expected = _distance(real[:, :looked_at], generated[:, :looked_at], output, network)
@@ -103,6 +106,58 @@ def test_distance_of_classes(extract):
       'fid_class_run': (labels == 3).sum(), 'fid_class_sit': (labels == 0).sum()}
   with pytest.raises(ValueError, match='a measure of classes needs clips with labels'):
     _totals(measure, extract, real=real)
+
+
+def test_a_distance_with_what_says_how_far_to_trust_it(extract):
+  """Interval, floor, curve and further measures, of the rows of all batches."""
+  real, generated = fakes.videos(60), fakes.videos(40, seed=1)
+  measure = measures.FrechetDistance(sets=measures.FrechetDistance.SETS)
+  totals = _totals(measure, extract, real=real, generated=generated)
+  rows = [np.asarray(totals[stream]['', 0, 'rows']) for stream in measure.streams]
+  for found, video in zip(rows, (real, generated)):
+    np.testing.assert_allclose(found, fakes.outputs(I3D, video)['logits'], rtol=1e-4, atol=1e-4)
+    assert found.dtype == np.float32
+  outcome = measure.metrics(totals)
+  rows = [frechet_sampling.in_order(side) for side in rows]
+  value = outcome.values['fvd']
+  assert value == pytest.approx(_distance(real, generated), rel=1e-4)
+  assert outcome.intervals == {'fvd': frechet_sampling.interval(*rows)}
+  assert outcome.intervals['fvd'][0] < value < outcome.intervals['fvd'][1]
+  assert outcome.floors == {'fvd': frechet_sampling.floor(rows[0], 40)}
+  assert list(outcome.curves) == [('fvd_by_videos', 'fvd')] and outcome.axis == 'videos'
+  curve = outcome.curves['fvd_by_videos', 'fvd']
+  assert [position for position, _, _ in curve][0] < 15 and curve[-1][:2] == (
+      40, pytest.approx(value, rel=1e-4))
+  assert outcome.values == {
+      'fvd': value, 'fvd_infinity': frechet_sampling.at_infinity(frechet_sampling.by_count(*rows)),
+      'kvd': feature_sets.kernel_distance(*rows),
+      **dict(zip(('precision', 'recall'), feature_sets.precision_recall(*rows))),
+      **dict(zip(('density', 'coverage'), feature_sets.density_coverage(*rows)))}
+
+
+def test_sets_need_videos_and_a_single_window(extract):
+  video = fakes.videos(5)
+  measure = measures.FrechetDistance(sets=('recall', 'coverage'))
+  outcome = _outcome(measure, extract, real=video, generated=video)
+  assert list(outcome.values) == ['fvd', 'recall'] and not outcome.intervals and not outcome.floors
+  assert 'density and coverage: at least 6 real videos are needed, got 5' in outcome.warnings
+  with pytest.raises(ValueError, match='FrechetDistance.sets must be some of kvd, precision, .*x'):
+    measures.FrechetDistance(sets=('kvd', 'x'))
+  measure = measures.FrechetDistance(sets=('kvd', 'recall'), frames=9, windows='all')
+  outcome = _outcome(measure, extract, real=video, generated=video)
+  assert list(outcome.values) == ['fvd']
+  assert 'kvd, recall are left out: they need a single window, and no classes' in outcome.warnings
+
+
+def test_rows_are_joined_whatever_they_come_from(tmp_path):
+  """From batches, from a file, from another worker; sums beside them are added."""
+  a, b, c = (np.full([n, 2], n, np.float32) for n in (1, 2, 3))
+  total = measuring.add({}, {('x', 'rows'): measuring.Rows(a), 'count': np.float64(1)})
+  measuring.add(total, {('x', 'rows'): measuring.Rows(b), 'count': np.float64(2)})
+  total = files.unpacked(files.packed(total))
+  measuring.add(total, {('x', 'rows'): c, 'count': np.float64(3)})
+  np.testing.assert_array_equal(np.asarray(total['x', 'rows']), np.concatenate([a, b, c]))
+  assert total['count'] == 6
 
 
 @pytest.mark.parametrize('count, said', [
@@ -277,10 +332,28 @@ def test_one_subset_has_no_deviation(extract):
 def test_trials_are_averaged():
   trials = [measuring.Measured(
       {'a': a, 'b': 1.0}, {'a': 9.0}, {('a', 's'): [(1, a, np.nan), (2, 2 * a, np.nan)]}, 'frame',
-      {'b': 3}, [f'few {a}']) for a in (1.0, 2.0, 6.0)]
+      {'b': 3}, [f'few {a}'], intervals={'a': (a - 1, a + 2)}, floors={'a': 0.5})
+            for a in (1.0, 2.0, 6.0)]
   merged = measuring.over_trials(trials)
   assert merged.values == {'a': 3, 'b': 1}
+  assert merged.intervals == {'a': [2, 5]} and merged.floors == {'a': 0.5}
   assert merged.examples == {'b': 3} and merged.axis == 'frame'
   assert merged.spreads == {'a': pytest.approx(7**0.5), 'b': 0} and merged.warnings == ['few 1.0']
   np.testing.assert_allclose(merged.curves['a', 's'], [(1, 3, 7**0.5), (2, 6, 28**0.5)])
   assert measuring.over_trials(trials[:1]) is trials[0]
+
+
+# --- frames ---
+
+
+def test_distance_of_single_frames():
+  """The outputs of all frames of all videos count, each on its own."""
+  real, generated = fakes.videos(10, 4), fakes.videos(9, 4, seed=1)
+  extract = lambda name, video: {'frames': video.mean((2, 3)).astype(np.float32)}
+  measure = measures.FrechetDistance('fid_frames', 'given', 'frames', frames=None)
+  outcome = _outcome(measure, extract, real=real, generated=generated)
+  rows = [video.mean((2, 3)).astype(np.float32).reshape([-1, 3]) for video in (real, generated)]
+  expected = frechet.distance(*(
+      frechet.Gaussian(len(x), x.mean(0, np.float64), np.cov(x, rowvar=False)) for x in rows))
+  assert outcome.values['fid_frames'] == pytest.approx(expected, rel=1e-5)
+  assert outcome.intervals and 'fid_frames_infinity' in outcome.values

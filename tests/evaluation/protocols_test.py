@@ -12,6 +12,7 @@ import pytest
 from docs import shipped_configs
 from tests.evaluation import fakes
 from tf_videogen.data import clips as clips_lib
+from tf_videogen.evaluation import measures
 from tf_videogen.evaluation import protocols
 from tf_videogen.evaluation import run
 from tf_videogen.evaluation import videos
@@ -103,7 +104,7 @@ def test_data_sets_and_classes(name):
   assert ('label' not in protocol.clips.features) == unlabelled
   if protocol.real_windows == 'random':
     assert protocol.clips.train_split == protocol.split
-  if frames or name.startswith('ssw_gan'):  # as cascades are trained
+  if frames or name.startswith(('ssw_gan', 'cvg_kinetics600')):  # as cascades are trained
     assert protocol.real_windows == 'random'
 
 
@@ -168,7 +169,8 @@ def test_every_protocol_runs(name, networks, cpu, tmp_path, capsys):
 
 def _check_values(found, protocol):
   for value in found.values:
-    assert np.isfinite(value.value) and value.value > 0
+    assert np.isfinite(value.value)
+    assert value.value > 0 or value.metric in measures.FrechetDistance.SETS  # few videos
     of_samples = not value.metric.startswith('r_')
     assert np.isfinite(value.spread) == of_samples and ('2 trials' in value.note) == of_samples
   for measure in protocol.measures:

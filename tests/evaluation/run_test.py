@@ -58,7 +58,7 @@ def test_replicas_change_nothing(networks, cpu, two_replicas):
 
 
 def _check_same(found, expected):
-  assert len(runs.numbers(expected)) == 7 and len(expected.curves) == 7
+  assert len(runs.numbers(expected)) == 7 and len(expected.curves) == 7 + 3
   assert all(abs(value) > 1e-3 for value in runs.numbers(expected).values())
   for ours, theirs in zip(found.values, expected.values):
     assert ours.metric == theirs.metric and ours.examples == theirs.examples

@@ -68,3 +68,40 @@ def test_classes_of_two_sources(networks, cpu):
       fakes.Source(real, labels), None, cpu, generated=fakes.Source(generated, labels))
   expected = pytest.approx(runs.distance(real[1::2], generated[1::2], 16), rel=1e-3)
   assert runs.numbers(found) == {'fvd_class_mean': expected, 'fvd_class_one': expected}
+
+
+# --- several sides ---
+
+
+def test_several_generated_sides_see_the_real_one_once(networks, cpu):
+  real = fakes.videos(20)
+  made = [fakes.videos(n, seed=n) for n in (10, 14)]
+  protocol = runs.protocol(measures.FrechetDistance(), measures.InceptionScore())
+  found = run.run_each(protocol, fakes.Source(real), [fakes.Source(m, name=str(len(m)))
+                                                      for m in made], cpu, 4, True)
+  assert networks.seen == {runs.I3D: 20 + 10 + 14}
+  for one, video in zip(found, made):
+    alone = run.run(protocol, fakes.Source(real), None, cpu, 4, True, fakes.Source(video))
+    assert runs.numbers(one) == runs.numbers(alone)
+    assert {value.examples for value in one.values} == {len(video)}
+
+
+def test_pairs_are_read_once(networks, cpu, monkeypatch):
+  """Real videos are measured beside the generated ones."""
+  reads, whole = [], fakes.Source.batches
+
+  def counting(self, *args, **kwargs):
+    reads.append(self._name)
+    return whole(self, *args, **kwargs)
+
+  monkeypatch.setattr(fakes.Source, 'batches', counting)
+  real, made = fakes.videos(18), fakes.videos(18, seed=1)
+  protocol = runs.protocol(measures.FrechetDistance(), measures.Similarity())
+  found = run.run(protocol, fakes.Source(real, name='real'), None, cpu, 4, False,
+                  fakes.Source(made, name='made'))
+  assert sorted(reads) == ['made', 'real'] and networks.seen == {runs.I3D: 36}
+  assert runs.numbers(found)['fvd'] == pytest.approx(runs.distance(real, made, 16), rel=1e-4)
+  again = run.run(protocol, fakes.Source(real, name='real'), None, cpu, 4, False,
+                  fakes.Source(made, name='made'))
+  assert runs.numbers(again) == runs.numbers(found)
+  assert networks.seen == {runs.I3D: 36 + 18}  # the statistics are in the cache

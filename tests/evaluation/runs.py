@@ -25,8 +25,9 @@ def protocol(*of_measures, **kwargs):
 
 
 def numbers(found):
-  """What was found, {metric: value}."""
-  return {value.metric: value.value for value in found.values}
+  """What was found, {metric: value}, without what is made of the values of fewer videos."""
+  return {value.metric: value.value for value in found.values
+          if not value.metric.endswith('_infinity')}
 
 
 def distance(a, b, frames=9):

@@ -1,12 +1,15 @@
 """The benchmark runs, in tiny, and prints one line of JSON."""
 import json
+import os
 
 from absl.testing import flagsaver
 import pytest
 import tensorflow as tf
 
 from tests import raw_data
+from tf_videogen.benchmarks import input as input_lib
 from tf_videogen.launch import benchmark
+from tf_videogen.preflight import known
 
 
 @pytest.mark.slow
@@ -57,14 +60,32 @@ def test_trivd_gan(capsys):
 def test_input(tiny_files, capsys):
   with flagsaver.flagsaver():
     benchmark.flags.FLAGS(['benchmark', '--work=input', f'--gin_file={tiny_files.vqvae_gin}',
-                           '--repeats=2', '--strategy=cpu'])
+                           '--repeats=2', '--strategy=cpu', '--step=3'])
     benchmark.main([])
     figures = json.loads(capsys.readouterr().out)
     assert figures['batch'] == 4 and figures['input_s'] > 0 and figures['step_s'] > 0
     assert figures['input_share'] == pytest.approx(figures['input_s'] / figures['step_s'], rel=0.01)
+    assert figures['resumed_at_step'] == 3 and figures['resumed_first_batch_s'] > 0
+    assert figures['feeds'].startswith('the table of preflight has no bound on a step of ')
     benchmark.flags.FLAGS.gin_file = []
     with pytest.raises(ValueError, match='--gin_file is missing'):
       benchmark.main([])
+
+
+def test_whether_this_machine_feeds_a_config(monkeypatch):
+  """4 clips on each of 64 cores in half a second, on 8 hosts, are 64 a second on each."""
+  monkeypatch.setattr(known, 'row', lambda name, program: {'a.gin': {
+      'topology': 'v3:4x8', 'batch': '4', 'bound_s': '0.5'}}.get(name))
+  monkeypatch.setattr(os, 'cpu_count', lambda: 4)
+  figures = {'batch': 8, 'clips_per_step': 8, 'input_clips_per_s': 32, 'input_processors': 3.}
+  said = ('a step on v3:4x8, 64 cores, takes at least 500.0 ms for 256 clips: at most 64 clips per '
+          'second on each of 8 hosts. This machine, 4 processors, makes {} such a host, which '
+          'needs {} processors like these for the input (a host of v3 has 96)')
+  assert input_lib.feeds('a.gin', figures) == said.format('32 and does not feed', 6)
+  assert input_lib.feeds('a.gin', {**figures, 'input_clips_per_s': 64}) == said.format(
+      '64 and feeds', 3)
+  two_batches = {**figures, 'clips_per_step': 16, 'input_clips_per_s': 100}
+  assert 'for 512 clips: at most 128 clips per second' in input_lib.feeds('a.gin', two_batches)
 
 
 def test_prepare(tmp_path, capsys):

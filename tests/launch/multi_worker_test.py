@@ -75,7 +75,10 @@ def test_a_worker_that_never_appears(tiny_files, tmp_path):
 
 @pytest.mark.parametrize('config, message', [
     (None, '--strategy=multi_worker needs TF_CONFIG in the environment of every worker'),
-    ('{', 'TF_CONFIG in the environment cannot be read')])
+    ('{', 'TF_CONFIG in the environment cannot be read'),
+    ('[]', 'TF_CONFIG in the environment names no workers'),
+    ('{}', 'TF_CONFIG in the environment names no workers'),
+    ('{"cluster": {"worker": []}, "task": {"type": "worker", "index": 0}}', 'names no workers')])
 def test_no_cluster(config, message, tiny_files, tmp_path, monkeypatch, capsys):
   monkeypatch.delenv('TF_CONFIG', raising=False)
   if config is not None:

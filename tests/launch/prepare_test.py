@@ -48,6 +48,8 @@ def test_prepares_once(tmp_path, capsys):
   assert path.stat().st_mtime_ns == before.st_mtime_ns
   prepared = clips.PreparedClips('moving_mnist_clips/tiny', 20, data_dir=str(tmp_path))
   assert prepared.count('train') == 4
+  assert sorted(found.name for found in (path.parent / 'clip_index').iterdir()) == [
+      'test.npz', 'tiny.npz', 'train.npz', 'validation.npz']
 
 
 def test_removes_what_a_killed_run_left(tmp_path, capsys):
@@ -140,7 +142,7 @@ def test_kill_and_go_on(tmp_path):
     assert _decoder_processes(tmp_path)
     process.kill()
     process.wait()
-    assert not (killed / 'kinetics600_clips' / '64' / '1.0.0').exists()
+    assert not (killed / 'kinetics600_clips' / '64' / '2.0.0').exists()
     kept = {path: path.stat().st_mtime_ns for path in killed.glob('decoded/**/*.npz')}
     assert 5 < len(kept) < 20
     for pid in _decoder_processes(tmp_path):  # the stuck one, whose alarm would ring in two minutes
@@ -155,7 +157,7 @@ def test_kill_and_go_on(tmp_path):
 
   unbroken = tmp_path / 'unbroken'
   assert not processes.run(*command, f'--data_dir={unbroken}', **environment).returncode
-  files = sorted((unbroken / 'kinetics600_clips/64/1.0.0').glob('*.tfrecord*'))
+  files = sorted((unbroken / 'kinetics600_clips/64/2.0.0').glob('*.tfrecord*'))
   assert files and not list(unbroken.glob('decoded/**/*.npz'))
   for path in files:
     assert path.read_bytes() == (killed / path.relative_to(unbroken)).read_bytes()

@@ -217,3 +217,19 @@ def test_precision_policies_change_nothing():
   assert {v.dtype for v in model.variables} | {v.dtype for v in outputs.values()} == {tf.float32}
   assert {part.compute_dtype for part in model.submodules
           if isinstance(part, tf.keras.layers.Layer)} == {'float32'}
+
+
+def test_factors_are_rounded_as_by_tensor_float_32():
+  """To 10 bits after the leading one, ties to even, whatever the sign."""
+  x = np.float32([
+      1, 1 + 2**-10, 1 + 2**-11, 1 + 3 * 2**-11, 1 + 2**-11 + 2**-20, -3.14159, 1e-30, 0])
+  expected = [1, 1 + 2**-10, 1, 1 + 2**-9, 1 + 2**-10, -3.140625]
+  rounded = i3d.rounded(tf.constant(x), 10).numpy()
+  np.testing.assert_array_equal(rounded[:6], np.float32(expected))
+  assert abs(rounded[6] / x[6] - 1) < 2**-11 and rounded[7] == 0
+  unit = i3d.ConvolutionUnit(2, 3, mantissa_bits=10)
+  video = tf.constant(np.random.default_rng(0).normal(size=(1, 3, 4, 4, 2)).astype(np.float32))
+  found = unit(video).numpy()
+  unit.mantissa_bits = None
+  np.testing.assert_allclose(found, unit(video), atol=1e-2)
+  assert np.abs(found - unit(video).numpy()).max() > 1e-5

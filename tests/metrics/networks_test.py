@@ -77,15 +77,33 @@ def test_what_reaches_i3d(random_i3d, monkeypatch, size, frames):
 def test_what_reaches_the_port(monkeypatch):
   """Half pixels; the weights are those of I3D, and the label tells the networks apart."""
   made = []
-  monkeypatch.setattr(i3d, 'I3D', lambda *args: made.append(args) or _NoModel())
+  monkeypatch.setattr(i3d, 'I3D', lambda *args, **kwargs: made.append((args, kwargs)) or _NoModel())
   port = networks.FeatureNetwork('random:i3d_kinetics400_port')
-  assert made == [(400, 1e-5)]
+  assert made == [((400, 1e-5), {'mantissa_bits': None})]
   video = _video(1, 9, 20, 33)
   seen = port(tf.constant(video))
   expected = tf.image.resize(video.reshape([-1, 20, 33, 3]), (224, 224), antialias=False)
   np.testing.assert_allclose(
       seen, (2 * expected.numpy() / 255 - 1).reshape([1, 9, 224, 224, 3]), atol=1e-5)
   assert networks._WEIGHTS == {'i3d_kinetics400_port': 'i3d_kinetics400'}
+
+
+def test_what_reaches_changed_networks(monkeypatch):
+  """One change each; they can be joined."""
+  monkeypatch.setattr(i3d, 'I3D', lambda *args, **kwargs: _NoModel())
+  video = _video(1, 9, 20, 30)
+  seen = lambda *changes: networks.FeatureNetwork(
+      '+'.join([f'random:{I3D}', *changes]))(tf.constant(video)).numpy()
+  reference = seen()
+  np.testing.assert_allclose(seen('values_0_1'), (reference + 1) / 2, atol=1e-6)
+  np.testing.assert_allclose(seen('values_half'), reference / 2, atol=1e-6)
+  np.testing.assert_array_equal(seen('bgr'), reference[..., ::-1])
+  scaled = tf.compat.v1.image.resize_bilinear(video[0], (224, 336)).numpy()[:, :, 56:280]
+  np.testing.assert_allclose(seen('crop')[0], 2 * scaled / 255 - 1, atol=1e-5)
+  halves = tf.image.resize(video[0], (224, 336), antialias=False).numpy()[:, :, 56:280]
+  np.testing.assert_allclose(seen('half_pixels', 'crop')[0], 2 * halves / 255 - 1, atol=1e-5)
+  with pytest.raises(ValueError, match='unknown network'):
+    networks.FeatureNetwork(f'random:{I3D}+other')
 
 
 class _NoModel(tf.Module):
@@ -250,7 +268,8 @@ def test_unknown_names(name):
     networks.FeatureNetwork(name)
   assert str(info.value) == (
       f'unknown network {name!r}; there are: i3d_kinetics400, i3d_kinetics600, '
-      'i3d_kinetics400_port, c3d_ucf101, and, for smoke tests, random:i3d_kinetics400 and so on')
+      'i3d_kinetics400_port, c3d_ucf101, lpips_alexnet, and, for smoke tests, '
+      'random:i3d_kinetics400 and so on')
 
 
 @pytest.mark.parametrize('shape,dtype', [
@@ -258,3 +277,29 @@ def test_unknown_names(name):
 def test_wrong_videos_are_named(random_i3d, shape, dtype):
   with pytest.raises(ValueError, match=r'video must be uint8 \[B, T, H, W, C\] with C 1 or 3, got'):
     random_i3d(tf.zeros(shape, dtype))
+
+
+class _Means(tf.Module):
+  """A network of images: mean colors, weighted."""
+
+  def __init__(self, weight):
+    super().__init__()
+    self.weight = tf.Variable(weight)
+
+  @tf.function(input_signature=[tf.TensorSpec([None, None, None, 3], tf.float32)])
+  def __call__(self, images):
+    return tf.reduce_mean(images, [1, 2]) * self.weight
+
+
+def test_a_network_of_images_that_is_given(tmp_path):
+  labels = []
+  video = _video(2, 3, 8, 8)
+  for weight in (2.0, 3.0):
+    tf.saved_model.save(_Means(weight), str(tmp_path / 'model'))
+    network = networks.FeatureNetwork(f'saved_model:{tmp_path / "model"}')
+    found = network(tf.constant(video))['frames']
+    np.testing.assert_allclose(found, video.mean((2, 3)) * weight, rtol=1e-5)
+    labels.append(network.label)
+  assert labels[0] != labels[1] and network.min_frames == 1
+  with pytest.raises(ValueError, match='nowhere is no SavedModel: it has no saved_model.pb'):
+    networks.FeatureNetwork('saved_model:nowhere')

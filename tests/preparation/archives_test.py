@@ -80,7 +80,8 @@ def test_nothing_outside(tmp_path, name, evil):
     assert 'evil' in str(list((tmp_path / 'in' / 'to').rglob('evil*')))
   assert not os.path.exists('/tmp/evil_tf_videogen.mp4')
   assert {path.name for path in tmp_path.iterdir()} == {name, 'in'}
-  assert {path.name for path in (tmp_path / 'in').iterdir()} <= {'to', 'to.part', 'to.lock'}
+  assert {path.name for path in (tmp_path / 'in').iterdir()} <= {
+      'to', 'to.part', 'to.lock', 'to.damaged.json'}
 
 
 def test_links_are_passed_over(tmp_path):
@@ -110,7 +111,7 @@ def test_two_at_once(tmp_path):
 
 @pytest.mark.parametrize('name, mode', [('a.tar', 'w'), ('a.tar.gz', 'w:gz'), ('a.tar.xz', 'w:xz')])
 def test_tar_that_ends_early(tmp_path, name, mode):
-  """Cut between two members, and damaged in the header of one: to the library an end."""
+  """Cut between two members, and damaged in the header of the last: to the library an end."""
   content = io.BytesIO()
   with tarfile.open(fileobj=content, mode='w') as archive:
     for i in range(5):
@@ -119,13 +120,50 @@ def test_tar_that_ends_early(tmp_path, name, mode):
       archive.addfile(member, io.BytesIO(bytes([i]) * 512))
   whole = bytearray(content.getvalue())
   damaged = bytearray(whole)
-  damaged[2 * 1024 + 148:2 * 1024 + 156] = b'damaged!'  # the checksum of the third header
+  damaged[4 * 1024 + 148:4 * 1024 + 156] = b'damaged!'  # the checksum of the last header
   compress = {'w': bytes, 'w:gz': gzip.compress, 'w:xz': lzma.compress}[mode]
   for tar, message in ((whole[:2 * 1024], 'is cut off or damaged'), (damaged, 'damaged')):
     (tmp_path / name).write_bytes(compress(bytes(tar)))
     with pytest.raises(ValueError, match=message):
       archives.extract(str(tmp_path / name), str(tmp_path / 'to'))
     assert not (tmp_path / 'to').exists()
+
+
+@pytest.mark.parametrize('name', ['a.zip', 'a.tar', 'a.tgz', 'a.rar'])
+def test_one_damaged_member(tmp_path, name, capsys):
+  """It is left out and named, and the others are whole: by checksum, in a tar of the header."""
+  members = {f'x/{i}.mp4': bytes([65 + i]) * 3000 for i in range(4)}
+  _WRITERS[name](tmp_path / name, members)
+  content = (tmp_path / name).read_bytes()
+  if name == 'a.tgz':
+    content = gzip.decompress(content)
+  if name in ('a.tar', 'a.tgz'):
+    at = content.index(b'x/2.mp4') + 148
+    content = content[:at] + b'damaged!' + content[at + 8:]
+  else:
+    content = content.replace(b'C' * 3000, b'C' * 1500 + b'c' + b'C' * 1499)
+  (tmp_path / name).write_bytes(gzip.compress(content) if name == 'a.tgz' else content)
+  folder = archives.extract(str(tmp_path / name), str(tmp_path / 'to'))
+  del members['x/2.mp4']
+  assert _contents(tmp_path / 'to') == members
+  assert list(archives.damaged(folder)) == ['x/2.mp4'] and all(archives.damaged(folder).values())
+  assert '1 files in it are left out, such as x/2.mp4' in capsys.readouterr().out
+  assert set(archives.names(str(tmp_path / name))) >= {*members}
+
+
+def test_a_damaged_header_whose_name_leads_elsewhere(tmp_path):
+  _write_tar(tmp_path / 'a.tar', {'a.mp4': b'1', '../evil.mp4': b'2', 'b.mp4': b'3'})
+  content = bytearray((tmp_path / 'a.tar').read_bytes())
+  at = content.index(b'../evil')
+  content[at + 148:at + 156] = b'damaged!'
+  (tmp_path / 'a.tar').write_bytes(content)
+  folder = archives.extract(str(tmp_path / 'a.tar'), str(tmp_path / 'to'))
+  assert _contents(tmp_path / 'to') == {'a.mp4': b'1', 'b.mp4': b'3'}
+  assert list(archives.damaged(folder)) == ['a member without a name']
+
+
+def test_stem():
+  assert [archives.stem(name) for name in ('x/a b.tar.gz', 'a.b.ZIP', 'a')] == ['a b', 'a.b', 'a']
 
 
 def test_remote(tmp_path):

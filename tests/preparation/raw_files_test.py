@@ -3,9 +3,13 @@
 import os
 import zipfile
 
+from PIL import Image
+import pytest
 import tensorflow as tf
 
+from tf_videogen import files
 from tf_videogen.preparation import raw_files
+from tf_videogen.preparation import raw_videos
 
 
 def _write_zip(path, names):
@@ -15,8 +19,8 @@ def _write_zip(path, names):
       archive.writestr(name, path.name)
 
 
-def _videos(root, extract_to, pattern='part'):
-  return raw_files.videos(str(root), pattern, str(extract_to))
+def _videos(root, extract_to, pattern='part', **kwargs):
+  return raw_files.videos(str(root), pattern, str(extract_to), **kwargs)[0]
 
 
 def test_find(tmp_path):
@@ -55,6 +59,58 @@ def test_archives_beside_loose_files(tmp_path):
   assert sorted(_videos(tmp_path / 'raw', tmp_path / 'elsewhere')) == [
       'train/a.mp4', 'train/b.mp4', 'val/c.mp4']
   assert not (tmp_path / 'elsewhere').exists()
+
+
+def test_hidden_folders_are_no_data(tmp_path):
+  """What tools leave behind: caches, checkpoints of notebooks, macOS's copies."""
+  for name in ('.cache/a.mp4', 'b/.ipynb_checkpoints/b.mp4', '__MACOSX/b/._c.mp4',
+               '__MACOSX/d.mp4', 'b/e.mp4'):
+    (tmp_path / '.raw' / name).parent.mkdir(parents=True, exist_ok=True)
+    (tmp_path / '.raw' / name).touch()
+  assert raw_files.find(str(tmp_path / '.raw'), ('.mp4',)) == ['b/e.mp4']
+  tf.io.gfile.makedirs('ram://hidden/.cache')
+  for name in ('.cache/a.mp4', 'b.mp4'):
+    with tf.io.gfile.GFile(f'ram://hidden/{name}', 'w') as file:
+      file.write('x')
+  assert raw_files.find('ram://hidden', ('.mp4',)) == ['b.mp4']
+
+
+def test_animated_webp_are_videos(tmp_path):
+  pictures = [Image.new('RGB', (4, 4), (value, 0, 0)) for value in (0, 99)]
+  pictures[0].save(tmp_path / 'a.webp', save_all=True, append_images=pictures[1:])
+  pictures[0].save(tmp_path / 'thumbnail.webp')
+  (tmp_path / 'b.mp4').touch()
+  assert raw_files.find_videos(str(tmp_path)) == ['a.webp', 'b.mp4']
+  assert sorted(_videos(tmp_path, tmp_path / 'to')) == ['a.webp', 'b.mp4']
+
+
+def test_archives_in_folders_of_splits(tmp_path):
+  """Any name is opened there. The name of a class counts as a folder, unless there is one."""
+  _write_zip(tmp_path / 'raw' / 'Train' / 'jumping (high).zip', ['./a.mp4', 'x/b.mp4'])
+  _write_zip(tmp_path / 'raw' / 'train' / 'more.zip', ['c.mp4'])
+  _write_zip(tmp_path / 'raw' / 'elsewhere.zip', ['d.mp4'])
+  found, belong = raw_files.videos(
+      str(tmp_path / 'raw'), 'part', str(tmp_path / 'to'), folders={'train'},
+      is_class=lambda name: name == 'jumping (high)')
+  assert sorted(found) == ['Train/jumping (high)/a.mp4', 'Train/x/b.mp4', 'train/c.mp4']
+  assert belong == {'Train/jumping (high).zip': True, 'train/more.zip': True,
+                    'elsewhere.zip': False}
+
+
+def test_a_damaged_member_is_a_file_that_cannot_be_read(tmp_path):
+  _write_zip(tmp_path / 'raw' / 'part_0.zip', ['train/a.mp4', 'train/b.mp4', 'notes.txt'])
+  content = (tmp_path / 'raw' / 'part_0.zip').read_bytes()
+  for name in (b'train/a.mp4', b'notes.txt'):  # what is stored follows the name
+    content = content.replace(name + b'part_0.zip', name + b'PART_0.zip')
+  (tmp_path / 'raw' / 'part_0.zip').write_bytes(content)
+  for _ in range(2):  # extracting, and finding it extracted
+    found = _videos(tmp_path / 'raw', tmp_path / 'to')
+    assert sorted(found) == ['train/a.mp4', 'train/b.mp4']
+    with pytest.raises(raw_videos.Unusable, match='unreadable .damaged in its archive'):
+      raw_videos.read(found['train/a.mp4'])
+    assert not tf.io.gfile.exists(found['train/a.mp4'])
+    assert files.size_and_time(found['train/a.mp4']) is None
+    assert os.path.getsize(found['train/b.mp4']) == 10
 
 
 def test_another_folder_has_its_own_archives(tmp_path):

@@ -1,6 +1,5 @@
 """Reading videos: what comes out of each format, and what is refused for which reason."""
 
-import fractions
 import io
 
 import av
@@ -65,6 +64,25 @@ def test_rotated_as_phones_do(tmp_path, turns):
   assert _difference(read.frames, upright) < 6
   small = raw_videos.read(str(tmp_path / 'a.mov'), short_side=24)
   assert (small.height, small.width, small.frames[0].shape) == (32, 24, (32, 24, 3))
+
+
+@pytest.mark.parametrize('matrix', [
+    (1, 0, 0, 1), (0, 1, -1, 0), (-1, 0, 0, -1), (0, -1, 1, 0),  # turned
+    (-1, 0, 0, 1), (1, 0, 0, -1), (0, 1, 1, 0), (0, -1, -1, 0)])  # mirrored
+def test_all_orientations(tmp_path, matrix):
+  """Each stored pixel is shown where the file's display matrix moves it to."""
+  stored = raw_data.moving_square(frames=3)
+  raw_data.write_video(tmp_path / 'a.mov', stored, matrix=matrix)
+  a, b, c, d = matrix
+  y, x = np.mgrid[:48, :64]
+  column, row = a * x + c * y, b * x + d * y
+  shown = np.empty((3, 48, 64, 3) if a else (3, 64, 48, 3), np.uint8)
+  shown[:, row - row.min(), column - column.min()] = stored
+  read = raw_videos.read(str(tmp_path / 'a.mov'))
+  assert (read.height, read.width) == shown.shape[1:3]
+  assert _difference(read.frames, shown) < 6
+  small = raw_videos.read(str(tmp_path / 'a.mov'), short_side=24)
+  assert small.frames[0].shape[:2] == (shown.shape[1] // 2, shown.shape[2] // 2)
 
 
 @pytest.mark.parametrize('height, width', [(240, 320), (256, 340), (720, 1280), (90, 50)])
@@ -198,30 +216,10 @@ def test_what_is_refused(tmp_path):
     assert _reason(tmp_path / name, limits=raw_videos.Limits(min_frames=61)) == 'too short'
 
 
-def _write_mkv(path, times, sound_seconds=0):
-  """A video whose frames are shown at these milliseconds, beside sound."""
-  with av.open(str(path), 'w') as output:
-    stream = output.add_stream('mpeg4', rate=30)
-    stream.height, stream.width, stream.pix_fmt = 48, 64, 'yuv420p'
-    stream.codec_context.time_base = fractions.Fraction(1, 1000)
-    sound = output.add_stream('aac', rate=16000) if sound_seconds else None
-    for t, frame in zip(times, raw_data.moving_square(len(times))):
-      frame = av.VideoFrame.from_ndarray(frame, format='rgb24')
-      frame.pts, frame.time_base = t, fractions.Fraction(1, 1000)
-      output.mux(stream.encode(frame))
-    output.mux(stream.encode())
-    for i in range(sound_seconds * 16000 // 1024):
-      frame = av.AudioFrame.from_ndarray(np.zeros((1, 1024), np.float32), 'fltp', 'mono')
-      frame.rate, frame.pts = 16000, 1024 * i
-      output.mux(sound.encode(frame))
-    if sound:
-      output.mux(sound.encode())
-
-
 def test_whole_though_it_has_few_frames(tmp_path):
   """Sound that goes on after the pictures, and pictures that come when they like."""
-  _write_mkv(tmp_path / 'sound.mkv', range(0, 2000, 33), sound_seconds=4)
-  _write_mkv(tmp_path / 'slow.mkv', [*range(0, 1000, 33), *range(1000, 5000, 200)])
+  raw_data.write_timed(tmp_path / 'sound.mkv', range(0, 2000, 33), sound_seconds=4)
+  raw_data.write_timed(tmp_path / 'slow.mkv', [*range(0, 1000, 33), *range(1000, 5000, 200)])
   assert len(raw_videos.read(str(tmp_path / 'sound.mkv')).frames) == 61
   assert len(raw_videos.read(str(tmp_path / 'slow.mkv')).frames) == 51
   for name in ('sound.mkv', 'slow.mkv'):
@@ -232,19 +230,19 @@ def test_whole_though_it_has_few_frames(tmp_path):
 
 def test_cut_without_encoding_anew(tmp_path):
   """Cutters that copy streams leave frames in front that are not shown, and a note of that."""
-  raw_data.write_video(tmp_path / 'long.mp4', raw_data.moving_square(90), fps=30)
-  with av.open(str(tmp_path / 'long.mp4')) as source, av.open(
-      str(tmp_path / 'cut.mp4'), 'w', options={'avoid_negative_ts': 'disabled'}) as output:
-    stream = source.streams.video[0]
-    copy = output.add_stream_from_template(stream)
-    first = int(1 / stream.time_base)  # a second is not shown
-    for packet in source.demux(stream):
-      if packet.dts is not None:
-        packet.pts, packet.dts = packet.pts - first, packet.dts - first
-        packet.stream = copy
-        output.mux(packet)
+  raw_data.write_cut(tmp_path)
   read = raw_videos.read(str(tmp_path / 'cut.mp4'))
   assert 55 <= len(read.frames) <= 65
+
+
+@pytest.mark.parametrize('times, fps', [
+    (range(0, 800, 40), 25), ([0, 33, 67, 100, 133], 4000 / 133)])
+def test_a_rate_that_is_the_clock(tmp_path, times, fps):
+  """Some containers tell 1,000 frames per second, and mean milliseconds."""
+  raw_data.write_timed(tmp_path / 'a.mkv', times, rate=1000)
+  with av.open(str(tmp_path / 'a.mkv')) as container:
+    assert container.streams.video[0].average_rate == 1000
+  assert raw_videos.read(str(tmp_path / 'a.mkv')).fps == pytest.approx(fps)
 
 
 def test_unreadable(tmp_path):

@@ -98,6 +98,20 @@ def test_of_other_numbers_of_clips_none_is_the_best(tmp_path):
   assert '<b>' not in ''.join(_blocks(runs)[0].rows[2][1:])
 
 
+def test_every_network_has_a_row_of_its_own(tmp_path):
+  """A later value of random weights does not stand where a published network's is compared."""
+  runs = [_run(name, _make(tmp_path / name)) for name in ('one', 'two')]
+  for run, value in zip(runs, (90., 80.)):
+    results.append_rows(run.model_dir, [results.Result(
+        4, 'test', 'fvd', value, examples=9, protocol='p', network='i3d_kinetics400@1a2b')])
+  results.append_rows(runs[0].model_dir, [results.Result(
+      4, 'test', 'fvd', 3., examples=9, protocol='p', network='random-network, not comparable')])
+  published, random = _blocks(runs)[0].rows[3:]
+  assert published[1].startswith('90<') and published[2].startswith('<b>80</b>')
+  assert 'test · p · i3d_kinetics400@1a2b' in published[0]
+  assert random[1].startswith('3<') and random[2] == '–' and 'random-network' in random[0]
+
+
 @pytest.mark.parametrize('bindings, values', [
     ({'FileClips.test_path': 'other.npz'}, (20., 10.)), ({}, (float('nan'), 10.))])
 def test_of_other_data_or_no_number_none_is_the_best(tmp_path, bindings, values):

@@ -284,3 +284,8 @@ def test_what_a_sample_is_conditioned_on(tiny, task, class_task):
   assert class_task.conditional and class_task.condition_spec(spec) == {'label': spec['label']}
   noise = tiny.video_gan({'encoder': None, 'unit': recurrent_units.ConvGRU}, conditioning_frames=0)
   assert not noise.conditional and not noise.condition_spec(spec)
+
+
+def test_no_frames_cannot_be_sampled():
+  with pytest.raises(ValueError, match='VideoGANTask.sampled_frames must be at least 1, got 0'):
+    tasks.VideoGANTask(tf.keras.layers.Layer(), sampled_frames=0)

@@ -154,6 +154,18 @@ def test_replicas_have_rows_and_seeds_of_their_own(two_replicas):
   assert (function(_rows(4), randomness.seed_of(6)) != found).all() and len(shapes) == traced
 
 
+def test_workers_with_one_replica_each_have_seeds_of_their_own(cpu, monkeypatch):
+  """The second worker draws what the second of two replicas draws."""
+  draw = lambda batch, seed: randomness.uniform([batch['x'].shape[0], 3], seed)
+  seed, found = randomness.seed_of(5), []
+  for number in range(2):
+    monkeypatch.setattr(strategies, 'worker', lambda strategy, number=number: (number, 2))
+    found.append(strategies.on_replicas(cpu, draw)(_rows(2), seed))
+  np.testing.assert_array_equal(found[0], randomness.uniform([2, 3], seed))
+  np.testing.assert_array_equal(
+      found[1], randomness.uniform([2, 3], randomness.fold_in(seed, 1)))
+
+
 def test_rows_that_replicas_cannot_divide(cpu, two_replicas):
   """Some are computed twice; strings stay on the host."""
   function = lambda batch, seed: {'rows': batch['x'], 'names': tf.constant(len(batch))[None]}

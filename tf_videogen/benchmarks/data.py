@@ -1,4 +1,4 @@
-"""Times the preparation of data, and the batches that training waits for."""
+"""Times the preparation of data."""
 
 import functools
 import os
@@ -7,49 +7,13 @@ import time
 
 import av
 
-from tf_videogen import building
 from tf_videogen.benchmarks import timing
-from tf_videogen.data import clips as clips_lib
 from tf_videogen.data import video_folder
 from tf_videogen.preparation import png
 from tf_videogen.preparation import raw_files
 from tf_videogen.preparation import raw_videos
-from tf_videogen.training import strategies
 
 _COPIES, _PLAN_CLIPS = 20, 400_000  # copies of every video; clips of the plan
-
-
-def input_pipeline(config, strategy, repeats):
-  """Times the batches of an Experiment's data alone, and its training step on one repeated batch.
-
-  Args:
-    config: an Experiment.
-    strategy: a tf.distribute.Strategy.
-    repeats: number of measurements, of which the median is taken.
-
-  Returns:
-    A dict of figures. If the clips are prepared ones, reading their shards is timed, too.
-  """
-  size = config.batch_size
-  built = building.build(config, strategy, config.clips.example_spec())
-  with strategies.scope(strategy):
-    loop = building.make_trainer(config, built)
-    make_dataset = loop.make_dataset
-    batches = iter(strategies.distribute(strategy, functools.partial(make_dataset, 0)))
-    # Several batches per measurement, because some were ready before it.
-    input_s = timing.seconds(lambda: [next(batches) for _ in range(16)], repeats) / 16
-    loop.make_dataset = lambda *where: make_dataset(*where).take(1).cache().repeat()
-    step_s = timing.seconds(lambda: loop.train(1), repeats)
-  figures = {'batch': size,
-             'input_s': round(input_s, 5), 'input_clips_per_s': round(size / input_s, 1),
-             'step_s': step_s, 'step_clips_per_s': round(size / step_s, 1),
-             'input_share': round(input_s / step_s, 4)}
-  if isinstance(config.clips, clips_lib.PreparedClips):
-    clips = config.clips.count(config.clips.train_split)
-    read_s = timing.seconds(lambda: sum(1 for _ in config.clips.raw_records()), repeats)
-    figures['raw_read_clips_per_s'] = round(clips / read_s, 1)
-    figures['raw_read_share'] = round(size / input_s / (clips / read_s), 4)
-  return figures
 
 
 def bare_decode(path):

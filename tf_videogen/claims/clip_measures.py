@@ -82,7 +82,7 @@ class OfSamples(Measure):
     videos: number of clips that give conditions, N.
     samples_per_condition: number of samples for each of them, S.
     first: number of the first frame that counts, from 0 on.
-    last: number of the frame after the last that counts; None: up to the end.
+    last: number of the frame after the last that counts; the end if None.
     batch_size: samples that are made at once.
   """
 

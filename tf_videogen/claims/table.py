@@ -24,16 +24,16 @@ class Row(typing.NamedTuple):
   Attributes:
     claim: name of the claim, its file's without the ending.
     kind: RUN, DIFFERENCE or CLAIM.
-    arm: of a run, its arm; of a difference, the arm that is subtracted from the first.
-    seed: of a run.
+    arm: name of the run's arm; in a difference, name of the arm that is subtracted from the first.
+    seed: number of the run's seed.
     measure: name of the measure.
     better: 'lower' or 'higher'.
-    value: the mean over clips; of a difference, over seeds and clips.
-    low, high: of a difference, the ends of the interval.
-    verdict: of a difference and of a claim, see `statistics`.
+    value: the mean over clips; in a difference, over seeds and clips.
+    low, high: the ends of a difference's interval.
+    verdict: the verdict on a difference or a claim, see `statistics`.
     clips: number of clips; 1 for measures with one value per run.
-    seconds: of a run, how long training and measuring took; of a claim, their sum.
-    note: of a run, words of the measure about its result.
+    seconds: time of a run's training and measuring; in a claim, their sum.
+    note: words of the measure about a run's result.
   """
   claim: str
   kind: str

@@ -1,25 +1,25 @@
 """The base class of clip sources: an endless stream for training, one exact pass for evaluation.
 
-Training batch s is a function of (seed, s) alone. Each epoch has its own seeded order of all
-examples. To start at step s, the stream counts the whole epochs before it, takes the order of the
-current epoch, and skips raw records without parsing or decoding them. A resumed run therefore gets
-the batches of the uninterrupted one. The start of the window in a longer video and the place of the
+Examples are read by their numbers. Training batch s is a function of (seed, s) alone: the order of
+an epoch sorts random numbers that (seed, epoch) determine. A run that goes on at step s therefore
+gets the batches of the unbroken one, and reads nothing of the steps before. Each host reads its own
+rows of every batch, and no others. The start of the window in a longer video and the place of the
 crop in larger frames are drawn from (seed, position of the example in the stream). They do not
-depend on the thread that decodes the example.
+depend on the thread that decodes the example, nor on the number of hosts.
 """
 
 import contextlib
 import os
 import re
 
+import numpy as np
 import tensorflow as tf
 
 
 class ClipSource:
   """Base class of clip sources. Files are read when they are first needed, not in constructors.
 
-  A subclass defines `count`, `example_spec`, `identity`, and three methods that the base class
-  calls: `_records`, `_shuffle_buffer` and `_read`.
+  A subclass defines `count`, `example_spec`, `identity`, and `_read`, which the base class calls.
 
   Args:
     frames: int, number of frames of a clip, T.
@@ -89,27 +89,35 @@ class ClipSource:
     """Returns a list of plain values that determine a split's clips; statistics are kept by it."""
     raise NotImplementedError
 
-  def _records(self, split, order_seed=None):
-    """Returns a tf.data.Dataset of the split's raw records, cheap to skip, in stored order.
+  def _read(self, split, number, place):
+    """Returns an example, a dict as in `example_spec`.
 
-    If `order_seed`, an int64 [2] tensor, is given, it determines a random order of the files.
+    Args:
+      split: str, name of the split.
+      number: int64 [] tensor, number of the example in the split, from 0 on.
+      place: function (axis, starts) that chooses where a clip starts along an axis of the stored
+        video (0: time, 1: height, 2: width). It returns an int32 [] tensor below `starts`, which is
+        an int or such a tensor.
     """
     raise NotImplementedError
 
-  def _shuffle_buffer(self):
-    """Returns the number of raw records of the training split that are held for shuffling."""
-    raise NotImplementedError
+  def _examples(self, split, numbers, place_at):
+    """Returns a tf.data.Dataset of (position, example), in the order of `numbers`.
 
-  def _read(self, split, record, place):
-    """Returns the example of a raw record, a dict as in `example_spec`.
+    A subclass whose examples are read from files overrides this, to read several at once.
 
-    place(axis, starts) chooses where a clip starts along an axis of the stored video (0: time,
-    1: height, 2: width). It returns an int32 [] tensor below `starts`. `starts` is an int or such a
-    tensor.
+    Args:
+      split: str, name of the split.
+      numbers: tf.data.Dataset of (position of an example in the stream, its number in the split),
+        int64 [] both.
+      place_at: function of a position that returns `place`, see `_read`.
     """
-    raise NotImplementedError
+    def read(position, number):
+      return position, self._read(split, number, place_at(position))
 
-  @tf.autograph.experimental.do_not_convert  # AutoGraph would double the time of tracing `_read`
+    return numbers.map(read, os.cpu_count(), deterministic=True)
+
+  @tf.autograph.experimental.do_not_convert  # AutoGraph would double the time of tracing
   def training(self, batch_size, seed, start_step=0, host=0, hosts=1):
     """Returns an endless tf.data.Dataset of training batches, from step `start_step` on.
 
@@ -121,7 +129,7 @@ class ClipSource:
       seed: int. Different seeds give different orders and windows.
       start_step: int, number of the first batch, at least 0.
       host: int, number of this host, from 0 on. It gets its own rows of every batch, and does not
-        decode the rows of other hosts.
+        read the rows of other hosts.
       hosts: int, number of hosts; B must be divisible by it.
 
     Returns:
@@ -134,24 +142,29 @@ class ClipSource:
     self.example_spec()  # finds data that doesn't fit here, not inside a traced function
     if start_step < 0:
       raise ValueError(f'start_step must be at least 0, got {start_step}')
+    rows = _rows_of_host(batch_size, hosts)
     first = start_step * batch_size
-    first_epoch, passed = divmod(first, self.count(self.train_split))
+    count = self.count(self.train_split)
 
-    def records_of_epoch(epoch):
-      records = self._shuffled_records(tf.stack([tf.constant(seed, tf.int64), 2 * epoch]))
-      return records.skip(tf.where(epoch == first_epoch, tf.constant(passed, tf.int64), 0))
+    def numbers_of_epoch(epoch):
+      positions = epoch * count + tf.range(count, dtype=tf.int64)
+      mine = tf.logical_and(positions >= first, positions % batch_size // rows == host)
+      order = _order(tf.stack([tf.constant(seed, tf.int64), 2 * epoch]), count)
+      return tf.data.Dataset.from_tensor_slices(
+          (tf.boolean_mask(positions, mine), tf.boolean_mask(order, mine)))
 
-    def read(position, record):
+    def place_at(position):
       place_seed = tf.stack([tf.constant(seed, tf.int64), 2 * position + 1])  # odd; epochs are even
 
       def place(axis, starts):
         folded = tf.random.experimental.stateless_fold_in(place_seed, axis) if axis else place_seed
         return tf.random.stateless_uniform([], folded, 0, starts, tf.int32, alg='philox')
 
-      return self._read(self.train_split, record, place)
+      return place
 
-    records = tf.data.Dataset.counter(first_epoch).flat_map(records_of_epoch)
-    return _batched(records.enumerate(first), read, batch_size, host, hosts)
+    numbers = tf.data.Dataset.counter(first // count).flat_map(numbers_of_epoch)
+    examples = self._examples(self.train_split, numbers, place_at)
+    return _batched(examples.map(lambda position, example: example), rows)
 
   @tf.autograph.experimental.do_not_convert
   def evaluation(self, split, batch_size, limit=None, host=0, hosts=1):
@@ -179,14 +192,17 @@ class ClipSource:
     if limit is not None:
       _check_positive('limit', limit)
       examples = min(examples, limit)
-    records = self._records(split).take(examples)
-    records = records.concatenate(records.take(1).repeat(-examples % batch_size))
+    rows = _rows_of_host(batch_size, hosts)
+    positions = np.arange(examples + -examples % batch_size)
+    positions = positions[positions % batch_size // rows == host]
+    numbers = tf.data.Dataset.from_tensor_slices(
+        (positions, np.where(positions < examples, positions, 0)))
 
-    def read(position, record):
-      example = self._read(split, record, first_and_middle)
+    def with_valid(position, example):
       return {**example, 'valid': position < examples}
 
-    return _batched(records.enumerate(), read, batch_size, host, hosts)
+    made = self._examples(split, numbers, lambda position: first_and_middle)
+    return _batched(made.map(with_valid), rows)
 
   def check(self, splits=()):
     """Reads one example of the training split and of others, to find errors before training does.
@@ -203,19 +219,13 @@ class ClipSource:
       with errors_told():
         next(iter(self.evaluation(split, 1, limit=1)))
 
-  def _shuffled_records(self, epoch_seed):
-    """Returns raw records of the training split in the order that a seed, int64 [2], determines."""
-    # `shuffle` combines its seed with the global seed of the program. The graph of this function
-    # gets a global seed of its own, so that `tf.random.set_seed` doesn't change the data.
-    tf.compat.v1.set_random_seed(1)
-    shuffle_seed = tf.random.stateless_uniform(
-        [], epoch_seed, minval=None, maxval=None, dtype=tf.int64, alg='philox')
-    return self._records(self.train_split, epoch_seed).shuffle(
-        self._shuffle_buffer(), seed=shuffle_seed, reshuffle_each_iteration=False)
+  def _starts(self, stored_frames):
+    """Returns the number of places where a window can start in a video."""
+    return stored_frames - self.span + 1
 
   def _window(self, stored_frames, place):
     """Returns the indices, int32 [T], of a window's frames in the stored video."""
-    start = place(0, stored_frames - self.span + 1)
+    start = place(0, self._starts(stored_frames))
     return start + self.frame_step * tf.range(self.frames)
 
 
@@ -244,14 +254,21 @@ def _check_positive(name, value):
     raise ValueError(f'{name} must be at least 1, got {value}')
 
 
-def _batched(records, read, batch_size, host, hosts):
-  """Returns this host's rows of every batch of numbered records, in fixed order, prefetched."""
+def _rows_of_host(batch_size, hosts):
+  """Returns how many rows of every batch a host has."""
   if batch_size % hosts:
     raise ValueError(f'batch_size = {batch_size} is not divisible by the {hosts} hosts')
-  rows = batch_size // hosts
-  if hosts > 1:
-    records = records.filter(lambda position, _: position % batch_size // rows == host)
-  examples = records.map(read, os.cpu_count(), deterministic=True)
+  return batch_size // hosts
+
+
+def _order(seed, count):
+  """Returns a random order of `count` examples, int64 [count]. A seed, int64 [2], determines it."""
+  keys = tf.random.stateless_uniform([count], seed, None, None, tf.int64, alg='philox')
+  return tf.cast(tf.argsort(keys), tf.int64)
+
+
+def _batched(examples, rows):
+  """Returns batches of examples, in fixed order, prefetched."""
   return untuned(examples.batch(rows, drop_remainder=True).prefetch(2))
 
 

@@ -11,18 +11,22 @@ import numpy as np
 import tensorflow as tf
 
 from tf_videogen import files
+from tf_videogen.data import array_files
+from tf_videogen.data import clip_index
+from tf_videogen.data import clip_records
 from tf_videogen.data import clip_source
 from tf_videogen.data import prepared
-
-_SHUFFLE_BYTES = 512 << 20
 
 
 class PreparedClips(clip_source.ClipSource):
   """Clips of a data set that TFDS has prepared, one of this suite or any other.
 
-  Splits may be slices in the notation of TFDS, such as 'train[:70%]' or 'train[70%:]+test'. The
-  `id` of a clip is the feature of that name. If the data set has no such feature, the `id` is made
-  of the file's name and the record's number in the file.
+  Splits may be slices in the notation of TFDS, such as 'train[:70%]' or 'train[70%:]+test', which
+  count videos. The `id` of a clip is the feature of that name. If the data set has no such feature,
+  the `id` is made of the file's name and the record's number in the file.
+
+  Of a data set of this suite, the pieces of a video that a clip shows are read. Of others, and of
+  those that versions 1 prepared, whole videos are read.
 
   Args:
     dataset: str, 'name/config' or 'name', with or without a version as in 'name:1.0.0'.
@@ -34,8 +38,6 @@ class PreparedClips(clip_source.ClipSource):
       set. 'video' is uint8 [frames, H, W, C], and its name is 'video' by default. 'actions' are
       numbers [frames, A], one vector per frame. 'label' is an integer [], the number of the video's
       class. Clips have actions and labels only if they are named here.
-    shuffle_buffer: int, number of examples to shuffle among. If None, it is the number that 512 MiB
-      hold, but at least 8.
     size: int, height and width of the clips, which are cut out of larger frames. For evaluation,
       they are cut out of the middle. If None, clips show whole frames, which must all have the same
       size.
@@ -44,7 +46,7 @@ class PreparedClips(clip_source.ClipSource):
   """
 
   def __init__(self, dataset, frames, frame_step=1, data_dir=None, train_split='train',
-               features=None, shuffle_buffer=None, size=None, crop='random', drop_short=False):
+               features=None, size=None, crop='random', drop_short=False):
     super().__init__(frames, frame_step, train_split)
     if crop not in ('random', 'center'):
       raise ValueError(f"crop must be 'random' or 'center', got {crop!r}")
@@ -59,29 +61,54 @@ class PreparedClips(clip_source.ClipSource):
     if not set(self.features) <= {'video', 'actions', 'label'}:
       raise ValueError("the keys of features must be 'video', 'actions' or 'label', got "
                        f'{", ".join(map(repr, self.features))}')
-    self.shuffle_buffer = shuffle_buffer
+    self._indexes, self._videos_of = {}, {}
 
   def count(self, split):
     """Returns the number of examples of a split or slice."""
-    examples = prepared.split_info(self._builder, split).num_examples - self._short_videos(split)
-    if not examples:
-      raise ValueError(f'no video of {self.dataset} ({split}) has the {self.span} frames that '
-                       f'clips of frames={self.frames} with frame_step={self.frame_step} need')
-    return examples
+    return len(self._videos(split)[1])
 
-  def _short_videos(self, split):
-    """Returns the number of a split's videos that are too short and therefore left out."""
-    lengths = prepared.frame_counts(self._builder, split)
-    short = sum(videos for frames, videos in lengths.items() if frames < self.span)
+  def index(self, split):
+    """Returns the clip_index.Index of the splits that a split or slice takes videos of."""
+    return self._index(tuple(prepared.split_names(self._builder, split)))
+
+  def videos(self, split):
+    """Returns the numbers of the examples in the `index`, int64 [count]."""
+    return self._videos(split)[1]
+
+  def _index(self, names, counted=False):
+    """Returns the Index of splits; `counted`: the numbers of frames of whole videos, too."""
+    if (names, counted) not in self._indexes:
+      video = self.features['video'] if counted else None
+      self._indexes[names, counted] = clip_index.joined([
+          clip_index.of_split(self._builder.info.splits[name], self._piece_frames, video)
+          for name in names])
+    return self._indexes[names, counted]
+
+  def _videos(self, split):
+    """Returns (names of splits, numbers of a split's videos among theirs)."""
+    if split not in self._videos_of:
+      names = tuple(prepared.split_names(self._builder, split))
+      infos, shortest = self._builder.info.splits, prepared.shortest(self._builder, names)
+      in_shards = {name: self._index((name,)).videos_of_shards if self._piece_frames
+                         else infos[name].shard_lengths for name in names}
+      numbers = prepared.videos(self._builder, split, in_shards)
+      if shortest is not None and shortest < self.span:
+        long = self._index(names, not self._piece_frames).frames[numbers] >= self.span
+        self._check_short(split, np.count_nonzero(~long), len(long))
+        numbers = numbers[long]
+      self._videos_of[split] = names, numbers
+    return self._videos_of[split]
+
+  def _check_short(self, split, short, videos):
+    """Raises ValueError if there are videos that are too short, and they are not to be left out."""
+    needed = (f'the {self.span} frames that clips of frames={self.frames} with frame_step='
+              f'{self.frame_step} need')
     if short and not self.drop_short:
       raise ValueError(
-          f'{short:,} videos of {self.dataset} ({split}) are shorter than the {self.span} frames '
-          f'that clips of frames={self.frames} with frame_step={self.frame_step} need; leave them '
-          'out with PreparedClips.drop_short = True, or ask for fewer frames')
-    if short and '[' in split:
-      raise ValueError(f'some videos of {self.dataset} are too short, and it is not known how many '
-                       f'of them are in {split}; ask for fewer frames, or for whole splits')
-    return short
+          f'{short:,} videos of {self.dataset} ({split}) are shorter than {needed}; leave them out '
+          'with PreparedClips.drop_short = True, or ask for fewer frames')
+    if short == videos:
+      raise ValueError(f'no video of {self.dataset} ({split}) has {needed}')
 
   def example_spec(self):
     """Returns the specs of one example, see `ClipSource.example_spec`."""
@@ -107,10 +134,6 @@ class PreparedClips(clip_source.ClipSource):
             self.frame_step, self.size, self.crop, self.features['video'],
             self.features.get('label')]
 
-  def raw_records(self):
-    """Returns a tf.data.Dataset of the training split's serialized examples, in stored order."""
-    return self._records(self.train_split).map(lambda path, number, record: record)
-
   def describe(self, builder):
     """Takes the shapes from a TFDS builder, for a data set that is not prepared."""
     self._builder = builder
@@ -118,6 +141,10 @@ class PreparedClips(clip_source.ClipSource):
   @functools.cached_property
   def _builder(self):
     return prepared.builder(self.dataset, self.data_dir)
+
+  @functools.cached_property
+  def _piece_frames(self):
+    return prepared.piece_frames(self._builder)
 
   @functools.cached_property
   def _spec(self):
@@ -163,63 +190,82 @@ class PreparedClips(clip_source.ClipSource):
     names = [*self.features.values(), *(['id'] if self._has_id else [])]
     return prepared.some_features(self._builder, names)
 
-  def _shuffle_buffer(self):
-    examples = self.count(self.train_split)
-    if self.shuffle_buffer is not None:
-      return min(self.shuffle_buffer, examples)
-    info = self._builder.info
-    bytes_per_example = info.dataset_size / info.splits.total_num_examples
-    return int(min(max(_SHUFFLE_BYTES // max(bytes_per_example, 1), 8), examples))
+  def _examples(self, split, numbers, place_at):
+    names, videos = self._videos(split)
+    tables, videos = clip_records.Tables(self._index(names)), tf.constant(videos)
+    pieces = self._piece_frames
 
-  def _records(self, split, order_seed=None):
-    """Returns raw records: (file name, number of the record in its file, serialized example)."""
-    files = prepared.split_info(self._builder, split).file_instructions
-    columns = (
-        tf.constant([os.fspath(f.filename) for f in files]),
-        tf.constant([f.skip for f in files], tf.int64),
-        tf.constant([f.take for f in files], tf.int64),  # -1: all
-    )
-    if order_seed is not None:
-      keys = tf.random.stateless_uniform([len(files)], order_seed, alg='philox')
-      columns = [tf.gather(column, tf.argsort(keys)) for column in columns]
+    def start_of(position, video):  # of the window, if the length is known before reading
+      length = tf.cast(tables.frames[video], tf.int32)
+      return tf.cast(place_at(position)(0, self._starts(length)), tf.int64)
 
-    def records_of_file(path, skip, take):
-      records = tf.data.TFRecordDataset(path, buffer_size=8 << 20).enumerate()
-      return records.skip(skip).take(take).map(lambda number, record: (path, number, record))
+    def fetch(position, number):
+      video = videos[number]
+      first, count = tables.rows[video], tf.constant(1, tf.int64)
+      if pieces:
+        start = start_of(position, video)
+        first += start // pieces
+        count = (start + self.span - 1) // pieces - start // pieces + 1
+      return tf.data.Dataset.zip(
+          (tf.data.Dataset.from_tensors((position, video)), tables.records(first, count)))
 
-    records = tf.data.Dataset.from_tensor_slices(tuple(columns)).flat_map(records_of_file)
-    if self._short_videos(split):
-      records = records.filter(
-          lambda path, number, record: self._stored_frames(record) >= self.span)
-    return records
+    def decode(of_video, records):
+      position, video = of_video
+      place = place_at(position)
+      if pieces:
+        stored = self._joined(records)
+        start = tf.cast(start_of(position, video) % pieces, tf.int32)
+        window = start + self.frame_step * tf.range(self.frames)
+      else:
+        stored = self._features.deserialize_example(records[0], decoders=self._decoders)
+        length = tf.shape(stored[self.features['video']])[0]
+        with tf.control_dependencies([self._check_length(length)]):
+          window = self._window(length, place)
+      if not self._has_id:
+        stored['id'] = tables.name(tables.rows[video])
+      return position, self._example(stored, window, place)
 
-  def _stored_frames(self, record):
-    """Returns the number of frames of a raw record, without decoding them."""
-    name = self.features['video']
-    video = prepared.some_features(self._builder, [name])
-    stored = video.deserialize_example(record, decoders={name: prepared.Undecoded()})
-    return tf.shape(stored[name])[0]
+    fetched = numbers.interleave(
+        fetch, cycle_length=clip_records.READS, num_parallel_calls=clip_records.READS,
+        deterministic=True)
+    return fetched.map(decode, os.cpu_count(), deterministic=True)
 
-  def _read(self, split, record, place):
-    path, number, record = record
+  @functools.cached_property
+  def _image(self):
+    return prepared.image_of_frames(self._builder, self.features['video'])
+
+  @functools.cached_property
+  def _decoders(self):
+    return {self.features['video']: prepared.Undecoded()} if self._image else None
+
+  def _joined(self, records):
+    """Parses the pieces of a video, strings [pieces], as if they were one record."""
+    infos = self._builder.info.features.get_tensor_info()
+    framewise = {name for name in self.features.values() if name != self.features.get('label')}
+    types = {name: tf.string if name in ('id', self.features['video']) else
+                   tf.float32 if infos[name].tf_dtype.is_floating else tf.int64
+             for name in [*self.features.values(), *(['id'] if self._has_id else [])]}
+    stored = clip_records.parsed(records, types, framewise)
+    if 'actions' in self.features:
+      name = self.features['actions']
+      stored[name] = tf.reshape(stored[name], [-1, *infos[name].shape[1:]])  # [frames, A]
+    return stored
+
+  def _example(self, stored, window, place):
+    """Returns the example from the stored features of a video, by name; see `_read`.
+
+    Args:
+      stored: dict of tensors; frames may be images, strings [stored frames].
+      window: int32 [T], places of the clip's frames in what is stored.
+      place: see `ClipSource._read`.
+    """
     spec = self._spec
-    image = prepared.image_of_frames(self._builder, self.features['video'])
-    decoders = {self.features['video']: prepared.Undecoded()} if image else None
-    stored = self._features.deserialize_example(record, decoders=decoders)
-    video = stored[self.features['video']]
-    with tf.control_dependencies([self._check_length(tf.shape(video)[0])]):
-      window = self._window(tf.shape(video)[0], place)
-    video = tf.gather(video, window)  # [stored frames, ...] -> [T, ...]
-    if image:
-      video = tf.stack([image.decode_example(video[t]) for t in range(self.frames)])
+    video = tf.gather(stored[self.features['video']], window)  # [stored frames, ...] -> [T, ...]
+    if self._image:
+      video = tf.stack([self._image.decode_example(video[t]) for t in range(self.frames)])
     if self.size is not None:
       video = self._cut(video, place if self.crop == 'random' else clip_source.first_and_middle)
-    example = {'video': tf.ensure_shape(video, spec['video'].shape)}
-    if self._has_id:
-      example['id'] = stored['id']
-    else:
-      name = tf.strings.split(path, os.sep)[-1]
-      example['id'] = tf.strings.join([name, tf.strings.as_string(number)], ':')
+    example = {'video': tf.ensure_shape(video, spec['video'].shape), 'id': stored['id']}
     if 'label' in spec:
       example['label'] = tf.cast(stored[self.features['label']], tf.int32)
     if 'actions' in spec:
@@ -298,24 +344,18 @@ class FileClips(clip_source.ClipSource):
     if split not in self.paths:
       raise ValueError(f'no file for split {split!r}; there are files for: {", ".join(self.paths)}')
     if split not in self._loaded:
-      arrays = _load_arrays(self.paths[split])
+      arrays = array_files.load(self.paths[split])
       if arrays['video'].shape[1] < self.span:
         raise ValueError(_too_short(self.paths[split], arrays['video'].shape[1], self))
-      if split != 'train' and _forms(arrays) != _forms(self._arrays('train')):
-        raise ValueError(f'{self.paths[split]} has {_forms(arrays)} per example, but '
-                         f'{self.paths["train"]} has {_forms(self._arrays("train"))}: make them '
-                         'equal')
+      of_train = arrays if split == 'train' else self._arrays('train')
+      forms, expected = array_files.forms(arrays), array_files.forms(of_train)
+      if forms != expected:
+        raise ValueError(f'{self.paths[split]} has {forms} per example, but '
+                         f'{self.paths["train"]} has {expected}: make them equal')
       self._loaded[split] = arrays
     return self._loaded[split]
 
-  def _shuffle_buffer(self):
-    return self.count('train')
-
-  def _records(self, split, order_seed=None):
-    """Returns raw records: the numbers of the examples."""
-    return tf.data.Dataset.range(self.count(split))
-
-  def _read(self, split, record, place):
+  def _read(self, split, number, place):
     arrays, spec = self._arrays(split), self.example_spec()
     window = self._window(arrays['video'].shape[1], place)
 
@@ -326,42 +366,11 @@ class FileClips(clip_source.ClipSource):
         array = arrays[name][i]
         return np.asarray(array if name == 'label' else array[frames], dtype)
 
-      value = tf.numpy_function(pick, [record, window], dtype, stateful=False)
+      value = tf.numpy_function(pick, [number, window], dtype, stateful=False)
       return tf.ensure_shape(value, spec[name].shape)
 
     example = {name: lookup(name) for name in spec if name != 'id'}
-    return {**example, 'id': tf.strings.join([split, tf.strings.as_string(record)], ':')}
-
-
-def _forms(arrays):
-  """Returns the shape of each array without the axes N and frames: name -> list."""
-  return {name: list(array.shape[2:]) for name, array in sorted(arrays.items())}
-
-
-def _load_arrays(path):
-  """Reads `video`, and `actions` and `label` if present, from an .npz or .npy; checks them."""
-  if not tf.io.gfile.exists(path):
-    raise FileNotFoundError(f'there is no file {path}')
-  arrays = files.read_arrays(path, ('video', 'actions', 'label'), mapped=True)
-  if '' in arrays:  # an .npy file
-    arrays = {'video': arrays['']}
-  elif 'video' not in arrays:
-    there = ', '.join(files.read_arrays(path)) or 'nothing'
-    raise ValueError(f'{path} has no array `video`; it has: {there}')
-  expected = {
-      'video': ('uint8 [N, frames, H, W, C]', 5, np.uint8),
-      'actions': ('numbers [N, frames, A]', 3, np.number),
-      'label': ('integers [N]', 1, np.integer),
-  }
-  for name, array in arrays.items():
-    form, rank, kind = expected[name]
-    shared = min(rank, 2)  # N and frames must equal the video's
-    if (array.ndim != rank or not np.issubdtype(array.dtype, kind)
-        or array.shape[:shared] != arrays['video'].shape[:shared]):
-      raise ValueError(
-          f'`{name}` in {path} must be {form}, got {array.dtype} {list(array.shape)} '
-          f'beside `video` {list(arrays["video"].shape)}')
-  return arrays
+    return {**example, 'id': tf.strings.join([split, tf.strings.as_string(number)], ':')}
 
 
 def _too_short(source, stored_frames, clips):

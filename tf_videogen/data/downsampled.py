@@ -1,5 +1,7 @@
 """Clips with smaller frames: the real clips of an earlier level of a cascade."""
 
+import os
+
 import tensorflow as tf
 
 from tf_videogen.data import clip_source
@@ -62,15 +64,12 @@ class DownsampledClips(clip_source.ClipSource):
     """Returns what the clips of a split depend on, see `ClipSource.identity`."""
     return [*self.clips.identity(split), self.downsample.__name__, list(self.factors)]
 
-  def _records(self, split, order_seed=None):
-    return self.clips._records(split, order_seed)
+  def _examples(self, split, numbers, place_at):
+    def smaller(position, example):
+      return position, {**example, 'video': self._smaller(example['video'])}
 
-  def _shuffle_buffer(self):
-    return self.clips._shuffle_buffer()
-
-  def _read(self, split, record, place):
-    example = self.clips._read(split, record, place)
-    return {**example, 'video': self._smaller(example['video'])}
+    examples = self.clips._examples(split, numbers, place_at)
+    return examples.map(smaller, os.cpu_count(), deterministic=True)
 
   def _smaller(self, video):
     """Downsamples frames: uint8 [T, H, W, C] -> uint8 [T, H / factor, W / factor, C]."""

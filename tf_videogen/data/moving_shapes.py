@@ -169,22 +169,14 @@ class MovingShapes(clip_source.ClipSource):
     if split not in _SPLITS:
       raise ValueError(f'MovingShapes has no split {split!r}; there are: {", ".join(_SPLITS)}')
 
-  def _shuffle_buffer(self):
-    # Examples are drawn independently of each other, so that a small buffer is enough.
-    return min(self.count(self.train_split), 10_000)
-
-  def _records(self, split, order_seed=None):
-    """Returns raw records: the numbers of the examples."""
-    return tf.data.Dataset.range(self.count(split))
-
-  def _read(self, split, record, place):
-    scene = self._scene(split, record)
+  def _read(self, split, number, place):
+    scene = self._scene(split, number)
     video = scene['ground']
     coverage = self._coverage(scene)[..., tf.newaxis]  # [T, S, H, W, 1]
     for i in range(self.shapes):
       video = video + coverage[:, i] * (scene['colors'][i] - video)  # [T, H, W, C]
     example = {'video': tf.cast(tf.round(video), tf.uint8),
-               'id': tf.strings.join([split, tf.strings.as_string(record)], '/')}
+               'id': tf.strings.join([split, tf.strings.as_string(number)], '/')}
     return example if self.classes == 1 else {**example, 'label': scene['label']}
 
   def _scene(self, split, number):

@@ -4,10 +4,10 @@ Nothing here runs the code of a data set's builder. The files that TFDS wrote be
 describe it.
 """
 
-import collections
 import os
 import re
 
+import numpy as np
 import tensorflow as tf
 import tensorflow_datasets as tfds
 
@@ -90,45 +90,95 @@ def builder(dataset, data_dir=None):
   return found
 
 
-def split_info(read_only_builder, split):
-  """Returns TFDS's info of a split or a slice such as 'train[:70%]'.
+def split_names(read_only_builder, split):
+  """Returns the names of the splits that an expression takes parts of, such as 'train[:70%]+test'.
 
   Args:
     read_only_builder: builder of a prepared data set, see `builder`.
-    split: str, a split or a slice.
+    split: str, a split or an expression of several.
 
   Raises:
-    ValueError: if there is no such split, or if it has no examples.
+    ValueError: if there is no such split.
   """
   splits = read_only_builder.info.splits
-  try:
-    info = splits[split]
-  except (AssertionError, KeyError, ValueError) as error:
-    raise ValueError(f'{read_only_builder.info.full_name} has no split {split!r}; '
-                     f'there are: {", ".join(splits)}') from error
-  if not info.num_examples:
-    raise ValueError(f'split {split!r} of {read_only_builder.info.full_name} has no examples')
-  return info
+  names = dict.fromkeys(part.partition('[')[0].strip() for part in split.split('+'))
+  if 'all' in names and 'all' not in splits:
+    return list(splits)
+  for name in names:
+    if name not in splits:
+      raise _no_split(read_only_builder, split)
+  return list(names)
 
 
-def frame_counts(read_only_builder, split):
-  """Returns how many videos of each length a split has.
+def videos(read_only_builder, split, videos_of_shards):
+  """Returns the numbers of a split's videos, in stored order, int64 [videos].
+
+  Slices such as 'train[:-256]' count videos, whatever records there are.
 
   Args:
-    read_only_builder: builder of a prepared data set. The lengths are known if its metadata has
-      `frame_counts`, as that of each `reporting_builder` has.
-    split: str, a split or a slice such as 'train[:70%]+test'. For a slice, all videos of its splits
-      are counted.
+    read_only_builder: builder of a prepared data set, see `builder`.
+    split: str, a split or an expression.
+    videos_of_shards: dict, name -> number of the videos in each shard, for the splits whose videos
+      are numbered one after the other.
 
-  Returns:
-    dict, number of frames -> number of videos; empty if the lengths are not known.
+  Raises:
+    ValueError: if there is no such split or slice, or if it has no videos.
+  """
+  infos, first_of = [], {}
+  total = 0
+  for name, counts in videos_of_shards.items():
+    info = read_only_builder.info.splits[name]
+    infos.append(tfds.core.SplitInfo(
+        name=name, shard_lengths=[int(count) for count in counts], num_bytes=0,
+        filename_template=info.filename_template))
+    for path, count in zip(info.filepaths, counts):
+      first_of[os.path.basename(path)] = total
+      total += int(count)
+  try:
+    parts = tfds.core.splits.SplitDict(infos)[split].file_instructions
+  except (AssertionError, KeyError, ValueError) as error:
+    raise _no_split(read_only_builder, split) from error
+  found = [np.arange(part.take) + first_of[os.path.basename(part.filename)] + part.skip
+           for part in parts]
+  if not sum(map(len, found)):
+    raise ValueError(f'split {split!r} of {read_only_builder.info.full_name} has no examples')
+  return np.concatenate(found)
+
+
+def _no_split(read_only_builder, split):
+  info = read_only_builder.info
+  return ValueError(
+      f'{info.full_name} has no split {split!r}; there are: {", ".join(info.splits)}')
+
+
+def piece_frames(read_only_builder):
+  """Returns the number of frames of a piece; None if every video is one record."""
+  return (read_only_builder.info.metadata or {}).get('piece_frames')
+
+
+def video_count(read_only_builder, name):
+  """Returns the number of videos of a split, however many records they are stored in.
+
+  Args:
+    read_only_builder: builder of a prepared data set, see `builder`.
+    name: str, name of the split, not of a slice.
   """
   counts = (read_only_builder.info.metadata or {}).get('frame_counts', {})
-  total = collections.Counter()
-  for part in split.split('+'):
-    for frames, videos in counts.get(part.split('[')[0].strip(), {}).items():
-      total[int(frames)] += videos
-  return total
+  if piece_frames(read_only_builder):
+    return sum(counts[name].values())
+  return read_only_builder.info.splits[name].num_examples
+
+
+def shortest(read_only_builder, names):
+  """Returns the length of the shortest video of some splits, in frames; None if it is not known.
+
+  Args:
+    read_only_builder: builder of a prepared data set. Lengths are known if its metadata have
+      `frame_counts`, as those of this suite's builders have.
+    names: names of splits.
+  """
+  counts = (read_only_builder.info.metadata or {}).get('frame_counts', {})
+  return min((int(frames) for name in names for frames in counts.get(name, ())), default=None)
 
 
 def feature_shape(read_only_builder, name):

@@ -3,9 +3,10 @@
     experiment.Experiment.clips = @video_folder.from_video_folder()
     video_folder.from_video_folder.folder = '/path/to/videos'
 
-Files in folders called train, validation (or val) and test belong to these splits. A tenth of all
-other files is for testing, with at least one file of each class that has two or more. If the files
-lie in several folders, the names of the folders are the labels.
+Files in folders called train, validation (or val) and test belong to these splits. A single such
+folder beside others is a class. A tenth of all other files is for testing, with at least one file
+of each class that has two or more. If the files lie in several folders, the names of the folders
+are the labels. How a folder was read is printed whenever it is opened.
 
 On first use, the folder is decoded into the data directory, as by `launch.prepare`. If the folder
 changes, it is prepared anew. Files that are the same are not decoded again.
@@ -16,6 +17,8 @@ import dataclasses
 import functools
 import hashlib
 import os
+import re
+import urllib.parse
 import zlib
 
 import tensorflow as tf
@@ -24,12 +27,15 @@ import tensorflow_datasets as tfds
 from tf_videogen import files
 from tf_videogen.data import clips
 from tf_videogen.data import prepared
+from tf_videogen.preparation import archives
 from tf_videogen.preparation import outcomes
 from tf_videogen.preparation import raw_files
 from tf_videogen.preparation import video_builder
 
 _FOLDERS = {'train': ('train', 'training'), 'validation': ('validation', 'val', 'valid'),
             'test': ('test', 'testing')}
+_SPLIT_OF = {name: split for split, names in _FOLDERS.items() for name in names}
+_LISTED = 20  # classes that are named when it is told how a folder was read
 
 
 @dataclasses.dataclass
@@ -49,38 +55,58 @@ class VideoFolderConfig(video_builder.VideoConfig):
 class VideoFolder(video_builder.VideoBuilder, skip_registration=True):
   """The videos below a folder."""
 
-  VERSION = tfds.core.Version('1.1.0')
+  VERSION = tfds.core.Version('2.0.0')
 
   @functools.cached_property
   def _videos(self):
     """The videos of each split: split -> list of paths relative to the folder."""
-    config = self.builder_config
-    names = raw_files.of_split(config.names, _FOLDERS)
-    of_class = collections.defaultdict(list)
-    for name in names.pop(None):
-      of_class[_label(name)].append(name)
+    names, of_class = collections.defaultdict(list), collections.defaultdict(list)
+    for name, (split, label) in self._places.items():
+      (names[split] if split else of_class[label]).append(name)
     for found in of_class.values():
-      test = _for_testing(found, config.test_share)
+      test = _for_testing(found, self.builder_config.test_share)
       names['test'] += [name for name in found if name in test]
       names['train'] += [name for name in found if name not in test]
-    return {split: sorted(found) for split, found in names.items() if found}
+    return {split: sorted(names[split]) for split in _FOLDERS if names[split]}
 
   @functools.cached_property
   def _labels(self):
-    """Sorted names of the folders that the files lie in; empty if all lie in one."""
-    labels = {_label(name) for names in self._videos.values() for name in names}
+    """Sorted names of the folders of classes; empty if there are less than two."""
+    labels = {label for _, label in self._places.values() if label}
     return sorted(labels) if len(labels) > 1 else []
 
+  @functools.cached_property
+  def _places(self):
+    """The videos: {path: (split, None if it is to be drawn; label, '' if there is none)}."""
+    return _splits_and_labels(self.builder_config.names)
+
+  def how_read(self):
+    """Returns one line that says which splits and classes the folder has, and by which rule."""
+    by_folder = {split is not None for split, _ in self._places.values()}
+    drawn = f'{self.builder_config.test_share:.0%} drawn for testing'
+    rule = ' and '.join((['by folders of splits'] if True in by_folder else [])
+                        + ([drawn] if False in by_folder else []))
+    counts = ', '.join(f'{split} {len(names):,}' for split, names in self._videos.items())
+    shown = ', '.join(map(_escaped, self._labels[:_LISTED]))
+    classes = f'{len(self._labels)} classes by folders: {shown}' if self._labels else 'no classes'
+    more = ', ...' if len(self._labels) > _LISTED else ''
+    like_splits = [label for label in self._labels if label.lower() in _SPLIT_OF]
+    note = f' ({", ".join(like_splits)} too, since other folders lie beside)' if like_splits else ''
+    return f'{self.builder_config.folder} has {counts} videos, {rule}; {classes}{more}{note}'
+
   def _more_features(self):
-    return {'label': tfds.features.ClassLabel(names=self._labels)} if self._labels else {}
+    return {'label': tfds.features.ClassLabel(
+        names=list(map(_escaped, self._labels)))} if self._labels else {}
 
   def _info(self):
     return tfds.core.DatasetInfo(
-        builder=self, features=self._features(), metadata=tfds.core.MetadataDict(),
-        description=f'The videos below {self.builder_config.folder}.')
+        builder=self, description=f'The videos below {self.builder_config.folder}.',
+        **self._stored(self._features()))
 
   def _sources(self, dl_manager):
     del dl_manager
+    self._archives.update(
+        dict.fromkeys(raw_files.find(self.builder_config.folder, archives.SUFFIXES), False))
     return {split: [self._source(name) for name in names] for split, names in self._videos.items()}
 
   def _cache_name(self):
@@ -94,14 +120,54 @@ class VideoFolder(video_builder.VideoBuilder, skip_registration=True):
     print(f'{outcomes.summary(report)}; details in {report}', flush=True)
 
   def _source(self, name):
-    label = {'label': self._labels.index(_label(name))} if self._labels else {}
+    number = {label: i for i, label in enumerate(self._labels)}
+    label = {'label': number.get(self._places[name][1], -1)} if self._labels else {}
     return video_builder.Source(name, os.path.join(self.builder_config.folder, name), label)
 
 
-def _label(name):
-  """Returns the name of the folder that a file lies in; '' if it is the folder of a split."""
-  folder = os.path.basename(os.path.dirname(name))
-  return '' if any(folder.lower() in names for names in _FOLDERS.values()) else folder
+def _splits_and_labels(names):
+  """Returns the split and the label of videos: {path: (split or None, label or '')}.
+
+  Folders with the name of a split are those of splits, unless it is one split's alone and other
+  folders with videos lie beside it. The label is the name of the folder that a file lies in, unless
+  that is the folder of its split.
+  """
+  beside = collections.defaultdict(set)  # folder -> its folders with videos
+  for name in names:
+    folders = name.split('/')[:-1]
+    for i, folder in enumerate(folders):
+      beside['/'.join(folders[:i])].add(folder)
+
+  def is_split(outer, folder):
+    found = {_SPLIT_OF.get(other.lower()) for other in beside[outer]}
+    return folder.lower() in _SPLIT_OF and (len(found - {None}) > 1 or None not in found)
+
+  places = {}
+  for name in names:
+    folders = name.split('/')[:-1]
+    at = next((i for i, folder in enumerate(folders) if is_split('/'.join(folders[:i]), folder)),
+              None)
+    split = None if at is None else _SPLIT_OF[folders[at].lower()]
+    inner = folders if at is None else folders[at + 1:]
+    places[name] = split, inner[-1] if inner else ''
+  return places
+
+
+def _without_links(folder, names):
+  """Returns one path per file: of links to the same one, the first with a label counts."""
+  if files.is_remote(folder):
+    return names
+  label_of = {name: label for name, (_, label) in _splits_and_labels(names).items()}
+  counting = {}
+  for name in sorted(names, key=lambda name: (not label_of[name], name)):
+    counting.setdefault(os.path.realpath(os.path.join(folder, name)), name)
+  return sorted(counting.values())
+
+
+def _escaped(label):
+  """Returns a label as it survives in TFDS's file of names, a line each without outer spaces."""
+  return re.sub(r'\A\s|\s\Z|[%\x00-\x1f\x7f-\x9f\u2028\u2029]',
+                lambda found: urllib.parse.quote(found[0]), label)
 
 
 def _for_testing(names, share):
@@ -132,6 +198,8 @@ class _FolderClips(clips.PreparedClips):
   def _builder(self):
     builder = self._make_builder()
     builder.options = self._options
+    if builder.builder_config.names:
+      print(builder.how_read(), flush=True)
     tfds.disable_progress_bar()  # TFDS has one per short phase; decoding has its own
     try:
       outcomes.prepare(builder, wait=True)
@@ -140,6 +208,10 @@ class _FolderClips(clips.PreparedClips):
     if 'label' in builder.info.features:
       self.features['label'] = 'label'
     return tfds.builder_from_directory(builder.data_dir)
+
+  def class_names(self):
+    """See `ClipSource.class_names`."""
+    return list(map(urllib.parse.unquote, super().class_names()))
 
 
 def from_video_folder(folder, frames, size, frame_step=1, crop='random', drop_short=True,
@@ -168,7 +240,7 @@ def from_video_folder(folder, frames, size, frame_step=1, crop='random', drop_sh
   root = os.path.expanduser(data_dir) if data_dir else prepared.default_data_dir()
 
   def make_builder():
-    names = raw_files.find(folder, raw_files.VIDEO_SUFFIXES)
+    names = _without_links(folder, raw_files.find_videos(folder))
     identity = repr((folder if files.is_remote(folder) else os.path.abspath(folder), test_share, [
         (name, files.size_and_time(os.path.join(folder, name))) for name in names]))
     config = VideoFolderConfig(

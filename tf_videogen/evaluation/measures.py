@@ -7,7 +7,9 @@ import numpy as np
 import tensorflow as tf
 
 from tf_videogen.evaluation import measuring
+from tf_videogen.metrics import feature_sets
 from tf_videogen.metrics import frechet
+from tf_videogen.metrics import frechet_sampling
 from tf_videogen.metrics import image_quality
 from tf_videogen.metrics import inception_score
 from tf_videogen.metrics import power_spectrum
@@ -65,19 +67,33 @@ class FrechetDistance(_OfClasses):
   Args:
     name: name of the metric.
     network: name of the network, see `metrics.networks`.
-    output: 'logits' or 'features', the output of the network.
+    output: 'logits' or 'features', the output of the network; 'frames' for the outputs of every
+      single frame, of a network of images that is given (FID of frames).
     between: two streams, of 'real', 'generated' and 'reconstructed'.
     frames: frames of a window; all of a clip if None.
     windows: 'first', or 'all' for the mean and the curve over all contiguous windows.
     classes: dict of class names and labels, for one distance per class and their mean. If None,
       there is one distance of all videos together.
+    sets: names of further measures of the same outputs, of SETS. Each is a metric of its own name,
+      so they belong to one distance of a protocol.
+
+  A distance of all videos and one window comes with a 90 % interval, a floor, a curve over numbers
+  of videos and its value for infinitely many, the metric `<name>_infinity`; see
+  `frechet_sampling`. For these, the outputs of all videos are kept: 1.6 KB per video for 400
+  logits.
   """
 
+  SETS = ('kvd', 'precision', 'recall', 'density', 'coverage')
+
   def __init__(self, name='fvd', network='i3d_kinetics400', output='logits',
-               between=('real', 'generated'), frames=16, windows='first', classes=None):
+               between=('real', 'generated'), frames=16, windows='first', classes=None, sets=()):
     if windows not in ('first', 'all') or (windows == 'all' and frames is None):
       raise ValueError(f"FrechetDistance.windows must be 'first', or 'all' with frames, got "
                        f'{windows!r} with frames = {frames}')
+    if not set(sets) <= set(self.SETS):
+      raise ValueError(f'FrechetDistance.sets must be some of {", ".join(self.SETS)}, got '
+                       f'{", ".join(sets)}')
+    self._keeps_rows = windows == 'first' and classes is None
     self.name = name
     self.networks = (network,)
     self.output = output
@@ -85,26 +101,74 @@ class FrechetDistance(_OfClasses):
     self.frames = frames
     self.windows = windows
     self.classes = classes
+    self.sets = tuple(sets)
 
   def identity(self):
     """The settings on which the statistics of a stream depend."""
     return ['frechet', self.output, self.frames, self.windows, self.classes]
 
   def statistics(self, clips):
-    """Sums of a batch of either stream, see `frechet.sums`; a part is a window's first frame."""
+    """Sums of a batch of either stream, see `frechet.sums`; a part is a window's first frame.
+
+    If the outputs are kept, there are `measuring.Rows` of them, too.
+    """
     last = clips.video.shape[1] - self.frames if self.windows == 'all' else 0
     found = {}
     for start in range(last + 1):
       features = clips.outputs(self.networks[0], start, self.frames)[self.output]
       for of_class, which in self._groups(clips):
-        for name, value in frechet.sums(features[which]).items():
+        rows = features[which].reshape([-1, features.shape[-1]])  # [N, D], or [N, T, D] of frames
+        for name, value in frechet.sums(rows).items():
           found[of_class, start, name] = value
+      if self._keeps_rows:
+        found['', start, measuring.ROWS] = measuring.Rows(
+            features.reshape([-1, features.shape[-1]]))
     return found
 
   def metrics(self, totals):
     """Makes a `measuring.Measured` of {stream: sums}."""
-    return self._numbers(totals, measuring.Measured(
-        axis=f'first frame of the window of {self.frames}'))
+    outcome = self._numbers(totals, measuring.Measured(
+        axis='videos' if self._keeps_rows else f'first frame of the window of {self.frames}'))
+    if self.sets and not self._keeps_rows:
+      outcome.warnings.append(
+          f'{", ".join(self.sets)} are left out: they need a single window, and no classes')
+    if self._keeps_rows and outcome.values:
+      rows = [frechet_sampling.in_order(np.asarray(totals[stream]['', 0, measuring.ROWS]))
+              for stream in self.streams]
+      self._add_trust(rows, outcome)
+      self._add_sets(rows, outcome)
+    return outcome
+
+  def _add_trust(self, rows, outcome):
+    """Adds the interval, the floor, the curve and the value for infinitely many videos."""
+    interval = frechet_sampling.interval(*rows)
+    if interval:
+      outcome.intervals[self.name] = interval
+    floor = frechet_sampling.floor(rows[0], len(rows[1]))
+    if floor is not None:
+      outcome.floors[self.name] = floor
+    curve = frechet_sampling.by_count(*rows)
+    if curve and min(map(len, rows)) > rows[0].shape[1]:  # the law of fewer videos is another
+      outcome.values[f'{self.name}_infinity'] = frechet_sampling.at_infinity(curve)
+    if curve:
+      outcome.curves[f'{self.name}_by_videos', self.name] = [
+          (round(share * len(rows[1])), value, np.nan) for share, value in curve]
+
+  def _add_sets(self, rows, outcome):
+    """Adds the further measures of the same rows; says which need more videos."""
+    functions = {('kvd',): feature_sets.kernel_distance,
+                 ('precision', 'recall'): feature_sets.precision_recall,
+                 ('density', 'coverage'): feature_sets.density_coverage}
+    for names, function in functions.items():
+      if not set(names) & set(self.sets):
+        continue
+      try:
+        values = function(*rows)
+      except ValueError as error:  # too few videos
+        outcome.warnings.append(f'{" and ".join(names)}: {error}')
+        continue
+      found = dict(zip(names, np.atleast_1d(values).tolist()))
+      outcome.values.update({name: found[name] for name in names if name in self.sets})
 
   def _number(self, totals, of_class, outcome):
     curve = self._curve(totals, of_class, outcome)
@@ -213,6 +277,10 @@ class Similarity(measuring.Measure):
     self.best_of = tuple(best_of)
     self.frames = frames
     self._function = tf.function(self._FUNCTIONS[name], autograph=False)
+
+  def identity(self):
+    """The settings on which the statistics depend."""
+    return ['similarity', self.name, self.conditioning_frames, self.best_of, self.frames]
 
   def statistics(self, clips):
     """Sums of a batch: for each l, the similarities of predicted frames, [T]; number of clips."""

@@ -64,6 +64,8 @@ class Measured:
     axis: name of the quantity that positions of curves have, such as 'frame'.
     examples: {metric: int}, the number of generated videos that a value rests on, if it isn't all.
     warnings: list of sentences.
+    intervals: {metric: (low, high)}, 90 % intervals of values, where they are known.
+    floors: {metric: float}, the value of real videos against other real ones, where it is known.
   """
   values: dict = dataclasses.field(default_factory=dict)
   spreads: dict = dataclasses.field(default_factory=dict)
@@ -71,12 +73,41 @@ class Measured:
   axis: str = ''
   examples: dict = dataclasses.field(default_factory=dict)
   warnings: list = dataclasses.field(default_factory=list)
+  intervals: dict = dataclasses.field(default_factory=dict)
+  floors: dict = dataclasses.field(default_factory=dict)
+
+
+class Rows:
+  """Rows of several batches, which are joined instead of added; `np.asarray` makes one array.
+
+  Statistics whose name is ROWS, or ends with it, are such rows. Rows that come from a file or from
+  another worker are plain arrays.
+
+  Args:
+    *parts: arrays [n, D] of the same D, or Rows.
+  """
+
+  def __init__(self, *parts):
+    self._parts = [array for part in parts
+                   for array in (part._parts if isinstance(part, Rows) else [part])]
+
+  def __array__(self, dtype=None, copy=None):
+    del copy
+    return np.concatenate(self._parts).astype(dtype or self._parts[0].dtype)
+
+
+ROWS = 'rows'
 
 
 def add(total, more):
   """Adds statistics, a dict of arrays, to `total`, and returns it; a missing name counts as 0."""
   for name, value in more.items():
-    total[name] = total[name] + value if name in total else value
+    if name not in total:
+      total[name] = value
+    elif name == ROWS or name[-1] == ROWS:
+      total[name] = Rows(total[name], value)
+    else:
+      total[name] = total[name] + value
   return total
 
 
@@ -124,6 +155,7 @@ def over_trials(outcomes, ddof=1):
 
   Returns:
     Measured: `spreads` has the standard deviations of values, the points of curves have their own.
+    Ends of intervals, and floors, are means over trials.
     `examples` and `warnings` are from the first trial.
   """
   if len(outcomes) == 1:
@@ -134,6 +166,10 @@ def over_trials(outcomes, ddof=1):
     values = [outcome.values[name] for outcome in outcomes if name in outcome.values]
     merged.values[name] = float(np.mean(values))
     merged.spreads[name] = float(np.std(values, ddof=ddof)) if len(values) > 1 else np.nan
+    for found in ('intervals', 'floors'):
+      every = [getattr(o, found)[name] for o in outcomes if name in getattr(o, found)]
+      if every:
+        getattr(merged, found)[name] = np.mean(every, 0).tolist()
   points = collections.defaultdict(list)
   for outcome in outcomes:
     for key, curve in outcome.curves.items():

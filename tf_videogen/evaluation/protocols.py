@@ -104,6 +104,8 @@ class Value:
     examples: number of videos that it rests on: generated ones, if the measure looks at any.
     network: label of the network, or '' if there is none.
     note: how it was measured, as far as the other fields don't say it.
+    low, high: ends of its 90 % interval; nan if it has none.
+    floor: the value of real videos against other real ones; nan if it is not known.
   """
   metric: str
   value: float
@@ -111,6 +113,9 @@ class Value:
   examples: int
   network: str
   note: str
+  low: float = float('nan')
+  high: float = float('nan')
+  floor: float = float('nan')
 
 
 @dataclasses.dataclass

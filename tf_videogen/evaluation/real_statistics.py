@@ -15,7 +15,7 @@ from tf_videogen import files
 from tf_videogen.metrics import pretrained
 
 
-_FORMAT = 2  # to be raised if the statistics of the same videos change
+FORMAT = 3  # to be raised if the statistics of the same videos change
 
 
 def path(videos, measure, labels, frames, classes=None, truncated=False):
@@ -29,7 +29,7 @@ def path(videos, measure, labels, frames, classes=None, truncated=False):
     classes: dict of names and labels of the classes whose videos are used; all videos if None.
     truncated: see `Protocol.real_truncated`.
   """
-  parts = [_FORMAT, videos.identity(), measure.identity(), labels, frames, classes]
+  parts = [FORMAT, videos.identity(), measure.identity(), labels, frames, classes]
   identity = json.dumps(parts + ['truncated'] * truncated, sort_keys=True)
   name = hashlib.sha256(identity.encode()).hexdigest()[:20]
   return os.path.join(pretrained.cache_dir(), 'real_statistics', f'{name}.npz')

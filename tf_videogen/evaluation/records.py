@@ -118,7 +118,8 @@ def write(directory, name, split, step, evaluation, config=''):
   # Last: if the rows are there, everything is.
   results.append_rows(directory, [
       results.Result(step, split, value.metric, value.value, value.spread, value.examples, name,
-                     value.network, value.note, commit(), sha) for value in evaluation.values])
+                     value.network, value.note, commit(), sha, low=value.low, high=value.high,
+                     floor=value.floor) for value in evaluation.values])
 
 
 def evaluated_steps(directory, name, random_networks=False):

@@ -5,16 +5,17 @@ sees its rows of every batch, and the sums are added up at the end of a pass.
 """
 
 import copy
+import itertools
 
 import numpy as np
-import tqdm
 
-from tf_videogen import bars
 from tf_videogen import experiment
 from tf_videogen.evaluation import extraction
 from tf_videogen.evaluation import measuring
+from tf_videogen.evaluation import passes
 from tf_videogen.evaluation import protocols
-from tf_videogen.evaluation import real_statistics
+from tf_videogen.evaluation import records
+from tf_videogen.evaluation import reference_statistics
 from tf_videogen.evaluation import videos
 from tf_videogen.metrics import networks
 from tf_videogen.training import strategies
@@ -75,16 +76,72 @@ def task_values(config, protocol, model_dir, strategy, checkpoint):
   return values
 
 
-class _Run:
-  """One evaluation; arguments as in `run`."""
+def export(path, protocol, real, strategy, split, batch_size=8, random_networks=False):
+  """Writes the statistics of real videos, see `reference_statistics`; the chief alone does.
+
+  Args:
+    path: path of the file, a str.
+    split: name of the split, or of the folder.
+    protocol, real, strategy, batch_size, random_networks: as in `run`.
+
+  Returns:
+    List of the names of the measures.
+
+  Raises:
+    ValueError: if a network is missing, or no measure looks at real videos.
+  """
+  with strategies.scope(strategy):
+    one = _Run(protocol, real, None, strategy, batch_size, random_networks, None, 0, lambda: None)
+    if one.extract.missing:
+      raise ValueError(next(iter(one.extract.missing.values())))
+    one._real_pass()
+  sums = [(one.measures[i], [one.extract.labels[name] for name in one.measures[i].networks], found)
+          for i, found in sorted(one.real_sums.items())]
+  if not sums:
+    raise ValueError(f'the protocol {protocol.name} has no measure that looks at real videos alone')
+  if strategies.is_chief(strategy):
+    reference_statistics.write(path, {
+        'protocol': protocol.name, 'split': split, 'shape': list(real.shape),
+        'videos': real.count, 'commit': records.commit(), 'note': protocol.note}, sums)
+  return [measure.name for measure, _, _ in sums]
+
+
+def run_each(protocol, real, generated, strategy, batch_size=8, random_networks=False,
+             conditioning_frames=0):
+  """Compares several sources of generated videos with the same real ones, which are seen once.
+
+  Pairs need the pixels of real videos beside those of every source, so there they are seen anew.
+
+  Args:
+    generated: list of sources; for the other arguments, see `run`.
+
+  Returns:
+    A list of Evaluation.
+  """
+  found, first = [], None
+  with strategies.scope(strategy):
+    for source in generated:
+      one = _Run(protocol, real, None, strategy, batch_size, random_networks, source,
+                 conditioning_frames, lambda: None, first)
+      found.append(one.evaluation(None))
+      first = first or one
+  return found
+
+
+class _Run(passes.Passes):
+  """One evaluation; arguments as in `run`, and an earlier _Run of the same real videos, if any."""
 
   def __init__(self, protocol, real, make, strategy, batch_size, random_networks, generated,
-               conditioning_frames, after_batch):
+               conditioning_frames, after_batch, earlier=None):
     self.protocol, self.real, self.make, self.strategy = protocol, real, make, strategy
     self.batch_size, self.generated, self.after_batch = batch_size, generated, after_batch
     self.random = random_networks
     self.host, self.hosts = strategies.worker(strategy)
-    self.extract = extraction.Extractor(strategy, protocol.networks, random=random_networks)
+    self.extract = earlier.extract if earlier else extraction.Extractor(
+        strategy, protocol.networks, random=random_networks)
+    self.real_sums = earlier.real_sums if earlier else {}  # of measures, by their position
+    self.unseen = {}  # measures of real videos that are not computed yet, and their files
+    self.seen = 0  # generated videos that could be read
     self.warnings = []
     # Copies, because `_check` sets the number of given frames that they leave out.
     self.measures = [copy.copy(measure) for measure in protocol.measures if self._possible(measure)]
@@ -103,7 +160,18 @@ class _Run:
       self.warnings.append(
           f'{measure.name} measures reconstructions, which only autoencoders make: left out')
       return False
-    return not any(name in self.extract.missing for name in measure.networks)
+    if any(name in self.extract.missing for name in measure.networks):
+      return False
+    if not isinstance(self.real, reference_statistics.ReferenceVideos):
+      return True
+    labels = [self.extract.labels[name] for name in measure.networks]
+    if measure.paired:
+      self.warnings.append(f'{measure.name} needs real videos, not their statistics: left out')
+    elif 'real' in measure.streams and self.real.sums(measure, labels) is None:
+      self.warnings.append(self.real.lacks(measure, labels))
+    else:
+      return True
+    return False
 
   def _check(self):
     """Raises a ValueError before any long computation if the evaluation cannot be made."""
@@ -146,7 +214,7 @@ class _Run:
       else:
         if not totals:
           totals = {'real': self._real_pass(), 'reconstructed': self._reconstructed_pass()}
-        totals['generated'] = self._generated_pass(trial)
+        totals['generated'] = self._generated_pass(trial, totals)
         found = [measure.metrics({stream: sums.get(id(measure)) for stream, sums in totals.items()})
                  for measure in measures]
         if kept:
@@ -156,75 +224,6 @@ class _Run:
     ddof = 0 if self.protocol.deviation_over_n else 1
     return self._summary({measure: measuring.over_trials(found, ddof)
                           for measure, found in outcomes.items()})
-
-  def _of(self, stream):
-    return [measure for measure in self.measures if stream in measure.streams]
-
-  def _add(self, totals, measures, clips):
-    for measure in measures:
-      measuring.add(totals.setdefault(id(measure), {}), measure.statistics(clips))
-
-  def _merged(self, totals, measures):
-    """{id of measure: sums}, added up over all workers."""
-    return {id(m): strategies.sum_over_workers(
-        self.strategy, totals.get(id(m), {}), measuring.add) for m in measures}
-
-  def _cut(self, video):
-    return video if self.protocol.frames is None else video[:, :self.protocol.frames]
-
-  def _bar(self, batches, name, count):
-    total = -(-count // self.batch_size)
-    for batch in tqdm.tqdm(
-        batches, name, total, unit='batch', leave=False, mininterval=bars.interval()):
-      yield batch
-      self.after_batch()
-
-  def _real_pass(self):
-    """{id of measure: sums} of real videos; sums that are in the cache are read from there."""
-    totals, wanted = {}, []
-    for measure in self._of('real'):
-      labels = [self.extract.labels[name] for name in measure.networks]
-      where = real_statistics.path(
-          self.real, measure, labels, self.protocol.frames, self.protocol.classes,
-          self.protocol.real_truncated)
-      found = None if self.random else real_statistics.load(where)
-      if strategies.any_worker(self.strategy)(found is None):
-        wanted.append((measure, where))
-      else:
-        totals[id(measure)] = found
-    if not wanted:
-      return totals
-    fresh, measures = {}, [measure for measure, _ in wanted]
-    batches = self.real.batches(self.batch_size, self.host, self.hosts)
-    for batch in self._bar(batches, 'real', self.real.count):
-      batch = self._of_classes(batch)
-      if len(batch['index']):
-        video = self._cut(batch['video'])
-        if self.protocol.real_truncated:
-          video = videos.truncated(video)
-        self._add(fresh, measures, self._clips(video, batch, self.real.count))
-    fresh = self._merged(fresh, measures)
-    for measure, where in wanted:
-      if not self.random:  # each worker for its own machine
-        real_statistics.keep(where, fresh[id(measure)])
-    return {**totals, **fresh}
-
-  def _of_classes(self, batch):
-    """The rows of a batch that belong to the protocol's classes; all rows if it has none."""
-    if self.protocol.classes is None:
-      return batch
-    if 'label' not in batch:
-      raise ValueError(f'the protocol {self.protocol.name} is for some classes, but its videos '
-                       "have no labels: set PreparedClips.features = {'label': 'label'}")
-    kept = np.isin(batch['label'], list(self.protocol.classes.values()))
-    return {name: value[kept] for name, value in batch.items()}
-
-  def _clips(self, video, batch, count, real=None):
-    samples = len(video) // len(batch['index'])
-    label = batch.get('label')
-    return measuring.Clips(
-        video, np.tile(batch['index'] / count, samples),
-        None if label is None else np.tile(label, samples), real, self.extract)
 
   def _reconstructed_pass(self):
     measures, totals = self._of('reconstructed'), {}
@@ -240,28 +239,39 @@ class _Run:
       self._add(totals, measures, self._clips(video, batch, self.real.count))
     return self._merged(totals, measures)
 
-  def _generated_pass(self, trial):
-    """{id of measure: sums} of a trial's videos."""
-    measures, totals = self._of('generated'), {}
+  def _generated_pass(self, trial, totals):
+    """{id of measure: sums} of a trial's videos; puts real ones beside them into `totals`."""
+    measures, sums = self._of('generated'), {}
     if not measures:
-      return totals
+      return sums
+    self.seen = 0
     name = 'generated' if self.trials == 1 else f'trial {trial + 1} of {self.trials}'
-    for number, (batch, video) in enumerate(self._bar(self._pairs(trial), name, self.count)):
+    if self.generated is None:
+      pairs = enumerate(self._bar(self._pairs(trial), name, self.count))
+      pairs = ((number, *pair) for number, pair in pairs)
+    else:
+      pairs = self._pairs_of_sources(measures, sums, totals.setdefault('beside', {}))
+    for number, batch, video in pairs:
+      self.seen += len(video)
       if trial == 0 and number * self.batch_size < GALLERY_CLIPS:
         self._show_samples(batch, video)
       real = self._cut(batch['video']) if 'video' in batch else None
-      self._add(totals, measures, self._clips(video, batch, self.count, real))
-    return self._merged(totals, measures)
+      self._add(sums, measures, self._clips(video, batch, self.count, real))
+    beside = totals.pop('beside', None)
+    if self.unseen:
+      totals['real'].update(self._kept(beside))
+    self.seen = int(strategies.sum_over_workers(
+        self.strategy, {'seen': np.int64(self.seen)}, measuring.add)['seen'])
+    return self._merged(sums, measures)
 
   def _pairs(self, trial):
     """Yields batches of n conditions, and their samples: uint8 [samples * n, T, H, W, C]."""
-    if self.generated is not None:
-      yield from self._pairs_of_sources()
-      return
     done, number = 0, 0
     while done < self.count:  # again from the first condition if there are too few
       round_start = done
       for batch in self.real.batches(self.batch_size, self.host, self.hosts):
+        if not len(batch['index']):  # no file of it can be read
+          continue
         batch = {name: value[batch['index'] + round_start < self.count]
                  for name, value in batch.items()}
         if not len(batch['index']):
@@ -277,20 +287,34 @@ class _Run:
         number += 1
       done = round_start + self.real.count
 
-  def _pairs_of_sources(self):
-    """Yields batches of generated videos, with the real ones beside them if pairs are compared."""
-    batches = self.generated.batches(self.batch_size, self.host, self.hosts)
-    if not any(measure.paired for measure in self.measures):
-      for number, batch in enumerate(map(self._of_classes, batches)):
+  def _pairs_of_sources(self, measures, sums, beside):
+    """Yields (number, batch, generated videos), the real ones in the batch if pairs are compared.
+
+    Args:
+      measures, sums: measures of generated videos and their sums, {id of measure: sums}.
+      beside: sums of the real videos that are seen beside the generated ones; they are added.
+    """
+    if not self._of_pairs():
+      for number, batch in self._resumed('generated', self.generated, measures, sums):
+        batch = self._of_classes(batch)
         if len(batch['index']):
           video = batch.pop('video')  # it is not a real clip
-          yield batch, self._windows(video, 0, number, 0)
+          yield number, batch, self._windows(video, 0, number, 0)
       return
     if self.real.count != self.generated.count:
       raise ValueError(f'videos are compared in pairs, but there are {self.real.count} real and '
                        f'{self.generated.count} generated ones')
-    for batch, real in zip(batches, self.real.batches(self.batch_size, self.host, self.hosts)):
-      yield {**batch, 'video': real['video']}, self._cut(batch['video'])
+    sides = [side.batches(self.batch_size, self.host, self.hosts)
+             for side in (self.generated, self.real)]
+    for number, (batch, real) in enumerate(self._bar(
+        itertools.zip_longest(*sides), 'pairs', self.count)):
+      if not (batch and real and np.array_equal(batch['index'], real['index'])):
+        raise ValueError('videos are compared in pairs, but one cannot be read any more: compare '
+                         'without --paired to see which, and remove it and its counterpart')
+      if not len(batch['index']):
+        continue
+      self._add_real(beside, real)
+      yield number, {**batch, 'video': real['video']}, self._cut(batch['video'])
 
   @property
   def frames(self):
@@ -336,7 +360,8 @@ class _Run:
   def _summary(self, outcomes):
     """Makes an Evaluation of {measure: Measured}."""
     values, curves, warnings = [], {}, list(self.warnings)
-    examples = self.count * (1 if self.make is None else self.protocol.samples_per_condition)
+    examples = self.seen or self.count * (  # of finished trials, none was seen now
+        1 if self.make is None else self.protocol.samples_per_condition)
     for measure, outcome in outcomes.items():
       network = ', '.join(self.extract.labels[name] for name in measure.networks)
       note = ', '.join(filter(None, [self._note(measure), self._length_note(measure)]))
@@ -344,7 +369,9 @@ class _Run:
       for metric, value in outcome.values.items():
         values.append(protocols.Value(
             metric, value, outcome.spreads.get(metric, np.nan),
-            outcome.examples.get(metric, seen), network, note))
+            outcome.examples.get(metric, seen), network, note,
+            *outcome.intervals.get(metric, (np.nan, np.nan)),
+            outcome.floors.get(metric, np.nan)))
       for (metric, series), curve in outcome.curves.items():
         if network.startswith(networks.NOT_COMPARABLE):
           series = f'{series}, {networks.NOT_COMPARABLE}'

@@ -1,9 +1,10 @@
 """Sources of the videos of an evaluation: data sets, folders, and baselines.
 
-A source of videos has `count`, the number of videos; `shape`, (T, H, W, C); `identity()`; and
-`batches(batch_size, host, hosts)`. The latter yields dicts of NumPy arrays: `video`, uint8
-[n, T, H, W, C]; `index`, int [n], the positions of the videos in the source; and `label` and
-`actions`, if the data has them.
+A source of videos has `count`, the number of videos; `shape`, (T, H, W, C); `identity()`;
+`skipped`, a dict of videos that could not be read, and why; and
+`batches(batch_size, host, hosts, first)`, all batches from number `first` on. The latter yields
+dicts of NumPy arrays: `video`, uint8 [n, T, H, W, C]; `index`, int [n], the positions of the videos
+in the source; and `label` and `actions`, if the data has them.
 
 A maker has `sample(batch, seed)`, which returns one video for each video of such a batch. Its
 attributes are `conditioning_frames`, `drawn`, `labelled` and `reconstructs`. If it reconstructs, it
@@ -11,10 +12,12 @@ also has `reconstruct(batch)`. A `trained_model.TrainedModel` is a maker, and de
 """
 
 import copy
+import dataclasses
 import itertools
 
 import numpy as np
 
+from tf_videogen.evaluation import windows as windows_lib
 from tf_videogen.layers import randomness
 
 
@@ -47,6 +50,7 @@ class DataVideos:
       raise ValueError(f'random windows come from the clips\' train_split, {clips.train_split!r}: '
                        f'bind it to the split of the protocol, {split!r}')
     self._clips, self._split, self._windows, self._half = clips, split, windows, None
+    self.skipped = {}  # an unreadable record is an error
     self._seed = seed if windows == 'random' else 0
     there = clips.count(split)
     self._all = limit or there if windows == 'random' else min(limit or there, there)
@@ -72,7 +76,7 @@ class DataVideos:
     return [self._clips.identity(self._split), self._split, self._windows, self._seed, self._all,
             self._half, self.shape]
 
-  def batches(self, batch_size, host=0, hosts=1):
+  def batches(self, batch_size, host=0, hosts=1, first=0):
     """Yields this host's rows of every batch, see the module."""
     if self._windows == 'random':
       batches = self._clips.training(batch_size, self._seed, 0, host, hosts)
@@ -81,6 +85,8 @@ class DataVideos:
       batches = self._clips.evaluation(self._split, batch_size, self._all, host, hosts)
     rows = batch_size // hosts
     for number, batch in enumerate(batches):
+      if number < first:
+        continue
       batch = {name: value.numpy() for name, value in batch.items() if name != 'valid'}
       batch['video'] = _coloured(batch['video'], self.shape[3])
       index = number * batch_size + host * rows + np.arange(rows)
@@ -93,44 +99,91 @@ class DataVideos:
 
 
 class FolderVideos:
-  """Clips of files.
+  """Clips of files. Each file is decoded once, and of it only the frames that are used.
 
   Args:
     found: a `written_clips.WrittenClips`.
-    frames: number of first frames of a clip that are used, T.
-    size: (H, W) of the middle of frames, to which they are cropped.
-    channels: number of channels, C. With 3, grey clips get three equal colours.
-    limit: number of clips, the first ones.
+    names: names of its clips that are used, in order.
+    shape: (T, H, W, C) of clips. With C = 3, grey clips get three equal colours.
+    windows: `windows.Windows`, which frames become clips.
+    scaled: whether frames are scaled before their middle is cut out, see `windows.fitted`.
   """
 
-  def __init__(self, found, frames, size, channels, limit):
-    self._found, self._limit, self._half = found, limit, None
-    self.shape = (frames, *size, channels)
-    self.count = limit
+  def __init__(self, found, names, shape, windows=windows_lib.Windows(), scaled=False):
+    self._found, self._names, self._windows, self._scaled = found, list(names), windows, scaled
+    self.shape = tuple(shape)
+
+  @property
+  def skipped(self):
+    """{name of a clip or file that cannot be read: reason}."""
+    return self._found.skipped
+
+  @property
+  def count(self):
+    """The number of clips, if all can be read."""
+    return len(self._names) * self._windows.per_video
 
   def half(self, which):
-    """A source of every second clip, from number `which` on, 0 or 1."""
-    return _half(self, which)
+    """A source of every second video, from number `which` on, 0 or 1."""
+    return FolderVideos(
+        self._found, self._names[which::2], self.shape, self._windows, self._scaled)
+
+  def random_windows(self):
+    """The same videos with random windows; None if no video is longer than a clip."""
+    lengths = [self._windows.frames_of(self._found.header(name)) for name in self._names]
+    if self._windows.kind == 'random' or max(lengths) <= self.shape[0]:
+      return None
+    windows = dataclasses.replace(self._windows, kind='random')
+    return FolderVideos(self._found, self._names, self.shape, windows, self._scaled)
 
   def identity(self):
     """Plain values that tell these videos from others."""
-    return [self._found.identity(), self.shape, self._limit, self._half]
+    return [self._found.identity(self._names), self.shape, dataclasses.astuple(self._windows),
+            self._scaled]
 
-  def batches(self, batch_size, host=0, hosts=1):
-    """Yields this host's rows of every batch, see the module."""
-    clips = self._found.read(self.shape[0], self.shape[1:3], self._limit)
-    if self._half is not None:
-      clips = itertools.islice(clips, self._half, None, 2)
+  def batches(self, batch_size, host=0, hosts=1, first=0):
+    """Yields this host's rows of every batch from number `first` on, see the module.
+
+    A video that cannot be read is missing from its batch, which may be empty, and in `skipped`.
+    """
     rows = batch_size // hosts
-    for number in itertools.count():
-      batch = list(itertools.islice(clips, batch_size))
-      if not batch:
-        return
-      index = number * batch_size + np.arange(len(batch))
-      part = slice(host * rows, (host + 1) * rows)
-      if batch[part]:
-        yield {'video': np.stack([_coloured(clip, self.shape[3]) for clip in batch[part]]),
-               'index': index[part]}
+    starts = range(first * batch_size + host * rows, self.count, batch_size)
+    wanted = [range(start, min(start + rows, self.count)) for start in starts]
+    clips = self._clips([index for indices in wanted for index in indices])
+    index, clip = next(clips, (None, None))
+    for indices in wanted:
+      video, there = [], []
+      while index is not None and index <= indices[-1]:
+        video.append(_coloured(clip, self.shape[3]))
+        there.append(index)
+        index, clip = next(clips, (None, None))
+      yield {'video': np.stack(video) if video else np.zeros((0, *self.shape), np.uint8),
+             'index': np.array(there, int)}
+
+  def _clips(self, indices):
+    """Yields (index, clip) of the clips that can be read; `indices` increase."""
+    each = self._windows.per_video
+    of_video = {name: [index for _, index in group] for name, group in itertools.groupby(
+        ((self._names[index // each], index) for index in indices), lambda pair: pair[0])}
+    frames = lambda name: self._numbers(name)[[index % each for index in of_video[name]]]
+    for name, video in self._found.read(list(of_video), lambda name: np.unique(frames(name))):
+      numbers = frames(name)
+      video = self._fitted(name, video)
+      if video is not None:
+        places = np.searchsorted(np.unique(numbers), numbers)
+        yield from zip(of_video[name], video[places])
+
+  def _numbers(self, name):
+    return self._windows.numbers(self._found.header(name), self.shape[0], self._found.key(name))
+
+  def _fitted(self, name, video):
+    """A video in the size of clips; None if its frames are smaller than its file says."""
+    found = windows_lib.fitted(video, self.shape[1:3], self._scaled)
+    if found.shape[1:3] == self.shape[1:3]:
+      return found
+    self._found.skipped[name] = (
+        'has frames of {1} x {2} pixels, not of {0[1]} x {0[2]}'.format(self.shape, *video.shape))
+    return None
 
 
 def _coloured(video, channels):
@@ -182,107 +235,3 @@ def seed_of(seed, trial, number, sample):
   for part in (trial, number, sample):
     folded = randomness.fold_in(folded, part)
   return folded
-
-
-def matched(real, generated, frames=None, limit=None, cut=False, paired=False):
-  """Two folders as sources of clips that can be compared.
-
-  Args:
-    real, generated: a `written_clips.WrittenClips` each.
-    frames: number of first frames of a clip that are used; if None, the number that clips have.
-    limit: number of first clips of each folder; all if None.
-    cut: whether clips of different length or size, or folders of different numbers of clips, are
-      cut to what both have: the first frames, the middle, the first clips. Otherwise they are
-      refused.
-    paired: whether clips at the same position are pairs. Then all must be readable.
-
-  Returns:
-    Two FolderVideos.
-
-  Raises:
-    ValueError: if they differ; it says how.
-  """
-  surveys = {found.path: found.survey() for found in dict.fromkeys((real, generated))}
-  if paired:
-    _refuse_skipped(real, generated)
-  shapes = {path: list(survey) for path, survey in surveys.items()}
-  every = [shape for found in shapes.values() for shape in found]
-  least = [min(shape[axis] for shape in every) for axis in range(3)]
-  if frames is not None and frames > least[0]:
-    raise ValueError(f'{_where(shapes, 0, least[0])} has a clip of {least[0]} frames, but --frames '
-                     f'is {frames}')
-  differing = [(axis, what) for axis, what in ((0, 'frames'), (1, 'rows'), (2, 'columns'))
-               if len({shape[axis] for shape in every}) > 1 and not (axis == 0 and frames)]
-  counts = {path: sum(survey.values()) for path, survey in surveys.items()}
-  if differing and not cut:
-    axis, what = differing[0]
-    most = max(shape[axis] for shape in every)
-    raise ValueError(
-        f'{_where(shapes, axis, least[axis])} has clips of {least[axis]} {what}, '
-        f'{_where(shapes, axis, most)} of {most}; cut all to what they have in common with '
-        '--on_mismatch=cut' + (', or with --frames' if axis == 0 else ''))
-  if len(set(counts.values())) > 1 and not cut and limit is None:
-    (a, b), (n, m) = counts.keys(), counts.values()
-    raise ValueError(f'{a} has {n} clips and {b} {m}: the smaller side decides how biased a '
-                     'distance is; take equally many with --on_mismatch=cut or --videos')
-  if limit is not None and limit > min(counts.values()):
-    path = min(counts, key=counts.get)
-    raise ValueError(f'{path} has {counts[path]} clips, but --videos is {limit}')
-  count = limit or min(counts.values())
-  channels = max(shape[3] for shape in every)
-  return [FolderVideos(found, frames or least[0], (least[1], least[2]), channels, count)
-          for found in (real, generated)]
-
-
-def like(found, real, frames=None, limit=None, cut=False, paired=False):
-  """A data set and a folder as sources of clips that can be compared, equally many of each.
-
-  Args:
-    found: a `written_clips.WrittenClips`.
-    real: a DataVideos.
-    frames: if given, longer clips of the folder are accepted, and cut to the number of frames that
-      clips of the data set have.
-    limit, cut, paired: as in `matched`. With `cut`, clips of the folder are cut to the length and
-      size of the data set's clips. Shorter or smaller ones are always refused.
-
-  Returns:
-    DataVideos, FolderVideos.
-
-  Raises:
-    ValueError: if they differ; it says how.
-  """
-  survey = found.survey()
-  if paired:
-    _refuse_skipped(found)
-  for shape in survey:
-    shorter = any(np.array(shape[:3]) < real.shape[:3])
-    longer = shape[0] > real.shape[0] and not frames
-    if shorter or (not cut and (longer or shape[1:3] != real.shape[1:3])):
-      ours, theirs = ('{} frames of {} x {} pixels'.format(*s[:3]) for s in (shape, real.shape))
-      hint = '' if shorter else '; cut them with --on_mismatch=cut' + (
-          ', or with --frames' if longer else '')
-      raise ValueError(f"{found.path} has clips of {ours}, but the data set's have {theirs}{hint}")
-  there = sum(survey.values())
-  if real.count != there and not cut and limit is None:
-    raise ValueError(f'the data set has {real.count} clips and {found.path} {there}: take equally '
-                     'many with --on_mismatch=cut or --videos')
-  if limit is not None and limit > min(real.count, there):
-    raise ValueError(f'the data set has {real.count} clips and {found.path} {there}, but --videos '
-                     f'is {limit}')
-  count = limit or min(real.count, there)
-  channels = max(real.shape[3], *(shape[3] for shape in survey))
-  return (real.first(count, channels),
-          FolderVideos(found, real.shape[0], real.shape[1:3], channels, count))
-
-
-def _refuse_skipped(*sides):
-  """Raises a ValueError if a clip was left out: those after it would have other counterparts."""
-  for found in sides:
-    if found.skipped:
-      name, reason = next(iter(found.skipped.items()))
-      raise ValueError(f'videos are compared in pairs, but {name} cannot be read ({reason}): '
-                       'remove it and its counterpart')
-
-
-def _where(shapes, axis, value):
-  return next(path for path, found in shapes.items() if any(s[axis] == value for s in found))

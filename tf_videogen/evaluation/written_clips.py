@@ -1,38 +1,49 @@
-"""Clips in files: videos, GIFs, folders of PNG or JPEG files, arrays in .npz or .npy files.
+"""Clips in files: videos, animations, folders of still pictures, arrays in .npz or .npy files.
 
     found = written_clips.WrittenClips('samples/')
-    found.survey()                       # decodes all once: {(T, H, W, C): number of clips}
-    for video in found.read(16): ...     # uint8 [16, H, W, C], in the order of their names
+    found.survey()                       # reads headers: {(T, H, W, C): number of clips}
+    for name, video in found.read(...):  # decodes the frames that are used, in the order of names
 
-No frame is resized: metrics compare the stored pixels. Of an .npz file, the array `samples` is
-read, or else `video`, or else the only one of five axes. Of a folder that launch.sample wrote, only
-samples.npz is read, because the other files have the same samples again.
+Headers tell length and size, see `some_frames.header`. Each clip is decoded once, and of it only
+the frames that are used. A few clips are in memory at a time. Of .npz files, see `stored_arrays`.
+
+Of a folder that launch.sample wrote, only samples.npz is read, because the other files have the
+same samples again. A folder with both still pictures and videos has clips of the kind of which
+there is more. If there are as many of both, the videos are the clips. The others are previews.
 """
 
 import collections
 from concurrent import futures
+import contextlib
 import os
 import re
 
 import numpy as np
+from PIL import ExifTags
 from PIL import Image
 import tqdm
 
 from tf_videogen import bars
 from tf_videogen import files
+from tf_videogen.evaluation import stored_arrays
+from tf_videogen.preparation import animations
 from tf_videogen.preparation import raw_files
 from tf_videogen.preparation import raw_videos
+from tf_videogen.preparation import some_frames
 
-_PICTURES = ('.png', '.jpg', '.jpeg')
+_PICTURES = ('.png', '.jpg', '.jpeg', '.webp')
 _ARRAYS = ('.npz', '.npy')
 _SAMPLED = ('samples.npz', 'samples.gif', 'samples.png')  # launch.sample writes all of these
-_MODES = ('1', 'L', 'LA', 'P', 'RGB', 'RGBA')  # Pillow's modes of up to 8 bits per colour
+_GREY = ('1', 'L', 'LA')
+_MODES = (*_GREY, 'P', 'RGB', 'RGBA')  # Pillow's modes of up to 8 bits per colour
+_ORIENTATIONS = {  # of Exif
+    2: Image.Transpose.FLIP_LEFT_RIGHT, 3: Image.Transpose.ROTATE_180,
+    4: Image.Transpose.FLIP_TOP_BOTTOM, 5: Image.Transpose.TRANSPOSE, 6: Image.Transpose.ROTATE_270,
+    7: Image.Transpose.TRANSVERSE, 8: Image.Transpose.ROTATE_90}
+_TURNED = tuple(_ORIENTATIONS[number] for number in (5, 6, 7, 8))  # by a quarter
 _THREADS = 4
-RANGES = {'0,1': (0.0, 1.0), '-1,1': (-1.0, 1.0), '0,255': (0.0, 255.0)}
-
-
-class _Unreadable(ValueError):
-  """Raised for a damaged file; others beside it may be good."""
+RANGES = stored_arrays.RANGES
+_DAMAGE = (raw_videos.Unusable, stored_arrays.Damaged, OSError)  # others beside it may be good
 
 
 class WrittenClips:
@@ -40,8 +51,10 @@ class WrittenClips:
 
   Attributes:
     path: str, the folder or file.
-    skipped: dict of the clips or files that cannot be read: name -> reason. Complete after
-      `survey`.
+    names: list of the clips' names, in order; numbers in names count by their value.
+    skipped: dict of the clips or files that cannot be read: name -> reason. It grows as clips are
+      looked at and read.
+    previews: list of the files that are left out because the folder's clips are of another kind.
 
   Args:
     path: str, a local folder or file.
@@ -57,10 +70,12 @@ class WrittenClips:
       raise ValueError(f'the range of values must be one of {" ".join(RANGES)}, got {value_range}')
     self.path = path
     self.skipped = {}
+    self.previews = []
     self._value_range = value_range
     self._arrays = {}
-    self._shapes = None
-    self._items = self._list()
+    self._headers = {}
+    self._items = dict(self._list())
+    self.names = list(self._items)
     if not self._items and self.skipped:
       raise ValueError(next(iter(self.skipped.values())))
     if not self._items:
@@ -76,165 +91,223 @@ class WrittenClips:
     if all(os.path.isfile(os.path.join(self.path, name)) for name in _SAMPLED):
       return self._of_file(os.path.join(self.path, _SAMPLED[0]))
     names = raw_files.find(self.path, raw_files.VIDEO_SUFFIXES + _PICTURES + _ARRAYS)
-    pictures, items = collections.defaultdict(list), []
+    stills, others, items = collections.defaultdict(list), collections.defaultdict(list), []
     for name in names:
-      if name.lower().endswith(_PICTURES):
-        pictures[os.path.dirname(name)].append(name)
+      still = name.lower().endswith(_PICTURES) and not _is_animated(os.path.join(self.path, name))
+      (stills if still else others)[os.path.dirname(name)].append(name)
+    for folder, found in stills.items():
+      films = [name for name in others[folder] if not name.lower().endswith(_ARRAYS)]
+      paths = [os.path.join(self.path, name) for name in sorted(found, key=counting)]
+      if not films or len(found) > len(films):
+        items.append((os.path.join(self.path, folder), paths))
+        others[folder] = [name for name in others[folder] if name not in films]
+        self.previews += [os.path.join(self.path, name) for name in films]
       else:
-        try:
-          items += self._of_file(os.path.join(self.path, name))
-        except _Unreadable as error:
-          self.skipped[os.path.join(self.path, name)] = str(error)
-    for folder, found in pictures.items():
-      paths = [os.path.join(self.path, name) for name in sorted(found, key=_counting)]
-      items.append((os.path.join(self.path, folder), paths))
-    return sorted(items, key=lambda item: _counting(item[0]))
+        self.previews += paths
+    for name in (name for found in others.values() for name in found):
+      try:
+        items += self._of_file(os.path.join(self.path, name))
+      except stored_arrays.Damaged as error:
+        self.skipped[os.path.join(self.path, name)] = str(error)
+    return sorted(items, key=lambda item: counting(item[0]))
 
   def _of_file(self, path):
     if not path.lower().endswith(_ARRAYS):
       return [(path, path)]
-    return [(f'{path}[{i:06d}]', (path, i)) for i in range(len(self._array(path)))]
+    self._arrays[path] = stored_arrays.StoredArray(path, self._value_range)
+    return [(f'{path}[{i:06d}]', (path, i)) for i in range(len(self._arrays[path]))]
 
-  def _array(self, path):
-    """The videos of an .npz or .npy file, uint8 [N, T, H, W, C]; read once."""
-    if path not in self._arrays:
-      self._arrays[path] = _to_uint8(_load(path), path, self._value_range)
-    return self._arrays[path]
+  @property
+  def has_names(self):
+    """Whether clips have names of their own, not only numbers in one array."""
+    return len(self._arrays) != 1 or len(self._items) > len(next(iter(self._arrays.values())))
 
-  def identity(self):
-    """Plain values that tell these clips from others: value range; files' names, sizes, times."""
-    paths = {item[0] if isinstance(item, tuple) else item for _, files in self._items
-             for item in (files if isinstance(files, list) else [files])}
+  def key(self, name):
+    """What the names of two clips that belong together have in common, a str.
+
+    It is the path in the folder, without the ending and without zeros before numbers.
+    """
+    inner = os.path.relpath(name, self.path)
+    stem = inner if isinstance(self._items[name], list) else re.sub(r'\.\w+(?=\[|$)', '', inner)
+    return re.sub(r'(?<!\d)0+(?=\d)', '', stem)
+
+  def identity(self, names=None):
+    """Plain values that tell clips from others: value range; files' names, sizes, times.
+
+    Args:
+      names: names of the clips; all if None.
+    """
+    places = [self._items[name] for name in (self.names if names is None else names)]
+    paths = {place[0] if isinstance(place, tuple) else place for found in places
+             for place in (found if isinstance(found, list) else [found])}
     stats = [(path, os.stat(path)) for path in sorted(paths)]
     return [self._value_range, *([path, stat.st_size, stat.st_mtime_ns] for path, stat in stats)]
 
-  def survey(self):
-    """Decodes every clip once: {(T, H, W, C): number of clips}. Adds unreadable ones to `skipped`.
+  def drawn(self, count=None, seed=0):
+    """Names of `count` clips, drawn from all folders alike, in order; all names if None."""
+    if count is None or count >= len(self.names):
+      return list(self.names)
+    drawn = np.random.default_rng(seed).permutation(len(self.names))[:count]
+    return [self.names[i] for i in sorted(drawn)]
+
+  def headers(self, names=None):
+    """What clips say of themselves, {name: `some_frames.Header`}; nothing is decoded.
+
+    Clips that cannot be read are left out, and added to `skipped`.
+
+    Args:
+      names: names of the clips; all if None.
 
     Raises:
       ValueError: if no clip can be read.
     """
-    if self._shapes is not None:
-      return dict(self._shapes)
-    shapes = collections.Counter()
-    bar = tqdm.tqdm(self._decoded(self._items), f'look at {os.path.basename(self.path)}',
-                    len(self._items), leave=False, mininterval=bars.interval())
-    for name, video in bar:
+    names = self.names if names is None else names
+    unknown = [name for name in names if name not in self._headers and name not in self.skipped]
+    bar = tqdm.tqdm(_ahead(self._header, unknown), f'look at {os.path.basename(self.path)}',
+                    len(unknown), leave=False, mininterval=bars.interval())
+    for name, header in bar:
+      if isinstance(header, Exception):
+        self.skipped[name] = str(header)
+      else:
+        self._headers[name] = header
+    found = {name: self._headers[name] for name in names if name in self._headers}
+    if not found:
+      name, reason = next(iter(self.skipped.items()))
+      raise ValueError(f'none of the {len(names)} clips in {self.path} can be read: {name}: '
+                       f'{reason}')
+    return found
+
+  def header(self, name):
+    """The `some_frames.Header` of a clip that `headers` has looked at."""
+    return self._headers[name]
+
+  def survey(self):
+    """Counts all clips by their shape, {(T, H, W, C): number of clips}, as `headers` do."""
+    return dict(collections.Counter(
+        (header.frames, header.height, header.width, header.channels)
+        for header in self.headers().values()))
+
+  def read(self, names, numbers):
+    """Yields (name, frames) of clips, which are decoded once.
+
+    Args:
+      names: list of names of clips that `headers` has looked at.
+      numbers: function of a name that returns the increasing numbers of its frames.
+
+    Yields:
+      (name, uint8 [T, H, W, C]), in order. A clip that cannot be read is left out, and added to
+      `skipped`.
+    """
+    def frames(name):
+      return self._frames(name, [int(number) for number in numbers(name)])
+
+    in_arrays = isinstance(self._items[names[0]], tuple) if names else False
+    # Arrays are read in their order, because compressed ones are streams.
+    for name, video in ((name, frames(name)) for name in names) if in_arrays else _ahead(
+        frames, names):
       if isinstance(video, Exception):
         self.skipped[name] = str(video)
       else:
-        shapes[video.shape] += 1
-    if not shapes:
-      name, reason = next(iter(self.skipped.items()))
-      raise ValueError(f'none of the {len(self._items)} clips in {self.path} can be read: {name}: '
-                       f'{reason}')
-    self._shapes = shapes
-    return dict(shapes)
+        yield name, video
 
-  def read(self, frames=None, size=None, limit=None):
-    """Yields clips, uint8 [T, H, W, C]: the first frames, the middle of larger ones.
-
-    Args:
-      frames: int, number of first frames; all if None.
-      size: (H, W) of the middle; as stored if None.
-      limit: int, the most clips; all if None.
-
-    Raises:
-      ValueError: if a clip cannot be read that is not in `skipped`.
-    """
-    items = [item for item in self._items if item[0] not in self.skipped]
-    for name, video in self._decoded(items[:limit]):
-      if isinstance(video, Exception):
-        raise ValueError(f'{name} cannot be read any more: {video}')
-      top, left = [(stored - wanted) // 2 for stored, wanted in
-                   zip(video.shape[1:3], size or video.shape[1:3])]
-      height, width = size or video.shape[1:3]
-      yield video[:frames, top:top + height, left:left + width]
-
-  def _decoded(self, items):
-    """Yields (name, clip or exception) in order; threads decode some clips ahead."""
-    with futures.ThreadPoolExecutor(_THREADS) as pool:
-      pending = collections.deque()
-      for name, item in items:
-        pending.append((name, pool.submit(self._decode, item)))
-        if len(pending) > 2 * _THREADS:
-          done, future = pending.popleft()
-          yield done, future.result()
-      for name, future in pending:
-        yield name, future.result()
-
-  def _decode(self, item):
+  def _header(self, name):
+    place = self._items[name]
     try:
-      if isinstance(item, tuple):
-        path, i = item
-        return self._array(path)[i]
-      if isinstance(item, list):
-        return _from_pictures(item)
-      limits = raw_videos.Limits(max_aspect=1000)
-      return np.stack(raw_videos.read(item, limits=limits, threads=1).frames)
-    except (ValueError, OSError) as error:
+      if isinstance(place, tuple):
+        return some_frames.Header(*self._arrays[place[0]].shape[1:])
+      if isinstance(place, list):
+        return _header_of_pictures(place)
+      return some_frames.header(place)
+    except _DAMAGE as error:
+      return error
+
+  def _frames(self, name, numbers):
+    place = self._items[name]
+    try:
+      if isinstance(place, tuple):
+        return self._arrays[place[0]][place[1]][numbers]
+      if isinstance(place, list):
+        header = self._headers[name]
+        shape = (header.height, header.width, header.channels)
+        return np.stack([_pixels(place[number], shape) for number in numbers])
+      return some_frames.read(place, numbers)
+    except _DAMAGE as error:
       return error
 
 
-def _counting(name):
+def _ahead(function, names):
+  """Yields (name, what the function returns for it) in order; threads compute some ahead."""
+  with futures.ThreadPoolExecutor(_THREADS) as pool:
+    pending = collections.deque()
+    for name in names:
+      pending.append((name, pool.submit(function, name)))
+      if len(pending) > 2 * _THREADS:
+        done, future = pending.popleft()
+        yield done, future.result()
+    for name, future in pending:
+      yield name, future.result()
+
+
+def counting(name):
   """A sort key by which frame10 comes after frame9."""
   return [(0, int(part), '') if part.isdecimal() else (1, 0, part)
           for part in re.split(r'(\d+)', name)]
 
 
-def _from_pictures(paths):
-  frames = []
-  for path in paths:
-    with Image.open(path) as image:
-      if image.mode not in _MODES:
-        raise ValueError(f'{path} has pixels of mode {image.mode}; they must have 8 bits per color')
-      frames.append(np.asarray(image.convert('L' if image.mode in ('1', 'L') else 'RGB')))
-    if frames[-1].shape != frames[0].shape:
-      raise ValueError(f'{path} has another size or color than the frames before it')
-  video = np.stack(frames)
-  return video if video.ndim == 4 else video[..., np.newaxis]
-
-
-def _load(path):
-  """The array of videos in a file, of any dtype."""
+def _is_animated(path):
   try:
-    loaded = files.read_arrays(path)
-  except (OSError, ValueError) as error:
-    raise _Unreadable(str(error)) from error
-  if list(loaded) == ['']:
-    return loaded['']
-  names = [name for name in loaded if loaded[name].ndim == 5]
-  for name in ('samples', 'video', *names):
-    if name in names and (name in ('samples', 'video') or len(names) == 1):
-      return loaded[name]
-  raise ValueError(f'{path} must have an array `samples` or `video` [N, T, H, W, C]; it has arrays '
-                   f'of five axes called: {", ".join(names) or "none"}')
+    return path.lower().endswith(('.png', '.webp')) and animations.is_animated(path)
+  except OSError:
+    return False
 
 
-def _to_uint8(array, path, value_range):
-  """An array of videos as uint8 [N, T, H, W, C]; refused if its values are not clearly pixels."""
-  if array.ndim != 5 or array.shape[-1] not in (1, 3) or 0 in array.shape:
-    raise ValueError(f'the videos in {path} must be [N, T, H, W, C] with C 1 or 3, got '
-                     f'{list(array.shape)}')
-  if array.dtype == np.uint8:
-    return array
-  if not (np.issubdtype(array.dtype, np.integer) or np.issubdtype(array.dtype, np.floating)):
-    raise ValueError(f'the videos in {path} are {array.dtype}; they must be numbers')
-  finite = np.isfinite(array).all((1, 2, 3, 4))
-  if not finite.all():
-    raise ValueError(f'{path} has values that are not finite (NaN) in {int((~finite).sum())} of '
-                     f'{len(array)} videos: the model that made them is broken')
-  if np.issubdtype(array.dtype, np.integer):
-    low, high = 0, 255
-  elif value_range is None:
-    raise ValueError(f'the videos in {path} are {array.dtype}, from {array.min():.3g} to '
-                     f'{array.max():.3g}; give the values of black and white '
-                     'with --value_range=0,1 or =-1,1 or =0,255')
-  else:
-    low, high = RANGES[value_range]
-  if array.min() < low or array.max() > high:
-    raise ValueError(f'{path} has values from {array.min():.6g} to {array.max():.6g}, outside of '
-                     f'{low:g} to {high:g}; clip them, or give their range')
-  if np.issubdtype(array.dtype, np.integer):
-    return array.astype(np.uint8)
-  return np.rint((array - low) * (255.0 / (high - low))).astype(np.uint8)
+@contextlib.contextmanager
+def _opened(path):
+  """Opens a still picture of Pillow, of which the header is read; all errors become Damaged."""
+  try:
+    with Image.open(path) as image:
+      mode = image.mode
+      if mode in _MODES:
+        yield image
+        return
+  except Exception as error:  # Pillow raises many kinds for broken and for huge pictures
+    said = (str(error) or type(error).__name__).splitlines()[0]
+    raise stored_arrays.Damaged(f'{path} cannot be decoded: {said}') from error
+  raise stored_arrays.Damaged(
+      f'{path} has pixels of mode {mode}; they must have 8 bits per color')
+
+
+def _orientation(image):
+  """The way in which a picture is to be turned, as its header says: a transposition or None."""
+  # The method of the base class, as that of PNG would decode the picture.
+  return _ORIENTATIONS.get(Image.Image.getexif(image).get(ExifTags.Base.Orientation))
+
+
+def _header_of_pictures(paths):
+  """The Header of a clip of still pictures, which is grey if all are; only headers are read."""
+  sizes, grey = [], True
+  for path in paths:
+    with _opened(path) as image:
+      sizes.append(image.size[::-1] if _orientation(image) not in _TURNED else image.size)
+      grey &= image.mode in _GREY
+    if sizes[-1] != sizes[0]:
+      raise stored_arrays.Damaged(f'{path} has another size than the frames before it')
+  return some_frames.Header(len(paths), *sizes[0], 1 if grey else 3)
+
+
+def _pixels(path, shape):
+  """A still picture over white, turned as its file says, uint8 of a shape [H, W, C].
+
+  Raises:
+    Damaged: if it cannot be decoded, or does not have the shape; grey may become coloured.
+  """
+  with _opened(path) as image:
+    orientation = _orientation(image)
+    image = animations.over_white(image)
+    if orientation is not None:
+      image = image.transpose(orientation)
+    pixels = np.asarray(image.convert('L' if image.mode in _GREY else 'RGB'))
+  pixels = pixels if pixels.ndim == 3 else pixels[..., np.newaxis]
+  if pixels.shape[:2] != shape[:2] or pixels.shape[2] > shape[2]:
+    raise stored_arrays.Damaged(f'{path} has changed its size or color')
+  return np.broadcast_to(pixels, shape)

@@ -29,7 +29,7 @@ class RecurrentUnit(tf.keras.layers.Layer):
   """h_t from h_{t-1} and x_t: what the units have in common. A unit's own are `parts` and `step`.
 
   Args:
-    channels: of the state and the outputs.
+    channels: number of channels of the state and the outputs.
     kernel: k, of the k x k convolutions.
     activation: rho.
   """
@@ -136,7 +136,7 @@ class WarpingUnit(RecurrentUnit):
   """A unit that warps its state.
 
   Args:
-    channels: of the state and the outputs.
+    channels: number of channels of the state and the outputs.
     kernel: k, of the k x k convolutions; warps are 3 x 3.
     activation: rho.
     kernels: class of the network that predicts the warps: hyper_networks.FactorizedKernels, which
@@ -247,7 +247,7 @@ class DynamicConvLSTM(RecurrentUnit):
   16 features K + K + 2 channels, K = 4 (q + 1) k^2.
 
   Args:
-    channels: of the state and the outputs.
+    channels: number of channels of the state and the outputs.
     kernel: k, of the predicted k x k kernels.
     activation: rho.
     features: channels of the Kernel CNN.

@@ -9,6 +9,7 @@ NeurIPS 2017, Eq. 6; Unterthiner et al., "Towards Accurate Generative Models of 
 and Challenges", 2018.
 """
 
+import contextlib
 import typing
 
 import numpy as np
@@ -51,29 +52,36 @@ def gaussian(total):
   return Gaussian(int(count), mean, covariance)
 
 
-def distance(a, b):
+def distance(a, b, quick=False):
   """Computes |m_a - m_b|^2 + tr(C_a + C_b - 2 (C_a C_b)^(1/2)), a float.
 
   Args:
     a, b: Gaussians of the same D.
+    quick: whether to take the root by a triangular factor of C_a where C_a has full rank. This is
+      about three times as fast, and differs by rounding.
 
   Raises:
     ValueError: if D differs.
   """
   if a.mean.shape != b.mean.shape:
     raise ValueError(f'features must have equal sizes, got {len(a.mean)} and {len(b.mean)} numbers')
-  root = _trace_of_root_of_product(a.covariance, b.covariance)
+  root = _trace_of_root_of_product(a.covariance, b.covariance, quick)
   spread = np.trace(a.covariance) + np.trace(b.covariance) - 2 * root
   return float(np.sum((a.mean - b.mean)**2) + spread)
 
 
-def _trace_of_root_of_product(a, b):
+def _trace_of_root_of_product(a, b, quick):
   """Returns tr (a b)^(1/2) of covariances.
 
   With a = r r^T, the symmetric matrix r^T b r has the eigenvalues of a b.
   """
-  values, vectors = scipy.linalg.eigh(a)
-  root = vectors * _roots(values)  # r r^T = a
+  root = None
+  if quick:
+    with contextlib.suppress(np.linalg.LinAlgError):  # singular
+      root = np.linalg.cholesky(a)
+  if root is None:
+    values, vectors = scipy.linalg.eigh(a)
+    root = vectors * _roots(values)  # r r^T = a
   return np.sum(_roots(scipy.linalg.eigvalsh(root.T @ b @ root)))
 
 

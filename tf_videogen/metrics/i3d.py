@@ -43,11 +43,13 @@ class ConvolutionUnit(tf.keras.layers.Layer):
     kernel: side of the cubic kernel.
     stride: the same in time, height and width.
     epsilon: epsilon of batch norm.
+    mantissa_bits: bits to which the factors of products are rounded; not rounded if None.
   """
 
-  def __init__(self, channels, kernel, stride=1, epsilon=1e-3):
+  def __init__(self, channels, kernel, stride=1, epsilon=1e-3, mantissa_bits=None):
     super().__init__(dtype='float32')
     self.epsilon = epsilon
+    self.mantissa_bits = mantissa_bits
     self.channels = channels
     self.kernel = kernel
     self.stride = stride
@@ -64,7 +66,10 @@ class ConvolutionUnit(tf.keras.layers.Layer):
 
   def call(self, x):
     scale = tf.math.rsqrt(self.moving_variance + self.epsilon)
-    x = full_precision.conv3d(x, self.w * scale, self.stride)
+    w = self.w * scale
+    if self.mantissa_bits:
+      x, w = (rounded(factor, self.mantissa_bits) for factor in (x, w))
+    x = full_precision.conv3d(x, w, self.stride)
     return tf.nn.relu(tf.nn.bias_add(x, self.beta - self.moving_mean * scale))
 
   def by_name(self):
@@ -80,13 +85,13 @@ class InceptionModule(tf.keras.layers.Layer):
   Args:
     channels: output channels of the six units, see `_MIXED`.
     names: names of the units in the same order, such as 'Branch_0/Conv3d_0a_1x1'.
-    epsilon: epsilon of batch norm.
+    **options: `epsilon` and `mantissa_bits` of the units.
   """
 
-  def __init__(self, channels, names, epsilon=1e-3):
+  def __init__(self, channels, names, **options):
     super().__init__(dtype='float32')
     kernels = (1, 1, 3, 1, 3, 1)
-    self.units = [ConvolutionUnit(*sizes, epsilon=epsilon) for sizes in zip(channels, kernels)]
+    self.units = [ConvolutionUnit(*sizes, **options) for sizes in zip(channels, kernels)]
     self.names = names
 
   def call(self, x):
@@ -110,17 +115,20 @@ class I3D(tf.keras.Model):
   Args:
     classes: number of classes, 400 for Kinetics-400 or 600 for Kinetics-600.
     epsilon: epsilon of batch norm, 1e-3 in DeepMind's code.
+    mantissa_bits: bits to which the factors of convolutions are rounded, 10 to see what
+      TensorFloat-32 does; not rounded if None.
   """
 
-  def __init__(self, classes=400, epsilon=1e-3):
+  def __init__(self, classes=400, epsilon=1e-3, mantissa_bits=None):
     super().__init__(dtype='float32')
     self.classes = classes
+    options = {'epsilon': epsilon, 'mantissa_bits': mantissa_bits}
     self.stem = {
-        'Conv3d_1a_7x7': ConvolutionUnit(64, 7, stride=2, epsilon=epsilon),
-        'Conv3d_2b_1x1': ConvolutionUnit(64, 1, epsilon=epsilon),
-        'Conv3d_2c_3x3': ConvolutionUnit(192, 3, epsilon=epsilon),
+        'Conv3d_1a_7x7': ConvolutionUnit(64, 7, stride=2, **options),
+        'Conv3d_2b_1x1': ConvolutionUnit(64, 1, **options),
+        'Conv3d_2c_3x3': ConvolutionUnit(192, 3, **options),
     }
-    self.mixed = {name: InceptionModule(channels, _unit_names(name), epsilon)
+    self.mixed = {name: InceptionModule(channels, _unit_names(name), **options)
                   for name, channels in _MIXED.items()}
 
   def build(self, shape=None):
@@ -177,6 +185,15 @@ class I3D(tf.keras.Model):
       found.update({f'{name}/{end}': variable for end, variable in part.by_name().items()})
     head = 'Logits/Conv3d_0c_1x1/conv_3d'
     return {**found, f'{head}/w': self.w, f'{head}/b': self.b}
+
+
+def rounded(x, bits):
+  """Rounds float32 numbers to `bits` bits after the leading one, ties to even."""
+  dropped = 23 - bits
+  whole = tf.bitcast(x, tf.int32)
+  odd = tf.bitwise.bitwise_and(tf.bitwise.right_shift(whole, dropped), 1)
+  whole += (1 << (dropped - 1)) - 1 + odd
+  return tf.bitcast(tf.bitwise.bitwise_and(whole, -(1 << dropped)), tf.float32)
 
 
 def _unit_names(module):

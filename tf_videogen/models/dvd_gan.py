@@ -35,7 +35,7 @@ class Stage(tf.keras.layers.Layer):
 
   Args:
     unit: a callable (class) of the number of channels, see `layers.recurrent_units`.
-    channels: of all that it makes.
+    channels: number of channels of all that it makes.
     upsample: whether the second block doubles the resolution.
     non_local: whether a non-local block follows.
     convolution: whether there is a convolution after the unit.
@@ -67,14 +67,14 @@ class Generator(tf.keras.layers.Layer):
   Args:
     unit: a callable (class) of the number of channels, the recurrent unit.
     channels: ch.
-    multipliers: of ch, one a stage.
-    start: side of the first features.
-    upsampling_stages: how many stages, from the first on, double the resolution; None: all.
+    multipliers: widths of the stages as multiples of ch, one per stage.
+    start: height and width of the first features.
+    upsampling_stages: number of stages, from the first on, that double the resolution; all if None.
     convolutions: whether a convolution follows each unit (TrIVD-GAN, appendix A; not in SSW-GAN).
     non_local: numbers, from 0 on, of stages after which a non-local block follows, as in BigGAN.
-    image_channels: of the frames that it makes.
-    latent: numbers in z, and in the embedding of a class.
-    classes: how many; 1 is the dummy class of data without any.
+    image_channels: number of channels of the frames that it makes.
+    latent: number of values of z, and of the embedding of a class.
+    classes: number of classes; 1 stands for data without classes.
   """
 
   def __init__(self, unit, channels=128, multipliers=(8, 8, 4, 2, 1), start=4,
@@ -97,7 +97,7 @@ class Generator(tf.keras.layers.Layer):
     self.to_image = spectral_norm.Conv(image_channels)
 
   def _make_encoder(self):
-    """What says of given frames with which states units begin; None: no frames are given."""
+    """A layer that makes the first states of the units from given frames; None without them."""
 
   @property
   def continues(self):

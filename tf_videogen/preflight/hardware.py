@@ -18,6 +18,8 @@ import math
 import typing
 
 _GIB = 1 << 30
+HOST_CHIPS = 4  # chips of one host of a slice of several hosts
+HOST_PROCESSORS = {'v2': 96, 'v3': 96}  # virtual processors of a TPU VM
 
 
 class Generation(typing.NamedTuple):
@@ -66,14 +68,22 @@ class Topology(typing.NamedTuple):
   cores: int
   compile_for: str
 
+  @property
+  def hosts(self):
+    """Number of hosts of the slice."""
+    return max(self.cores // (HOST_CHIPS * self.generation.cores), 1)
+
 
 def topology(name):
-  """The Topology of a name 'generation:AxB' or 'generation:AxBxC'.
+  """The Topology of a name 'generation:AxB' or 'generation:AxBxC', or of a slice's type.
+
+  Types are the names under which Cloud offers slices, such as 'v3-8'. Their number is that of
+  cores, two per chip, or that of chips for v5e ('v5litepod-8') and v6e.
 
   Raises:
     ValueError: if there is no such slice. The message has the slices that there are.
   """
-  generation, _, shape = name.partition(':')
+  generation, _, shape = _of_type(name).partition(':')
   if generation not in GENERATIONS:
     known = ', '.join(f'{key}:{value.shapes[0]}' for key, value in GENERATIONS.items())
     raise ValueError(f'unknown topology {name!r}; there are these and larger ones: {known}')
@@ -81,5 +91,20 @@ def topology(name):
   if shape not in found.shapes:
     known = ', '.join(f'{generation}:{shape}' for shape in found.shapes)
     raise ValueError(f'unknown topology {name!r}; there are: {known}')
-  chips = math.prod(int(extent) for extent in shape.split('x'))
-  return Topology(name, found, chips * found.cores, f'{generation}:{found.shapes[0]}')
+  return Topology(f'{generation}:{shape}', found, _chips(shape) * found.cores,
+                  f'{generation}:{found.shapes[0]}')
+
+
+def _of_type(name):
+  """Returns the name 'generation:AxB' of a slice's type; other names as they are."""
+  generation, _, number = name.partition('-')
+  generation = {'v5litepod': 'v5e'}.get(generation, generation)
+  if generation not in GENERATIONS or not number.isdecimal():
+    return name
+  chips = int(number) / (1 if generation in ('v5e', 'v6e') else 2)
+  shapes = [shape for shape in GENERATIONS[generation].shapes if _chips(shape) == chips]
+  return f'{generation}:{shapes[0] if shapes else number}'
+
+
+def _chips(shape):
+  return math.prod(int(extent) for extent in shape.split('x'))

@@ -17,10 +17,11 @@ class Program(typing.NamedTuple):
   """A program of one core.
 
   name: 'train', 'evaluate', 'sample' or 'record'.
-  batch: clips that it takes at once.
-  parameters: trainable ones of the network.
+  batch: number of clips that it takes at once.
+  parameters: number of the network's trainable parameters.
   hlo: serialized HloModuleProto.
-  summed_bytes: of what all cores of a slice add up, such as gradients; it is not in `hlo`.
+  summed_bytes: bytes of all tensors that the cores of a slice add up, such as gradients. These sums
+    are not in `hlo`.
   """
   name: str
   batch: int
@@ -30,24 +31,24 @@ class Program(typing.NamedTuple):
 
   @property
   def digest(self):
-    """What identifies the computation, whatever its instructions are called."""
+    """A hash of the computation, which the names of its instructions do not change."""
     return digest(self.hlo)
 
   @property
   def instructions(self):
-    """How many operations it has: what compiling it takes grows with it."""
+    """Number of operations. The time of compiling grows with it."""
     module = hlo_pb2.HloModuleProto.FromString(self.hlo)
     return sum(len(computation.instructions) for computation in module.computations)
 
 
 def export(name, function, inputs, batch, parameters):
-  """Exports a function; nothing is computed.
+  """Exports a function. Computes nothing.
 
   Args:
-    name: of the program.
-    function: of one dict of tensors.
+    name: name of the program.
+    function: function of one dict of tensors.
     inputs: name -> TensorSpec of that dict.
-    batch, parameters: see Program.
+    batch, parameters: see `Program`.
 
   Returns:
     Program.

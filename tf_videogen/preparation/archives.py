@@ -6,6 +6,7 @@ bsdtar.
 
 import contextlib
 import fcntl
+import json
 import lzma
 import os
 import pathlib
@@ -21,16 +22,18 @@ from tf_videogen import bars
 from tf_videogen import files
 
 SUFFIXES = ('.zip', '.tar', '.tar.gz', '.tgz', '.tar.bz2', '.tar.xz', '.rar')
-_DAMAGE = (tarfile.TarError, zipfile.BadZipFile, rarfile.Error, lzma.LZMAError, zlib.error,
-           EOFError, OSError,
-           NotImplementedError, RuntimeError)  # the last two: zip files of unknown kinds
+# Errors of single members. The last two are about zip files of unknown kinds.
+_DAMAGED_MEMBER = (zipfile.BadZipFile, rarfile.Error, tarfile.HeaderError, lzma.LZMAError,
+                   zlib.error, EOFError, NotImplementedError, RuntimeError)
+_DAMAGE = (*_DAMAGED_MEMBER, tarfile.TarError, OSError)
 
 
 def extract(path, folder):
   """Extracts an archive, unless that has been done. What a killed run left is replaced.
 
-  Links and special files in tar and rar archives are skipped. If several processes call this at the
-  same time, one extracts and the others wait.
+  Links and special files in tar and rar archives are skipped. Damaged members are left out, see
+  `damaged`, unless all are. If several processes call this at the same time, one extracts and the
+  others wait.
 
   Args:
     path: str, path of a local archive.
@@ -55,9 +58,27 @@ def extract(path, folder):
       shutil.rmtree(part, ignore_errors=True)
       os.makedirs(part)
       with _damage_told(path):
-        _extract_all(path, part)
+        left_out = _extract_all(path, part)
+      files.write(_list_of_damaged(folder), json.dumps(left_out))
       os.rename(part, folder)
   return folder
+
+
+def damaged(folder):
+  """Returns the members that are missing from an extracted folder: {name: reason}."""
+  path = _list_of_damaged(folder)
+  return json.loads(files.read(path)) if os.path.exists(path) else {}
+
+
+def stem(path):
+  """Returns the name of an archive's file without its ending."""
+  name = os.path.basename(path)
+  ending = next((one for one in SUFFIXES if name.lower().endswith(one)), '')
+  return name[:len(name) - len(ending)]
+
+
+def _list_of_damaged(folder):
+  return f'{folder}.damaged.json'
 
 
 def names(path):
@@ -67,13 +88,27 @@ def names(path):
 
 
 def _extract_all(path, folder):
+  """Extracts to an empty folder; returns {name: reason} of the damaged members, which are not."""
+  left_out, error = {}, None
   with _opened(path) as members:
     for name, open_member in tqdm.tqdm(
         members, f'extract {os.path.basename(path)}', unit='file', mininterval=bars.interval()):
       target = _inside(folder, name, path)
       os.makedirs(os.path.dirname(target), exist_ok=True)
-      with open_member() as source, open(target, 'wb') as copy:
-        shutil.copyfileobj(source, copy, 1 << 20)
+      try:
+        with open_member() as source, open(target, 'wb') as copy:
+          shutil.copyfileobj(source, copy, 1 << 20)
+      except rarfile.RarCannotExec:
+        raise
+      except _DAMAGED_MEMBER as damage:
+        error, left_out[name] = damage, str(damage)
+        pathlib.Path(target).unlink(missing_ok=True)
+  if error and not any(found for _, _, found in os.walk(folder)):
+    raise error
+  if error:
+    print(f'{path} is damaged: {len(left_out)} files in it are left out, such as '
+          f'{next(iter(left_out))} ({error})', flush=True)
+  return left_out
 
 
 @contextlib.contextmanager
@@ -107,14 +142,36 @@ def _opened(path):
 def _tar_members(archive):
   """Yields the regular files in the order of the archive, and checks its end.
 
-  The library takes a damaged header for the end of the archive.
+  The library takes a damaged header for the end of the archive. If others follow it, that member
+  cannot be opened. If none does, the archive is cut off.
   """
-  for member in archive:
+  while True:
+    member = archive.next()
+    if member is None:
+      archive.fileobj.seek(archive.offset)
+      block = archive.fileobj.read(tarfile.BLOCKSIZE)
+      if block == bytes(tarfile.BLOCKSIZE):
+        return
+      archive.offset += tarfile.BLOCKSIZE
+      archive.ignore_zeros = True  # goes on to the next header
+      member = archive.next() if len(block) == tarfile.BLOCKSIZE else None
+      archive.ignore_zeros = False
+      if member is None:
+        raise tarfile.ReadError('it is cut off or damaged')
+      yield _name_in_header(block), _no_member
     if member.isreg():
       yield member.name, lambda member=member: archive.extractfile(member)
-  archive.fileobj.seek(archive.offset)
-  if archive.fileobj.read(tarfile.BLOCKSIZE) != bytes(tarfile.BLOCKSIZE):
-    raise tarfile.ReadError('it is cut off or damaged')
+
+
+def _name_in_header(block):
+  """Returns the name in a damaged header of a tar archive, as far as it can be one."""
+  name = block[:100].partition(b'\0')[0].decode('utf-8', 'replace')
+  return name if name.isprintable() and name.strip('./') and '..' not in name.split('/') and (
+      not name.startswith('/')) else 'a member without a name'
+
+
+def _no_member():
+  raise tarfile.HeaderError('its header is damaged')
 
 
 def _inside(folder, name, archive):

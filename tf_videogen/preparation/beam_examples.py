@@ -32,6 +32,11 @@ class Examples(beam.PTransform):
     return read.examples
 
 
+def in_pieces(examples, divide):
+  """Returns a PTransform of (key, record): what `divide` makes of each (name, example)."""
+  return examples | 'Pieces of videos' >> beam.FlatMapTuple(divide)
+
+
 class _Read(beam.DoFn):
   """Reads a piece."""
 

@@ -10,6 +10,7 @@ import errno
 import fcntl
 import functools
 import json
+import logging
 import os
 import shutil
 import time
@@ -26,8 +27,8 @@ from tf_videogen import files
 from tf_videogen.preparation import raw_videos
 
 FILE_NAME = 'preparation_report.json'
-_TRIES = 4  # tries of a download, with 0.4, 0.8 and 1.6 seconds between them
-_TIMEOUT = (10, 60)  # the most seconds until an address answers, and between two bytes
+_TRIES = 2  # tries of a download
+_TIMEOUT = (5, 20)  # the most seconds until an address answers, and between two bytes
 LOCK = 'preparing.lock'  # the preparing process holds a lock on this file
 
 
@@ -90,6 +91,7 @@ class Report:
     self.frame_counts = {split: collections.Counter() for split in expected}
     self._seconds = collections.Counter()
     self.left_out = {}  # split -> number of videos, for splits without a single file
+    self.notes = {}  # what else is to be known of the raw data, for JSON
     self._failed = []
     self._start = time.time()
 
@@ -107,7 +109,8 @@ class Report:
     if len(self._failed) > self.max_failed_share * sum(self.expected.values()):
       raise TooManyFailures(
           f'{self.summary()}: more than the allowed {self.max_failed_share:.0%} cannot be used. Is '
-          'it the right folder? To leave them out, raise max_failed_share')
+          'it the right folder? To leave them out, raise --max_failed_share (for a folder of your '
+          'own, bind from_video_folder.max_failed_share)')
 
   def summary(self):
     """Returns one line: how many videos there are, and how many cannot be used for each reason."""
@@ -132,6 +135,7 @@ class Report:
                 failure['reason'] for failure in self._failed if failure['split'] == split)),
         } for split, count in self.expected.items()},
         'left_out_splits': self.left_out,
+        'notes': self.notes,
         'wall_time_s': round(time.time() - self._start, 1),
         'reasons': {reason: text for reason, text in raw_videos.REASONS.items()
                     if any(failure['reason'] == reason for failure in self._failed)},
@@ -205,7 +209,9 @@ def prepare(builder, manual_dir=None, beam_runner=None, beam_options=None, wait=
 
 
 def _patience():
-  """Returns a context in which TFDS gives up within a minute on addresses that do not answer."""
+  """Returns a context in which TFDS gives up soon, and once, on addresses that do not answer."""
+  # Not only in the context: threads of other downloads go on for a while after an error.
+  logging.getLogger('urllib3.connectionpool').setLevel(logging.ERROR)
   return mock.patch.multiple(
       downloader, MAX_RETRIES=_TRIES - 1,
       _open_url=functools.partial(downloader._open_url, timeout=_TIMEOUT))

@@ -1,19 +1,24 @@
 """Decodes video files of any kind, turned upright and scaled, or refuses them with a reason.
 
-Pillow decodes GIFs, and FFmpeg (PyAV) everything else. The content of a file decides, not its name.
-Playlists and other formats that name further files or addresses are not opened.
+Pillow decodes animated pictures (`animations`), and FFmpeg (PyAV) everything else. The content of a
+file decides, not its name. Playlists and other formats that name further files or addresses are not
+opened.
 
 This module imports no TensorFlow, so that the processes of `decoding`, which run it, start fast.
 """
 
 import dataclasses
+import math
 import os
+import pathlib
+import struct
 
 import av
 from av.video import reformatter
 import numpy as np
 from PIL import Image
-from PIL import ImageSequence
+
+from tf_videogen.preparation import animations
 
 # The formats that FFmpeg may recognize: containers that hold their video themselves.
 _FORMATS = ('mov', 'mp4', 'matroska', 'webm', 'avi', 'mpegts', 'mpeg', 'mpegvideo', 'asf', 'flv',
@@ -22,6 +27,8 @@ _FORMATS = ('mov', 'mp4', 'matroska', 'webm', 'avi', 'mpegts', 'mpeg', 'mpegvide
 
 # Titles and names may be in any encoding. From PyAV 19 on, they are only read on request.
 _ANY_METADATA = {'metadata_errors': 'ignore'} if int(av.__version__.split('.')[0]) < 19 else {}
+
+_FASTEST = 240  # frames per second; above it, time stamps are asked, since it may be a clock
 
 # The reasons for which a file is not used.
 REASONS = {
@@ -100,16 +107,15 @@ def read(path, short_side=None, frame_step=1, channels=3, limits=Limits(), encod
          threads=0):
   """Decodes a video, and turns it upright as its file says.
 
-  If all delays of a GIF are multiples of the shortest one, the shortest one sets the frame rate.
-  Frames that stay longer are repeated. Otherwise, the frames are as stored, and the rate is the
-  mean rate. A delay of zero or of a hundredth of a second counts as a tenth, as in browsers.
-  Transparent pixels become white.
+  Frames of an animated GIF, PNG or WebP that stay longer than others are repeated, see
+  `animations.rhythm`. Transparent pixels become white.
 
   Pixels are taken as squares. Scaling uses a Lanczos filter of width 3, which is stretched when
   scaling down, so that nothing aliases.
 
   Args:
-    path: str, path of a local file.
+    path: str, path of a local file. A path that goes on below a file is that of a damaged member of
+      an archive, see `raw_files.opened_archives`.
     short_side: int, pixels of the shorter side. Frames are scaled to it, and their aspect ratio is
       kept (the longer side is rounded). If None, they stay as stored.
     frame_step: int. Every `frame_step`-th frame is taken, from the first on.
@@ -129,15 +135,16 @@ def read(path, short_side=None, frame_step=1, channels=3, limits=Limits(), encod
   if channels not in (1, 3):
     raise ValueError(f'channels must be 1 or 3, got {channels}')
   if not os.path.isfile(path):
-    raise Unusable('missing')
+    in_archive = any(map(os.path.isfile, pathlib.Path(path).parents))
+    raise Unusable('unreadable', 'damaged in its archive') if in_archive else Unusable('missing')
   try:
     with open(path, 'rb') as file:
-      start = file.read(6)
+      start = file.read(12)
   except OSError as error:
     raise Unusable('unreadable', error.strerror or '') from error
   if not start:
     raise Unusable('empty')
-  kind = _Gif if start in (b'GIF87a', b'GIF89a') else _FFmpeg
+  kind = _Animation if animations.is_picture(start) else _FFmpeg
   source = kind(path, short_side, frame_step, channels, limits, threads)
   frames, size = [], 0
   for frame in source.frames():
@@ -157,6 +164,14 @@ def scaled_size(height, width, short_side):
     return height, width
   scale = short_side / min(height, width)
   return max(short_side, round(height * scale)), max(short_side, round(width * scale))
+
+
+def unusable(error, reason):
+  """Returns the Unusable that tells what an error of a library says; `reason` if it says none."""
+  if isinstance(error, Image.DecompressionBombError):
+    return Unusable('size', str(error).partition(',')[0])
+  text = str(getattr(error, 'strerror', None) or error) or type(error).__name__
+  return Unusable(reason, text.splitlines()[0][:200])
 
 
 class _Source:
@@ -179,9 +194,7 @@ class _Source:
     except Unusable:
       raise
     except Exception as error:  # Pillow and PyAV raise many kinds for broken files
-      text = str(getattr(error, 'strerror', None) or error) or type(error).__name__
-      reason = 'truncated' if self.seen else 'undecodable'
-      raise Unusable(reason, text.splitlines()[0][:200]) from error
+      raise unusable(error, 'truncated' if self.seen else 'undecodable') from error
 
   def paced(self, frames):
     """Returns the frames in the rhythm of the video, from those that `frames` yielded."""
@@ -201,56 +214,59 @@ class _Source:
     self.seen += 1
 
 
-class _Gif(_Source):
-  """A GIF, as a browser shows it."""
+class _Animation(_Source):
+  """A GIF, or an animated PNG or WebP, as a browser shows it."""
 
   def _frames(self):
-    self._delays = []
-    with Image.open(self.path, formats=['GIF']) as image:
-      self._set_size(image.height, image.width)
-      for frame in ImageSequence.Iterator(image):
-        self._count()
-        delay = int(frame.info.get('duration') or 0)  # milliseconds
-        self._delays.append(delay if delay > 10 else 100)
-        yield self._over_white(frame)
-
-  def _over_white(self, frame):
-    """Returns a Pillow frame over white, scaled: uint8 [H, W] or [H, W, 3]."""
-    if frame.mode == 'RGBA' or 'transparency' in frame.info:
-      frame = frame.convert('RGBA')
-      frame = Image.alpha_composite(Image.new('RGBA', frame.size, (255, 255, 255)), frame)
-    frame = frame.convert('RGB' if self.channels == 3 else 'L')
-    if frame.size != (self.width, self.height):
-      frame = frame.resize((self.width, self.height), Image.Resampling.LANCZOS)
-    return np.asarray(frame)
+    animation = animations.Animation(self.path)
+    self._delays, self._tick = [], animation.tick
+    self._set_size(animation.height, animation.width)
+    for frame, delay in animation.frames():
+      self._count()
+      self._delays.append(delay)
+      frame = animations.over_white(frame).convert('RGB' if self.channels == 3 else 'L')
+      if frame.size != (self.width, self.height):
+        frame = frame.resize((self.width, self.height), Image.Resampling.LANCZOS)
+      yield np.asarray(frame)
 
   def paced(self, frames):
-    shortest = min(self._delays)
-    times = [1] * len(frames)
-    if all(delay % shortest == 0 for delay in self._delays):
-      times = [delay // shortest for delay in self._delays]
-    if sum(times) > self.limits.max_frames:
-      raise Unusable('too long', f'{sum(times)} frames')
-    self.fps = 1000 * sum(times) / sum(self._delays)
+    times, self.fps = pace(self._delays, self._tick, self.limits)
     return [frame for frame, n in zip(frames, times) for _ in range(n)][::self.frame_step]
+
+
+def pace(delays, tick, limits=Limits()):
+  """Returns how often each frame of an animation comes, and frames per second; see `animations`.
+
+  Args:
+    delays: list of float, the time that each frame stays, in milliseconds.
+    tick: unit to which they were rounded, in milliseconds.
+    limits: Limits; `max_frames` is of the frames that come.
+
+  Raises:
+    Unusable: if there are no frames, or too many.
+  """
+  if not delays:
+    raise Unusable('undecodable', 'it has no frames')
+  times, fps = animations.rhythm(delays, tick)
+  if sum(times) > limits.max_frames:
+    raise Unusable('too long', f'{sum(times)} frames')
+  return times, fps
 
 
 class _FFmpeg(_Source):
   """Anything that FFmpeg decodes."""
 
   def _frames(self):
-    # The prefix keeps FFmpeg from reading a name as an address or an option.
-    with av.open(f'file:{self.path}', **_ANY_METADATA,
-                 options={'format_whitelist': ','.join(_FORMATS)}) as container:
-      stream = _video_stream(container)
+    with opened(self.path) as container:
+      stream = video_stream(container)
       stream.codec_context.thread_count = self.threads
       stream.thread_type = 'AUTO'
-      promised = _promised_frames(stream)
+      promised = promised_frames(stream)
       if promised > 2 * self.limits.max_frames:  # some files exaggerate
         raise Unusable('too long', f'{promised:.0f} frames promised')
-      self._damaged, self._end = 0, 0.0
+      self._damaged, self._end, self._times = 0, 0.0, []
       yield from self._decoded(container, stream)
-      self.fps = float(stream.average_rate or stream.guessed_rate or 0)
+      self.fps = rate(stream, lambda: self._times)
       seconds = (container.duration or 0) / av.time_base
     if not self.seen:
       raise Unusable('undecodable', 'no frame could be decoded')
@@ -262,7 +278,7 @@ class _FFmpeg(_Source):
 
   def _decoded(self, container, stream):
     """Yields scaled frames. Those that cannot be decoded are missing from the promised number."""
-    scale = _Scale('rgb24' if self.channels == 3 else 'gray')
+    scale = Scale('rgb24' if self.channels == 3 else 'gray')
     for packet in container.demux():
       if packet.pts is not None:  # the end of the file, over all streams
         self._end = max(self._end, float((packet.pts + (packet.duration or 0)) * packet.time_base))
@@ -274,16 +290,24 @@ class _FFmpeg(_Source):
         continue
       for frame in frames:
         self._count()
+        self._times += [frame.pts] if frame.pts is not None else []
         self._damaged += bool(frame.is_corrupt)
-        quarter_turns = round(frame.rotation / 90) % 4
+        orientation = orientation_of(frame)
         if self.height is None:
-          self._set_size(*_turned(frame.height, frame.width, quarter_turns))
+          self._set_size(*turned(frame.height, frame.width, orientation))
         if (self.seen - 1) % self.frame_step == 0:
-          height, width = _turned(self.height, self.width, quarter_turns)
-          yield np.rot90(scale(frame, width, height), quarter_turns)
+          height, width = turned(self.height, self.width, orientation)
+          yield upright(scale(frame, width, height), orientation)
 
 
-class _Scale:
+def opened(path):
+  """Opens a local file with FFmpeg: a container of PyAV, which is a context manager."""
+  # The prefix keeps FFmpeg from reading a name as an address or an option.
+  return av.open(f'file:{path}', **_ANY_METADATA,
+                 options={'format_whitelist': ','.join(_FORMATS)})
+
+
+class Scale:
   """Scales frames of FFmpeg and converts them to arrays. Its tables are reused for all frames.
 
   Colors are scaled at full resolution before they become RGB. In one step, FFmpeg would halve their
@@ -308,7 +332,7 @@ class _Scale:
     return frame.to_ndarray()
 
 
-def _video_stream(container):
+def video_stream(container):
   """Returns the first stream of moving pictures. Covers of sound files do not count."""
   for stream in container.streams.video:
     if not stream.disposition & av.stream.Disposition.attached_pic:
@@ -316,7 +340,25 @@ def _video_stream(container):
   raise Unusable('no video stream')
 
 
-def _promised_frames(stream):
+def rate(stream, times):
+  """Returns the frames per second of a stream, a float; 0 if unknown.
+
+  Some containers have no rate, and the clock of their time stamps in its place, such as 1,000.
+
+  Args:
+    stream: a stream of PyAV.
+    times: function that returns the time stamps of its frames, a list. It is called if the rate may
+      be a clock.
+  """
+  told = stream.average_rate or stream.guessed_rate or 0
+  stamps = times() if told > _FASTEST else []
+  if len(stamps) > 1:
+    ticks = max(stamps) - min(stamps)
+    told = (len(stamps) - 1) / (ticks * stream.time_base) if ticks else 0
+  return float(told)
+
+
+def promised_frames(stream):
   """Returns the number of frames that a stream's headers promise; 0 if they promise none.
 
   An edit list shows fewer frames than are stored. The stream's duration accounts for it.
@@ -328,5 +370,28 @@ def _promised_frames(stream):
   return min(stream.frames, shown) if shown else stream.frames
 
 
-def _turned(height, width, quarter_turns):
-  return (width, height) if quarter_turns % 2 else (height, width)
+def orientation_of(frame):
+  """Returns by how many quarter turns a player turns a frame, counterclockwise, and if it mirrors.
+
+  A mirrored frame is first flipped from left to right, then turned. The file's display matrix
+  [[a, b, u], [c, d, v], [x, y, w]] moves a stored pixel (x, y) to (a x + c y, b x + d y), up to a
+  shift. All eight orientations have such a matrix.
+  """
+  matrix = frame.side_data.get('DISPLAYMATRIX')
+  if matrix is None:
+    return 0, False
+  a, b, _, c, d = struct.unpack_from('=5i', bytes(matrix))
+  mirrored = a * d - b * c < 0
+  x, y = (-a, -b) if mirrored else (a, b)  # where a step to the right goes, after the flip
+  return round(-math.atan2(y, x) / (math.pi / 2)) % 4, mirrored
+
+
+def upright(stored, orientation):
+  """Returns the array of a frame, [H, W, ...], as a player shows it; see `orientation_of`."""
+  quarter_turns, mirrored = orientation
+  return np.rot90(stored[:, ::-1] if mirrored else stored, quarter_turns)
+
+
+def turned(height, width, orientation):
+  """Returns (height, width) after the quarter turns of `orientation_of`, or before them."""
+  return (width, height) if orientation[0] % 2 else (height, width)

@@ -1,25 +1,24 @@
 """The base class of builders of recorded videos: damaged ones are left out and reported.
 
-`preparation_report.json` lies beside the prepared data. The metadata of the data set has
-`frame_counts`, the number of videos of each length in each split. The same builders run on Beam if
-the download configuration names a runner or its options, as `tfds build --beam_pipeline_options`
-does.
+`preparation_report.json` lies beside the prepared data. The same builders run on Beam if the
+download configuration names a runner or its options, as `tfds build --beam_pipeline_options` does.
 """
 
+import functools
 import json
 import os
 import tempfile
 
 import tensorflow as tf
-import tensorflow_datasets as tfds
 import tqdm
 
 from tf_videogen import bars
 from tf_videogen import files
 from tf_videogen.preparation import outcomes
+from tf_videogen.preparation import piece_builder
 
 
-class ReportingBuilder(tfds.core.GeneratorBasedBuilder, skip_registration=True):
+class ReportingBuilder(piece_builder.PieceBuilder, skip_registration=True):
   """A builder whose raw data comes in pieces, mostly files. Subclasses define `_pieces`, `_reader`.
 
   Attributes:
@@ -45,6 +44,23 @@ class ReportingBuilder(tfds.core.GeneratorBasedBuilder, skip_registration=True):
     """
     raise NotImplementedError
 
+  @functools.cached_property
+  def _notes(self):
+    """What the report says beside the outcomes, a dict for JSON. `_pieces` may add to it."""
+    return {}
+
+  @functools.cached_property
+  def _archives(self):
+    """The archives beside the raw data: relative path -> whether it belongs to the data set."""
+    return {}
+
+  def _belonging(self, found_and_belong):
+    """Returns the files that `raw_files.videos` or `opened_archives` found; notes the archives."""
+    found, belong = found_and_belong
+    for name, ours in belong.items():
+      self._archives[name] = ours or self._archives.get(name, False)
+    return found
+
   def _read_all(self, pieces):
     """Yields the (Outcome, example) that the reader makes of the pieces, in any order."""
     with self._reader() as reader:
@@ -63,6 +79,8 @@ class ReportingBuilder(tfds.core.GeneratorBasedBuilder, skip_registration=True):
     self._on_beam = bool(download_config.beam_runner or download_config.beam_options)
     self._outcomes = os.path.join(self.data_dir, 'outcomes')
     self._left_out = {}
+    self._notes.clear()
+    self._archives.clear()
     try:
       if self._on_beam:
         self._prepare_on_beam(dl_manager, download_config)
@@ -71,9 +89,6 @@ class ReportingBuilder(tfds.core.GeneratorBasedBuilder, skip_registration=True):
     except outcomes.TooManyFailures as error:
       path = self._report.write(self.data_path.parent)
       raise outcomes.TooManyFailures(f'{error}. They are listed in {path}') from error
-    self.info.metadata['frame_counts'] = {
-        split: {str(frames): videos for frames, videos in sorted(counts.items())}
-        for split, counts in self._report.frame_counts.items()}
     self._report.write(self.data_dir)
 
   def _prepare_on_beam(self, dl_manager, download_config):
@@ -97,7 +112,8 @@ class ReportingBuilder(tfds.core.GeneratorBasedBuilder, skip_registration=True):
   def _check_written(self):
     """Checks that all examples that workers made were written: a runner has lost some once."""
     for split, counts in self._report.frame_counts.items():
-      made, written = sum(counts.values()), self.info.splits[split].num_examples
+      made, written = (sum(found.values())
+                       for found in (counts, self.info.metadata['frame_counts'][split]))
       if made != written:
         raise ValueError(f'Beam lost examples of split {split}: its workers made {made:,}, and '
                          f'{written:,} were written. {self.TRY_AGAIN}')
@@ -109,6 +125,11 @@ class ReportingBuilder(tfds.core.GeneratorBasedBuilder, skip_registration=True):
 
   def _split_generators(self, dl_manager):
     pieces = {split: found for split, found in self._pieces(dl_manager).items() if found}
+    unopened = sorted(name for name, ours in self._archives.items() if not ours)
+    if unopened:
+      self._notes['archives_not_opened'] = unopened
+      print(f'{len(unopened):,} archives are not opened, because nothing tells that they belong to '
+            f'{self.name}, such as {unopened[0]}', flush=True)
     if not pieces:
       raise FileNotFoundError(
           f'{self.name} finds no videos. {self.MANUAL_DOWNLOAD_INSTRUCTIONS or ""}'.strip())
@@ -117,27 +138,29 @@ class ReportingBuilder(tfds.core.GeneratorBasedBuilder, skip_registration=True):
         self.info.full_name,
         {split: sum(piece.videos for piece in found) for split, found in pieces.items()},
         self.MAX_FAILED_SHARE if share is None else share)
-    self._report.left_out = self._left_out
+    self._report.left_out, self._report.notes = self._left_out, self._notes
     self._in_pipeline = True
     generate = self._beam_examples if self._on_beam else self._generate_examples
     return {split: generate(split, found) for split, found in pieces.items()}
 
   def _generate_examples(self, split, pieces):
-    """Yields (key, example), and reports the outcomes."""
-    total = self._report.expected[split]
+    """Yields (key, record), and reports the outcomes."""
+    total, in_pieces = self._report.expected[split], self._in_pieces(split)
     with tqdm.tqdm(total=total, desc=split, unit='video', mininterval=bars.interval()) as bar:
       for outcome, example in self._read_all(pieces):
         bar.update()
         self._report.add(split, outcome)
         self._report.check()
         if example is not None:
-          yield outcome.name, example
+          yield from in_pieces(outcome.name, example)
     self._check_any(split)
 
   def _beam_examples(self, split, pieces):
-    """Returns a PTransform that makes (key, example) and writes the outcomes to text files."""
+    """Returns a PTransform that makes (key, record) and writes the outcomes to text files."""
     from tf_videogen.preparation import beam_examples  # pylint: disable=g-import-not-at-top
-    return beam_examples.Examples(pieces, self._reader(), f'{self._outcomes}/{split}')
+    return beam_examples.in_pieces(
+        beam_examples.Examples(pieces, self._reader(), f'{self._outcomes}/{split}'),
+        self._in_pieces(split))
 
   def _read_outcomes(self):
     """Adds the outcomes that Beam's workers wrote to the report, and removes their files."""

@@ -64,27 +64,34 @@ class VideoBuilder(reporting_builder.ReportingBuilder, skip_registration=True):
     return {}
 
   def _features(self):
-    return tfds.features.FeaturesDict({
+    return {
         'video': tfds.features.Video(shape=(None, None, None, 3)),
         'fps': tf.float32,
         'id': tfds.features.Text(),
         **self._more_features(),
-    })
+    }
 
   def _video_info(self, homepage):
     """Returns the info that `_info` of a subclass returns."""
-    return self.dataset_info_from_configs(
-        features=self._features(), metadata=tfds.core.MetadataDict(), homepage=homepage)
+    return self.dataset_info_from_configs(homepage=homepage, **self._stored(self._features()))
 
   def _pieces(self, dl_manager):
     pieces = {}
     for split, sources in self._sources(dl_manager).items():
       if any(tf.io.gfile.exists(source.path) for source in sources):
         pieces[split] = _without_duplicates(sources)
+        self._warn_of_unlabelled(split, pieces[split])
       elif sources:  # a list without videos
         self._left_out[split] = len(sources)
         print(f'split {split} is left out: none of its {len(sources):,} videos is there')
     return pieces
+
+  def _warn_of_unlabelled(self, split, sources):
+    count = sum(map(_is_unlabelled, sources))
+    if count and split == 'train':
+      self._notes['train_videos_without_label'] = count
+      print(f'{count:,} of the {len(sources):,} training videos have no label (it is -1): a model '
+            'with classes cannot train on them', flush=True)
 
   def _reader(self):
     config = self.builder_config
@@ -166,10 +173,29 @@ class VideoReader:
 
 
 def _without_duplicates(sources):
-  """Returns the sources. If several have the same id, all but the first become duplicates."""
-  seen = set()
-  return [source if not (source.id in seen or seen.add(source.id))
-          else dataclasses.replace(source, problem='duplicate') for source in sources]
+  """Returns the sources. Of several with one id, the first one with a label counts, or the first.
+
+  Others are left out if they are the same video, by links or by their name in another folder. If
+  not, they become duplicates.
+  """
+  counting = {}
+  for source in sources:
+    best = counting.setdefault(source.id, source)
+    if _is_unlabelled(best) and not _is_unlabelled(source):
+      counting[source.id] = source
+  kept = []
+  for source in sources:
+    best = counting[source.id]
+    if source is best:
+      kept.append(source)
+    elif os.path.basename(source.path) != os.path.basename(best.path) and (
+        os.path.realpath(source.path) != os.path.realpath(best.path)):
+      kept.append(dataclasses.replace(source, problem='duplicate'))
+  return kept
+
+
+def _is_unlabelled(source):
+  return source.features.get('label') == -1
 
 
 def _result(source, decoded):

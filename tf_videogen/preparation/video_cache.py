@@ -12,7 +12,7 @@ import tensorflow as tf
 from tf_videogen import files
 from tf_videogen.preparation import raw_videos
 
-_LAYOUT = 1  # part of every name: another layout or another decoder finds none of the old files
+_LAYOUT = 2  # part of every name: another layout or another decoder finds none of the old files
 
 
 class VideoCache:

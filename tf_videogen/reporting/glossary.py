@@ -23,6 +23,9 @@ METRICS = {
     'ssim': Entry(
         'SSIM', 'higher', 'Structural similarity, the mean over frames: compares local brightness, '
         'contrast and structure; 1 is identical.'),
+    'lpips': Entry(
+        'LPIPS', 'lower', 'Perceptual distance, the mean over frames: compares what a network '
+        'trained on photographs sees at every place; 0 is identical.'),
     'codebook_perplexity': Entry(
         'Codebook perplexity', 'higher', 'The effective number of codes in use: as varied as if so '
         'many codes were used equally often; at most the size of the codebook.'),
@@ -50,6 +53,26 @@ METRICS = {
     'fvd': Entry(
         'FVD', 'lower', 'Fréchet video distance: how far apart samples and data are as normal '
         'distributions of the features of an I3D network; 0 if they are the same.'),
+    'fvd_infinity': Entry(
+        'FVD, infinity', 'lower', 'The Fréchet video distance that is to be expected of infinitely '
+        'many videos, by a line through the distances of fewer ones: without the bias of few.'),
+    'fvd_by_videos': Entry(
+        'FVD by number of videos', '', 'The Fréchet video distance of fewer of the videos: how '
+        'much of it is the bias of few.'),
+    'kvd': Entry(
+        'KVD', 'lower', 'Kernel video distance: how far apart the features of samples and data '
+        'are by a polynomial kernel, without bias; about 0 if they are alike.'),
+    'precision': Entry(
+        'Precision', 'higher', 'The share of samples that look like some real video: how good '
+        'they are, not how varied.'),
+    'recall': Entry(
+        'Recall', 'higher', 'The share of real videos that look like some sample: how much of the '
+        'data the samples reach.'),
+    'density': Entry(
+        'Density', 'higher', 'The number of real videos that one sample looks like, compared with '
+        'that of a real video: about 1 for real videos; outliers count little.'),
+    'coverage': Entry(
+        'Coverage', 'higher', 'The share of real videos that have a sample nearby.'),
     'fvd_unrolled': Entry(
         'FVD (Avg)', 'lower', 'The average of the Fréchet video distances of all windows of 16 '
         'contiguous frames: long videos, measured at every place.'),
@@ -68,6 +91,9 @@ METRICS = {
     'fid': Entry(
         'FID', 'lower', 'Fréchet Inception distance: how far apart samples and data are as normal '
         'distributions of the features of a classifier.'),
+    'fid_infinity': Entry(
+        'FID, infinity', 'lower', 'The Fréchet Inception distance that is to be expected of '
+        'infinitely many videos.'),
     'power_spectrum': Entry(
         'Power spectrum', '', 'The power of a frame at every spatial frequency, the mean over '
         'directions: samples that blur fall below the data on the right.'),

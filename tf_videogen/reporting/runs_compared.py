@@ -89,7 +89,8 @@ def section(runs, max_bytes, title='The runs compared'):
 def numbers(runs, logs, results):
   """The last written value of every metric of every run, as `Columns`.
 
-  The best value of a row is bold if all runs have the same data.
+  Values of different networks are not comparable, so every network has rows of its own. The best
+  value of a row is bold if all runs have the same data.
 
   Args:
     runs: A list of `Run`.
@@ -99,7 +100,7 @@ def numbers(runs, logs, results):
   latest = {}
   for run in runs:
     for row in results[run.name]:
-      key = (row.protocol, row.split, row.metric)
+      key = (row.protocol, row.split, row.metric, row.network)
       latest.setdefault(key, {})[run.name] = row  # rows are in the order of writing
   same_data = len({tuple((name, value) for name, value in sorted(run.bindings.items())
                          if name.endswith(_DATA)) for run in runs}) == 1
@@ -108,11 +109,15 @@ def numbers(runs, logs, results):
           _row('time of training', [
               runs_lib.duration(seconds) if (seconds := runs_lib.training_seconds(logs[run.name]))
               else _NOTHING for run in runs])]
-  for (protocol, split, metric), found in latest.items():
+  networks = collections.defaultdict(set)
+  for protocol, split, metric, network in latest:
+    networks[protocol, split, metric].add(network)
+  for (protocol, split, metric, network), found in latest.items():
     values = [found.get(run.name) for run in runs]
     best = _best(metric, values) if same_data else None
     cells = [_NOTHING if value is None else _value(value, value is best) for value in values]
-    about = ' · '.join(filter(None, [split, protocol]))
+    several = len(networks[protocol, split, metric]) > 1
+    about = ' · '.join(filter(None, [split, protocol, network if several else '']))
     rows.append([f'{page.explained(metric)[0]} <span class="quiet">{html.escape(about)}</span>',
                  *cells])
   return Columns('Numbers', ['', *map(_linked, runs)], rows)

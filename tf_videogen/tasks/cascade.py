@@ -28,12 +28,14 @@ class UpscalingTask(video_gan.GANTask):
 
   Args:
     model: a `cascade.UpscalingGAN`.
-    first_frames: frames of the first level's videos, of which windows are taken, and samples made.
+    first_frames: number of frames of the first level's videos. Windows are taken from them, and
+      samples are made from whole ones.
     lower_dir: model directory of the level below, trained to its end; None with `joint`.
     joint: whether the earlier level is trained together with this one, judged by its output alone.
-    draws: of `lower_videos`: how often a step draws videos of the frozen levels.
-    average_decay, average_start, orthogonality, standing_passes, standing_batch: as of GANTask;
-      both papers leave averages and penalty out (SSW-GAN, appendix A).
+    draws: an object of `lower_videos`, which says how often a step draws videos of the frozen
+      levels.
+    average_decay, average_start, orthogonality, standing_passes, standing_batch: see
+      `GANTask`. Both papers leave averages and penalty out (SSW-GAN, appendix A).
   """
 
   def __init__(self, model, first_frames, lower_dir=None, joint=False,
@@ -116,7 +118,7 @@ class UpscalingTask(video_gan.GANTask):
             for i, level in enumerate(self.model.levels)]
 
   def real(self, batch):
-    """Windows of real videos, and pairs of them with what is made of them, Judged."""
+    """Windows of real videos, and pairs of these with their downsampled versions, Judged."""
     video = video_gan.to_float(batch['video'])
     return video_gan.Judged(
         video, self.model.pair(video, self.model.low(video)) if self.model.matching else None)
@@ -171,11 +173,11 @@ class UpscalingTask(video_gan.GANTask):
     return tf.gather(video, start + tf.range(frames), axis=1, batch_dims=1)
 
   def prepare_samples(self, frames=None, window=False, temperature=1.0, truncation=None):
-    """Sets what `sample` draws; the recordings must then be made, of the same noise as samples.
+    """Sets what `sample` draws. Then statistics are recorded, with the same noise as samples.
 
     Args:
-      frames: of whole videos; None: what `first_frames` become. All levels go on beyond what they
-        were trained for, if need be.
+      frames: number of frames of whole videos. If None, as many as the levels make from
+        `first_frames`. Where it is larger, all levels go on beyond the length of their training.
       window: whether samples are single windows, upscaled by themselves as in training.
       temperature, truncation: see `sample`.
     """

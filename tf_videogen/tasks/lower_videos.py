@@ -43,7 +43,7 @@ class EachStep(EachUpdate):
 
     Args:
       task: an `UpscalingTask`.
-      batches: of a step, dicts.
+      batches: list of the step's batches, dicts.
       seed: int32 [2], of the step.
       step: its number, int64 [].
     """
@@ -53,7 +53,7 @@ class EachStep(EachUpdate):
 
 
 class Bank(EachUpdate):
-  """Videos are kept, and used again: one step in every `interval` draws a batch for the oldest one.
+  """Keeps videos and uses them again. Every `interval`-th step draws a batch for the oldest one.
 
   Clip i of a batch takes the i-th video of one of the batches that are kept, at random; each update
   takes a window of it. Before the first step, as many batches are drawn as are kept. The bank is in

@@ -88,12 +88,18 @@ class Task(abc.ABC):
     """Whether a sample needs a clip to take conditions from."""
     return bool(self.conditioning_frames or self.conditions)
 
-  def condition_spec(self, spec):
-    """The part of `spec`, name -> TensorSpec, that `sample` reads as conditions of a clip."""
+  def condition_spec(self, spec, conditioning_frames=None):
+    """The part of `spec`, name -> TensorSpec, that `sample` reads as conditions of a clip.
+
+    Args:
+      spec: name -> TensorSpec of a clip.
+      conditioning_frames: number of first frames that are given; the attribute if None.
+    """
     found = {name: spec[name] for name in self.conditions}
-    if self.conditioning_frames:
+    given = self.conditioning_frames if conditioning_frames is None else conditioning_frames
+    if given:
       video = spec['video']
-      found['video'] = tf.TensorSpec([self.conditioning_frames] + video.shape[1:], video.dtype)
+      found['video'] = tf.TensorSpec([given] + video.shape[1:], video.dtype)
     return found
 
   def prepare_samples(self):

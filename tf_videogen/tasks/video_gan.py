@@ -43,10 +43,10 @@ class GANTask(task.AdversarialTask):
   Args:
     model: a `dvd_gan.GAN`.
     orthogonality: weight of the penalty of the generator's weights.
-    average_decay: of the averaged generator's weights.
-    average_start: the step until which the average is the weights themselves.
-    standing_passes: passes whose mean the standing statistics are.
-    standing_batch: clips in such a pass, over all replicas.
+    average_decay: decay of the averaged generator's weights; 0 for no average.
+    average_start: the step until which the average equals the weights.
+    standing_passes: number of passes over which standing statistics are averaged.
+    standing_batch: number of clips of such a pass, over all replicas.
     network_means: whether losses are sums of the means of every discriminator's outputs, in place
       of one mean of all outputs, in which a network counts as much as it has outputs.
   """
@@ -63,18 +63,18 @@ class GANTask(task.AdversarialTask):
 
   @property
   def trainable_variables(self):
-    """What the optimizers update, Players."""
+    """The variables that the optimizers update, Players."""
     return task.Players(self.model.generator.trainable_variables,
                         self.model.discriminators.trainable_variables)
 
   @property
   def classes(self):
-    """How many classes there are, 1 without any."""
+    """Number of classes, 1 without classes."""
     return self.model.generator.classes
 
   @property
   def conditions(self):
-    """What else of a clip a sample depends on."""
+    """The inputs of a sample besides first frames: ['label'] or []."""
     return ['label'] if self.classes > 1 else []
 
   def _check_samples(self, frames, window):
@@ -91,11 +91,11 @@ class GANTask(task.AdversarialTask):
     return batch['label']
 
   def _set_noise(self, temperature, truncation):
-    """Sets what z of samples is, unless they are told; what is recorded depends on it."""
+    """Sets how z of samples is drawn by default. Standing statistics depend on it."""
     self._noise = self._checked(temperature, truncation)
 
   def _noise_of_samples(self, temperature, truncation):
-    """The temperature and the truncation of samples; None: those of `prepare_samples`."""
+    """Temperature and truncation of samples: those given, or those of `prepare_samples`."""
     prepared = self._noise if temperature is None and truncation is None else (1.0, None)
     return self._checked(prepared[0] if temperature is None else temperature,
                          prepared[1] if truncation is None else truncation)
@@ -110,11 +110,11 @@ class GANTask(task.AdversarialTask):
 
   @abc.abstractmethod
   def real(self, batch):
-    """What the discriminators shall take for real, Judged."""
+    """The clips that the discriminators learn to call real, Judged."""
 
   @abc.abstractmethod
   def fake(self, batch, seed):
-    """What the generator makes them judge instead, in training, Judged."""
+    """The generator's clips in training, Judged."""
 
   def _scores(self, judged, batch, seed):
     videos, pairs, others = zip(*judged)
@@ -125,7 +125,7 @@ class GANTask(task.AdversarialTask):
         list(videos), labels, self.conditioning_frames, seed, training=True, pairs=list(pairs))
 
   def _mean(self, numbers):
-    """What losses take of numbers of all outputs."""
+    """The mean of numbers, one per output, over all outputs or network by network."""
     if self.network_means:
       return self.model.discriminators.sum_of_means(numbers)
     return tf.reduce_mean(numbers)
@@ -177,11 +177,12 @@ class VideoGANTask(GANTask):
 
   Args:
     model: a `dvd_gan.VideoGAN`.
-    conditioning_frames: how many first frames of a clip are given.
+    conditioning_frames: number of first frames of a clip that are given.
     orthogonality, average_decay, average_start, standing_passes, standing_batch, network_means: see
       `GANTask`.
-    sampled_frames: frames that are sampled after those given; None: as many as in training. The
-      generator goes on beyond its training's horizon (SSW-GAN, figure 3), in pieces of that length.
+    sampled_frames: number of frames that are sampled after those given; as many as in training if
+      None. The generator goes on beyond the length of its training (SSW-GAN, figure 3), in pieces
+      of that length.
   """
 
   def __init__(self, model, conditioning_frames=5, orthogonality=1e-4, average_decay=0.9999,
@@ -189,6 +190,8 @@ class VideoGANTask(GANTask):
                network_means=False, sampled_frames=None):
     super().__init__(model, orthogonality, average_decay, average_start, standing_passes,
                      standing_batch, network_means)
+    if sampled_frames is not None and sampled_frames < 1:
+      raise ValueError(f'VideoGANTask.sampled_frames must be at least 1, got {sampled_frames}')
     self.conditioning_frames = conditioning_frames
     self.sampled_frames = self._frames_by_default = sampled_frames
 
@@ -199,11 +202,11 @@ class VideoGANTask(GANTask):
     self.prepare_samples()
 
   def prepare_samples(self, frames=None, window=False, temperature=1.0, truncation=None):
-    """Sets what `sample` draws; the recordings must then be made, of the same noise as samples.
+    """Sets what `sample` draws. Then statistics are recorded, with the same noise as samples.
 
     Args:
-      frames: how many after those given; None: as many as the task was made for.
-      window: whether they are as many as in training; of cascades, see `cascade.UpscalingTask`.
+      frames: number of frames after those given. If None, as many as the constructor says.
+      window: whether there are as many as in training; for cascades, see `cascade.UpscalingTask`.
       temperature, truncation: see `sample`.
     """
     self._check_samples(frames, window)
@@ -230,11 +233,11 @@ class VideoGANTask(GANTask):
     return _joined(given, drawn), warps
 
   def real(self, batch):
-    """What the discriminators shall take for real, Judged."""
+    """The clips that the discriminators learn to call real, Judged."""
     return Judged(to_float(batch['video']))
 
   def fake(self, batch, seed):
-    """What the generator makes them judge instead, in training, Judged."""
+    """The generator's clips in training, Judged."""
     z = self._latent(batch, seed)
     return Judged(self._generate(self.model.generator, batch, z, training=True)[0])
 

@@ -120,6 +120,9 @@ def _multi_worker(timeout):
     workers = [place for places in resolver.cluster_spec().as_dict().values() for place in places]
   except (ValueError, TypeError, KeyError) as e:
     raise ValueError(f'TF_CONFIG in the environment cannot be read: {e}') from e
+  if not workers:
+    raise ValueError('TF_CONFIG in the environment names no workers, which --strategy=multi_worker '
+                     'needs as "cluster"; --strategy=auto uses this machine alone')
   _gpus()  # for its error alone: the strategy finds the GPUs itself
   with _deadline(timeout, f'not all of the {len(workers)} workers ({", ".join(workers)}) came '
                  f'within {timeout} s (launch.train --worker_timeout); this one gives up'):
@@ -253,13 +256,15 @@ def on_replicas(strategy, function):
   Returns:
     A function that takes a dict of arrays or tensors and a seed, and returns arrays. It ignores
     strings. The replicas divide the rows. If the rows are not divisible, some are computed twice.
-    Every replica but the first folds its number into the seed.
+    Every replica but the first, of all workers, folds its number into the seed.
   """
   devices = len(strategy.extended.worker_devices)
   side_by_side = devices > 1 or needs_programs(strategy)
   on_all = program(strategy, function) if side_by_side else None
 
   def alone(batch, seed):
+    number, _ = worker(strategy)  # of several workers with one replica each
+    seed = randomness.fold_in(seed, number) if number else seed
     with scope(strategy):
       return function({name: tf.constant(array) for name, array in batch.items()}, seed)
 
