@@ -140,6 +140,7 @@ class BestOf(OfSamples):
     self.name = metric
 
   def values(self, samples, data, clips):
+    """float [N], see `OfSamples.values`."""
     function, came = getattr(image_quality, self.name), self._came(data)
     found = [tf.reduce_mean(function(samples[:, i], came), axis=1).numpy()
              for i in range(samples.shape[1])]
@@ -152,6 +153,7 @@ class CentroidError(OfSamples):
   name = 'centroid_error'
 
   def values(self, samples, data, clips):
+    """float [N], see `OfSamples.values`."""
     came = motion.centroids(self._came(data))  # [N, T, 2]
     found = []
     for made in samples.swapaxes(0, 1):  # [N, T, H, W, C]
@@ -171,6 +173,7 @@ class WholeShapes(OfSamples):
   least = 3
 
   def values(self, samples, data, clips):
+    """float [N], see `OfSamples.values`."""
     return [np.mean([self._shapes(frame) == 1 for video in of_clip
                      for frame in self._shown(video)]) for of_clip in samples]
 
@@ -193,6 +196,7 @@ class Diversity(OfSamples):
   name = 'diversity'
 
   def values(self, samples, data, clips):
+    """float [N], see `OfSamples.values`."""
     samples = samples.astype(np.float32)
     pairs = list(itertools.combinations(range(samples.shape[1]), 2))
     return np.mean([np.abs(samples[:, i] - samples[:, j]).mean((1, 2, 3, 4)) for i, j in pairs],
@@ -205,6 +209,7 @@ class ColorObeyed(OfSamples):
   name = 'color_obeyed'
 
   def values(self, samples, data, clips):
+    """float [N], see `OfSamples.values`."""
     return [np.mean([clips.class_of(video) == label for video in of_clip])
             for of_clip, label in zip(samples, data['label'])]
 
@@ -219,6 +224,7 @@ class FeatureDistance(OfSamples):
   name = 'frechet_distance'
 
   def values(self, samples, data, clips):
+    """float [N], see `OfSamples.values`."""
     samples = samples.reshape(-1, *samples.shape[2:])  # [N, S, T, ...] -> [N * S, T, ...]
     network = classifier.trained(clips, samples.shape[1])
     self.note = f'accuracy of the classifier: {network.accuracy:.1%}'
