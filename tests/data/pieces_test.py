@@ -9,10 +9,10 @@ import tensorflow_datasets as tfds
 
 from tests.data import toy_clips
 from tf_videogen.benchmarks import input as input_lib
-from tf_videogen.data import clip_index
 from tf_videogen.data import clip_records
 from tf_videogen.data import clips
 from tf_videogen.data import prepared
+from tf_videogen.preparation import clip_index
 from tf_videogen.preparation import piece_builder
 from tf_videogen.preparation import png
 

@@ -15,10 +15,10 @@ import numpy as np
 import tensorflow_datasets as tfds
 
 from tests.launch import in_process
-from tf_videogen.data import clip_index
 from tf_videogen.data import clips
 from tf_videogen.data import prepared
 from tf_videogen.launch import train
+from tf_videogen.preparation import clip_index
 from tf_videogen.preparation import decoding
 from tf_videogen.preparation import outcomes
 from tf_videogen.preparation import piece_builder

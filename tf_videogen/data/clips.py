@@ -12,10 +12,10 @@ import tensorflow as tf
 
 from tf_videogen import files
 from tf_videogen.data import array_files
-from tf_videogen.data import clip_index
 from tf_videogen.data import clip_records
 from tf_videogen.data import clip_source
 from tf_videogen.data import prepared
+from tf_videogen.preparation import clip_index
 
 
 class PreparedClips(clip_source.ClipSource):

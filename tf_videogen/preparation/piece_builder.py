@@ -3,7 +3,7 @@
 A clip of a long video then reads its own frames and a little more, not the whole video. A record
 has the frames of a piece, and what else a builder stores of a video. `first_frame` is the place of
 the piece in the video, `video_frames` the length of the whole video. The pieces of a video lie one
-after the other. `clip_index/` beside the shards tells where, see `data.clip_index`.
+after the other. `clip_index/` beside the shards tells where, see `preparation.clip_index`.
 """
 
 import collections
@@ -12,7 +12,7 @@ import numpy as np
 import tensorflow_datasets as tfds
 from tensorflow_datasets.core import hashing
 
-from tf_videogen.data import clip_index
+from tf_videogen.preparation import clip_index
 
 PIECE_FRAMES = 8
 
