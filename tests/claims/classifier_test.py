@@ -30,7 +30,7 @@ def test_other_clips_are_refused():
 
 @pytest.mark.slow
 def test_it_learns_and_tells_worse_samples_from_better_ones():
-  """Trains for half a minute: most classes are told, and distances have the right order."""
+  """Trains for some seconds: most classes are told, and distances have the right order."""
   measure, data = clip_measures.FeatureDistance(), {}
   real, _ = classifier._labelled(CLIPS, 'train', 256)
   still = np.repeat(real[:, :1], 8, axis=1)
