@@ -204,16 +204,16 @@ class ClipSource:
     made = self._examples(split, numbers, lambda position: first_and_middle)
     return _batched(made.map(with_valid), rows)
 
-  def check(self, splits=()):
-    """Reads one example of the training split and of others, to find errors before training does.
+  def check(self, splits):
+    """Reads one example of each split, to find errors before training or evaluation does.
 
     Args:
-      splits: iterable of str, names of the splits that will be evaluated.
+      splits: iterable of str, names of the splits that the caller will read.
 
     Raises:
       ValueError: if a split has no examples, or if the first one is damaged or makes no clip.
     """
-    for split in dict.fromkeys([self.train_split, *splits]):
+    for split in dict.fromkeys(splits):
       if not self.count(split):
         raise ValueError(f'the split {split!r} has no clips')
       with errors_told():
