@@ -127,6 +127,7 @@ def _begin(experiment, built, model_dir, init_from):
     if init_from and strategies.is_chief(tf.distribute.get_strategy()):
       print(f'{model_dir} has begun, and resumes from its own checkpoint, not from {init_from}')
     return
+  building.warn_of_unlabelled(experiment, built)
   if init_from:
     checkpoints.load_part(init_from, 'the model to begin with', model=built.task.model)
   built.task.initialize(experiment.clips)  # statistics and earlier stages are this config's

@@ -68,6 +68,14 @@ class ClipSource:
     """Returns a list of class names, whose entry k is the name of label k; empty if unknown."""
     return []
 
+  def unlabelled(self, split):
+    """Returns the number of clips of a split whose label is -1, as far as no video is read for it.
+
+    0 may mean that it is unknown.
+    """
+    del split
+    return 0
+
   def reduction(self):
     """Returns how stored videos are reduced to the frames of clips, in time and in space.
 
