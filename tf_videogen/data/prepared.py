@@ -213,7 +213,7 @@ def class_names(read_only_builder, name):
 def unlabelled(read_only_builder):
   """Returns the number of training videos whose label is -1; 0 if no report tells it."""
   path = os.path.join(os.fspath(read_only_builder.data_dir), outcomes.FILE_NAME)
-  notes = json.loads(files.read(path))['notes'] if tf.io.gfile.exists(path) else {}
+  notes = json.loads(files.read(path)).get('notes', {}) if tf.io.gfile.exists(path) else {}
   return notes.get(outcomes.UNLABELLED, 0)
 
 
