@@ -24,6 +24,7 @@ with lazy.imports():
   from tf_videogen.model_directory import origin
   from tf_videogen.model_directory import results
   from tf_videogen.reporting import comparison
+  from tf_videogen.reporting import headline
   from tf_videogen.reporting import page
   from tf_videogen.reporting import paper_numbers
   from tf_videogen.reporting import plots
@@ -74,8 +75,6 @@ def main(argv):
     raise ValueError('--model_dir is missing: give the folder of a run')
   output = values.output or os.path.join(model_dirs[0], 'report.html')
   model_dirs = list(dict.fromkeys(level for model_dir in model_dirs for level in _begun(model_dir)))
-  opening = [page.Text(values.note, lead=True)] if values.note else []
-  opening.append(page.Commands('', values.command))
   given = given_numbers(values.paper)
   compared = [comparisons(model_dir, given) for model_dir in model_dirs]
   sections = [section(*of_run, given, MAX_BYTES // len(model_dirs))
@@ -84,6 +83,9 @@ def main(argv):
     of_run.anchor = page.anchor(i, of_run.title)
   table = summary.Summary([summary.Run(of_run.title, of_run.anchor, rows)
                            for of_run, rows in zip(sections, compared)])
+  opening = [_headline(model_dirs, sections, compared, given)]
+  opening += [page.Text(values.note)] if values.note else []
+  opening.append(page.Commands('', values.command))
   groups = _comparable(model_dirs, sections)
   if any(compared):
     sections.insert(0, page.Section('Summary', [table], 'summary'))
@@ -98,6 +100,17 @@ def main(argv):
                                      results.read_results(model_dirs[0])):
       name = re.sub(r'\W+', '_', plot.title.lower())
       files.write(os.path.join(values.curves, f'{name}.svg'), plot.standalone())
+
+
+def _headline(model_dirs, sections, compared, given):
+  """The top of the page; without protocols, of what training evaluates."""
+  rows_of = lambda model_dir, rows: rows or comparison.of_training(
+      results.read_results(model_dir), given)
+  subjects = list(dict.fromkeys(_subject(_bindings(model_dir)) for model_dir in model_dirs))
+  return headline.headline(
+      [(of_run.title, model_dir, rows_of(model_dir, rows))
+       for model_dir, of_run, rows in zip(model_dirs, sections, compared)],
+      subjects[0] if len(subjects) == 1 else '')
 
 
 def _comparable(model_dirs, sections):

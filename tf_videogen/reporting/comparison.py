@@ -83,6 +83,22 @@ def compare(results, numbers, given=None, varied=()):
   return found
 
 
+def of_training(results, given=None):
+  """The latest values that training has evaluated, without a protocol: a list of `Comparison`.
+
+  Args:
+    results: A list of `results.Result`; rows of protocols are left out.
+    given: As in `compare`.
+  """
+  rows = {}
+  for row in (row for row in results if not row.protocol):
+    key = (row.metric, row.split)
+    if key not in rows or row.step >= rows[key].step:
+      rows[key] = row
+  return [Comparison('', row.metric, row, _given(given or {}, '', row.metric, row))
+          for row in rows.values()]
+
+
 def latest(results):
   """The rows of protocols that count, a list of `results.Result`.
 

@@ -1,0 +1,233 @@
+"""The top of a page: what was compared, one number on a scale, warnings, and videos that move.
+
+The number is that of the first of `METRICS` that any run has, of published networks if there are
+such values. Values that other runs have of it by the same protocol, or that the same comparison
+made of other videos, stand beside it.
+"""
+
+import dataclasses
+import html
+import math
+import os
+import typing
+
+import numpy as np
+import tensorflow as tf
+
+from tf_videogen import files
+from tf_videogen.model_directory import results as results_lib
+from tf_videogen.reporting import comparison
+from tf_videogen.reporting import galleries
+from tf_videogen.reporting import glossary
+from tf_videogen.reporting import page
+from tf_videogen.reporting import paper_numbers
+from tf_videogen.reporting import players
+from tf_videogen.reporting import scale
+
+METRICS = ('fvd', 'fvd_unrolled', 'fvd_star', 'r_fvd', 'fid', 'is', 'frechet_distance', 'kvd',
+           'lpips', 'ssim', 'psnr', 'bits_per_dim', 'nats_per_frame', 'bits_per_code', 'nmse')
+COPIES, REAL = paper_numbers.BASELINES  # Endings of protocols, and of metrics.
+CLIPS = 5  # Videos of a side.
+SIDES = 3  # Rows of videos: the real ones, and those of the first runs.
+PIXELS = 116  # About the width of a video, in CSS pixels.
+
+
+class Entry(typing.NamedTuple):
+  """A value that the headline shows.
+
+  Attributes:
+    name: whose value it is: the name of a run, or of the folder of generated videos.
+    model_dir: the folder of its results.
+    compared: a `comparison.Comparison` with a value of ours.
+  """
+  name: str
+  model_dir: str
+  compared: comparison.Comparison
+
+  @property
+  def ours(self):
+    return self.compared.ours
+
+
+@dataclasses.dataclass
+class Headline:
+  """The block.
+
+  Attributes:
+    entries: a list of `Entry` of one metric, the best one first.
+    others: all comparisons of the page, among which the floor and the copies are searched.
+    subject: what was trained on what, text; may be empty.
+  """
+  entries: list
+  others: list
+  subject: str = ''
+
+  def html(self):
+    if not self.entries:
+      return ''
+    return (f'<div class="hero"><div>{self._number()}{self._scale()}{self._warnings()}</div>'
+            f'{_strip(self.entries)}</div>')
+
+  def _number(self):
+    best = self.entries[0]
+    ours, metric = best.ours, page.explained(best.compared.metric)[0]
+    whose = f' of {html.escape(best.name)}' if len(self.entries) > 1 else ''
+    interval = ''
+    if math.isfinite(ours.low) and math.isfinite(ours.high):
+      interval = f'90 % in {page.number(ours.low)} to {page.number(ours.high)}'
+    elif math.isfinite(ours.std):
+      interval = f'± {page.number(ours.std)}'
+    paper = ''
+    if best.compared.paper:
+      number = best.compared.paper[0]
+      paper = (f'<p class="paper">The paper: <b>{html.escape(number.printed)}</b> '
+               f'<span class="quiet">{html.escape(number.source)}</span></p>')
+    return (f'<p class="compared-what">{html.escape(what_was_compared(best, self.subject))}</p>'
+            f'<p class="metric">{metric}{whose}</p>'
+            f'<p class="big">{page.number(ours.value)} <span>{interval}</span></p>{paper}')
+
+  def _scale(self):
+    best = self.entries[0]
+    marks = [scale.Mark(entry.name if len(self.entries) > 1 else 'ours', entry.ours.value,
+                        entry.ours.low, entry.ours.high) for entry in self.entries]
+    marks += [scale.Mark('the paper', number.value, number.value - number.std,
+                         number.value + number.std, 'paper') for number in best.compared.paper[:1]]
+    return scale.scale(marks + ends(best, self.others), glossary.metric(best.compared.metric).title)
+
+  def _warnings(self):
+    found = warnings(self.entries)
+    lines = ''.join(f'<li>{html.escape(text)}</li>' for text in found)
+    return f'<ul class="warnings" aria-label="Warnings">{lines}</ul>' if found else ''
+
+
+def headline(runs, subject=''):
+  """The `Headline` of runs.
+
+  Args:
+    runs: a list of (name, model directory, list of `comparison.Comparison`).
+    subject: see `Headline`.
+  """
+  found = [Entry(_name(name, compared, rows), model_dir, compared)
+           for name, model_dir, rows in runs for compared in rows
+           if compared.ours and not compared.protocol.endswith(paper_numbers.BASELINES)
+           and compared.metric in METRICS and math.isfinite(compared.ours.value)]
+  if not found:
+    return Headline([], [])
+  first = min(found, key=lambda entry: (
+      not entry.compared.comparable, not entry.compared.protocol,
+      METRICS.index(entry.compared.metric), not entry.compared.paper))
+  beside = [entry for entry in found if _alike(entry, first)]
+  higher = glossary.metric(first.compared.metric).better == 'higher'
+  beside.sort(key=lambda entry: -entry.ours.value if higher else entry.ours.value)
+  return Headline(beside, [row for _, _, rows in runs for row in rows], subject)
+
+
+def what_was_compared(entry, subject=''):
+  """'VideoGPT on bair, step 2,000: 256 videos beside the test split, by videogpt_bair.'"""
+  ours = entry.ours
+  who = ', '.join(filter(None, [subject or entry.name, ours.step and f'step {ours.step:,}']))
+  by = f', by {entry.compared.protocol}' if entry.compared.protocol else ''
+  return f'{who}: {page.count(ours.examples, "video")} beside real ones ({ours.split}){by}.'
+
+
+def warnings(entries):
+  """What lessens the trust in values of ours: a list of str, each once."""
+  found = {}
+  for entry in entries:
+    if not entry.compared.comparable:
+      found['The network has random weights: its numbers are not comparable.'] = None
+    for text in filter(None, entry.ours.warnings.split(results_lib.WARNINGS)):
+      found[text] = None
+  return list(found)
+
+
+def ends(entry, others):
+  """The ends of a scale, as far as they were measured: real against real, copies of a frame.
+
+  Args:
+    entry: the `Entry` that is shown.
+    others: a list of `comparison.Comparison`, among which are those of baselines.
+
+  Returns:
+    A list of `scale.Mark`.
+  """
+  ours, metric, protocol = entry.ours, entry.compared.metric, entry.compared.protocol
+  rows = [row.ours for row in others if row.ours and row.ours.network == ours.network]
+  of_baseline = lambda ending: [row.value for row in rows if row.metric == metric and
+                                row.protocol.endswith(ending)]
+  copies = of_baseline(COPIES) + [
+      row.value for row in rows
+      if row.metric == metric + COPIES and row.protocol == protocol] + [
+          number.value for number in paper_numbers.for_baselines()
+          if (number.protocol, number.metric) == (protocol + COPIES, metric)
+          and entry.compared.comparable]
+  floors = [ours.floor] * math.isfinite(ours.floor) + of_baseline(REAL)
+  marks = [scale.Mark('real against real', value, kind='end') for value in floors[:1]]
+  if not marks and copies and glossary.metric(metric).better == 'lower':
+    marks = [scale.Mark('identical', 0., kind='end')]
+  return marks + [scale.Mark('last frame copied', value, kind='end') for value in copies[:1]]
+
+
+def _alike(entry, first):
+  """Whether two entries are the same measure of different videos."""
+  one, other = entry.ours, first.ours
+  same_comparison = (entry.model_dir == first.model_dir and one.gin_sha and
+                     one.gin_sha == other.gin_sha and one.step == other.step)
+  return ((one.metric, one.split, one.network) == (other.metric, other.split, other.network)
+          and (one.protocol == other.protocol or bool(one.protocol and same_comparison)))
+
+
+def _name(run, compared, rows):
+  """The name of a run; if it has several comparisons of one kind, what tells them apart."""
+  names = {row.protocol for row in rows if row.ours and row.ours.gin_sha == compared.ours.gin_sha
+           and row.protocol and not row.protocol.endswith(paper_numbers.BASELINES)}
+  if len(names) < 2 or not compared.ours.gin_sha:
+    return run
+  return compared.protocol[len(os.path.commonprefix(sorted(names))):] or compared.protocol
+
+
+def _strip(entries):
+  """The videos of entries beside real ones, as HTML: a row of each side."""
+  sides, given, fps = {}, 0, galleries.DEFAULT_FPS
+  for entry in entries[:SIDES - 1]:
+    arrays = _videos(entry)
+    kind = next((name for name in ('samples', 'reconstructions') if name in arrays), None)
+    if not kind:
+      continue
+    if not sides:
+      given = int(arrays.get('conditioning_frames', 0)) if kind == 'samples' else 0
+      fps = float(arrays.get('fps', fps))
+      if 'data' in arrays:
+        sides['Real'] = arrays['data'][:CLIPS]
+    title = glossary.video_name(kind)
+    sides[f'{title}: {entry.name}' if len(entries) > 1 else title] = arrays[kind][:CLIPS]
+  rows = ''.join(_row(title, videos, sides.get('Real'), given, fps)
+                 for title, videos in sides.items())
+  return f'<div class="hero-strip">{rows}</div>' if rows else ''
+
+
+def _row(title, videos, reals, given, fps):
+  """A row of one side; a generated video has the real one of its place to be compared with."""
+  clips = []
+  for i, video in enumerate(videos):
+    real = reals[i] if reals is not None and i < len(reals) else None
+    clips.append(players.clip(
+        video, f'{title} {i + 1}, moving', 0 if videos is reals else given,
+        video if videos is reals else real if np.shape(real) == video.shape else None,
+        PIXELS, fps))
+  return (f'<figure><figcaption><b>{html.escape(title)}</b></figcaption>'
+          f'<div class="row">{"".join(clips)}</div></figure>')
+
+
+def _videos(entry):
+  """The arrays of the videos that belong to an entry; {} if there are none."""
+  folder = os.path.join(entry.model_dir, results_lib.EVALUATIONS, entry.compared.protocol)
+  paths = [os.path.join(folder, results_lib.VIDEOS_FILE)] if entry.compared.protocol else []
+  for name in ('samples', 'previews'):
+    paths += sorted(tf.io.gfile.glob(os.path.join(entry.model_dir, name, '*.npz')))
+  for path in paths:
+    if tf.io.gfile.exists(path):
+      arrays = files.read_arrays(path)
+      if {'samples', 'reconstructions'} & set(arrays):
+        return arrays
+  return {}
