@@ -29,6 +29,7 @@ from tf_videogen.reporting import players
 
 DEFAULT_FPS = 8
 ORDER = ('data', 'reconstructions', 'samples')
+_EXTREMES = ('worst_', 'best_')  # Beginnings of names, see `pairs`.
 GIVEN = ('data', 'reconstructions', 'motion')  # No model continued these: no frame is outlined.
 OUTLINE = (232, 121, 43)  # The color of --outline in page.css.
 CLIP_PIXELS = players.CLIP_PIXELS
@@ -58,6 +59,8 @@ class Gallery:
       one always is.
     protocol: The name of the protocol that made the videos; empty for other videos.
     by_condition: Whether every row is a condition, and every column a kind: the data, or a run.
+    paired: Whether the samples of an index continue, or shall be, the data of this index, so that
+      their difference can be shown. It holds for reconstructions and if frames were given, too.
   """
   title: str
   videos: dict
@@ -68,6 +71,7 @@ class Gallery:
   max_bytes: int = 1_500_000
   protocol: str = ''
   by_condition: bool = False
+  paired: bool = False
 
   def __post_init__(self):
     for name, video in self.videos.items():
@@ -138,7 +142,8 @@ class Gallery:
   def _clip(self, name, kinds, index):
     """A video that the difference view compares with the real one of the same index, if any."""
     video, real = kinds[name][index], None
-    if name != 'motion' and index < len(kinds.get('data', ())):
+    paired = self.paired or self.conditioning_frames or name in ('data', 'reconstructions')
+    if paired and name != 'motion' and index < len(kinds.get('data', ())):
       real = video if name == 'data' else kinds['data'][index]
     return players.clip(video, f'{self._name(name)} {index + 1}, moving',
                         self._given_frames(name), real, fps=self.fps)
@@ -218,14 +223,20 @@ def read_gallery(path, title='', max_bytes=1_500_000):
     arrays = files.read_arrays(path)
   except ValueError as error:
     raise ValueError(f'{error}; delete it or write it again') from error
-  videos = {name: array for name, array in arrays.items() if array.ndim == 5}
+  videos = {name: array for name, array in arrays.items()
+            if array.ndim == 5 and not name.startswith(_EXTREMES)}
   if not videos:
     raise ValueError(f'{path} must hold videos, uint8 [N, T, H, W, C]; it holds '
                      f'{", ".join(arrays) or "nothing"}.')
   return Gallery(
       title=title or os.path.splitext(os.path.basename(path))[0].replace('_', ' '),
       videos=videos, conditioning_frames=int(arrays.get('conditioning_frames', 0)),
-      fps=float(arrays.get('fps', DEFAULT_FPS)), max_bytes=max_bytes)
+      fps=float(arrays.get('fps', DEFAULT_FPS)), max_bytes=max_bytes, paired=are_pairs(arrays))
+
+
+def are_pairs(arrays):
+  """Whether generated and real videos of an .npz file are pairs, by its arrays."""
+  return 'worst_ssim' in arrays or int(arrays.get('conditioning_frames', 0)) > 0
 
 
 def _strip_bytes(video):

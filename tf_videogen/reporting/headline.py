@@ -188,7 +188,7 @@ def _name(run, compared, rows):
 
 def _strip(entries):
   """The videos of entries beside real ones, as HTML: a row of each side."""
-  sides, given, fps = {}, 0, galleries.DEFAULT_FPS
+  sides, given, fps, paired = {}, 0, galleries.DEFAULT_FPS, False
   for entry in entries[:SIDES - 1]:
     arrays = _videos(entry)
     kind = next((name for name in ('samples', 'reconstructions') if name in arrays), None)
@@ -197,11 +197,12 @@ def _strip(entries):
     if not sides:
       given = int(arrays.get('conditioning_frames', 0)) if kind == 'samples' else 0
       fps = float(arrays.get('fps', fps))
+      paired = kind == 'reconstructions' or galleries.are_pairs(arrays)
       if 'data' in arrays:
         sides['Real'] = arrays['data'][:CLIPS]
     title = glossary.video_name(kind)
     sides[f'{title}: {entry.name}' if len(entries) > 1 else title] = arrays[kind][:CLIPS]
-  rows = ''.join(_row(title, videos, sides.get('Real'), given, fps)
+  rows = ''.join(_row(title, videos, sides.get('Real') if paired else None, given, fps)
                  for title, videos in sides.items())
   return f'<div class="hero-strip">{rows}</div>' if rows else ''
 
@@ -212,7 +213,7 @@ def _row(title, videos, reals, given, fps):
   for i, video in enumerate(videos):
     real = reals[i] if reals is not None and i < len(reals) else None
     clips.append(players.clip(
-        video, f'{title} {i + 1}, moving', 0 if videos is reals else given,
+        video, f'{title} {i + 1}, moving', 0 if title == 'Real' else given,
         video if videos is reals else real if np.shape(real) == video.shape else None,
         PIXELS, fps))
   return (f'<figure><figcaption><b>{html.escape(title)}</b></figcaption>'

@@ -6,9 +6,11 @@ import os
 
 import tensorflow as tf
 
+from tf_videogen import files
 from tf_videogen.model_directory import results as results_lib
 from tf_videogen.reporting import galleries
 from tf_videogen.reporting import page
+from tf_videogen.reporting import pairs
 from tf_videogen.reporting import plots
 from tf_videogen.reporting import summary
 
@@ -72,7 +74,9 @@ def _galleries(folder, protocol, max_bytes):
     return []
   gallery = galleries.read_gallery(path, f'Videos of {protocol}', max_bytes)
   gallery.protocol = protocol
-  return [gallery]
+  arrays = files.read_arrays(path)
+  return [gallery, pairs.Pairs(arrays, gallery.conditioning_frames, gallery.fps, protocol,
+                               max_bytes // 2)]
 
 
 def _details(row):

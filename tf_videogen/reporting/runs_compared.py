@@ -214,7 +214,8 @@ def _side_by_side(name, drawn, of_runs, max_bytes):
   text = 'The same conditions and seeds' if drawn else 'Of the same clips, at the latest evaluation'
   return [galleries.Gallery(
       title, videos, given, fps=float(of_runs[first].get('fps', galleries.DEFAULT_FPS)),
-      text=f'{text}: a row each, a column a run.', max_bytes=max_bytes, by_condition=True)]
+      text=f'{text}: a row each, a column a run.', max_bytes=max_bytes, by_condition=True,
+      paired=kind == 'reconstructions')]
 
 
 def _keys(arrays, kind, drawn):
