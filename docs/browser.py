@@ -17,12 +17,9 @@ import sys
 import tempfile
 import time
 
-import PIL.Image
-
 NAMES = ('chromium', 'chromium-browser', 'google-chrome')
 SCREENS = ((1280, 800), (768, 1024), (390, 844))  # Width and height in CSS pixels.
 SCHEMES = ('light', 'dark')
-_COLORS = 128  # Of a picture for the docs.
 
 
 class Browser:
@@ -154,13 +151,9 @@ def main(page, prefix):
   with Browser() as browser:
     for width, height in SCREENS:
       for scheme in SCHEMES:
-        path = pathlib.Path(f'{prefix}-{width}-{scheme}.png')
         browser.open(pathlib.Path(page), width, height, scheme)
-        browser.run('new Promise(done => setTimeout(done, 700))')
-        browser.picture(path)
-        with PIL.Image.open(path) as picture:
-          picture.convert('RGB').quantize(_COLORS, dither=PIL.Image.Dither.NONE).save(
-              path, optimize=True)
+        browser.run('new Promise(done => setTimeout(done, 700))')  # so that videos have moved
+        browser.picture(f'{prefix}-{width}-{scheme}.png')
 
 
 if __name__ == '__main__':

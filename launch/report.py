@@ -31,6 +31,7 @@ with lazy.imports():
   from tf_videogen.reporting import runs
   from tf_videogen.reporting import runs_compared
   from tf_videogen.reporting import summary
+  from tf_videogen.reporting import tables
 
 MAX_BYTES = 8_000_000  # for the animations of all runs; comparisons of runs have half of it
 MAX_FACTS = 48
@@ -59,6 +60,7 @@ flags.DEFINE_string('output', None, 'File for the page; by default report.html i
                     '--model_dir.', allow_override=True)
 flags.DEFINE_string('curves', None, 'Also write the curves of the first --model_dir into this '
                     'folder, one .svg per curve.')
+flags.DEFINE_string('tables', None, 'Also write the numbers into this folder: numbers.csv, .md, .tex.')
 flags.DEFINE_string('title', 'Video generation report', 'The title of the page.')
 flags.DEFINE_string('note', '', 'A text at the top of the page.')
 flags.DEFINE_multi_string('command', [], 'A command that made the runs, shown at the top.')
@@ -95,11 +97,20 @@ def main(argv):
   files.check_writable(os.path.dirname(output) or '.')
   page.write_page(output, values.title, [page.Section('', opening), *sections])
   print(f'the report is {output}')
+  if values.tables:
+    write_tables(values.tables, table.runs)
   if values.curves:
     for plot in plots.training_plots(results.read_training_log(model_dirs[0]),
                                      results.read_results(model_dirs[0])):
       name = re.sub(r'\W+', '_', plot.title.lower())
       files.write(os.path.join(values.curves, f'{name}.svg'), plot.standalone())
+
+
+def write_tables(folder, measured):
+  """Writes the numbers of a list of `summary.Run` as numbers.csv, numbers.md and numbers.tex."""
+  for ending, write in (('csv', tables.csv_text), ('md', tables.markdown), ('tex', tables.latex)):
+    files.write(os.path.join(folder, f'numbers.{ending}'),
+                write([run.measured() for run in measured]))
 
 
 def _headline(model_dirs, sections, compared, given):

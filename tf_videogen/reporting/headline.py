@@ -26,7 +26,6 @@ from tf_videogen.reporting import scale
 
 METRICS = ('fvd', 'fvd_unrolled', 'fvd_star', 'r_fvd', 'fid', 'is', 'frechet_distance', 'kvd',
            'lpips', 'ssim', 'psnr', 'bits_per_dim', 'nats_per_frame', 'bits_per_code', 'nmse')
-COPIES, REAL = paper_numbers.BASELINES  # Endings of protocols, and of metrics.
 CLIPS = 5  # Videos of a side.
 SIDES = 3  # Rows of videos: the real ones, and those of the first runs.
 PIXELS = 116  # About the width of a video, in CSS pixels.
@@ -55,7 +54,7 @@ class Headline:
 
   Attributes:
     entries: a list of `Entry` of one metric, the best one first.
-    others: all comparisons of the page, among which the floor and the copies are searched.
+    others: a list of all comparisons of the page, among which those of baselines are searched.
     subject: what was trained on what, text; may be empty.
   """
   entries: list
@@ -65,8 +64,8 @@ class Headline:
   def html(self):
     if not self.entries:
       return ''
-    return (f'<div class="hero"><div>{self._number()}{self._scale()}{self._warnings()}</div>'
-            f'{_strip(self.entries)}</div>')
+    return (f'<div class="hero"><div>{self._number()}</div>{_strip(self.entries)}'
+            f'<div>{self._scale()}{self._warnings()}</div></div>')
 
   def _number(self):
     best = self.entries[0]
@@ -87,12 +86,8 @@ class Headline:
             f'<p class="big">{page.number(ours.value)} <span>{interval}</span></p>{paper}')
 
   def _scale(self):
-    best = self.entries[0]
-    marks = [scale.Mark(entry.name if len(self.entries) > 1 else 'ours', entry.ours.value,
-                        entry.ours.low, entry.ours.high) for entry in self.entries]
-    marks += [scale.Mark('the paper', number.value, number.value - number.std,
-                         number.value + number.std, 'paper') for number in best.compared.paper[:1]]
-    return scale.scale(marks + ends(best, self.others), glossary.metric(best.compared.metric).title)
+    names = [entry.name if len(self.entries) > 1 else 'ours' for entry in self.entries]
+    return scale.of([entry.compared for entry in self.entries], names, self.others)
 
   def _warnings(self):
     found = warnings(self.entries)
@@ -139,33 +134,6 @@ def warnings(entries):
     for text in filter(None, entry.ours.warnings.split(results_lib.WARNINGS)):
       found[text] = None
   return list(found)
-
-
-def ends(entry, others):
-  """The ends of a scale, as far as they were measured: real against real, copies of a frame.
-
-  Args:
-    entry: the `Entry` that is shown.
-    others: a list of `comparison.Comparison`, among which are those of baselines.
-
-  Returns:
-    A list of `scale.Mark`.
-  """
-  ours, metric, protocol = entry.ours, entry.compared.metric, entry.compared.protocol
-  rows = [row.ours for row in others if row.ours and row.ours.network == ours.network]
-  of_baseline = lambda ending: [row.value for row in rows if row.metric == metric and
-                                row.protocol.endswith(ending)]
-  copies = of_baseline(COPIES) + [
-      row.value for row in rows
-      if row.metric == metric + COPIES and row.protocol == protocol] + [
-          number.value for number in paper_numbers.for_baselines()
-          if (number.protocol, number.metric) == (protocol + COPIES, metric)
-          and entry.compared.comparable]
-  floors = [ours.floor] * math.isfinite(ours.floor) + of_baseline(REAL)
-  marks = [scale.Mark('real against real', value, kind='end') for value in floors[:1]]
-  if not marks and copies and glossary.metric(metric).better == 'lower':
-    marks = [scale.Mark('identical', 0., kind='end')]
-  return marks + [scale.Mark('last frame copied', value, kind='end') for value in copies[:1]]
 
 
 def _alike(entry, first):

@@ -1,10 +1,18 @@
-"""A scale for one metric: ours and the paper's between real videos and copies of the last frame."""
+"""A scale for one metric: ours and the paper's between real videos and copies of the last frame.
+
+The ends are the values of baselines, as far as they were measured or the paper prints them. A scale
+ends where its values do.
+"""
 
 import html
 import math
 import typing
 
+from tf_videogen.reporting import glossary
 from tf_videogen.reporting import page
+from tf_videogen.reporting import paper_numbers
+
+_COPIES, _REAL = paper_numbers.BASELINES  # Endings of protocols, and of metrics.
 
 
 class Mark(typing.NamedTuple):
@@ -17,6 +25,42 @@ class Mark(typing.NamedTuple):
   low: float = math.nan
   high: float = math.nan
   kind: str = 'ours'
+
+
+def of(compared, names, others):
+  """The scale of values of one metric, as HTML; '' if there is nothing to compare them with.
+
+  Args:
+    compared: A list of `comparison.Comparison` with values of ours, the best one first.
+    names: Their names.
+    others: A list of comparisons among which are those of baselines.
+  """
+  if compared[0].protocol.endswith(paper_numbers.BASELINES):
+    return ''
+  marks = [Mark(name, one.ours.value, one.ours.low, one.ours.high)
+           for name, one in zip(names, compared)]
+  marks += [Mark('the paper', number.value, number.value - number.std, number.value + number.std,
+                 'paper') for number in compared[0].paper[:1]]
+  return scale(marks + ends(compared[0], others), glossary.metric(compared[0].metric).title)
+
+
+def ends(compared, others):
+  """Real against real, and copies of the last frame, as a list of `Mark`; see `of`."""
+  ours, metric, protocol = compared.ours, compared.metric, compared.protocol
+  rows = [row.ours for row in others if row.ours and row.ours.network == ours.network]
+  of_baseline = lambda ending: [row.value for row in rows if row.metric == metric and
+                                row.protocol.endswith(ending)]
+  printed = [number.value for number in paper_numbers.for_baselines()
+             if (number.protocol, number.metric) == (protocol + _COPIES, metric)]
+  copies = [*of_baseline(_COPIES),
+            *(row.value for row in rows
+              if (row.protocol, row.metric) == (protocol, metric + _COPIES)),
+            *(printed if compared.comparable else [])]
+  floors = [ours.floor] * math.isfinite(ours.floor) + of_baseline(_REAL)
+  marks = [Mark('real against real', value, kind='end') for value in floors[:1]]
+  if not marks and copies and glossary.metric(metric).better == 'lower':
+    marks = [Mark('identical', 0., kind='end')]
+  return marks + [Mark('last frame copied', value, kind='end') for value in copies[:1]]
 
 
 def scale(marks, label):
