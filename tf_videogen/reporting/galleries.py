@@ -132,11 +132,11 @@ class Gallery:
       shown -= shown % columns
     figures = []
     for name, some in pictures.items():
-      some = some[:shown]
+      some, width = some[:shown], players.shown_width(kinds[name].shape[3])
       figures.append(
           f'<figure><figcaption>{self._caption(name)}</figcaption>'
-          f'<div class="clips" style="--columns: {min(columns, len(some))}">{"".join(some)}</div>'
-          '</figure>')
+          f'<div class="clips" style="--columns: {min(columns, len(some))}; --width: {width}px">'
+          f'{"".join(some)}</div></figure>')
     return f'<div class="kinds">{"".join(figures)}</div>', shown
 
   def _clip(self, name, kinds, index):

@@ -28,6 +28,7 @@ METRICS = ('fvd', 'fvd_unrolled', 'fvd_star', 'r_fvd', 'fid', 'is', 'frechet_dis
            'lpips', 'ssim', 'psnr', 'bits_per_dim', 'nats_per_frame', 'bits_per_code', 'nmse')
 CLIPS = 5  # Videos of a side.
 SIDES = 3  # Rows of videos: the real ones, and those of the first runs.
+_MADE = ('samples', 'reconstructions')  # Kinds of videos, the first one of which is shown.
 PIXELS = 116  # About the width of a video, in CSS pixels.
 
 
@@ -81,7 +82,8 @@ class Headline:
       number = best.compared.paper[0]
       paper = (f'<p class="paper">The paper: <b>{html.escape(number.printed)}</b> '
                f'<span class="quiet">{html.escape(number.source)}</span></p>')
-    return (f'<p class="compared-what">{html.escape(what_was_compared(best, self.subject))}</p>'
+    note = f'<p class="quiet">{html.escape(ours.note)}</p>' if ours.note else ''
+    return (f'<p>{html.escape(what_was_compared(best, self.subject))}</p>{note}'
             f'<p class="metric">{metric}{whose}</p>'
             f'<p class="big">{page.number(ours.value)} <span>{interval}</span></p>{paper}')
 
@@ -159,7 +161,7 @@ def _strip(entries):
   sides, given, fps, paired = {}, 0, galleries.DEFAULT_FPS, False
   for entry in entries[:SIDES - 1]:
     arrays = _videos(entry)
-    kind = next((name for name in ('samples', 'reconstructions') if name in arrays), None)
+    kind = next((name for name in _MADE if name in arrays), None)
     if not kind:
       continue
     if not sides:
@@ -197,6 +199,6 @@ def _videos(entry):
   for path in paths:
     if tf.io.gfile.exists(path):
       arrays = files.read_arrays(path)
-      if {'samples', 'reconstructions'} & set(arrays):
+      if any(np.ndim(arrays.get(name)) == 5 for name in _MADE):
         return arrays
   return {}
