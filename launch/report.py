@@ -60,7 +60,8 @@ flags.DEFINE_string('output', None, 'File for the page; by default report.html i
                     '--model_dir.', allow_override=True)
 flags.DEFINE_string('curves', None, 'Also write the curves of the first --model_dir into this '
                     'folder, one .svg per curve.')
-flags.DEFINE_string('tables', None, 'Also write the numbers into this folder: numbers.csv, .md, .tex.')
+flags.DEFINE_string('tables', None, 'Also write the numbers of protocols into this folder: '
+                    'numbers.csv, numbers.md, numbers.tex.')
 flags.DEFINE_string('title', 'Video generation report', 'The title of the page.')
 flags.DEFINE_string('note', '', 'A text at the top of the page.')
 flags.DEFINE_multi_string('command', [], 'A command that made the runs, shown at the top.')

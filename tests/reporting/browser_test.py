@@ -60,7 +60,8 @@ BEYOND = """[...document.body.querySelectorAll('*')].filter(e => {
   }
   return e.checkVisibility();
 }).map(e => e.outerHTML.slice(0, 80))"""
-FRAMES = "[...document.querySelectorAll('.hero .clip')].map(e => e.style.getPropertyValue('--frame'))"
+FRAMES = """[...document.querySelectorAll('.hero .clip')].map(
+    e => e.style.getPropertyValue('--frame'))"""
 WAIT = 'new Promise(done => setTimeout(done, 450))'
 SCRUB = """(() => {{
   const slider = document.querySelector('.player input');

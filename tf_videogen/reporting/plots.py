@@ -153,7 +153,7 @@ def _against_the_step(title, label, lines, points):
     axes = fig.add_subplot()
     _style(axes)
     for i, (color, some) in enumerate(filter(lambda series: series[1], lines)):
-      _draw_training(axes, *np.array(some, np.float64).T, logarithmic, color, _DASHES[i % len(_DASHES)])
+      _draw_training(axes, *np.array(some, np.float64).T, logarithmic, color, i)
     for i, (color, some) in enumerate(filter(lambda series: series[1], points)):
       _draw_evaluation(axes, color, *np.array(some, np.float64).T, i)
     _end_at_data(axes, [x for _, some in [*lines, *points] for x, _ in some], values)
@@ -275,14 +275,14 @@ def _split_colors(evaluations):
   return [_SERIES[1 + i % (len(_SERIES) - 1)] for i in range(len(evaluations))]
 
 
-def _draw_training(axes, steps, values, logarithmic, color, dashes):
+def _draw_training(axes, steps, values, logarithmic, color, i):
   """Draws the smoothed line over the raw one; if points are few, one line with its points."""
+  dashes = _DASHES[i % len(_DASHES)]
   if len(steps) < FEW_POINTS:
-    axes.plot(steps, values, color=color, linewidth=1.5, marker='o', markersize=2.5,
-              linestyle=dashes)
+    axes.plot(steps, values, color=color, linewidth=1.5, linestyle=dashes, clip_on=False,
+              **_marker(i, 3))
     return
-  stride = math.ceil(len(steps) / MAX_POINTS)
-  width = max(1., len(steps) / 50)
+  stride, width = math.ceil(len(steps) / MAX_POINTS), max(1., len(steps) / 50)
   line = np.exp(smooth(np.log(values), width)) if logarithmic else smooth(values, width)
   axes.plot(steps[::stride], values[::stride], color=color, linewidth=0.8, alpha=0.3)
   axes.plot(steps[::stride], line[::stride], color=color, linewidth=1.6, linestyle=dashes)

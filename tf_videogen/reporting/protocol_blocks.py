@@ -108,6 +108,6 @@ def _galleries(folder, protocol, max_bytes):
 def _details(row):
   """How a number was made: 'test split · step 2,000 · 256 videos · i3d@1a2b3c4d', as HTML."""
   parts = [row.split and f'{row.split} split', row.step and f'step {row.step:,}',
-           page.count(row.examples, 'video'), row.note, row.network, row.commit and f'code {row.commit}',
-           row.time[:10]]
+           page.count(row.examples, 'video'), row.note, row.network,
+           row.commit and f'code {row.commit}', row.time[:10]]
   return ' · '.join(summary.breakable(part) for part in parts if part)

@@ -31,7 +31,7 @@ class Summary:
 
   def html(self):
     runs = [run.measured() for run in self.runs]
-    rows = [(run, compared, tables.cells(run.name, compared))
+    rows = [(run, compared, _texts(run.name, compared))
             for run in runs for compared in run.comparisons]
     if not rows:
       return ''
@@ -49,18 +49,21 @@ class Summary:
             f'</div></div>{_exports(runs)}')
 
   def _row(self, run, compared, texts, columns, with_notes):
-    ours = compared.ours
     found = {column: breakable(text) for column, text in texts.items()}
     found.update(
         run=f'<a href="#{run.anchor}">{breakable(run.name)}</a>',
         metric=page.explained(compared.metric)[0], ours=compared.ours_html(with_notes),
         paper=compared.paper_html())
-    if ours and not compared.comparable:
-      found['network'] = ''
     state = '' if compared.comparable else ' class="incomparable"'
     cells = ''.join(f'<td class="{column}" data-column="{column}">{found[column]}</td>'
                     for column in columns)
     return f'<tr{state} data-item{page.of_protocol(compared.protocol)}>{cells}</tr>'
+
+
+def _texts(run, compared):
+  """The text of every column; of random networks, a badge beside the value tells."""
+  texts = tables.cells(run, compared)
+  return texts if compared.comparable else {**texts, 'network': ''}
 
 
 def breakable(name):
