@@ -56,6 +56,12 @@ def test_values_of_training_do_without_a_protocol():
   assert '>0.5 <' in text and '0.75' in text and 'given with --paper' in text
 
 
+def test_of_many_runs_the_best_are_on_the_scale():
+  top = _top(**{f'r{i}': [_row(value=100. - i)] for i in range(8)}).html()
+  assert re.findall('(r\\d) <b>', top) == ['r7', 'r6', 'r5', 'r4', 'r3', 'r2']
+  assert 'The best 6 of 8 are shown.' in top
+
+
 def test_warnings_are_said_once():
   few = results.WARNINGS.join(['few', 'fvd is left out'])
   top = _top(a=[_row(warnings=few)], b=[_row(warnings='few')])

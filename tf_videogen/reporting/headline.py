@@ -27,6 +27,7 @@ from tf_videogen.reporting import scale
 METRICS = ('fvd', 'fvd_unrolled', 'fvd_star', 'r_fvd', 'fid', 'is', 'frechet_distance', 'kvd',
            'lpips', 'ssim', 'psnr', 'bits_per_dim', 'nats_per_frame', 'bits_per_code', 'nmse')
 CLIPS = 5  # Videos of a side.
+LINES = 6  # Values on the scale, so that it stays above the fold.
 SIDES = 3  # Rows of videos: the real ones, and those of the first runs.
 _MADE = ('samples', 'reconstructions')  # Kinds of videos, the first one of which is shown.
 PIXELS = 116  # About the width of a video, in CSS pixels.
@@ -88,8 +89,10 @@ class Headline:
             f'<p class="big">{page.number(ours.value)} <span>{interval}</span></p>{paper}')
 
   def _scale(self):
-    names = [entry.name if len(self.entries) > 1 else 'ours' for entry in self.entries]
-    return scale.of([entry.compared for entry in self.entries], names, self.others)
+    shown, count = self.entries[:LINES], len(self.entries)
+    names = [entry.name if count > 1 else 'ours' for entry in shown]
+    text = f'<p class="quiet">The best {LINES} of {count} are shown.</p>' if count > LINES else ''
+    return scale.of([entry.compared for entry in shown], names, self.others) + text
 
   def _warnings(self):
     found = warnings(self.entries)
