@@ -3,9 +3,11 @@
   python -m launch.report --model_dir=runs/vqvae --model_dir=runs/prior --output=runs/report.html
 
 The page needs no network and no other file. It shows the results that training, evaluation and
-sampling have written into the directories. Runs of the same task are compared on top: numbers,
+sampling have written into the directories. On top is one number with its interval, the paper's, a
+scale, warnings, and real videos beside generated ones. Runs of the same task are compared: numbers,
 differing bindings, curves, samples for the same conditions and seeds. Then come the results of
-protocols, beside the paper's numbers for the config of each run.
+protocols, beside the paper's numbers for the config of each run. One bar plays and scrubs all
+videos.
 """
 import os
 import re
