@@ -13,6 +13,9 @@ from tf_videogen.evaluation import reference_statistics
 from tf_videogen.evaluation import videos
 from tf_videogen.training import strategies
 
+GALLERY_CLIPS = 8
+GALLERY_SAMPLES = 3  # of each condition
+
 
 class Passes:
   """Passes over videos.
@@ -116,6 +119,27 @@ class Passes:
     self.unseen = {}
     self._remember(sums)
     return sums
+
+  def _show_real(self):
+    """Shows the first real videos where no pairs are: two sides were compared."""
+    if self.generated is None or 'data' in self.gallery or isinstance(
+        self.real, reference_statistics.ReferenceVideos):
+      return
+    for batch in self.real.batches(self.batch_size, self.host, self.hosts):
+      self._show('data', self._cut(batch['video']))
+      if len(self.gallery['data']) >= GALLERY_CLIPS:
+        break
+
+  def _show(self, kind, video):
+    shown = self.gallery.get(kind, video[:0])
+    self.gallery[kind] = np.concatenate([shown, video])[:GALLERY_CLIPS]
+
+  def _show_samples(self, batch, video):
+    count = len(batch['index'])
+    if 'video' in batch and (self.conditioning_frames or self.generated is not None):
+      self._show('data', self._cut(batch['video']))
+    for i in range(min(len(video) // count, GALLERY_SAMPLES)):
+      self._show('samples' if i == 0 else f'samples_{i + 1}', video[i * count:(i + 1) * count])
 
   def _resumed(self, name, source, measures, sums):
     """Yields (number, batch) of a source, after what an earlier run has added to `sums`."""

@@ -11,6 +11,7 @@ import numpy as np
 
 from tf_videogen import experiment
 from tf_videogen.evaluation import extraction
+from tf_videogen.evaluation import extremes
 from tf_videogen.evaluation import measuring
 from tf_videogen.evaluation import passes
 from tf_videogen.evaluation import protocols
@@ -19,9 +20,6 @@ from tf_videogen.evaluation import reference_statistics
 from tf_videogen.evaluation import videos
 from tf_videogen.metrics import networks
 from tf_videogen.training import strategies
-
-GALLERY_CLIPS = 8
-GALLERY_SAMPLES = 3  # of each condition
 
 
 def run(protocol, real, make, strategy, batch_size=8, random_networks=False, generated=None,
@@ -215,6 +213,7 @@ class _Run(passes.Passes):
         if not totals:
           totals = {'real': self._real_pass(), 'reconstructed': self._reconstructed_pass()}
         totals['generated'] = self._generated_pass(trial, totals)
+        self._show_real()
         found = [measure.metrics({stream: sums.get(id(measure)) for stream, sums in totals.items()})
                  for measure in measures]
         if kept:
@@ -232,7 +231,7 @@ class _Run(passes.Passes):
     batches = self.real.batches(self.batch_size, self.host, self.hosts)
     for number, batch in enumerate(self._bar(batches, 'reconstructions', self.real.count)):
       video = self._first_frames(self.make.reconstruct(batch), 'a reconstruction')
-      if number * self.batch_size < GALLERY_CLIPS:
+      if number * self.batch_size < passes.GALLERY_CLIPS:
         self._show('reconstructions', video)
         if not self._of('generated') or not self.conditioning_frames:
           self._show('data', self._cut(batch['video']))
@@ -253,7 +252,7 @@ class _Run(passes.Passes):
       pairs = self._pairs_of_sources(measures, sums, totals.setdefault('beside', {}))
     for number, batch, video in pairs:
       self.seen += len(video)
-      if trial == 0 and number * self.batch_size < GALLERY_CLIPS:
+      if trial == 0 and number * self.batch_size < passes.GALLERY_CLIPS:
         self._show_samples(batch, video)
       real = self._cut(batch['video']) if 'video' in batch else None
       self._add(sums, measures, self._clips(video, batch, self.count, real))
@@ -306,6 +305,7 @@ class _Run(passes.Passes):
                        f'{self.generated.count} generated ones')
     sides = [side.batches(self.batch_size, self.host, self.hosts)
              for side in (self.generated, self.real)]
+    extreme = extremes.Extremes(self.conditioning_frames)
     for number, (batch, real) in enumerate(self._bar(
         itertools.zip_longest(*sides), 'pairs', self.count)):
       if not (batch and real and np.array_equal(batch['index'], real['index'])):
@@ -314,7 +314,9 @@ class _Run(passes.Passes):
       if not len(batch['index']):
         continue
       self._add_real(beside, real)
+      extreme.add(self._cut(real['video']), self._cut(batch['video']))
       yield number, {**batch, 'video': real['video']}, self._cut(batch['video'])
+    self.gallery.update(extreme.arrays())
 
   @property
   def frames(self):
@@ -345,17 +347,6 @@ class _Run(passes.Passes):
     starts = rng.integers(0, video.shape[1] - self.frames + 1, len(video))
     window = starts[:, np.newaxis] + np.arange(self.frames)
     return video[np.arange(len(video))[:, np.newaxis], window]
-
-  def _show(self, kind, video):
-    shown = self.gallery.get(kind, video[:0])
-    self.gallery[kind] = np.concatenate([shown, video])[:GALLERY_CLIPS]
-
-  def _show_samples(self, batch, video):
-    count = len(batch['index'])
-    if 'video' in batch and (self.conditioning_frames or self.generated is not None):
-      self._show('data', self._cut(batch['video']))
-    for i in range(min(len(video) // count, GALLERY_SAMPLES)):
-      self._show('samples' if i == 0 else f'samples_{i + 1}', video[i * count:(i + 1) * count])
 
   def _summary(self, outcomes):
     """Makes an Evaluation of {measure: Measured}."""
