@@ -46,6 +46,7 @@ with lazy.imports():
   from tf_videogen.data import moving_shapes
   from tf_videogen.layers import randomness
   from tf_videogen.model_directory import layout
+  from tf_videogen.model_directory import results
   from tf_videogen.preflight import compiler
   from tf_videogen.preflight import hardware
   from tf_videogen.training import strategies
@@ -345,6 +346,13 @@ def _measured(run):
     return None
 
 
+def _training_curve(run):
+  """(step, value) of the measure in a run's training; [] if it is no term of the loss."""
+  model_dir = _trainings(run, flags.FLAGS.output, flags.FLAGS.videos)[-1][2]
+  return [(row['step'], row[run.claim.measure.name]) for row in results.read_training_log(model_dir)
+          if run.claim.measure.name in row]
+
+
 def _conclude(name, claims):
   """Writes the rows of a claim whose runs are all measured, and the page of all claims."""
   output, claim = flags.FLAGS.output, claims[name]
@@ -364,8 +372,16 @@ def _conclude(name, claims):
 
   shown = {row.claim: claims.get(row.claim) or read(row.claim) for row in rows
            if row.claim in claims or (FOLDER / f'{row.claim}.gin').exists()}  # others: by path
-  report.write(os.path.join(output, PAGE), shown, rows, videos)
+  def curves(name):
+    claim = shown[name]
+    found = {arm.name: _training_curve(Run(name, claim, arm, 0)) for arm in claim.arms}
+    return {arm: points for arm, points in found.items() if points}
+
+  report.write(os.path.join(output, PAGE), shown, rows, videos, curves)
   files.write(os.path.join(output, DRAWING), report.overview(rows).standalone())
+  if drawn := curves(name):
+    files.write(os.path.join(output, PICTURES, f'{name}.svg'),
+                report.training_plot(claim.measure.name, drawn).standalone())
   if shown_videos := videos(name):
     files.write(os.path.join(output, PICTURES, f'{name}.gif'), report.picture(shown_videos))
 

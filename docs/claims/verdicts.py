@@ -60,4 +60,8 @@ def _section(row, notes):
     columns = ', '.join(['data', *(arm.name for arm in claim.arms)])
     lines += [f'![Samples of {row.claim}]({claims.PICTURES}/{row.claim}.gif)', '',
               f'Columns: {columns}. Each row is one test clip, seed 0.', '']
+  if (PICTURES / f'{row.claim}.svg').exists():
+    lines += [f'![The measure in training]({claims.PICTURES}/{row.claim}.svg)', '',
+              f'{", ".join(arm.name for arm in claim.arms)}: {claim.measure.name} of batches in '
+              'training, seed 0, against the step.', '']
   return lines

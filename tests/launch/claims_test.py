@@ -160,6 +160,18 @@ def test_a_claim_of_another_folder_is_kept_though_it_is_not_shown(tiny_claim, tm
   assert (out / claims.PICTURES / 'other.gif').exists()
 
 
+def test_the_page_has_the_measure_in_training_where_training_logs_it(tiny_claim, tmp_path,
+                                                                      monkeypatch):
+  _Faked(monkeypatch)
+  monkeypatch.setattr(claims.results, 'read_training_log', lambda model_dir: [
+      {'step': step, 'loss': 7., 'nmse': 1 / step} for step in (1, 2)])
+  out = tmp_path / 'out'
+  assert _run(tiny_claim, f'--output={out}', '--seeds=1') == 0
+  drawing = (out / claims.PICTURES / 'tiny_claim.svg').read_text()
+  assert 'nmse of batches in training' in drawing
+  assert 'NMSE of batches in training' in (out / claims.PAGE).read_text()
+
+
 def test_parts_share_the_runs(tiny_claim, tmp_path, monkeypatch):
   faked = _Faked(monkeypatch)
   for part in ('0/2', '1/2'):

@@ -52,7 +52,7 @@ class Drawing:
             f'{self.plot.svg}</figure>')
 
 
-def write(path, claims, rows, videos):
+def write(path, claims, rows, videos, curves):
   """Writes the page.
 
   Args:
@@ -61,10 +61,12 @@ def write(path, claims, rows, videos):
     rows: list of `table.Row`; claims without rows are left out.
     videos: a function of a claim's name: {arm's name: uint8 [N, T, H, W, C]}, and of conditions,
       'data'.
+    curves: a function of a claim's name: {arm's name: list of (step, value)} of the measure in
+      training, {} if it is no term of the loss.
   """
   done = [name for name in claims if any(row.claim == name for row in rows)]
   sections = [section(name, claims[name], [row for row in rows if row.claim == name], videos(name),
-                      MAX_BYTES // len(done)) for name in done]
+                      curves(name), MAX_BYTES // len(done)) for name in done]
   verdicts = [row for row in rows if row.kind == table.CLAIM and row.claim in claims]
   lines = [('claim', 'paper', 'verdict')] + [
       (claims[row.claim].statement, claims[row.claim].source, row.verdict) for row in verdicts]
@@ -102,7 +104,7 @@ def overview(rows):
                draw, width=8)
 
 
-def section(name, claim, rows, videos, max_bytes):
+def section(name, claim, rows, videos, curves, max_bytes):
   """The `page.Section` of a claim."""
   entry = glossary.metric(claim.measure.name)
   runs = [row for row in rows if row.kind == table.RUN]
@@ -128,13 +130,19 @@ def section(name, claim, rows, videos, max_bytes):
           row.note for row in runs if row.note)],
       Table(f'{entry.title}: {claim.better} is better. {entry.sentence}', lines),
       page.Curves('', [values_plot(entry.title, runs)] + (
-          [differences_plot(f'{first} minus each other arm', differences)] if differences else [])),
+          [differences_plot(f'{first} minus each other arm', differences)] if differences else [])
+                  + ([training_plot(entry.title, curves)] if curves else [])),
       *([Table("Cost of an arm's training, by the TPU's compiler", costs)] if costs[1:] else [])]
   if videos:
     blocks.append(galleries.Gallery(
         'Seed 0: every row is one clip', videos, max_clips=4, max_bytes=max_bytes,
         by_condition=True))
   return page.Section(name, blocks, name)
+
+
+def training_plot(title, curves):
+  """The measure of every arm against the step of its training, seed 0: a `plots.Plot`."""
+  return plots.plot_of_runs(f'{title} of batches in training', curves, {})
 
 
 def picture(videos):
