@@ -61,8 +61,8 @@ flags.DEFINE_string('videos', None, 'Folder of videos to learn and to measure, i
                     'shapes; claims that need shapes are left out. Give it an --output of its own.')
 flags.DEFINE_bool('list', False, 'Only print the claims and their statements.')
 flags.DEFINE_string('part', None, 'Only do every N-th run, from the I-th on: I/N. --jobs uses it.')
-flags.DEFINE_bool('costs', False, "Also ask the TPU's compiler what the arms cost: memory and FLOPs, "
-                  'as launch.preflight does.')
+flags.DEFINE_bool('costs', False, "Also ask the TPU's compiler for the arms' memory and FLOPs, as "
+                  'launch.preflight does.')
 shared_flags.declare('strategy')
 
 PAGE, DRAWING, PICTURES = 'claims.html', 'differences.svg', 'pictures'
@@ -161,7 +161,7 @@ def _suits_videos(name, claim, wanted):
 
 
 def _of_videos(folder, text):
-  """Bindings that put videos of a folder in the place of the shapes of the config that is parsed."""
+  """Bindings that put videos of a folder in the place of the parsed config's shapes."""
   clips = configs.configured(experiment.Experiment)().clips
   shapes = getattr(clips, 'clips', clips)
   owner = 'experiment.Experiment' if shapes is clips else 'downsampled.DownsampledClips'

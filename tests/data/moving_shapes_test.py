@@ -294,7 +294,7 @@ def test_a_camera_moves_the_background_and_nothing_else():
 
 
 def test_the_pattern_moves_as_is_told_and_is_no_object():
-  """The Fourier phases of a periodic pattern tell its motion: row k turns by -k times the motion."""
+  """The phases of a periodic pattern tell its motion: frequency k turns by -k times the motion."""
   source = _panned(frames=3, size=24, shapes=1, channels=1)
   video, truth = _clips(source, 30)[..., 0].astype(float), source.truth('test', range(30))
   hidden = ~truth.masks.any(2)

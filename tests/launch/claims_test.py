@@ -268,7 +268,7 @@ def test_the_list_and_names_that_are_wrong(capsys):
 
 @pytest.mark.slow
 def test_killed_ten_times_it_ends_with_the_same_numbers(tiny_claim, tmp_path):
-  """By SIGKILL, at moments that a seed draws; minutes, most of them imports. In two jobs at last."""
+  """By SIGKILL, at moments that a seed draws, and in two jobs at last; minutes, mostly imports."""
   command = lambda folder: processes.program(
       'claims', tiny_claim, f'--output={tmp_path / folder}', '--seeds=2', '--strategy=cpu')
   began = time.time()

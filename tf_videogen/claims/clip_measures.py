@@ -109,7 +109,7 @@ class OfSamples(Measure):
     batch_size: samples that are made at once.
   """
 
-  reconstructs = False  # whether `values` gets data['reconstruction'], the clips encoded and decoded
+  reconstructs = False  # whether `values` gets data['reconstruction'], clips encoded and decoded
 
   def __init__(self, videos=64, samples_per_condition=1, first=0, last=None, batch_size=16):
     self.videos = videos

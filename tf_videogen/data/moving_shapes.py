@@ -229,7 +229,7 @@ class MovingShapes(clip_source.ClipSource):
         'label': tf.cast(label, tf.int32), **self._background(seed)}
 
   def _background(self, seed):
-    """Returns `camera` and `waves` of a scene, see `_scene`. Nothing else depends on their draws."""
+    """Returns `camera` and `waves` of a scene, see `_scene`, of draws of their own."""
     seed = seed + tf.constant([1 << 40, 0], tf.int64)
     draws = tf.random.stateless_uniform([4, WAVES], seed, alg='philox')
     angle = 2 * math.pi * draws[3, 0]
