@@ -57,11 +57,11 @@ def _section(row, notes):
   if notes:
     lines += [f'In this measure: {"; ".join(sorted(notes))}.', '']
   if (PICTURES / f'{row.claim}.gif').exists():
-    columns = ', '.join(['data', *(arm.name for arm in claim.arms)])
+    columns = '; '.join(['data', *(arm.name for arm in claim.arms)])
     lines += [f'![Samples of {row.claim}]({claims.PICTURES}/{row.claim}.gif)', '',
               f'Columns: {columns}. Each row is one test clip, seed 0.', '']
   if (PICTURES / f'{row.claim}.svg').exists():
     lines += [f'![The measure in training]({claims.PICTURES}/{row.claim}.svg)', '',
-              f'{", ".join(arm.name for arm in claim.arms)}: {claim.measure.name} of batches in '
+              f'{"; ".join(arm.name for arm in claim.arms)}: {claim.measure.name} of batches in '
               'training, seed 0, against the step.', '']
   return lines
