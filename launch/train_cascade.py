@@ -63,7 +63,7 @@ def _run():
     config, _ = _configured(*level)
     if not _is_trained(level[0], config):
       _check_above(level[0])
-      config.clips.check(config.splits if values.evaluate else ())
+      config.clips.check([config.clips.train_split, *(config.splits if values.evaluate else ())])
   if strategies.is_chief(strategy):
     cascades.save(values.model_dir, cascades.Cascade(levels))
   for level in wanted:

@@ -11,6 +11,8 @@ import pytest
 import tensorflow as tf
 
 from tf_videogen import experiment as experiments
+from tf_videogen.data import clip_source
+from tf_videogen.data import clips as clips_lib
 from tf_videogen.model_directory import checkpoints
 from tf_videogen.model_directory import layout
 from tf_videogen.model_directory import results
@@ -258,6 +260,40 @@ def test_evaluate_continuously(experiment, unbroken, cpu, tmp_path):
 
 def test_evaluate_continuously_gives_up(experiment, cpu, tmp_path):
   assert experiments.evaluate_continuously(experiment, str(tmp_path), cpu, 0.1, 0.1) is None
+
+
+def test_clips_without_a_class_are_told(tiny, unbroken, cpu, tmp_path, monkeypatch):
+  """Where the model is told classes; it trains on them as clips of no class."""
+  arrays = dict(np.load(tiny.files.train))
+  arrays['label'][[3, 7]] = -1
+  np.savez(tmp_path / 'train.npz', **arrays)
+  clips = clips_lib.FileClips(str(tmp_path / 'train.npz'), arrays['video'].shape[1] - 1)
+  warnings = []
+  monkeypatch.setattr(logging, 'warning', lambda text, *args: warnings.append(text % args))
+  for classes in (0, 3):
+    experiments.train(
+        tiny.experiment(lambda: tiny.prior(unbroken, classes=classes), clips=clips, train_steps=1),
+        str(tmp_path / f'{classes}'), cpu, evaluate_too=False)
+  told, = warnings
+  assert told.startswith('2 clips of the training file (train) have no label (it is -1), and '
+                         'VideoGPTTask trains on them as clips of no class: ')
+
+
+def test_a_process_looks_at_the_splits_that_it_reads(tiny, unbroken, cpu, tmp_path, monkeypatch):
+  """A trainer whose evaluation is another process's looks at no other; nor does that process."""
+  looked = []
+  monkeypatch.setattr(clip_source.ClipSource, 'check', lambda self, splits: looked.append(splits))
+  model_dir = shutil.copytree(unbroken, tmp_path / 'run')
+  experiment = tiny.experiment(train_steps=STEPS, splits=('validation', 'test'))
+  experiments.train(experiment, str(model_dir), cpu, evaluate_too=False, **HOW)
+  experiments.evaluate_continuously(experiment, str(tmp_path / 'empty'), cpu, 0.1, 0.1)
+  assert list(map(list, looked)) == [['train'], ['validation', 'test']]
+
+
+def test_an_evaluator_tells_what_it_cannot_read_before_it_waits(tiny, cpu, tmp_path):
+  with pytest.raises(ValueError, match="no file for split 'validation'"):
+    experiments.evaluate_continuously(
+        tiny.experiment(splits=('validation',)), str(tmp_path), cpu, 0.1, 0.1)
 
 
 def test_errors_before_training(tiny, unbroken, two_replicas, cpu, tmp_path):

@@ -9,7 +9,7 @@ import importlib.metadata
 import os
 import sys
 
-__version__ = '0.1.0'
+__version__ = '0.2.0'
 
 
 def _choose_keras_2():

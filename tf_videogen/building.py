@@ -90,6 +90,17 @@ def described(built):
   return f'{type(built.task).__name__}, {_parameters(built.task):,} trainable parameters'
 
 
+def warn_of_unlabelled(experiment, built):
+  """Warns if the model is told the class of clips, and some that it trains on have none."""
+  split = experiment.clips.train_split
+  count = 'label' in built.task.conditions and experiment.clips.unlabelled(split)
+  if count and strategies.is_chief(tf.distribute.get_strategy()):
+    logging.warning(
+        '%s clips of %s (%s) have no label (it is -1), and %s trains on them as clips of no class: '
+        'give them labels, or leave them out of the data', f'{count:,}',
+        experiment.clips.dataset or 'the training file', split, type(built.task).__name__)
+
+
 @contextlib.contextmanager
 def _in_a_graph():
   """A context in which models are called to find their shapes.

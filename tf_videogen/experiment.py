@@ -89,7 +89,7 @@ def train(experiment, model_dir, strategy, evaluate_too=True, steps_per_loop=100
   with strategy.scope():
     checkpoints.check_reachable(model_dir)
   spec = experiment.clips.example_spec()
-  experiment.clips.check(experiment.splits if evaluate_too else ())
+  experiment.clips.check((experiment.clips.train_split,) + experiment.splits * evaluate_too)
   chief = strategies.is_chief(strategy)
   with preemption.StopRequest(strategies.any_worker(strategy)) as stop:
     built = building.build(experiment, strategy, spec)
@@ -127,6 +127,7 @@ def _begin(experiment, built, model_dir, init_from):
     if init_from and strategies.is_chief(tf.distribute.get_strategy()):
       print(f'{model_dir} has begun, and resumes from its own checkpoint, not from {init_from}')
     return
+  building.warn_of_unlabelled(experiment, built)
   if init_from:
     checkpoints.load_part(init_from, 'the model to begin with', model=built.task.model)
   built.task.initialize(experiment.clips)  # statistics and earlier stages are this config's
@@ -352,10 +353,12 @@ def evaluate_continuously(experiment, model_dir, strategy, timeout=3600, poll_se
 
   Raises:
     preemption.Stopped: at SIGTERM or Ctrl-C.
-    ValueError: with several workers, because they would find new checkpoints at different times.
+    ValueError: with several workers, because they would find new checkpoints at different times; or
+      if clips of a split cannot be read, before it waits for a checkpoint.
   """
   if strategies.has_workers(strategy):
     raise ValueError('evaluate_continuously runs in one process only: use another --strategy')
+  experiment.clips.check(experiment.splits)
   built = building.build(experiment, strategy, experiment.clips.example_spec())
   output = None
   with strategies.scope(strategy), preemption.StopRequest() as stop:

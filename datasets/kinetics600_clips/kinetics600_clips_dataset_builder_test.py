@@ -10,6 +10,7 @@ import tensorflow_datasets as tfds
 
 from tests import raw_data
 from tests.datasets import building
+from tf_videogen.data import clips as clips_lib
 from tf_videogen.datasets.kinetics600_clips import kinetics600_clips_dataset_builder
 
 Builder = kinetics600_clips_dataset_builder.Builder
@@ -140,6 +141,9 @@ def test_videos_that_the_list_does_not_have(tmp_path, capsys):
       '_FFFFFFFFFF_000001_000011': None}
   assert building.report(builder)['notes'] == {
       'not_in_the_list': {'train': 2}, 'in_no_split': 1, 'train_videos_without_label': 1}
+  clips = clips_lib.PreparedClips(
+      'kinetics600_clips/64', 8, data_dir=str(tmp_path / 'data'), features={'label': 'label'})
+  assert [clips.unlabelled(split) for split in ('train', 'validation')] == [1, 0]
   said = capsys.readouterr().out
   assert '2 videos of split train are not in its list' in said
   assert 'left out, such as replacement/GGGGGGGGGGG_000001_000011.mp4' in said

@@ -173,7 +173,7 @@ def test_damage(tmp_path):
   content = path.read_bytes()
   path.write_bytes(content[:40] + bytes([content[40] ^ 1]) + content[41:])
   with pytest.raises(ValueError, match='^a file of the data is damaged .*: prepare it again$'):
-    _source(str(tmp_path), 3).check()
+    _source(str(tmp_path), 3).check(['train'])
   for cut in (len(content) - 9, len(content) // 2):
     path.write_bytes(content[:cut])
     (folder / 'clip_index' / 'train.npz').unlink(missing_ok=True)

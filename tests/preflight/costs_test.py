@@ -69,6 +69,9 @@ def test_lines():
   assert 'fits: 2.00 of 16.00 GiB' in text
   assert '61.50 TFLOP, 90.00 GB moved, 683 FLOP/B: at least 1.00 s (arithmetic; ' in text
   assert '7,200 steps on 8 cores: 16 core-hours at the bound, 32 at 50% of its speed' in text
+  assert output.lines(cost, steps=7200, price=4.0)[-2:] == [
+      '  7,200 steps on 8 cores: 16 core-hours at the bound',
+      '  at 4.00 per chip and hour, they cost 32 at the bound']
   assert '2 loops whose length depends on the data are counted once' in text
   assert 'added up' not in text
   summing = cost._replace(summed_bytes=3_000_000)

@@ -68,6 +68,14 @@ class ClipSource:
     """Returns a list of class names, whose entry k is the name of label k; empty if unknown."""
     return []
 
+  def unlabelled(self, split):
+    """Returns the number of clips of a split whose label is -1, as far as no video is read for it.
+
+    0 may mean that it is unknown.
+    """
+    del split
+    return 0
+
   def reduction(self):
     """Returns how stored videos are reduced to the frames of clips, in time and in space.
 
@@ -204,16 +212,16 @@ class ClipSource:
     made = self._examples(split, numbers, lambda position: first_and_middle)
     return _batched(made.map(with_valid), rows)
 
-  def check(self, splits=()):
-    """Reads one example of the training split and of others, to find errors before training does.
+  def check(self, splits):
+    """Reads one example of each split, to find errors before training or evaluation does.
 
     Args:
-      splits: iterable of str, names of the splits that will be evaluated.
+      splits: iterable of str, names of the splits that the caller will read.
 
     Raises:
       ValueError: if a split has no examples, or if the first one is damaged or makes no clip.
     """
-    for split in dict.fromkeys([self.train_split, *splits]):
+    for split in dict.fromkeys(splits):
       if not self.count(split):
         raise ValueError(f'the split {split!r} has no clips')
       with errors_told():

@@ -120,6 +120,12 @@ class PreparedClips(clip_source.ClipSource):
       return []
     return prepared.class_names(self._builder, self.features['label'])
 
+  def unlabelled(self, split):
+    """See `ClipSource.unlabelled`; what preparing the training videos counted, of any slice."""
+    if 'label' not in self.features or 'train' not in prepared.split_names(self._builder, split):
+      return 0
+    return prepared.unlabelled(self._builder)
+
   def unreachable(self):
     """See `ClipSource.unreachable`."""
     folder = os.fspath(self._builder.data_dir)
@@ -328,6 +334,10 @@ class FileClips(clip_source.ClipSource):
     if 'actions' in arrays:
       spec['actions'] = tf.TensorSpec([self.frames, arrays['actions'].shape[2]], tf.float32)
     return spec
+
+  def unlabelled(self, split):
+    """See `ClipSource.unlabelled`."""
+    return int(np.count_nonzero(self._arrays(split).get('label', np.zeros(0)) < 0))
 
   def unreachable(self):
     """See `ClipSource.unreachable`."""

@@ -50,6 +50,10 @@ class DownsampledClips(clip_source.ClipSource):
     """See `ClipSource.class_names`."""
     return self.clips.class_names()
 
+  def unlabelled(self, split):
+    """See `ClipSource.unlabelled`."""
+    return self.clips.unlabelled(split)
+
   def reduction(self):
     """See `ClipSource.reduction`."""
     found = self.clips.reduction()

@@ -4,12 +4,16 @@ Nothing here runs the code of a data set's builder. The files that TFDS wrote be
 describe it.
 """
 
+import json
 import os
 import re
 
 import numpy as np
 import tensorflow as tf
 import tensorflow_datasets as tfds
+
+from tf_videogen import files
+from tf_videogen.preparation import outcomes
 
 _NAME = re.compile(r'(?P<path>\w+(/[^/:]+)?)(:(?P<version>\d+\.\d+\.\d+))?')
 _VERSION = re.compile(r'\d+\.\d+\.\d+')
@@ -204,6 +208,13 @@ def class_names(read_only_builder, name):
   features = read_only_builder.info.features
   feature = features[name] if isinstance(features, tfds.features.FeaturesDict) else None
   return list(feature.names) if isinstance(feature, tfds.features.ClassLabel) else []
+
+
+def unlabelled(read_only_builder):
+  """Returns the number of training videos whose label is -1; 0 if no report tells it."""
+  path = os.path.join(os.fspath(read_only_builder.data_dir), outcomes.FILE_NAME)
+  notes = json.loads(files.read(path)).get('notes', {}) if tf.io.gfile.exists(path) else {}
+  return notes.get(outcomes.UNLABELLED, 0)
 
 
 def image_of_frames(read_only_builder, name):

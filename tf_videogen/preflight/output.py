@@ -20,8 +20,7 @@ def lines(cost, steps=None, efficiency=None, price=None):
   Args:
     cost: a costs.Cost.
     steps: number of steps of the whole training, for its core-hours; left out if None.
-    efficiency: fraction of the bound's speed for the second figure of core-hours. Needed if `steps`
-      is given.
+    efficiency: fraction of the bound's speed for the second figure of core-hours; left out if None.
     price: price per chip and hour, for the price of the training; left out if None.
   """
   if not cost.compiled:
@@ -45,14 +44,22 @@ def lines(cost, steps=None, efficiency=None, price=None):
     out.append(f'  {cost.loops_of_unknown_start} loops whose start depends on the data are '
                'counted from their first turn: figures are upper bounds')
   if steps:
-    of_step = lambda efficiency: costs.core_hours(cost.bound_s, steps, cost.cores, efficiency)
-    at_bound, hoped = of_step(1.0), of_step(efficiency)
-    out.append(f'  {steps:,} steps on {cost.cores} cores: {rounded(at_bound)} core-hours at the '
-               f'bound, {rounded(hoped)} at {efficiency:.0%} of its speed')
-    if price is not None:
-      of_core = price / hardware.topology(cost.topology).generation.cores
-      out.append(f'  at {price:,.2f} per chip and hour, they cost {rounded(at_bound * of_core)} at '
-                 f'the bound, {rounded(hoped * of_core)} at {efficiency:.0%} of its speed')
+    out += _core_hours(cost, steps, efficiency, price)
+  return out
+
+
+def _core_hours(cost, steps, efficiency, price):
+  """The lines of `lines` about the whole training."""
+  def figures(unit, price_of_core=1):
+    hours = lambda share: costs.core_hours(cost.bound_s, steps, cost.cores, share) * price_of_core
+    text = f'{rounded(hours(1.0))}{unit} at the bound'
+    return text if efficiency is None else (
+        f'{text}, {rounded(hours(efficiency))} at {efficiency:.0%} of its speed')
+
+  out = [f'  {steps:,} steps on {cost.cores} cores: {figures(" core-hours")}']
+  if price is not None:
+    of_core = price / hardware.topology(cost.topology).generation.cores
+    out.append(f'  at {price:,.2f} per chip and hour, they cost {figures("", of_core)}')
   return out
 
 

@@ -27,6 +27,7 @@ from tf_videogen import files
 from tf_videogen.preparation import raw_videos
 
 FILE_NAME = 'preparation_report.json'
+UNLABELLED = 'train_videos_without_label'  # the note of their number
 _TRIES = 2  # tries of a download
 _TIMEOUT = (5, 20)  # the most seconds until an address answers, and between two bytes
 LOCK = 'preparing.lock'  # the preparing process holds a lock on this file

@@ -89,9 +89,9 @@ class VideoBuilder(reporting_builder.ReportingBuilder, skip_registration=True):
   def _warn_of_unlabelled(self, split, sources):
     count = sum(map(_is_unlabelled, sources))
     if count and split == 'train':
-      self._notes['train_videos_without_label'] = count
+      self._notes[outcomes.UNLABELLED] = count
       print(f'{count:,} of the {len(sources):,} training videos have no label (it is -1): a model '
-            'with classes cannot train on them', flush=True)
+            'with classes takes them as of no class', flush=True)
 
   def _reader(self):
     config = self.builder_config

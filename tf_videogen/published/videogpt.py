@@ -280,7 +280,7 @@ def _of_frames(weights):
 
 
 def assign(weights, model):
-  """Assigns the weights of a checkpoint to a model.
+  """Assigns the weights of a checkpoint to a model: all of them, or none.
 
   Args:
     weights: Weights.
@@ -298,21 +298,27 @@ def assign(weights, model):
   extra = [name for name in weights.tensors if name not in set(wanted)]
   if extra:
     raise ValueError(f'{weights.path} has {extra[0]}, which the model does not have')
-  for names, variable, laid_out in pairs:
-    arrays = [weights.tensors[name].numpy() for name in names]
-    try:
-      value = laid_out(*arrays)
-    except ValueError:  # if the array has other axes than the layout
-      value = arrays[0]
-    if value.shape != tuple(variable.shape):
-      shape = weights.tensors[names[0]].shape
-      raise ValueError(f'{weights.path}: {names[0]} has the shape {shape}, but the model needs '
-                       f'{tuple(variable.shape)} (as laid out here)')
-    if not np.isfinite(value).all():
-      raise ValueError(f'{weights.path}: {names[0]} has values that are not finite')
+  values = [_value(weights, *pair) for pair in pairs]
+  for (_, variable, _), value in zip(pairs, values):
     variable.assign(value)
   vqvae = model.vqvae if weights.is_prior else model
   vqvae.quantizer.initialized.assign(1.0)
   vqvae.data_variance.assign(task.AUTHORS_VARIANCE)
   if weights.is_prior and 'attn_stack.right_shift.sos' not in weights.tensors:
     model.prior.start.assign(np.zeros(model.prior.start.shape, np.float32))
+
+
+def _value(weights, names, variable, laid_out):
+  """The value that a variable gets, a NumPy array; see `assign` for errors."""
+  arrays = [weights.tensors[name].numpy() for name in names]
+  try:
+    value = laid_out(*arrays)
+  except ValueError:  # if the array has other axes than the layout
+    value = arrays[0]
+  if value.shape != tuple(variable.shape):
+    shape = weights.tensors[names[0]].shape
+    raise ValueError(f'{weights.path}: {names[0]} has the shape {shape}, but the model needs '
+                     f'{tuple(variable.shape)} (as laid out here)')
+  if not np.isfinite(value).all():
+    raise ValueError(f'{weights.path}: {names[0]} has values that are not finite')
+  return value
