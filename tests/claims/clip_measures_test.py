@@ -28,6 +28,7 @@ def _ideal(data):
 def test_the_truth_is_perfect():
   data = _data()
   for measure, best in ((clip_measures.CentroidError(), 0), (clip_measures.WholeShapes(), 1),
+                        (clip_measures.MotionError(), 0),
                         (clip_measures.ColorObeyed(), 1), (clip_measures.BestOf('ssim'), 1)):
     np.testing.assert_allclose(_values(measure, _ideal(data), data), np.full(6, best), atol=1e-6)
 
@@ -41,6 +42,17 @@ def test_a_moved_shape_is_as_far_away_as_it_was_moved():
   assert _values(measure, moved[:, None], data) == pytest.approx(np.full(6, 3))
   nothing = np.full_like(moved, 10)
   assert _values(measure, nothing[:, None], data) == pytest.approx(np.full(6, 16))
+
+
+def test_a_shape_that_stands_still_errs_by_its_speed():
+  source = moving_shapes.Panned(moving_shapes.MovingShapes(frames=4, size=32, channels=1))
+  data = _data(source)
+  speed = np.linalg.norm(source.truth('test', range(6)).displacements[:, 1:, 0], axis=-1).mean(1)
+  still = np.repeat(data['video'][:, None, :1], 4, axis=2)
+  found = _values(clip_measures.MotionError(), still, data)
+  np.testing.assert_allclose(found, speed, atol=.1)
+  nothing = np.full_like(still, 10)
+  assert _values(clip_measures.MotionError(), nothing, data) == pytest.approx(np.full(6, 16))
 
 
 def test_shapes_that_are_lost_or_doubled_are_not_whole():
@@ -98,6 +110,49 @@ def test_samples_are_of_the_first_clips_and_of_the_frames_that_count():
   np.testing.assert_array_equal(samples[:, 0], data['video'][:, 1:3] // 2)
 
 
+class _Classifier:
+  """Its feature is a clip's mean, and real clips are bright."""
+  accuracy = .5
+  real = np.random.default_rng(0).normal(100, 1, [64, 1])
+
+  def features(self, video):
+    return video.astype(float).mean((1, 2, 3, 4))[:, np.newaxis]
+
+
+def test_distances_of_features(monkeypatch):
+  """Of samples to reconstructions; and of the end of samples minus that of their beginning."""
+  asked = []
+  monkeypatch.setattr(clip_measures.classifier, 'trained',
+                      lambda clips, frames: asked.append(frames) or _Classifier())
+  noise = np.random.default_rng(1).integers(90, 110, [64, 1, 6, 4, 4, 1]).astype(np.uint8)
+  measure = clip_measures.ModellingDistance(first=2)
+  distance, = _values(measure, noise[:, :, 2:], {'reconstruction': noise[:, 0]})
+  assert distance == pytest.approx(0, abs=1e-6) and '50.0%' in measure.note
+  noise[:, :, -2:] -= 30
+  decline, = _values(clip_measures.Decline(window=2), noise, {})
+  assert 800 < decline < 1_000  # 30 squared
+  assert asked == [4, 2]
+  with pytest.raises(ValueError, match='6 frames, which are less than two windows'):
+    _values(clip_measures.Decline(window=4), noise, {})
+
+
+def test_reconstructions_are_of_the_same_clips():
+
+  class Reconstructs(_Copies):
+
+    def reconstruct(self, batch):
+      return np.asarray(batch['video'] // 3)
+
+  class Seen(clip_measures.OfSamples):
+    reconstructs = True
+
+    def values(self, samples, data, clips):
+      np.testing.assert_array_equal(data['reconstruction'], data['video'] // 3)
+      return [0.] * len(samples)
+
+  assert Seen(videos=5, batch_size=4).measure(Reconstructs(), CLIPS).shape == (5,)
+
+
 class _Task:
   """Its metric is the mean of a clip."""
 
@@ -115,3 +170,10 @@ def test_a_metric_of_the_task_is_computed_for_each_clip(cpu):
   np.testing.assert_allclose(found, _data()['video'].mean((1, 2, 3, 4)), rtol=1e-5)
   with pytest.raises(ValueError, match='the task has the metrics brightness'):
     clip_measures.TaskMetric('nmse').measure(model, CLIPS)
+
+
+def test_nats_above_the_bound():
+  measure = clip_measures.NatsAboveBound()
+  assert measure.value({'nats_per_frame': 90., 'least_nats_per_frame': 87.5}) == 2.5
+  with pytest.raises(ValueError, match='needs a Video Transformer whose predictor'):
+    measure.value({'nats_per_frame': 90.})

@@ -49,3 +49,13 @@ def test_the_table_of_verdicts():
   assert table.markdown(table.rows('a_claim', _claim(), _runs())).splitlines()[2:] == [
       '| `a_claim` | nmse, lower is better | one: 0.111 | two: 0.311 | −0.2 (−0.2 to −0.2) '
       '| **seen** |']
+
+
+def test_costs_are_rows_and_a_table_of_their_own():
+  rows = table.rows('a_claim', _claim(), _runs(), {'two': (1234.5, 6.789)})
+  assert [(row.arm, row.measure, row.value) for row in rows if row.kind == table.COST] == [
+      ('two', 'memory_mib', 1234.5), ('two', 'work_tflop', 6.789)]
+  assert len(rows) == 10 and table.markdown(rows) == table.markdown(
+      table.rows('a_claim', _claim(), _runs()))
+  assert table.costs_markdown(rows).splitlines()[2:] == ['| `a_claim` | two | 1,234 | 6.79 |']
+  assert table.costs_markdown([row for row in rows if row.kind != table.COST]) == ''

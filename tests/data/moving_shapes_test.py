@@ -269,3 +269,52 @@ def test_without_classes_nothing_has_changed():
   assert classes.identity('test') == [*source.identity('test'), 2]
   with pytest.raises(ValueError, match='classes must be an integer of at least 1, got 0'):
     moving_shapes.MovingShapes(classes=0)
+
+
+# --- a camera that pans ---
+
+
+def _panned(speed=1.5, **kwargs):
+  return moving_shapes.Panned(moving_shapes.MovingShapes(**kwargs), speed)
+
+
+def test_a_camera_moves_the_background_and_nothing_else():
+  plain = moving_shapes.MovingShapes(frames=6, size=24)
+  source, numbers = _panned(frames=6, size=24), range(8)
+  still, moved = plain.truth('test', numbers), source.truth('test', numbers)
+  for before, after in zip(still[:3], moved[:3]):
+    np.testing.assert_array_equal(before, after)
+  assert not still.ground.any() and not moved.ground[:, 0].any()
+  np.testing.assert_allclose(np.linalg.norm(moved.ground[:, 1:], axis=-1), 1.5, rtol=1e-5)
+  assert np.ptp(moved.ground[:, 1, 0]) > 1  # directions differ
+  fields, shown = source.motion_fields('test', numbers), moved.masks.any(2)
+  ground = np.broadcast_to(moved.ground[:, :, None, None], fields.shape)
+  np.testing.assert_array_equal(fields[~shown], ground[~shown])
+  np.testing.assert_array_equal(fields[shown], plain.motion_fields('test', numbers)[shown])
+
+
+def test_the_pattern_moves_as_is_told_and_is_no_object():
+  """The phases of a periodic pattern tell its motion: frequency k turns by -k times the motion."""
+  source = _panned(frames=3, size=24, shapes=1, channels=1)
+  video, truth = _clips(source, 30)[..., 0].astype(float), source.truth('test', range(30))
+  hidden = ~truth.masks.any(2)
+  ground = np.median(video, axis=(1, 2, 3), keepdims=True)
+  apart = np.abs(video - ground)[hidden & (np.abs(video - ground) < 100)]
+  assert apart.std() > 2
+  pattern = source._pattern
+  for number in range(5):
+    scene = source._scene('test', tf.constant(number, tf.int64))
+    frames = pattern(scene).numpy()[..., 0]  # [T, H, W]
+    assert np.abs(frames).max() <= moving_shapes.PATTERN + 1e-3
+    turned = np.fft.fft2(frames[0])
+    k = np.fft.fftfreq(24)
+    down, right = truth.ground[number, 1]
+    turned = turned * np.exp(-2j * np.pi * (k[:, None] * down + k[None] * right))
+    np.testing.assert_allclose(np.fft.ifft2(turned).real, frames[1], atol=1e-3)
+
+
+def test_a_camera_has_a_speed_and_is_part_of_the_identity():
+  with pytest.raises(ValueError, match='speed must be above 0'):
+    _panned(speed=0)
+  assert _panned().identity('test') != moving_shapes.MovingShapes().identity('test')
+  assert _panned(classes=3).class_of(_clips(_panned(classes=3), 1)[0]) in range(3)

@@ -42,8 +42,9 @@ class Classifier(typing.NamedTuple):
 
 
 @functools.lru_cache(maxsize=4)
-def _trained(frames, size, shapes, channels, max_speed, classes):
+def _trained(frames, size, shapes, channels, max_speed, classes, camera):
   clips = moving_shapes.MovingShapes(frames, size, shapes, channels, max_speed, classes=classes)
+  clips = moving_shapes.Panned(clips, camera) if camera else clips
   video, label = _labelled(clips, 'train', CLIPS)
   network = Network()
   network.build_for(channels)
@@ -77,7 +78,8 @@ def trained(clips, frames):
   """
   if not isinstance(clips, moving_shapes.MovingShapes):
     raise ValueError(f'the classifier learns moving shapes, not {type(clips).__name__}')
-  return _trained(frames, clips.size, clips.shapes, clips.channels, clips.max_speed, clips.classes)
+  return _trained(frames, clips.size, clips.shapes, clips.channels, clips.max_speed, clips.classes,
+                  clips.camera)
 
 
 class Network(tf.keras.Model):

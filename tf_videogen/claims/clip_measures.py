@@ -30,6 +30,7 @@ class Measure:
   """The base of measures."""
 
   name = note = ''
+  needs_shapes = False  # whether it is for moving shapes only, whose truth is known
 
   @property
   def identity(self):
@@ -68,11 +69,33 @@ class TaskMetric(Measure):
         sums = function(batch, randomness.seed_of(number))
         metrics = model.task.metrics({name: np.asarray(value, np.float64)
                                       for name, value in sums.items()})
-        if self.name not in metrics:
-          raise ValueError(f'TaskMetric.metric = {self.name!r}: the task has the metrics '
-                           f'{", ".join(metrics)}')
-        values.append(float(metrics[self.name]))
+        values.append(float(self.value(metrics)))
     return np.array(values, np.float64)
+
+  def value(self, metrics):
+    """The value of a clip, from the task's metrics of it; raises a ValueError if it is missing."""
+    if self.name not in metrics:
+      raise ValueError(f'TaskMetric.metric = {self.name!r}: the task has the metrics '
+                       f'{", ".join(metrics)}')
+    return metrics[self.name]
+
+
+class NatsAboveBound(TaskMetric):
+  """Nats per frame above those of a perfect prediction, of a Video Transformer of gray intensities.
+
+  Args:
+    videos: number of clips, N.
+  """
+
+  def __init__(self, videos=64):
+    super().__init__('nats_above_bound', videos)
+
+  def value(self, metrics):
+    """The value of a clip; raises a ValueError if the task knows no bound."""
+    if 'least_nats_per_frame' not in metrics:
+      raise ValueError('NatsAboveBound needs a Video Transformer whose predictor is an '
+                       'IntensityPredictor; bind SliceDecoder.predictor')
+    return metrics['nats_per_frame'] - metrics['least_nats_per_frame']
 
 
 class OfSamples(Measure):
@@ -85,6 +108,8 @@ class OfSamples(Measure):
     last: number of the frame after the last that counts; the end if None.
     batch_size: samples that are made at once.
   """
+
+  reconstructs = False  # whether `values` gets data['reconstruction'], clips encoded and decoded
 
   def __init__(self, videos=64, samples_per_condition=1, first=0, last=None, batch_size=16):
     self.videos = videos
@@ -104,6 +129,9 @@ class OfSamples(Measure):
           for batch, seed in zip(given, seeds)])[:self.videos])
     data = {name: np.concatenate([batch[name].numpy() for batch in given])[:self.videos]
             for name in given[0]}
+    if self.reconstructs:
+      data['reconstruction'] = np.concatenate(
+          [model.reconstruct(batch) for batch in given])[:self.videos]
     # S x [N, T, H, W, C] -> [N, S, T', H, W, C]
     window = np.stack(made, 1)[:, :, self.first:self.last]
     return np.asarray(self.values(window, data, clips), np.float64)
@@ -151,6 +179,7 @@ class CentroidError(OfSamples):
   """How far the shapes' common center of mass is from the true one, in pixels."""
 
   name = 'centroid_error'
+  needs_shapes = True
 
   def values(self, samples, data, clips):
     """float [N], see `OfSamples.values`."""
@@ -162,6 +191,28 @@ class CentroidError(OfSamples):
     return np.mean(found, axis=0)
 
 
+class MotionError(OfSamples):
+  """How far the motion of the shapes' common center is from the true motion, in pixels per frame.
+
+  Motion is what the center moves from one of the frames that count to the next. A frame that shows
+  no shape makes an error of half of the frame's side. A pattern of the ground does not count, see
+  `metrics.motion`. Give `first` as the number of the last given frame: the first prediction's
+  motion then counts.
+  """
+
+  name = 'motion_error'
+  needs_shapes = True
+
+  def values(self, samples, data, clips):
+    """float [N], see `OfSamples.values`."""
+    came = np.diff(motion.centroids(self._came(data)), axis=1)  # [N, T - 1, 2]
+    found = []
+    for made in samples.swapaxes(0, 1):  # [N, T, H, W, C]
+      error = np.linalg.norm(np.diff(motion.centroids(made), axis=1) - came, axis=-1)  # [N, T - 1]
+      found.append(np.where(np.isnan(error), made.shape[2] / 2, error).mean(1))
+    return np.mean(found, axis=0)
+
+
 class WholeShapes(OfSamples):
   """The share of frames that show as many shapes as clips have: none lost, split or added.
 
@@ -170,6 +221,7 @@ class WholeShapes(OfSamples):
   """
 
   name = 'whole_shapes'
+  needs_shapes = True
   least = 3
 
   def values(self, samples, data, clips):
@@ -207,6 +259,7 @@ class ColorObeyed(OfSamples):
   """The share of samples whose shapes have the color of their class, see `MovingShapes.classes`."""
 
   name = 'color_obeyed'
+  needs_shapes = True
 
   def values(self, samples, data, clips):
     """float [N], see `OfSamples.values`."""
@@ -222,12 +275,74 @@ class FeatureDistance(OfSamples):
   """
 
   name = 'frechet_distance'
+  needs_shapes = True
 
   def values(self, samples, data, clips):
-    """float [N], see `OfSamples.values`."""
-    samples = samples.reshape(-1, *samples.shape[2:])  # [N, S, T, ...] -> [N * S, T, ...]
-    network = classifier.trained(clips, samples.shape[1])
+    """float [1], see `OfSamples.values`."""
+    network = self._network(samples.shape[2], clips)
+    return [_distance(_together(samples), network.real, network)]
+
+  def _network(self, frames, clips):
+    network = classifier.trained(clips, frames)
     self.note = f'accuracy of the classifier: {network.accuracy:.1%}'
-    made, real = (frechet.gaussian(frechet.sums(features))
-                  for features in (network.features(samples), network.real))
-    return [frechet.distance(made, real)]
+    return network
+
+
+class ModellingDistance(FeatureDistance):
+  """How far apart samples and reconstructed test clips are, by the same features.
+
+  It tells how well a prior models its codes, whatever the codes lose. VideoGPT calls it FVD*.
+  """
+
+  name = 'modelling_distance'
+  reconstructs = True
+
+  def values(self, samples, data, clips):
+    """float [1], see `OfSamples.values`."""
+    network = self._network(samples.shape[2], clips)
+    reconstructed = data['reconstruction'][:, self.first:self.last]
+    return [_distance(_together(samples), network.features(reconstructed), network)]
+
+
+class Decline(FeatureDistance):
+  """How much farther the last frames are from test clips than the first: a difference of distances.
+
+  It compares as many frames at the end of those that count as at their beginning.
+
+  Args:
+    window: number of frames of either end.
+    videos, samples_per_condition, first, last, batch_size: see `OfSamples`.
+  """
+
+  name = 'decline'
+
+  def __init__(self, window=8, videos=256, samples_per_condition=1, first=0, last=None,
+               batch_size=16):
+    super().__init__(videos, samples_per_condition, first, last, batch_size)
+    self.window = window
+
+  def values(self, samples, data, clips):
+    """float [1], see `OfSamples.values`.
+
+    Raises:
+      ValueError: if samples have fewer frames than two windows.
+    """
+    if samples.shape[2] < 2 * self.window:
+      raise ValueError(f'Decline.window = {self.window}: samples have {samples.shape[2]} frames, '
+                       'which are less than two windows')
+    network, video = self._network(self.window, clips), _together(samples)
+    early, late = (_distance(of_window, network.real, network)
+                   for of_window in (video[:, :self.window], video[:, -self.window:]))
+    return [late - early]
+
+
+def _together(samples):
+  """[N, S, T, ...] -> [N * S, T, ...]."""
+  return samples.reshape(-1, *samples.shape[2:])
+
+
+def _distance(video, features, network):
+  """The Fréchet distance of videos uint8 [N, T, H, W, C] and features [M, F]."""
+  made, other = (frechet.gaussian(frechet.sums(rows))
+                 for rows in (network.features(video), features))
+  return frechet.distance(made, other)

@@ -5,9 +5,11 @@ import html
 import matplotlib
 from matplotlib import figure
 from matplotlib import ticker
+import numpy as np
 
 from tf_videogen.claims import statistics
 from tf_videogen.claims import table
+from tf_videogen.data import video_io
 from tf_videogen.reporting import galleries
 from tf_videogen.reporting import glossary
 from tf_videogen.reporting import page
@@ -50,7 +52,7 @@ class Drawing:
             f'{self.plot.svg}</figure>')
 
 
-def write(path, claims, rows, videos):
+def write(path, claims, rows, videos, curves):
   """Writes the page.
 
   Args:
@@ -59,10 +61,12 @@ def write(path, claims, rows, videos):
     rows: list of `table.Row`; claims without rows are left out.
     videos: a function of a claim's name: {arm's name: uint8 [N, T, H, W, C]}, and of conditions,
       'data'.
+    curves: a function of a claim's name: {arm's name: list of (step, value)} of the measure in
+      training, {} if it is no term of the loss.
   """
   done = [name for name in claims if any(row.claim == name for row in rows)]
   sections = [section(name, claims[name], [row for row in rows if row.claim == name], videos(name),
-                      MAX_BYTES // len(done)) for name in done]
+                      curves(name), MAX_BYTES // len(done)) for name in done]
   verdicts = [row for row in rows if row.kind == table.CLAIM and row.claim in claims]
   lines = [('claim', 'paper', 'verdict')] + [
       (claims[row.claim].statement, claims[row.claim].source, row.verdict) for row in verdicts]
@@ -100,7 +104,7 @@ def overview(rows):
                draw, width=8)
 
 
-def section(name, claim, rows, videos, max_bytes):
+def section(name, claim, rows, videos, curves, max_bytes):
   """The `page.Section` of a claim."""
   entry = glossary.metric(claim.measure.name)
   runs = [row for row in rows if row.kind == table.RUN]
@@ -113,6 +117,8 @@ def section(name, claim, rows, videos, max_bytes):
              for row in differences}
   for arm in dict.fromkeys(row.arm for row in runs):
     lines.append((arm, table.number(table.mean(runs, arm)), *decided.get(arm, ('', '', ''))))
+  costs = [('arm', 'memory of the largest stage, MiB', 'all steps of all stages, TFLOP')] + [
+      (arm, f'{memory:,.0f}', table.number(work)) for arm, memory, work in table.costs(rows)]
   seeds = len({row.seed for row in runs})
   tiles = [(row.verdict, 'the verdict') for row in rows if row.kind == table.CLAIM]
   tiles += [(str(seeds), 'seeds per arm'), (str(runs[0].clips), 'clips per seed'),
@@ -124,12 +130,41 @@ def section(name, claim, rows, videos, max_bytes):
           row.note for row in runs if row.note)],
       Table(f'{entry.title}: {claim.better} is better. {entry.sentence}', lines),
       page.Curves('', [values_plot(entry.title, runs)] + (
-          [differences_plot(f'{first} minus each other arm', differences)] if differences else []))]
+          [differences_plot(f'{first} minus each other arm', differences)] if differences else [])
+                  + ([training_plot(entry.title, curves)] if curves else [])),
+      *([Table("Cost of an arm's training, by the TPU's compiler", costs)] if costs[1:] else [])]
   if videos:
     blocks.append(galleries.Gallery(
         'Seed 0: every row is one clip', videos, max_clips=4, max_bytes=max_bytes,
         by_condition=True))
   return page.Section(name, blocks, name)
+
+
+def training_plot(title, curves):
+  """The measure of every arm against the step of its training, seed 0: a `plots.Plot`."""
+  return plots.plot_of_runs(f'{title} of batches in training', curves, {})
+
+
+def picture(videos):
+  """A moving picture of a claim's samples: a row per clip, a column for the data and each arm.
+
+  Args:
+    videos: {'data' or an arm's name: uint8 [N, T, H, W, C]}. Clips that are shorter than others
+      begin anew. Frames of up to 64 pixels are enlarged to 64.
+
+  Returns:
+    The content of a GIF file, bytes.
+  """
+  frames = max(video.shape[1] for video in videos.values())
+  columns = []
+  for video in videos.values():
+    video = video[:, np.arange(frames) % video.shape[1]]
+    columns.append(video_io.enlarge(video, max(1, 64 // video.shape[2])))
+  channels = max(video.shape[-1] for video in columns)
+  columns = [np.broadcast_to(video, (*video.shape[:-1], channels)) for video in columns]
+  cells = np.stack(columns, 1)  # [N, arms, T, H, W, C]
+  return video_io.gif_bytes(video_io.grid(
+      cells.reshape(-1, *cells.shape[2:]), columns=len(columns)), fps=5)
 
 
 def values_plot(title, runs):

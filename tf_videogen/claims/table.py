@@ -1,8 +1,9 @@
 """claims.csv: what was measured of every run, the differences of arms, and the verdicts.
 
-Rows are of three kinds. A 'run' is an arm trained from one seed; its value is the mean over clips.
+Rows are of four kinds. A 'run' is an arm trained from one seed; its value is the mean over clips.
 A 'difference' is the first arm minus another one, with the interval that decides the verdict. A
-'claim' has the verdict of all its differences. All numbers that pages show are from these rows.
+'claim' has the verdict of all its differences. A 'cost' is what an arm's training takes, by the
+TPU's compiler, if `launch.claims --costs` asked it. All numbers that pages show are from these rows.
 """
 
 import csv
@@ -15,7 +16,8 @@ from tf_videogen import files
 from tf_videogen.claims import statistics
 
 FILE = 'claims.csv'
-RUN, DIFFERENCE, CLAIM = 'run', 'difference', 'claim'
+RUN, DIFFERENCE, CLAIM, COST = 'run', 'difference', 'claim', 'cost'
+MEMORY, WORK = 'memory_mib', 'work_tflop'
 
 
 class Row(typing.NamedTuple):
@@ -23,10 +25,11 @@ class Row(typing.NamedTuple):
 
   Attributes:
     claim: name of the claim, its file's without the ending.
-    kind: RUN, DIFFERENCE or CLAIM.
+    kind: RUN, DIFFERENCE, CLAIM or COST.
     arm: name of the run's arm; in a difference, name of the arm that is subtracted from the first.
     seed: number of the run's seed.
-    measure: name of the measure.
+    measure: name of the measure; in a cost, MEMORY, what the largest stage needs, in MiB; or WORK,
+      of all steps of all stages, in 10^12 floating-point operations.
     better: 'lower' or 'higher'.
     value: the mean over clips; in a difference, over seeds and clips.
     low, high: the ends of a difference's interval.
@@ -50,7 +53,7 @@ class Row(typing.NamedTuple):
   note: str = ''
 
 
-def rows(name, claim, runs):
+def rows(name, claim, runs, cost_of=()):
   """The rows of a claim.
 
   Args:
@@ -58,6 +61,7 @@ def rows(name, claim, runs):
     claim: a `claim.Claim`.
     runs: {arm's name: list of dicts, one per seed, with 'values', float [N], 'seconds' and,
       if there is one, 'note'}.
+    cost_of: {arm's name: (MEMORY, WORK)}, of the arms that the compiler was asked about.
 
   Returns:
     A list of `Row`. With one seed there are only runs, because nothing can be said of differences.
@@ -67,6 +71,9 @@ def rows(name, claim, runs):
                clips=len(run['values']), seconds=round(float(run['seconds']), 1),
                note=str(run.get('note', '')), **of_claim)
            for arm in claim.arms for seed, run in enumerate(runs[arm.name])]
+  found += [Row(name, COST, arm.name, measure=measure, better='lower', value=value)
+            for arm in claim.arms if arm.name in cost_of
+            for measure, value in zip((MEMORY, WORK), cost_of[arm.name])]
   values = {arm: np.stack([run['values'] for run in some]) for arm, some in runs.items()}
   first, *others = [values[arm.name] for arm in claim.arms]
   if len(first) < 2:
@@ -141,6 +148,21 @@ def markdown(found):
             f'{number(mean(runs, first))} | {row.arm}: {number(mean(runs, row.arm))} | '
             f'{number(row.value)} ({number(row.low)} to {number(row.high)}) | **{row.verdict}** |')
   return '\n'.join(lines) + '\n'
+
+
+def costs(found):
+  """What arms cost: a list of (arm's name, MEMORY, WORK), of rows of one claim."""
+  known = {(row.arm, row.measure): row.value for row in found if row.kind == COST}
+  return [(arm, value, known[arm, WORK]) for (arm, name), value in known.items() if name == MEMORY]
+
+
+def costs_markdown(found):
+  """The table of costs in Markdown, one line per arm that has them; '' if none has."""
+  lines = [f'| `{name}` | {arm} | {memory:,.0f} | {number(work)} |'
+           for name in dict.fromkeys(row.claim for row in found)
+           for arm, memory, work in costs([row for row in found if row.claim == name])]
+  head = ['| claim | arm | memory, MiB | all steps, TFLOP |', '| --- | --- | ---: | ---: |']
+  return '\n'.join([*head, *lines, '']) if lines else ''
 
 
 def mean(runs, arm):

@@ -2,8 +2,9 @@
 
 They need no files. A run on them shows within minutes whether a model learns motion. Discs and
 squares of bright colors move straight at a constant speed and bounce off the walls, as the digits
-of Moving MNIST do. A shape hides the shapes behind it. No shape leaves the frame. A clip is a
-function of (seed, split, number of the example), and is made when it is read.
+of Moving MNIST do. A shape hides the shapes behind it. No shape leaves the frame. A camera may pan:
+the background then has a faint pattern, which moves past. A clip is a function of (seed, split,
+number of the example), and is made when it is read.
 
 Positions are in pixels: (0, 0) is the center of the pixel in the top left corner.
 """
@@ -22,6 +23,8 @@ TEST_EXAMPLES = 1_000
 MIN_SPEED = .5  # pixels per time step
 MIN_SIZE = 8  # height and width of a frame, whose smallest shapes are two pixels wide
 DARKEST, LIGHTEST = 0., 48.  # gray levels of backgrounds
+PATTERN = 12.  # gray levels, the most by which a pattern differs from its mean; under motion.NOISE
+WAVES = 3  # plane waves that make a pattern; each has up to so many periods along a side
 FAINTEST, BRIGHTEST = 160., 255.  # gray levels of shapes, if there is one channel
 
 _SPLITS = ('train', 'test')
@@ -36,10 +39,12 @@ class Truth(typing.NamedTuple):
       previous frame, in pixels; zeros in the first frame.
     masks: bool [N, T, S, H, W], the pixels that show a shape. The shape covers at least half of
       such a pixel, and no shape in front of it does. A pixel shows at most one shape.
+    ground: float32 [N, T, 2], how far the background moved, as displacements.
   """
   positions: typing.Any
   displacements: typing.Any
   masks: typing.Any
+  ground: typing.Any
 
 
 class MovingShapes(clip_source.ClipSource):
@@ -62,7 +67,12 @@ class MovingShapes(clip_source.ClipSource):
     classes: int, number of classes. With more than one, the range of colors is divided into as many
       parts, one per class. The shapes of a clip have colors from the middle half of one part, whose
       number is the clip's label.
+
+  Attributes:
+    camera: the speed at which the background moves past, in pixels per time step; see `Panned`.
   """
+
+  camera = 0.
 
   def __init__(self, frames=16, size=32, shapes=1, channels=3, max_speed=2., examples=100_000,
                train_split='train', seed=0, frame_step=1, classes=1):
@@ -119,7 +129,8 @@ class MovingShapes(clip_source.ClipSource):
     """Returns what the clips of a split depend on, see `ClipSource.identity`."""
     return ['moving_shapes', split, self.count(split), self.frames, self.size, self.shapes,
             self.channels, self.max_speed, self.seed, self.frame_step,
-            *([self.classes] if self.classes > 1 else [])]
+            *([self.classes] if self.classes > 1 or self.camera else []),
+            *([self.camera] if self.camera else [])]
 
   def truth(self, split, numbers):
     """Returns the `Truth` of examples, as NumPy arrays.
@@ -143,7 +154,9 @@ class MovingShapes(clip_source.ClipSource):
       scene = self._scene(split, number)
       positions = scene['positions']
       moved = positions[1:] - positions[:-1]  # [T-1, S, 2]
-      return positions, tf.pad(moved, [[1, 0], [0, 0], [0, 0]]), _visible(self._coverage(scene))
+      ground = tf.tile(self.frame_step * scene['camera'][tf.newaxis], [self.frames - 1, 1])
+      return (positions, tf.pad(moved, [[1, 0], [0, 0], [0, 0]]), _visible(self._coverage(scene)),
+              tf.pad(ground, [[1, 0], [0, 0]]))
 
     clips = tf.data.Dataset.from_tensor_slices(tf.constant(numbers, tf.int64))
     clips = clip_source.untuned(clips.map(of_one, os.cpu_count()).batch(len(numbers)))
@@ -153,13 +166,15 @@ class MovingShapes(clip_source.ClipSource):
     """Returns the true motion of examples, float32 [N, T, H, W, 2], in pixels.
 
     The entry of a pixel in frame t is how far the shape that it shows has moved down and to the
-    right since frame t - 1. Entries are zero in pixels that show no shape, and in the first frame.
+    right since frame t - 1. In pixels that show no shape, it is the background's motion. Entries
+    are zero in the first frame.
 
     Args:
       split, numbers: see `truth`.
     """
     truth = self.truth(split, numbers)
-    fields = 0.  # a pixel shows at most one shape, so that the shapes' fields can be added
+    # A pixel shows at most one shape, so that the shapes' fields can be added.
+    fields = ~truth.masks.any(2)[..., None] * truth.ground[:, :, None, None]  # [N, T, H, W, 2]
     for i in range(self.shapes):
       shown = truth.masks[:, :, i, :, :, None]  # [N, T, H, W, 1]
       fields = fields + shown * truth.displacements[:, :, i, None, None]
@@ -171,7 +186,7 @@ class MovingShapes(clip_source.ClipSource):
 
   def _read(self, split, number, place):
     scene = self._scene(split, number)
-    video = scene['ground']
+    video = scene['ground'] + self._pattern(scene)  # [] or [T, H, W, 1]
     coverage = self._coverage(scene)[..., tf.newaxis]  # [T, S, H, W, 1]
     for i in range(self.shapes):
       video = video + coverage[:, i] * (scene['colors'][i] - video)  # [T, H, W, C]
@@ -188,6 +203,8 @@ class MovingShapes(clip_source.ClipSource):
         colors: [S, C], levels from 0 to 255
         positions: [T, S, 2], row and column of the centers, in pixels
         label: int32 [], the class
+        camera: [2], how far the background moves down and to the right per time step, in pixels
+        waves: [3, WAVES], rows and columns of the waves of the background's pattern, and phases
     """
     stream = len(_SPLITS) * self.seed + _SPLITS.index(split)
     seed = tf.stack([tf.constant(stream, tf.int64), number])
@@ -205,10 +222,34 @@ class MovingShapes(clip_source.ClipSource):
     time = time[:, tf.newaxis, tf.newaxis]  # [T, 1, 1]
     path = tf.stack([top, left], -1) * reach + time * velocity  # [T, S, 2], without walls
     bounced = reach - tf.abs(tf.math.floormod(path, 2 * reach) - reach)
+    darkest = DARKEST + (PATTERN if self.camera else 0)  # no wave is cut off
     return {
-        'ground': DARKEST + (LIGHTEST - DARKEST) * ground[0], 'discs': disc < .5, 'radii': radii,
+        'ground': darkest + (LIGHTEST - darkest) * ground[0], 'discs': disc < .5, 'radii': radii,
         'colors': self._colors(color), 'positions': bounced + radii[:, tf.newaxis] - .5,
-        'label': tf.cast(label, tf.int32)}
+        'label': tf.cast(label, tf.int32), **self._background(seed)}
+
+  def _background(self, seed):
+    """Returns `camera` and `waves` of a scene, see `_scene`, of draws of their own."""
+    seed = seed + tf.constant([1 << 40, 0], tf.int64)
+    draws = tf.random.stateless_uniform([4, WAVES], seed, alg='philox')
+    angle = 2 * math.pi * draws[3, 0]
+    periods = 1 + tf.floor(WAVES * draws[:2])  # [2, WAVES], 1 to WAVES
+    down = tf.where(draws[3] < .5, periods[0], -periods[0])
+    return {'camera': self.camera * tf.stack([tf.sin(angle), tf.cos(angle)]),
+            'waves': tf.stack([down, periods[1], 2 * math.pi * draws[2]])}
+
+  def _pattern(self, scene):
+    """Returns what the background's pattern adds, [T, H, W, 1], as wide as a frame; 0 without."""
+    if not self.camera:
+      return 0.
+    moved = self.frame_step * tf.range(self.frames, dtype=tf.float32)[:, tf.newaxis]  # [T, 1]
+    pixels = tf.range(self.size, dtype=tf.float32)
+    rows, columns = tf.unstack(pixels - (moved * scene['camera'])[:, :, tf.newaxis], axis=1)
+    down, right, phase = tf.unstack(scene['waves'])  # [WAVES] each
+    turns = (rows[:, :, tf.newaxis, tf.newaxis] * down
+             + columns[:, tf.newaxis, :, tf.newaxis] * right)  # [T, H, W, WAVES]
+    waves = tf.sin(2 * math.pi / self.size * turns + phase)
+    return PATTERN * tf.reduce_mean(waves, -1, keepdims=True)
 
   def _colors(self, draws):
     """Turns numbers [S] in [0, 1) into levels [S, C]: pure hues, or light grays for one channel."""
@@ -228,6 +269,25 @@ class MovingShapes(clip_source.ClipSource):
     square = (tf.clip_by_value(edge - tf.abs(down), 0, 1)
               * tf.clip_by_value(edge - tf.abs(right), 0, 1))
     return tf.where(scene['discs'][:, tf.newaxis, tf.newaxis], disc, square)
+
+
+class Panned(MovingShapes):
+  """Moving shapes, filmed by a camera that pans: a patterned background moves past.
+
+  Its direction is drawn for each clip, its speed is constant. Shapes bounce off the frame's sides
+  all the same, as if the camera followed them.
+
+  Args:
+    clips: a MovingShapes, whose shapes and splits these clips have.
+    speed: float above 0, how far the background moves, in pixels per time step.
+  """
+
+  def __init__(self, clips, speed=1.):
+    if not speed > 0:
+      raise ValueError(f'speed must be above 0 pixels per time step, got {speed!r}')
+    super().__init__(clips.frames, clips.size, clips.shapes, clips.channels, clips.max_speed,
+                     clips.examples, clips.train_split, clips.seed, clips.frame_step, clips.classes)
+    self.camera = speed
 
 
 def _visible(coverage):

@@ -114,6 +114,18 @@ METRICS = {
     'centroid_error': Entry(
         'Centroid error, pixels', 'lower', 'How far the center of mass of all shapes is from where '
         'it should be, the mean over frames.'),
+    'motion_error': Entry(
+        'Motion error, pixels per frame', 'lower', 'How far the motion of the shapes is from the '
+        'true motion, the mean over frames.'),
+    'nats_above_bound': Entry(
+        'Nats per frame above the bound', 'lower', 'How many more nats a frame costs than it '
+        'would if its gray levels were known.'),
+    'modelling_distance': Entry(
+        'Fréchet distance to reconstructions', 'lower', 'How far apart samples and reconstructed '
+        'clips are, by the features of the same small network.'),
+    'decline': Entry(
+        'Decline', 'lower', 'How much farther the last frames of samples are from test clips than '
+        'the first frames, by the same Fréchet distance.'),
     'whole_shapes': Entry(
         'Frames with whole shapes', 'higher', 'The share of frames that show as many shapes as the '
         'data: none is lost, split or added.'),
