@@ -183,7 +183,7 @@ ROWS = [
         {'a/cascade.json': '{"levels": 3}'}),
     # Two sides.
     Row('compare', '', 'two sides are compared'),
-    Row('compare', '--real={tmp}/none', 'there is no folder'),
+    Row('compare', '--real={tmp}/none', 'give --real and --generated'),
     Row('compare', '--real={tmp}/none --generated={tmp}/none', 'none'),
     Row('compare', '--real={tmp}/a --generated={tmp}/a', 'a', {'a': FOLDER}),
     Row('compare', '--real={tmp}/test.npz --generated={tmp}/a.npz --networks=random',
