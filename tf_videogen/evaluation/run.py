@@ -5,7 +5,6 @@ sees its rows of every batch, and the sums are added up at the end of a pass.
 """
 
 import copy
-import itertools
 
 import numpy as np
 
@@ -280,7 +279,7 @@ class _Run(passes.Passes):
           labels = np.array(list(self.protocol.classes.values()), np.int32)
           batch['label'] = labels[batch['index'] % len(labels)]
         samples = [self._windows(self.make.sample(batch, videos.seed_of(
-            self.protocol.seed, trial, number, i)), trial, number, i)
+            self.protocol.seed, trial, number, i)), batch['index'], trial, i)
                    for i in range(self.protocol.samples_per_condition)]
         yield batch, np.concatenate(samples)
         number += 1
@@ -294,28 +293,21 @@ class _Run(passes.Passes):
       beside: sums of the real videos that are seen beside the generated ones; they are added.
     """
     if not self._of_pairs():
-      for number, batch in self._resumed('generated', self.generated, measures, sums):
+      for number, batch in self._resumed('generated', self.generated, (measures, sums)):
         batch = self._of_classes(batch)
         if len(batch['index']):
           video = batch.pop('video')  # it is not a real clip
-          yield number, batch, self._windows(video, 0, number, 0)
+          yield number, batch, self._windows(video, batch['index'], 0, 0)
       return
-    if self.real.count != self.generated.count:
-      raise ValueError(f'videos are compared in pairs, but there are {self.real.count} real and '
-                       f'{self.generated.count} generated ones')
-    sides = [side.batches(self.batch_size, self.host, self.hosts)
-             for side in (self.generated, self.real)]
-    extreme = extremes.Extremes(self.conditioning_frames)
-    for number, (batch, real) in enumerate(self._bar(
-        itertools.zip_longest(*sides), 'pairs', self.count)):
-      if not (batch and real and np.array_equal(batch['index'], real['index'])):
-        raise ValueError('videos are compared in pairs, but one cannot be read any more: compare '
-                         'without --paired to see which, and remove it and its counterpart')
-      if not len(batch['index']):
-        continue
-      self._add_real(beside, real)
-      extreme.add(self._cut(real['video']), self._cut(batch['video']))
-      yield number, {**batch, 'video': real['video']}, self._cut(batch['video'])
+    of_real = [measure for measure, _ in self.unseen.values()]
+    extreme = extremes.Extremes(self.conditioning_frames)  # of those that this process sees
+    for number, batch in self._resumed(
+        'pairs', videos.Pairs(self.real, self.generated), (measures, sums), (of_real, beside)):
+      if len(batch['index']):
+        video, batch['video'] = self._cut(batch['video']), batch.pop('real')
+        self._add_real(beside, batch)
+        extreme.add(self._cut(batch['video']), video)
+        yield number, batch, video
     self.gallery.update(extreme.arrays())
 
   @property
@@ -338,14 +330,15 @@ class _Run(passes.Passes):
   def _first_frames(self, video, what):
     return self._checked(video, what)[:, :self.frames]
 
-  def _windows(self, video, trial, number, sample):
-    """Generated videos, cut to the protocol's frames."""
+  def _windows(self, video, index, trial, sample):
+    """Generated videos, cut to the protocol's frames; random windows follow from the position."""
     if self.protocol.generated_windows == 'first':
       return self._first_frames(video, 'a sample')
     self._checked(video, 'a sample')
-    rng = np.random.default_rng([self.protocol.seed, trial, number, sample, self.host])
-    starts = rng.integers(0, video.shape[1] - self.frames + 1, len(video))
-    window = starts[:, np.newaxis] + np.arange(self.frames)
+    seeds = [[self.protocol.seed, trial, sample, i] for i in index]
+    starts = [np.random.default_rng(seed).integers(0, video.shape[1] - self.frames + 1)
+              for seed in seeds]
+    window = np.array(starts)[:, np.newaxis] + np.arange(self.frames)
     return video[np.arange(len(video))[:, np.newaxis], window]
 
   def _summary(self, outcomes):
