@@ -363,4 +363,4 @@ def test_real_clips_by_networks_of_full_size(run, real_data, tmp_path, capsys):
   assert list(lines) == ['is'] and _value(lines['is']) >= 1
   assert in_process.run(report.main, f'--model_dir={tmp_path / "out"}') == 0
   page = (tmp_path / 'out' / 'report.html').read_text()
-  assert 'random-network, not comparable' in page and 'data:image/gif' in page
+  assert 'random-network, not comparable' in page and 'data:image/webp' in page
