@@ -118,8 +118,8 @@ METRICS = {
         'Motion error, pixels per frame', 'lower', 'How far the motion of the shapes is from the '
         'true motion, the mean over frames.'),
     'nats_above_bound': Entry(
-        'Nats per frame above the bound', 'lower', 'How many more nats a frame costs than it '
-        'would if its gray levels were known.'),
+        'Nats per frame above the bound', 'lower', 'The loss per frame, less that of a model that '
+        'knows the gray levels.'),
     'modelling_distance': Entry(
         'Fréchet distance to reconstructions', 'lower', 'How far apart samples and reconstructed '
         'clips are, by the features of the same small network.'),
