@@ -20,6 +20,12 @@ def test_lossless(shape):
   np.testing.assert_array_equal(tf.io.decode_png(png.encode(turned)), turned)
 
 
+def test_what_hardly_becomes_smaller_is_stored():
+  frame = np.random.default_rng(0).integers(256, size=(64, 85, 3), dtype=np.uint8)
+  encoded = png.encode(frame)
+  assert frame.tobytes()[:85 * 3] in encoded and len(encoded) < frame.size + 200
+
+
 def test_smooth_pictures_become_small():
   y, x = np.mgrid[:64, :64]
   frame = np.stack([2 * y, x + y, 255 - x], -1).astype(np.uint8)

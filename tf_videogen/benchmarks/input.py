@@ -146,11 +146,15 @@ def png_seconds(clips):
       break
   if not frames or not frames[0].startswith(b'\x89PNG'):
     return None
-  images = iter(tf.data.Dataset.from_tensor_slices(frames).map(tf.io.decode_png))
-  next(images)
+  size = min(clips.frames, len(frames))
+  decode = tf.function(lambda encoded: [tf.io.decode_png(encoded[t]) for t in range(size)],
+                       autograph=False)
+  parts = [tf.constant(frames[i:i + size]) for i in range(0, len(frames) - size + 1, size)]
+  decode(parts[0])
   start = time.process_time()
-  decoded = sum(1 for _ in images)
-  return (time.process_time() - start) / max(decoded, 1) * clips.frames
+  for part in parts:
+    decode(part)
+  return (time.process_time() - start) / len(parts) * clips.frames / size
 
 
 def feeds(config_name, figures):

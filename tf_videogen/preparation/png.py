@@ -7,12 +7,17 @@ from isal import isal_zlib
 import numpy as np
 
 _COLOR_TYPES = {1: 0, 3: 2}  # channels -> PNG's color type: grey, RGB
-_UP = 2  # the filter of a row that holds differences to the row above
+_NONE, _UP = 0, 2  # filters of a row: its pixels, and their differences to the row above
+_WORTH = 0.75  # a frame is compressed if that leaves at most this share of its bytes
 _REGISTER = np.zeros(64, np.uint8)
 
 
 def encode(frame):
   """Returns a frame as a PNG file: lossless, rows as differences, fast compression.
+
+  Small frames of natural videos hardly become smaller, and take most of the time that a training
+  spends on its input. They are stored without compression, which makes decoding several times as
+  fast.
 
   Args:
     frame: uint8 [H, W, C], C = 1 for grey and 3 for RGB.
@@ -27,6 +32,10 @@ def encode(frame):
   rows[0, 1:] = pixels[0]
   np.subtract(pixels[1:], pixels[:-1], out=rows[1:, 1:])  # modulo 256
   compressed = isal_zlib.compress(rows, 1)
+  if len(compressed) > _WORTH * rows.size:
+    rows[:, 0] = _NONE
+    rows[:, 1:] = pixels
+    compressed = zlib.compress(rows, 0)
   # isal leaves the upper halves of vector registers in use. FFmpeg's older instructions then take
   # several times as long. NumPy cleans the registers up.
   np.add(_REGISTER, _REGISTER, out=_REGISTER)
