@@ -4,14 +4,16 @@
     python -m docs.pages                # writes the page from docs/fvd.csv
 
 Measuring takes the published network if it is there (`python -m launch.get_networks`), and else one
-with random weights, and says which.
+with random weights, and says which. If it was stopped, the same command resumes: the windows lie in
+the cache until all variants are measured.
 """
 
 import csv
+import hashlib
 import os
 import pathlib
+import shutil
 import sys
-import tempfile
 
 import numpy as np
 
@@ -21,6 +23,7 @@ from tf_videogen.evaluation import variants
 from tf_videogen.evaluation import windows
 from tf_videogen.evaluation import written_clips
 from tf_videogen.metrics import networks
+from tf_videogen.metrics import pretrained
 from tf_videogen.training import strategies
 
 PAGE = pathlib.Path(__file__).parent / 'fvd.md'
@@ -28,30 +31,45 @@ TABLE = pathlib.Path(__file__).parent / 'fvd.csv'
 FRAMES, STORED, SIZE = 16, 24, (64, 80)
 _COLUMNS = ('variant', 'value', 'videos', 'network', 'folders')
 
+_ISSUES = 'https://github.com/{}/issues/{}'
+_RESIZING = '[resizing and compression](https://www.cs.cmu.edu/~clean-fid/)'
+_MP4 = f'[VideoGPT 15]({_ISSUES.format("wilson1yan/VideoGPT", 15)})'
+_CLIPS = f'[stylegan-v 37]({_ISSUES.format("universome/stylegan-v", 37)})'
+_FEW = f'[common_metrics 26]({_ISSUES.format("JunyaoHu/common_metrics_on_video_quality", 26)})'
+_RANGE = f'[fvd-comparison 4]({_ISSUES.format("universome/fvd-comparison", 4)})'
+_PORT = '[fvd-comparison](https://github.com/universome/fvd-comparison)'
+_PORTS = f'[common_metrics 4]({_ISSUES.format("JunyaoHu/common_metrics_on_video_quality", 4)})'
+
 EXPECTED = {
     'half_pixels': 'A few per cent. On a frame of 64 pixels, values differ by 7 of 255 on average, '
-                   'but alike on both sides.',
+                   f'but alike on both sides. Of FID, {_RESIZING} are known to count.',
     'half_pixels_one_side': 'Much more than on both sides: the network sees all edges moved by '
                             'half a pixel of the small frame.',
     'crop': 'Depends on what is at the edges; none for square frames.',
-    'values_0_1': 'Another number altogether: the network never saw such inputs.',
+    'values_0_1': 'Another number altogether: the network never saw such inputs. Users ask which '
+                  f'range is right ({_RANGE}).',
     'values_half': 'Another number altogether, mostly smaller: the contrast is halved.',
     'epsilon': 'More than with random weights, whose variances are all 1: published ones have '
                'variances near 0, where 1e-3 counts.',
     'tf32': 'Less than one per cent.',
     'truncated': 'Little for samples with noise; more for smooth ones near the real videos.',
     'h264_18': 'Small to the eye, not to FVD.',
-    'h264_23': "FFmpeg's default. A user of VideoGPT's code told of 104 that became over 1,000.",
+    'h264_23': "FFmpeg's default. A user of VideoGPT's code told of 1,000 and more with MP4, where "
+               f'its author had 104 ({_MP4}). Compression alone should not do that much.',
     'h264_28': 'Larger still.',
     'gif': 'Bands in smooth areas, on one side alone.',
     'ten_repeated': 'Another number altogether: the network sees a jump in all videos.',
     'float32': 'Little with thousands of videos; with a singular covariance, anything.',
     'over_n': 'A share of about 1/n.',
-    'sqrtm': 'Rounding only, unless the covariance is singular.',
+    'sqrtm': f'Rounding only: {_PORT} printed 10.138085 and 10.138084. More if the covariance is '
+             'singular.',
     'few': 'Larger: the bias is about proportional to 1/n ([here](evaluation.md#how-far-to-trust-a-'
-           'number)).',
-    'windows': 'Depends on the data: films that begin with a title, or actions that begin late.',
-    'videogpt': 'Its parts together.', 'stylegan_v': 'Its parts together.',
+           f'number)). {_FEW} advises 256 videos at least.',
+    'windows': 'Depends on the data: films that begin with a title, or actions that begin late. '
+               f'With other real clips, one model had 49.94 instead of 79.52 ({_CLIPS}).',
+    'videogpt': f'Its parts together. {_PORTS} found almost the same by `common_metrics`.',
+    'stylegan_v': f'Its parts together. {_PORT} found the same as the reference, to 1e-6, for '
+                  'videos that need no resizing.',
     'common_metrics': 'Its parts together.', 'cd_fvd': 'Its parts together.'}
 
 _HEAD = """# Why two FVDs differ
@@ -74,7 +92,9 @@ _TAIL = """
 
 What the names of public code stand for, and where we read it, is in
 [variants.py](../tf_videogen/evaluation/variants.py). We have not run that code. Which clips it
-takes from longer videos is not part of these rows.
+takes from longer videos is not part of these rows. Nor is how frames were scaled before they were
+stored: with two copies of one data set, a user had 234 and 50
+([Latte 80](https://github.com/Vchitect/Latte/issues/80)).
 
 `python -m launch.get_networks --network=i3d_kinetics400` ends with a self-test: a random network
 must have known outputs for a clip. Another resizing, range of pixels, order of channels, epsilon or
@@ -98,9 +118,9 @@ def _clips(folders):
         for quarter in _quarters(video):
           quarter = windows.fitted(quarter, SIZE, scaled=True)
           for i in range(len(video) // STORED):
-            parts[i % 2].append(quarter[i * STORED:(i + 1) * STORED])
+            parts[sum(map(len, parts)) % 2].append(quarter[i * STORED:(i + 1) * STORED])
   if min(map(len, parts)) < 2:
-    raise SystemExit(f'{", ".join(folders)}: no videos of at least {2 * STORED} frames')
+    raise SystemExit(f'{", ".join(folders)}: no two windows of {STORED} frames')
   real, other = (np.stack(part) for part in parts)
   return real, _blurred(other[:, :FRAMES])
 
@@ -122,24 +142,34 @@ def _blurred(video):
   return ((total + 4) // 9).astype(np.uint8)
 
 
+def _windows(folders):
+  """The folder of the cache with the windows of both sides, real.npz and other.npz."""
+  asked = repr([list(map(os.path.abspath, folders)), FRAMES, STORED, SIZE])
+  scratch = pathlib.Path(pretrained.cache_dir(), 'fvd_windows',
+                         hashlib.sha256(asked.encode()).hexdigest()[:20])
+  if not (scratch / 'other.npz').exists():  # the last one that is written
+    scratch.mkdir(parents=True, exist_ok=True)
+    for name, video in zip(('real', 'other'), _clips(folders)):
+      np.savez(scratch / 'new.npz', video=video)
+      os.replace(scratch / 'new.npz', scratch / f'{name}.npz')
+  return scratch
+
+
 def measure(count, folders):
   """Computes all variants on `count` windows per side of the videos in folders; writes TABLE."""
-  strategy = strategies.get('cpu')
-  with tempfile.TemporaryDirectory() as scratch:
-    found = []
-    for name, video in zip(('real', 'other'), _clips(folders)):
-      np.savez(os.path.join(scratch, f'{name}.npz'), video=video)
-      found.append(written_clips.WrittenClips(os.path.join(scratch, f'{name}.npz')))
-    both = sides.matched(found[0], found[1:], sides.Wishes(FRAMES, count))
-    arguments = (both.real, both.generated[0], strategy, 8)
-    evaluation = variants.run(*arguments, windows=both.real.random_windows())
-    if evaluation.missing:
-      evaluation = variants.run(*arguments, random_networks=True,
-                                windows=both.real.random_windows())
+  strategy, scratch = strategies.get('cpu'), _windows(folders)
+  found = [written_clips.WrittenClips(str(scratch / f'{name}.npz')) for name in ('real', 'other')]
+  both = sides.matched(found[0], found[1:], sides.Wishes(FRAMES, count))
+  arguments = (both.real, both.generated[0], strategy, 8)
+  evaluation = variants.run(*arguments, windows=both.real.random_windows())
+  if evaluation.missing:
+    evaluation = variants.run(*arguments, random_networks=True,
+                              windows=both.real.random_windows())
   names = ', '.join(os.path.basename(os.path.normpath(folder)) for folder in folders)
   rows = [_COLUMNS] + [(value.metric.removeprefix('fvd_'), repr(value.value), value.examples,
                         value.network, names) for value in evaluation.values]
   files.write(str(TABLE), ''.join(','.join(f'"{cell}"' for cell in row) + '\n' for row in rows))
+  shutil.rmtree(scratch)
 
 
 def page():

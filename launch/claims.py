@@ -57,8 +57,9 @@ flags.DEFINE_integer('seeds', 3, 'Number of seeds from which every arm is traine
                      lower_bound=1)
 flags.DEFINE_integer('jobs', 1, 'Number of processes that train; they share the processor cores.',
                      lower_bound=1)
-flags.DEFINE_string('videos', None, 'Folder of videos to learn and to measure, in place of moving '
-                    'shapes; claims that need shapes are left out. Give it an --output of its own.')
+flags.DEFINE_string('video_folder', None, 'Folder of videos to learn and to measure, in place of '
+                    'moving shapes; claims that need shapes are left out. Give it an --output of '
+                    'its own.')
 flags.DEFINE_bool('list', False, 'Only print the claims and their statements.')
 flags.DEFINE_string('part', None, 'Only do every N-th run, from the I-th on: I/N. --jobs uses it.')
 flags.DEFINE_bool('costs', False, "Also ask the TPU's compiler for the arms' memory and FLOPs, as "
@@ -106,7 +107,7 @@ def _run(wanted):
     for name, claim in claims.items():
       print(f'{name} ({claim.source})\n    {claim.statement}')
     return
-  if values.videos:
+  if values.video_folder:
     claims = {name: claim for name, claim in claims.items() if _suits_videos(name, claim, wanted)}
   files.check_writable(values.output)
   if values.jobs > 1 and not values.part:
@@ -149,13 +150,13 @@ def read(name):
 
 
 def _suits_videos(name, claim, wanted):
-  """Whether a claim can be put to the test on --videos; an error if it cannot, and was named."""
+  """Whether a claim can be tested on --video_folder; an error if it cannot, and was named."""
   configs.parse([claim.arms[0].config], claim.arms[0].bindings, needs_all=False)
   clips = configs.configured(experiment.Experiment)().clips
   suits = not claim.measure.needs_shapes and isinstance(
       getattr(clips, 'clips', clips), moving_shapes.MovingShapes)
   if name in wanted and not suits:
-    raise ValueError(f'{name} cannot be put to the test on --videos: it measures '
+    raise ValueError(f'{name} cannot be put to the test on --video_folder: it measures '
                      f'{claim.measure.name} of clips whose truth is known; leave it out')
   return suits
 
@@ -185,7 +186,7 @@ def _spread(names):
           [sys.executable, '-m', 'tf_videogen.launch.claims', *names, f'--output={values.output}',
            f'--seeds={values.seeds}', f'--strategy={values.strategy}',
            f'--part={number}/{values.jobs}',
-           *([f'--videos={values.videos}'] if values.videos else [])]))
+           *([f'--video_folder={values.video_folder}'] if values.video_folder else [])]))
     for process in processes:
       process.wait()
   finally:
@@ -228,7 +229,7 @@ def _do(runs, writes):
 def _one(run):
   """Trains and measures a run; returns whether there was anything to do."""
   began = time.time()
-  trainings = _trainings(run, flags.FLAGS.output, flags.FLAGS.videos)
+  trainings = _trainings(run, flags.FLAGS.output, flags.FLAGS.video_folder)
   made_of = repr(([os.path.basename(model_dir) for _, _, model_dir, _ in trainings],
                   run.arm.sampling, run.claim.measure.identity))
   measured = _measured(run)
@@ -289,7 +290,8 @@ def _ask_costs(runs):
   failed = {}
   for run in (run for run in runs if not run.seed):
     try:
-      for names, params, model_dir, _ in _trainings(run, flags.FLAGS.output, flags.FLAGS.videos):
+      for names, params, model_dir, _ in _trainings(
+          run, flags.FLAGS.output, flags.FLAGS.video_folder):
         if tf.io.gfile.exists(_cost_file(model_dir)):
           continue
         print(f'{run}: asks what {os.path.basename(model_dir)} costs', flush=True)
@@ -310,7 +312,7 @@ def _ask_costs(runs):
 
 def _costs(run):
   """(MiB of the largest stage, TFLOP of all stages) of an arm; None if one is not known."""
-  trainings = _trainings(run, flags.FLAGS.output, flags.FLAGS.videos)
+  trainings = _trainings(run, flags.FLAGS.output, flags.FLAGS.video_folder)
   paths = [_cost_file(model_dir) for _, _, model_dir, _ in trainings]
   if not all(tf.io.gfile.exists(path) for path in paths):
     return None
@@ -348,7 +350,7 @@ def _measured(run):
 
 def _training_curve(run):
   """(step, value) of the measure in a run's training; [] if it is no term of the loss."""
-  model_dir = _trainings(run, flags.FLAGS.output, flags.FLAGS.videos)[-1][2]
+  model_dir = _trainings(run, flags.FLAGS.output, flags.FLAGS.video_folder)[-1][2]
   return [(row['step'], row[run.claim.measure.name]) for row in results.read_training_log(model_dir)
           if run.claim.measure.name in row]
 

@@ -87,12 +87,8 @@ def main(argv):
   if values.export_statistics:
     _export(protocol, strategy)
     return
-  # Pairs need real clips of the same names as the generated ones, so each side has its own.
-  groups = [[one] for one in found] if protocol.paired and found else [found]
-  for group in groups:
-    split, sides, real = _sides(protocol, group)
-    _compare(protocol, sides, real, group, [labels[found.index(one)] for one in group], split,
-             strategy)
+  split, sides, real = _sides(protocol, found)
+  _compare(protocol, sides, real, found, labels, split, strategy)
 
 
 def _export(protocol, strategy):
@@ -131,12 +127,12 @@ def _sides(protocol, generated):
     evaluations.refuse((*_OF_REAL, 'baseline', 'paired', 'export_statistics'),
                        'videos; --real has statistics of videos')
     real = reference_statistics.ReferenceVideos(values.real)
-    _tell_skipped(generated)
+    _tell_skipped(generated, protocol)
     return real.about['split'], sides_lib.like(real, generated, _wishes(protocol)), None
   if values.real and os.path.exists(values.real):
     evaluations.refuse(('split',), 'data sets, not for folders')
     real = written_clips.WrittenClips(values.real, values.value_range)
-    _tell_skipped([real, *generated])
+    _tell_skipped([real, *generated], protocol)
     return _name(values.real), sides_lib.matched(real, generated, _wishes(protocol)), real
   if values.real:
     return values.split, _data_sides(protocol, generated), None
@@ -202,7 +198,8 @@ def _data_sides(protocol, generated):
       values.real, values.frames or 16, values.frame_step or 1, values.data_dir, size=values.size,
       drop_short=True, **split)
   try:
-    real = videos.DataVideos(data, values.split, values.videos, values.windows, protocol.seed)
+    real = videos.DataVideos(data, values.split, values.videos, values.windows, protocol.seed,
+                             drawn=not _wishes(protocol).paired)
   except (ValueError, FileNotFoundError) as error:
     raise FileNotFoundError(
         f'there is no folder {values.real}; read as a data set: {error}') from error
@@ -218,7 +215,8 @@ def _protocol_sides(protocol, generated):
         f'the protocol {protocol.name} has no data of its own: give data with --real, or a '
         'protocol that has data with --gin_file=evaluation/...'))
   real = videos.DataVideos(protocol.clips, protocol.split, values.videos or protocol.videos,
-                           protocol.real_windows, protocol.seed)
+                           protocol.real_windows, protocol.seed,
+                           drawn=bool(values.videos) and not _wishes(protocol).paired)
   return _beside(protocol, real, generated)
 
 
@@ -230,7 +228,7 @@ def _beside(protocol, real, generated):
     if not values.real:
       evaluations.refuse(('frames',), '--real; bind Protocol.frames with --gin_param')
     return sides_lib.Sides(real, [], [])
-  _tell_skipped(generated)
+  _tell_skipped(generated, protocol)
   return sides_lib.like(real, generated, _wishes(protocol))
 
 
@@ -253,9 +251,11 @@ def _name(path):
   return os.path.basename(os.path.normpath(path)) if os.path.exists(path) else path
 
 
-def _tell_skipped(found):
+def _tell_skipped(found, protocol):
   """Tells what is left out of some WrittenClips, before lengths or sizes may be refused."""
+  wishes = _wishes(protocol)
   for one in found:
+    one.headers(None if wishes.paired else one.drawn(wishes.limit, wishes.windows.seed))
     tell_skipped(one)
 
 
@@ -263,10 +263,9 @@ def tell_skipped(found, known=None):
   """Prints on stderr how many clips are left out, and the first three of them, and previews.
 
   Args:
-    found: a `written_clips.WrittenClips`.
+    found: a `written_clips.WrittenClips`, after its headers are read.
     known: names that have been told before, which are not repeated; None before the first time.
   """
-  found.survey()
   new = {name: reason for name, reason in found.skipped.items() if name not in (known or ())}
   for name, reason in list(new.items())[:3]:
     print(f'skipped {name}: {reason}', file=sys.stderr)

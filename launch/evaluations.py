@@ -6,6 +6,7 @@ from absl import flags
 
 from tf_videogen.launch import configs
 from tf_videogen.launch import lazy
+from tf_videogen.launch import program
 from tf_videogen.launch import shared_flags
 
 with lazy.imports():
@@ -88,7 +89,8 @@ def finish_each(names, split, step, found, strategy, directory):
     _print_columns(names, found)
   if directory:
     for name, one in zip(names, found):
-      records.write(directory, name, split, step, one, gin.operative_config_str())
+      records.write(directory, name, split, step, one, gin.operative_config_str(),
+                    program.command_line())
     print(f'written into {directory}; python -m launch.report --model_dir={directory} makes a page')
 
 

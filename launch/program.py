@@ -13,6 +13,7 @@ import logging as python_logging
 import math
 import os
 import re
+import shlex
 import shutil
 import sys
 import textwrap
@@ -35,6 +36,7 @@ _WHERE_GIN_WAS = re.compile(r'\n +In call to configurable.*', re.DOTALL)
 _OF_SYSTEM = re.compile(r"\[Errno \d+\] (.*): '(.*)'")
 _HELP = ('-h', '-help', '--help', '--helpshort')
 _TAKING_ARGUMENTS = set()
+_COMMAND_LINE = []  # of the program that runs
 _FLAG_COLUMN = 24  # the column in which a flag's help starts, after its name
 
 
@@ -57,11 +59,17 @@ def run(main, argv=None):
   """
   name = _program_name(main) if argv is None else argv[0]
   argv = [name] + list(sys.argv[1:] if argv is None else argv[1:])
+  _COMMAND_LINE[:] = argv
   if _asks_for_help(argv):
     print(help_text(main))
     sys.exit(0)
   parse = lambda argv: _parse_flags(argv, main in _TAKING_ARGUMENTS)
   app.run(_guarded(main, name), argv, flags_parser=parse)
+
+
+def command_line():
+  """The command line of the program that runs, quoted for a shell; '' if `run` was not called."""
+  return ' '.join([*_COMMAND_LINE[:1], *map(shlex.quote, _COMMAND_LINE[1:])])
 
 
 def takes_arguments(main):

@@ -3,9 +3,11 @@
   python -m launch.report --model_dir=runs/vqvae --model_dir=runs/prior --output=runs/report.html
 
 The page needs no network and no other file. It shows the results that training, evaluation and
-sampling have written into the directories. Runs of the same task are compared on top: numbers,
+sampling have written into the directories. On top is one number with its interval, the paper's, a
+scale, warnings, and real videos beside generated ones. Runs of the same task are compared: numbers,
 differing bindings, curves, samples for the same conditions and seeds. Then come the results of
-protocols, beside the paper's numbers for the config of each run.
+protocols, beside the paper's numbers for the config of each run. One bar plays and scrubs all
+videos.
 """
 import os
 import re
@@ -24,12 +26,14 @@ with lazy.imports():
   from tf_videogen.model_directory import origin
   from tf_videogen.model_directory import results
   from tf_videogen.reporting import comparison
+  from tf_videogen.reporting import headline
   from tf_videogen.reporting import page
   from tf_videogen.reporting import paper_numbers
   from tf_videogen.reporting import plots
   from tf_videogen.reporting import runs
   from tf_videogen.reporting import runs_compared
   from tf_videogen.reporting import summary
+  from tf_videogen.reporting import tables
 
 MAX_BYTES = 8_000_000  # for the animations of all runs; comparisons of runs have half of it
 MAX_FACTS = 48
@@ -58,6 +62,8 @@ flags.DEFINE_string('output', None, 'File for the page; by default report.html i
                     '--model_dir.', allow_override=True)
 flags.DEFINE_string('curves', None, 'Also write the curves of the first --model_dir into this '
                     'folder, one .svg per curve.')
+flags.DEFINE_string('tables', None, 'Also write the numbers of protocols into this folder: '
+                    'numbers.csv, numbers.md, numbers.tex.')
 flags.DEFINE_string('title', 'Video generation report', 'The title of the page.')
 flags.DEFINE_string('note', '', 'A text at the top of the page.')
 flags.DEFINE_multi_string('command', [], 'A command that made the runs, shown at the top.')
@@ -74,8 +80,6 @@ def main(argv):
     raise ValueError('--model_dir is missing: give the folder of a run')
   output = values.output or os.path.join(model_dirs[0], 'report.html')
   model_dirs = list(dict.fromkeys(level for model_dir in model_dirs for level in _begun(model_dir)))
-  opening = [page.Text(values.note, lead=True)] if values.note else []
-  opening.append(page.Commands('', values.command))
   given = given_numbers(values.paper)
   compared = [comparisons(model_dir, given) for model_dir in model_dirs]
   sections = [section(*of_run, given, MAX_BYTES // len(model_dirs))
@@ -84,6 +88,9 @@ def main(argv):
     of_run.anchor = page.anchor(i, of_run.title)
   table = summary.Summary([summary.Run(of_run.title, of_run.anchor, rows)
                            for of_run, rows in zip(sections, compared)])
+  opening = [_headline(model_dirs, sections, compared, given)]
+  opening += [page.Text(values.note)] if values.note else []
+  opening.append(page.Commands('', values.command))
   groups = _comparable(model_dirs, sections)
   if any(compared):
     sections.insert(0, page.Section('Summary', [table], 'summary'))
@@ -93,11 +100,31 @@ def main(argv):
   files.check_writable(os.path.dirname(output) or '.')
   page.write_page(output, values.title, [page.Section('', opening), *sections])
   print(f'the report is {output}')
+  if values.tables:
+    write_tables(values.tables, table.runs)
   if values.curves:
     for plot in plots.training_plots(results.read_training_log(model_dirs[0]),
                                      results.read_results(model_dirs[0])):
       name = re.sub(r'\W+', '_', plot.title.lower())
       files.write(os.path.join(values.curves, f'{name}.svg'), plot.standalone())
+
+
+def write_tables(folder, measured):
+  """Writes the numbers of a list of `summary.Run` as numbers.csv, numbers.md and numbers.tex."""
+  for ending, write in (('csv', tables.csv_text), ('md', tables.markdown), ('tex', tables.latex)):
+    files.write(os.path.join(folder, f'numbers.{ending}'),
+                write([run.measured() for run in measured]))
+
+
+def _headline(model_dirs, sections, compared, given):
+  """The top of the page; without protocols, of what training evaluates."""
+  rows_of = lambda model_dir, rows: rows or comparison.of_training(
+      results.read_results(model_dir), given)
+  subjects = list(dict.fromkeys(_subject(_bindings(model_dir)) for model_dir in model_dirs))
+  return headline.headline(
+      [(of_run.title, model_dir, rows_of(model_dir, rows))
+       for model_dir, of_run, rows in zip(model_dirs, sections, compared)],
+      subjects[0] if len(subjects) == 1 else '')
 
 
 def _comparable(model_dirs, sections):

@@ -47,17 +47,21 @@ class _Stopped(fakes.Source):
     self.after, self.seen = after, []
 
   def batches(self, *args, **kwargs):
-    for number, batch in enumerate(super().batches(*args, **kwargs)):
+    first = args[3] if len(args) > 3 else 0
+    for number, batch in enumerate(super().batches(*args, **kwargs), first):
       if number == self.after:
         raise KeyboardInterrupt
+      self.skipped[f'{self._name} {number}'] = 'damaged'
       self.seen += batch['index'].tolist()
       yield batch
 
 
-@pytest.mark.parametrize('stopped', ['real', 'generated'])
-def test_a_stopped_pass_resumes(networks, cpu, tmp_path, stopped):
-  videos = {'real': fakes.videos(30), 'generated': fakes.videos(26, seed=1)}
-  protocol = runs.protocol(measures.FrechetDistance(sets=('kvd',)), measures.InceptionScore())
+@pytest.mark.parametrize('stopped, paired', [('real', ()), ('generated', ()),
+                                             ('real', (measures.Similarity('psnr'),))])
+def test_a_stopped_pass_resumes(networks, cpu, tmp_path, stopped, paired):
+  videos = {'real': fakes.videos(26 if paired else 30), 'generated': fakes.videos(26, seed=1)}
+  protocol = runs.protocol(
+      measures.FrechetDistance(sets=('kvd',)), measures.InceptionScore(), *paired)
 
   def compared(after=None):
     sources = {name: _Stopped(video, after if name == stopped else None, name)
@@ -74,3 +78,6 @@ def test_a_stopped_pass_resumes(networks, cpu, tmp_path, stopped):
   assert [value.examples for value in found.values] == [26] * len(found.values)
   np.testing.assert_array_equal(found.gallery['samples'], expected.gallery['samples'])
   assert not list((tmp_path / 'cache' / 'parts').iterdir())
+  if not paired:  # where whatever cannot be read is an error
+    assert sources[stopped].skipped == {f'{stopped} {number}': 'damaged' for number in range(
+        -(-len(videos[stopped]) // 4))}

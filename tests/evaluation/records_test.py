@@ -68,7 +68,7 @@ def test_videos_are_a_gallery(tmp_path):
   assert gallery.conditioning_frames == 1 and list(gallery.videos) == ['data', 'samples']
   for kind, video in _evaluation().gallery.items():
     np.testing.assert_array_equal(gallery.videos[kind], video)
-  assert 'data:image/gif' in gallery.html()
+  assert 'data:image/webp' in gallery.html()
 
 
 def test_what_is_not_there_is_not_written(tmp_path):
@@ -93,3 +93,10 @@ def test_commit(tmp_path, monkeypatch):
   assert len(records.commit()) >= 7 and head.startswith(records.commit())
   package.write_text('1\n')
   assert records.commit() == f'{head[:7]}-changed'
+
+
+def test_rows_say_what_made_them_and_what_was_warned_of(tmp_path):
+  records.write(str(tmp_path), 'p', 'test', 7, _evaluation(), command='python -m launch.some')
+  row, *_ = results.read_results(str(tmp_path))
+  assert row.command == 'python -m launch.some'
+  assert row.warnings.split(results.WARNINGS) == ['few', 'is is missing: get it']

@@ -170,6 +170,20 @@ def test_random_windows_of_longer_samples(networks, cpu):
   assert found.values[0].examples == 80
 
 
+def test_random_windows_do_not_depend_on_batches_nor_on_hosts(networks, cpu, monkeypatch):
+  seen = {}
+  for batch_size, hosts in ((4, 1), (6, 1), (4, 2)):
+    clips = []
+    for host in range(hosts):
+      monkeypatch.setattr(run.strategies, 'worker', lambda strategy, at=(host, hosts): at)
+      protocol = runs.protocol(measures.InceptionScore(), frames=9, generated_windows='random')
+      _keep_clips(protocol.measures[0], clips)
+      run.run(protocol, fakes.Source(fakes.videos(14, 9)), None, cpu, batch_size, True,
+              fakes.Source(fakes.videos(14, 20, seed=1)))
+    seen[batch_size, hosts] = sorted(clip.tobytes() for batch in clips for clip in batch)
+  assert len(seen[4, 1]) == 14 and seen[4, 1] == seen[6, 1] == seen[4, 2]
+
+
 def _keep_clips(measure, seen):
   statistics = measure.statistics
 

@@ -1,6 +1,7 @@
 """Variants of FVD: each changes one thing, and as much as NumPy says."""
 
 import dataclasses
+import pathlib
 
 import numpy as np
 import pytest
@@ -8,10 +9,13 @@ import pytest
 from tests import raw_data
 from tests.evaluation import fakes
 from tests.evaluation import runs
+from tf_videogen.evaluation import measuring
+from tf_videogen.evaluation import parts
 from tf_videogen.evaluation import variants
 from tf_videogen.evaluation import videos
 from tf_videogen.metrics import frechet
 from tf_videogen.metrics import networks
+from tf_videogen.metrics import pretrained
 
 BY_NAME = {variant.name: variant for variant in variants.VARIANTS}
 
@@ -113,3 +117,32 @@ def test_a_missing_network_is_told(cpu, monkeypatch, tmp_path):
   fakes.install(monkeypatch, tmp_path / 'cache', missing=['i3d_kinetics400'])
   found = variants.run(fakes.Source(fakes.videos(4)), fakes.Source(fakes.videos(4)), cpu)
   assert not found.values and 'get it with' in found.missing['fvd']
+
+
+class _Stopped(Exception):
+  pass
+
+
+def test_a_stopped_run_resumes(networks, cpu, monkeypatch):
+  """What the passes before have found is not computed again; nothing is left at the end."""
+  monkeypatch.setattr(parts, 'EVERY', 0)
+  _only(monkeypatch, 'reference', 'truncated', 'values_half', 'over_n')
+  sources = [fakes.Source(fakes.videos(20)), fakes.Source(fakes.videos(18, seed=1))]
+  whole = runs.numbers(variants.run(*sources, cpu, 8))
+  seen, add = fakes.count_clips(monkeypatch), measuring.add
+
+  def stopping(total, more):
+    if seen['i3d_kinetics400+values_half'] > 24:  # within the last pass
+      raise _Stopped
+    return add(total, more)
+
+  monkeypatch.setattr(measuring, 'add', stopping)
+  seen['i3d_kinetics400+values_half'] = 0
+  with pytest.raises(_Stopped):
+    variants.run(*sources, cpu, 8)
+  monkeypatch.setattr(measuring, 'add', add)
+  assert seen == {'i3d_kinetics400': 20 + 2 * 18, 'i3d_kinetics400+values_half': 20 + 8}
+  seen.update(dict.fromkeys(seen, 0))
+  assert runs.numbers(variants.run(*sources, cpu, 8)) == whole and len(whole) == 4
+  assert seen == {'i3d_kinetics400': 0, 'i3d_kinetics400+values_half': 18}
+  assert not list(pathlib.Path(pretrained.cache_dir(), 'parts').iterdir())

@@ -66,8 +66,24 @@ def test_the_first_clips(clips, stored, limit, count):
   source = videos.DataVideos(clips, 'test', limit)
   assert source.count == count
   np.testing.assert_array_equal(_pixels(_all_of(source)), stored.test['video'][:count, :4])
-  few = videos.DataVideos(clips, 'test').first(3)
-  assert few.count == 3 and len(_all_of(few)) == 3
+
+
+@pytest.mark.parametrize('batch_size, hosts', [(4, 1), (4, 2)])
+def test_clips_drawn_from_the_whole_split(clips, stored, batch_size, hosts):
+  """Not the first ones, which may all be of one class."""
+  found = {seed: videos.DataVideos(clips, 'test', 6, seed=seed, drawn=True) for seed in range(3)}
+  chosen = []
+  for source in found.values():
+    assert source.count == 6
+    pixels = _pixels(_all_of(source, batch_size, hosts))
+    chosen.append([number for one in pixels for number, stored_one in enumerate(
+        stored.test['video'][:, :4]) if (one == stored_one).all()])
+    assert len(chosen[-1]) == 6 and chosen[-1] == sorted(chosen[-1])  # each once, in order
+    half = _pixels(_all_of(source.half(1)))
+    np.testing.assert_array_equal(half, pixels[1::2])
+  assert len(set(map(tuple, chosen))) == 3 and max(map(max, chosen)) >= 6
+  whole = videos.DataVideos(clips, 'test', TEST, drawn=True)
+  assert whole.identity() == videos.DataVideos(clips, 'test').identity()
 
 
 @pytest.mark.parametrize('limit', [None, 7])
@@ -120,7 +136,7 @@ def test_windows_that_are_none(clips):
 
 
 def test_grey_clips_in_colour(clips, stored):
-  source = videos.DataVideos(clips, 'test').first(5, channels=3)
+  source = videos.DataVideos(clips, 'test', 5).with_channels(3)
   assert source.shape == (4, 8, 8, 3)
   np.testing.assert_array_equal(
       _pixels(_all_of(source)), stored.test['video'][:5, :4].repeat(3, -1))
@@ -132,7 +148,7 @@ def test_identity_tells_what_is_read(clips, tiny_files):
             source.half(1), videos.DataVideos(clips, 'train', windows='random'),
             videos.DataVideos(clips_lib.FileClips(tiny_files.train, 3), 'train'),
             videos.DataVideos(clips_lib.FileClips(tiny_files.train, 2, 2), 'train'),
-            source.first(TRAIN, channels=3)]
+            source.with_channels(3), videos.DataVideos(clips, 'train', 20, drawn=True)]
   identities = [repr(one.identity()) for one in [source, *others]]
   assert len(set(identities)) == len(identities)
   again = videos.DataVideos(clips_lib.FileClips(tiny_files.train, 4), 'train')

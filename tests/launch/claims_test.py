@@ -214,9 +214,9 @@ def test_costs_are_asked_once_for_all_seeds(tiny_claim, tmp_path, monkeypatch):
 def test_claims_of_shapes_are_not_for_videos(tiny_claim, tmp_path, monkeypatch, capsys):
   """Those that are named are refused, of all others those that suit are trained."""
   faked = _Faked(monkeypatch)
-  videos = [f'--videos={tmp_path}', '--seeds=1']
+  videos = [f'--video_folder={tmp_path}', '--seeds=1']
   assert _run('trivd_gan_units', *videos, f'--output={tmp_path / "a"}') == 1
-  assert 'trivd_gan_units cannot be put to the test on --videos: it measures centroid_error' in (
+  assert 'trivd_gan_units cannot be put to the test on --video_folder: it measures centroid_error' in (
       capsys.readouterr().err)
   monkeypatch.setattr(claims, 'FOLDER', tmp_path)
   (tmp_path / 'far.gin').write_text(
@@ -248,7 +248,7 @@ def test_a_claim_on_real_videos(tiny_claim, tmp_path):
     video = np.random.default_rng(number).integers(0, 255, (8, 32, 32, 3)).astype(np.uint8)
     video_io.write_mp4(str(tmp_path / 'videos' / f'{number}.mp4'), video)
   ended = processes.run(*processes.program(
-      'claims', tiny_claim, f'--videos={tmp_path / "videos"}', f'--output={tmp_path / "out"}',
+      'claims', tiny_claim, f'--video_folder={tmp_path / "videos"}', f'--output={tmp_path / "out"}',
       '--seeds=1'), TFDS_DATA_DIR=str(tmp_path / 'data'))
   assert ended.returncode == 0, ended.stderr
   assert [row.clips for row in _numbers(tmp_path / 'out')] == [1, 1]

@@ -56,7 +56,9 @@ def test_two_folders(networks, folders, run, tmp_path):
   folder = output / 'evaluations' / 'folders'
   curves = results.read_curves(str(folder / 'curves.csv'))
   assert {point.series for point in curves} == {'real, frame 1', 'generated, frame 1'}
-  assert list(galleries.read_gallery(str(folder / 'videos.npz')).videos) == ['samples']
+  gallery = galleries.read_gallery(str(folder / 'videos.npz'))
+  assert set(gallery.videos) == {'data', 'samples'} and not gallery.paired
+  assert all(f'--output={output}' in row.command for row in rows)
   config = next(folder.glob('operative_config-*.gin')).read_text()
   assert 'FrechetDistance.network' in config
   assert {row.gin_sha for row in rows} == {hashlib.sha256(config.encode()).hexdigest()[:12]}
@@ -97,6 +99,10 @@ def test_pairs(networks, folders, run, tmp_path):
   assert [point.position for point in points if point.metric == 'ssim'] == list(range(3, 11))
   gallery = galleries.read_gallery(str(tmp_path / 'out' / 'evaluations' / 'folders' / 'videos.npz'))
   assert gallery.conditioning_frames == 2 and set(gallery.videos) == {'data', 'samples'}
+  assert gallery.paired
+  with np.load(tmp_path / 'out' / 'evaluations' / 'folders' / 'videos.npz') as arrays:
+    assert arrays['worst_ssim'].max() <= arrays['best_ssim'].min()
+    assert len(arrays['worst_data']) == len(arrays['best_samples']) == 4
 
 
 def test_a_protocol_of_folders_gives_the_frames_of_the_paper(networks, folders, run, tmp_path):
@@ -357,4 +363,4 @@ def test_real_clips_by_networks_of_full_size(run, real_data, tmp_path, capsys):
   assert list(lines) == ['is'] and _value(lines['is']) >= 1
   assert in_process.run(report.main, f'--model_dir={tmp_path / "out"}') == 0
   page = (tmp_path / 'out' / 'report.html').read_text()
-  assert 'random-network, not comparable' in page and 'data:image/gif' in page
+  assert 'random-network, not comparable' in page and 'data:image/webp' in page

@@ -35,7 +35,7 @@ def test_results_come_back_exactly(tmp_path):
   assert rows[0].time.endswith('+00:00') and rows[0].gin_sha == ''
   assert _read(os.path.join(model_dir, 'results.csv')).startswith(
       'step,split,metric,value,std,examples,protocol,network,note,commit,gin_sha,time,low,high,'
-      'floor\n10,test,psnr,0.10000000149011612,,64,,,,,,')
+      'floor,command,warnings\n10,test,psnr,0.10000000149011612,,64,,,,,,')
   assert os.listdir(model_dir) == ['results.csv']  # No temporary files stay.
 
 

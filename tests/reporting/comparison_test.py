@@ -69,26 +69,33 @@ def test_a_row_of_the_summary():
   text, (row,) = _cells(*comparison.compare(
       [_ours(value=104.23, std=3.456, step=2000, examples=256, note='20 <trials>')],
       [_printed(note='another <set>')], varied=('STEPS=3',)))
-  assert row['run'] == '<a href="#1-run">my_<wbr>run</a>' and row['protocol'] == 'p'
-  assert '<b>FVD</b>' in row['metric'] and 'test' in row['metric']
-  assert '<b>104.2 ± 3.5</b>' in row['ours'] and '20 &lt;trials&gt;' in row['ours']
+  assert list(row) == ['metric', 'ours', 'paper']
+  assert '<b>FVD</b>' in row['metric'] and '<b>104.2 ± 3.5</b>' in row['ours']
   for part in ('<b>2.0</b>', 'Table 1, Ours', 'another &lt;set&gt;', 'varied: STEPS=3'):
     assert part in row['paper']
-  assert (row['step'], row['videos'], row['network']) == ('2,000', '256', 'i3d<wbr>@1a2b')
+  assert ('All rows: run my_<wbr>run, protocol p, test split, step 2,000, 256 videos, network '
+          'i3d<wbr>@1a2b, 20 &lt;trials&gt;.') in text
   assert 'badge' not in text and 'incomparable' not in text
 
 
 def test_random_networks_say_so():
   text, rows = _cells(*comparison.compare([_ours(network=RANDOM)], [_printed()]))
   assert '<span class="badge">random-network, not comparable</span>' in rows[0]['ours']
-  assert rows[0]['network'] == '' and '<tr class="incomparable"' in text
+  assert 'network' not in rows[0] and '<tr class="incomparable"' in text
 
 
 def test_what_is_missing_is_a_dash():
   _, (ours, paper) = _cells(*comparison.compare([_ours()], [_printed('is')], varied=('STEPS=3',)))
   dash = '<span class="none">–</span>'
   assert ours['paper'] == dash and paper['ours'] == dash
-  assert 'varied' not in ours['paper'] + paper['paper'] and paper['step'] == ''
+  assert 'varied' not in ours['paper'] + paper['paper']
+
+
+def test_columns_tell_what_rows_do_not_share():
+  rows = [_ours(step=2000, examples=256), _ours(metric='is', examples=64, network='c3d@3c')]
+  text, (fvd, inception) = _cells(*comparison.compare(rows, []))
+  assert fvd['network'] == 'i3d<wbr>@1a2b' and inception['network'] == 'c3d<wbr>@3c'
+  assert (fvd['videos'], inception['videos']) == ('256', '64') and 'protocol p' in text
 
 
 def test_without_protocols_there_is_no_summary():

@@ -13,6 +13,7 @@ import pytest
 from tf_videogen.model_directory import results
 from tf_videogen.reporting import galleries
 from tf_videogen.reporting import page
+from tf_videogen.reporting import players
 
 VOID = {'meta', 'img', 'br', 'input', 'wbr'}
 
@@ -53,15 +54,30 @@ def pictures(path, kind):
           if tag == 'img' and attributes['src'].startswith(prefix)]
 
 
+def clips(path):
+  """The videos of a page: a list of (attributes, frames), frames uint8 [T, H, W, 3]."""
+  found, attributes = [], None
+  for tag, some in elements(path):
+    if some.get('class') == 'clip':
+      attributes = some
+    elif tag == 'img' and some['src'].startswith('data:image/webp'):
+      data = base64.b64decode(some['src'].partition(',')[2])
+      strip = np.asarray(PIL.Image.open(io.BytesIO(data)).convert('RGB'))  # [H, T*W, 3]
+      found.append(({**attributes, **some}, np.stack(
+          np.split(strip, int(attributes['data-frames']), axis=1))))
+  return found
+
+
 def assert_self_contained(path):
-  """Nothing in the page makes a browser load anything, or run anything but the filter's script."""
+  """Nothing in the page makes a browser load anything, or run anything but the page's scripts."""
   with open(path, encoding='utf-8') as f:
     text = f.read()
   assert 'http:' not in text and 'https:' not in text
   assert "default-src 'none'" in text
   scripts = re.findall(r'<script>(.*?)</script>', text, re.DOTALL)
   hashes = [base64.b64encode(hashlib.sha256(script.encode()).digest()) for script in scripts]
-  assert re.findall(r"script-src ([^;\"]*)", text) == [f"'sha256-{x.decode()}'" for x in hashes]
+  allowed = ' '.join(f"'sha256-{x.decode()}'" for x in hashes)
+  assert re.findall(r"script-src ([^;\"]*)", text) == ([allowed] if hashes else [])
   for tag, attributes in elements(path):
     assert tag not in ('link', 'iframe', 'object', 'base')
     assert tag != 'script' or not attributes
@@ -161,15 +177,16 @@ def test_gallery_pictures_decode(tmp_path, channels):
   videos = {'samples': _video(3, 5, channels=channels), 'data': _video(2, 5, channels=channels)}
   path = tmp_path / 'page.html'
   text = _written(path, galleries.Gallery('Clips', videos, conditioning_frames=2, fps=10))
-  gifs = pictures(path, 'gif')
-  assert len(gifs) == 5 and {gif.n_frames for gif in gifs} == {5}
-  assert text.index('<b>Data</b>') < text.index('<b>Samples</b>')
-  gifs[0].seek(3)
-  frame = np.asarray(gifs[0].convert('RGB'))[1:-1, 1:-1]  # Without its border.
-  np.testing.assert_array_equal(frame, np.broadcast_to(videos['data'][0, 3], (16, 16, 3)))
+  found = clips(path)
+  assert [len(frames) for _, frames in found] == [5] * 5
+  assert text.index('<b>Real</b>') < text.index('<b>Generated</b>')
+  for i, (attributes, frames) in enumerate(found):
+    video = videos['data'][i] if i < 2 else videos['samples'][i - 2]
+    np.testing.assert_array_equal(frames, np.broadcast_to(video, (5, 16, 16, 3)))
+    assert attributes['data-fps'] == '10'
   strips = pictures(path, 'png')
   assert [strip.size for strip in strips] == [(5 * (18 + 2) - 2, 18)] * 2
-  assert 'first 2 frames of each of the samples were given' in text
+  assert 'first 2 frames of each generated video were given' in text
 
 
 def test_conditioning_frames_are_outlined_in_samples_only(tmp_path):
@@ -177,15 +194,26 @@ def test_conditioning_frames_are_outlined_in_samples_only(tmp_path):
   videos = {'data': dark, 'samples': dark}
   path = tmp_path / 'page.html'
   _written(path, galleries.Gallery('Clips', videos, conditioning_frames=2))
-  data, samples = pictures(path, 'gif')
+  (data, _), (samples, _) = clips(path)
+  assert 'data-given' not in data and samples['data-given'] == '2'
+  strips = [np.asarray(strip.convert('RGB')) for strip in pictures(path, 'png')]
+  outlined = [[strip[0, 20 * t].max() > 150 for t in range(3)] for strip in strips]
+  assert outlined == [[False, False, False], [True, True, False]]
 
-  def brightest(gif, frame):
-    gif.seek(frame)
-    return np.asarray(gif.convert('RGB')).max()
 
-  assert data.n_frames == samples.n_frames == 3
-  assert [brightest(data, t) for t in range(3)] == [0, 20, 40]
-  assert [brightest(samples, t) > 150 for t in range(3)] == [True, True, False]
+def test_the_difference_is_shown_of_pairs_alone(tmp_path):
+  """Samples are compared with the data of their index if they continue it, or are paired."""
+  videos = {'data': _video(2), 'samples': _video(2, seed=1), 'motion': _video(2, seed=2)}
+  path = tmp_path / 'page.html'
+  for paired, given in ((False, 0), (True, 0), (False, 1)):
+    _written(path, galleries.Gallery('Clips', videos, given, paired=paired))
+    of_kind = {kind: [attributes for attributes, _ in clips(path) if kind in attributes['alt']]
+               for kind in ('Real', 'Generated', 'Motion')}
+    names = [one['data-name'] for one in of_kind['Real']]
+    assert len(set(names)) == 2
+    against = [one.get('data-against') for one in of_kind['Generated']]
+    assert against == (names if paired or given else [None, None])
+    assert not any('data-against' in one for one in of_kind['Motion'])
 
 
 def test_several_samples_have_a_row_a_condition(tmp_path):
@@ -195,21 +223,29 @@ def test_several_samples_have_a_row_a_condition(tmp_path):
   text = _written(path, galleries.Gallery(
       'Videos', {name: dark[:2] if name == 'motion' else dark for name in kinds},
       conditioning_frames=2, protocol='some'))
-  assert 'data-protocol="some"' in text and 'the ground truth' in text
-  alts = re.findall(r'alt="(\w+) (\d), moving"', text)
-  order = ('data', 'samples', 'samples_2', 'samples_10', 'motion')
-  assert alts == [(name, row) for row in '123' for name in order if (name, row) != ('motion', '3')]
-  assert 'first 2 frames of each of the samples were given' in text
-  bright = {name: np.asarray(gif.convert('RGB')).max() > 150
-            for (name, _), gif in zip(alts, pictures(path, 'gif'))}
-  assert bright == {name: name.startswith('samples') for name in order}
+  assert 'data-protocol="some"' in text and 'the clips that are continued' in text
+  alts = re.findall(r'alt="([\w, ]+) (\d), moving"', text)
+  order = ('Real', 'Generated', 'Generated, sample 2', 'Generated, sample 10', 'Motion')
+  assert alts == [(name, row) for row in '123' for name in order if (name, row) != ('Motion', '3')]
+  assert 'first 2 frames of each generated video were given' in text
+  given = {attributes['alt'].rpartition(' ')[0][:-3]: attributes.get('data-given')
+           for attributes, _ in clips(path)}
+  assert given == {name: '2' if 'Generated' in name else None for name in order}
+
+
+def test_long_videos_fit_into_a_picture():
+  """WebP has at most 16,383 pixels to a side: every second frame is there, at half the speed."""
+  text = players.clip(np.zeros([90, 2, 256, 1], np.uint8), 'long', given=3, fps=10)
+  for part in ('data-frames="45"', 'data-fps="5"', 'data-given="2"'):
+    assert part in text
 
 
 def test_a_large_gallery_shows_fewer_clips(tmp_path):
   noise = np.random.default_rng(0).integers(0, 256, [12, 8, 32, 32, 3]).astype(np.uint8)
   path = tmp_path / 'page.html'
   _written(path, galleries.Gallery('Clips', {'samples': noise}, max_bytes=150_000))
-  assert 1 <= len(pictures(path, 'gif')) < 12
+  count = len(clips(path))
+  assert 1 <= count < 12 and f'{count} of 12 videos are shown' in path.read_text()
   assert path.stat().st_size < 200_000
 
 

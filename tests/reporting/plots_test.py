@@ -3,6 +3,7 @@
 import re
 import xml.etree.ElementTree
 
+from matplotlib import figure
 import numpy as np
 import pytest
 
@@ -126,3 +127,23 @@ def test_smooth_equals_the_definition():
 
 def test_smooth_of_a_constant_is_the_constant():
   np.testing.assert_allclose(plots.smooth(np.full(9, 3.), 4.), np.full(9, 3.), rtol=1e-12)
+
+
+def test_axes_end_where_the_data_do():
+  axes = figure.Figure().add_subplot()
+  plots._end_at_data(axes, [1, 5], [2, float('nan'), 9])  # pylint: disable=protected-access
+  assert axes.get_xlim() == (1, 5) and axes.get_ylim() == (2, 9)
+  svg = plots.line_plot('SSIM', {'a': [(1, 2., 0.5), (5, 9., 1.)]}, 'frame').svg
+  assert {'1', '5'} <= _labels(svg) and not {'0', '6', '12'} & _labels(svg)
+
+
+def test_points_that_hide_each_other_are_told_apart():
+  """Markers of series at the same places differ in shape and size, and lines in their dashes."""
+  points = [(step, 0.5, float('nan')) for step in (1, 2, 3)]
+  svg = plots.line_plot('SSIM', {'a': points, 'b': points, 'c': points}, 'frame').svg
+  shapes = re.findall(r'<path id="m\w+" d="([^"]+)"', svg)
+  assert len(set(shapes)) == 3
+  assert len(set(re.findall(r'stroke-dasharray: ([^;"]+)', svg))) == 2  # and one solid line
+  same = [(1, 1.), (2, 1.)]
+  svg = plots.plot_of_runs('Loss', {'a': same, 'b': same}, {}).svg
+  assert 'stroke-dasharray' in svg

@@ -77,14 +77,15 @@ def test_the_program_writes_a_page_of_two_runs(tmp_path, capsys):
       '--command=make it', f'--curves={tmp_path / "curves"}') == 0
   assert capsys.readouterr().out == f'the report is {output}\n'
   page_test.assert_self_contained(output)
-  assert {gif.n_frames for gif in page_test.pictures(output, 'gif')} == {6}
-  assert len(page_test.pictures(output, 'gif')) == 4 * 4
+  videos = [frames for _, frames in page_test.clips(output)]
+  assert {len(frames) for frames in videos} == {6}
+  assert len(videos) == 2 * 4 + 4 * 4  # on top, and of both galleries
   text = output.read_text(encoding='utf-8')
   for expected in ('My title', 'A note &amp; more', 'make it', '<h2>first</h2>', '<h2>second</h2>',
                    'VQVAE on moving_digits: clips of 6 frames, 16 × 16 pixels, color.',
                    '<b>1.23 k</b>', '<b>2,000</b>', '<b>8 min</b>', 'Clips of the test split',
                    '<dd>12,000</dd>', '<dd>test, 8</dd>', '0.125', 'BATCH_SIZE = %SIZE',
-                   'The first 2 frames of each of the samples were given'):
+                   'The first 2 frames of each generated video were given'):
     assert expected in text, expected
   assert 'PreparedClips.data_dir</dt>' not in text
   assert output.stat().st_size < 1_000_000
@@ -128,7 +129,7 @@ def test_protocols_stand_on_top_and_beside_the_paper(tmp_path):
   assert [text.index(words) for words in order] == sorted(text.index(words) for words in order)
   rows = re.findall(r'<tr[^>]* data-item data-protocol="videogpt_bair">.*?</tr>', text)
   fvd, inception, *of_paper = rows
-  for part in ('#1-a-run', '150.0 ± 2.5', '20 trials', '103.6 ± 2.0', 'Table 4, 16 layers',
+  for part in ('150.0 ± 2.5', '103.6 ± 2.0', 'Table 4, 16 layers',
                'varied: TRAIN_STEPS=100<'):
     assert part in fvd, part
   assert 'badge' in inception and '–' in inception

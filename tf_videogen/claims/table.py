@@ -3,7 +3,7 @@
 Rows are of four kinds. A 'run' is an arm trained from one seed; its value is the mean over clips.
 A 'difference' is the first arm minus another one, with the interval that decides the verdict. A
 'claim' has the verdict of all its differences. A 'cost' is what an arm's training takes, by the
-TPU's compiler, if `launch.claims --costs` asked it. All numbers that pages show are from these rows.
+TPU's compiler, if `launch.claims --costs` asked it. All numbers of the pages are from these rows.
 """
 
 import csv

@@ -175,7 +175,7 @@ class ClipSource:
     return _batched(examples.map(lambda position, example: example), rows)
 
   @tf.autograph.experimental.do_not_convert
-  def evaluation(self, split, batch_size, limit=None, host=0, hosts=1):
+  def evaluation(self, split, batch_size, limit=None, host=0, hosts=1, numbers=None):
     """Returns one exact pass over a split in stored order.
 
     A clip is the first window of its video and shows the middle of its frames.
@@ -185,10 +185,12 @@ class ClipSource:
       batch_size: int, number of clips of a batch over all hosts, B.
       limit: int, number of examples from the start of the split, at least 1; all if None.
       host, hosts: see `training`.
+      numbers: tuple of int, at least one; the numbers of the examples that are read, in this order.
+        If None, the first `limit` ones are read.
 
     Returns:
       Dataset of ceil(examples / B) batches: dicts as from `training`, with one more entry, `valid`,
-      bool [B / hosts]. The last batch is filled up with repetitions of the split's first example;
+      bool [B / hosts]. The last batch is filled up with repetitions of the first example;
       `valid` is false for them.
 
     Raises:
@@ -200,11 +202,13 @@ class ClipSource:
     if limit is not None:
       _check_positive('limit', limit)
       examples = min(examples, limit)
+    chosen = np.arange(examples) if numbers is None else np.asarray(numbers, np.int64)
+    examples = len(chosen)
     rows = _rows_of_host(batch_size, hosts)
     positions = np.arange(examples + -examples % batch_size)
     positions = positions[positions % batch_size // rows == host]
     numbers = tf.data.Dataset.from_tensor_slices(
-        (positions, np.where(positions < examples, positions, 0)))
+        (positions, chosen[np.where(positions < examples, positions, 0)]))
 
     def with_valid(position, example):
       return {**example, 'valid': position < examples}

@@ -1,7 +1,7 @@
 """Keeps the sums of a pass over files from time to time, so that a stopped pass resumes there.
 
 A file of the cache has the sums of the first batches, and how many these are. Its name is a hash of
-what they depend on. It is removed at the end of the pass.
+what they depend on. It is removed at the end of the pass, or of the last of several passes.
 """
 
 import hashlib
@@ -55,15 +55,16 @@ class Parts:
     print(f'{done} batches are done already ({self._path})')
     return done, totals, more
 
-  def keep(self, batches, totals, more):
-    """Writes the sums, unless the last write was less than EVERY seconds ago.
+  def keep(self, batches, totals, more, last=False):
+    """Writes the sums, unless the latest write was less than EVERY seconds ago.
 
     Args:
       batches: number of batches that are done.
       totals: {number of the measure: sums}.
       more: dict of further arrays.
+      last: whether the pass is at its end, whose sums are written at any time.
     """
-    if self._path is None or time.monotonic() - self._last < EVERY:
+    if self._path is None or not last and time.monotonic() - self._last < EVERY:
       return
     arrays = {('sums', number, json.dumps(name)): np.asarray(value)
               for number, sums in totals.items() for name, value in sums.items()}
@@ -73,7 +74,7 @@ class Parts:
     self._last = time.monotonic()
 
   def remove(self):
-    """Removes the file, after the pass."""
+    """Removes the file, when its sums are no longer needed."""
     if self._written:
       tf.io.gfile.remove(self._path)
 

@@ -1,6 +1,7 @@
 """What passes over real, reconstructed and generated videos share, and the pass over real ones."""
 
 import dataclasses
+import json
 
 import numpy as np
 import tqdm
@@ -12,6 +13,9 @@ from tf_videogen.evaluation import real_statistics
 from tf_videogen.evaluation import reference_statistics
 from tf_videogen.evaluation import videos
 from tf_videogen.training import strategies
+
+GALLERY_CLIPS = 8
+GALLERY_SAMPLES = 3  # of each condition
 
 
 class Passes:
@@ -82,7 +86,9 @@ class Passes:
         totals[id(measure)] = found
     if self.unseen and not self._of_pairs():
       measures, fresh = [measure for measure, _ in self.unseen.values()], {}
-      for _, batch in self._resumed('real', self.real, measures, fresh):
+      for number, batch in self._resumed('real', self.real, (measures, fresh)):
+        if self.generated is not None and number * self.batch_size < GALLERY_CLIPS:
+          self._show('data', self._cut(batch['video']))
         self._add_real(fresh, self._of_classes(batch))
       totals.update(self._kept(fresh))
     self._remember(totals)
@@ -117,22 +123,55 @@ class Passes:
     self._remember(sums)
     return sums
 
-  def _resumed(self, name, source, measures, sums):
-    """Yields (number, batch) of a source, after what an earlier run has added to `sums`."""
+  def _show_real(self):
+    """Shows the first real videos of two compared sides if no pass has read them."""
+    if self.generated is None or 'data' in self.gallery or isinstance(
+        self.real, reference_statistics.ReferenceVideos):
+      return
+    for batch in self.real.batches(self.batch_size, self.host, self.hosts):
+      self._show('data', self._cut(batch['video']))
+      if len(self.gallery['data']) >= GALLERY_CLIPS:
+        break
+
+  def _show(self, kind, video):
+    shown = self.gallery.get(kind, video[:0])
+    self.gallery[kind] = np.concatenate([shown, video])[:GALLERY_CLIPS]
+
+  def _show_samples(self, batch, video):
+    count = len(batch['index'])
+    if 'video' in batch and (self.conditioning_frames or self.generated is not None):
+      self._show('data', self._cut(batch['video']))
+    for i in range(min(len(video) // count, GALLERY_SAMPLES)):
+      self._show('samples' if i == 0 else f'samples_{i + 1}', video[i * count:(i + 1) * count])
+
+  def _resumed(self, name, source, *groups):
+    """Yields (number, batch) of a source, after what an earlier run has added to sums.
+
+    Args:
+      name: name of the pass.
+      source: source of the videos.
+      *groups: pairs of measures and their sums, {id of measure: sums}.
+    """
+    each = [(measure, sums) for measures, sums in groups for measure in measures]
     kept = parts.Parts(
         [name, source.identity(), self.batch_size, dataclasses.asdict(dataclasses.replace(
             self.protocol, measures=[], clips=None)), self.random,
-         [[m.name, m.identity(), [self.extract.labels[n] for n in m.networks]] for m in measures]],
+         [[m.name, m.identity(), [self.extract.labels[n] for n in m.networks]] for m, _ in each]],
         self.hosts == 1)
     first, found, more = kept.read()
-    sums.update({id(measures[i]): of_measure for i, of_measure in found.items()})
-    self.gallery.update({kind: more[kind] for kind in more if kind != 'seen'})
-    self.seen += int(more.get('seen', 0))
+    for i, of_measure in found.items():
+      measure, sums = each[i]
+      sums[id(measure)] = of_measure
+    self.seen += int(more.pop('seen', 0))
+    source.skipped.update(json.loads(str(more.pop('skipped', '{}'))))
+    self.gallery.update(more)
     batches = source.batches(self.batch_size, self.host, self.hosts, first)
     for number, batch in enumerate(self._bar(batches, name, source.count, first), first):
       yield number, batch
-      kept.keep(number + 1, {i: sums[id(m)] for i, m in enumerate(measures) if id(m) in sums},
-                {**self.gallery, 'seen': np.int64(self.seen)})
+      kept.keep(number + 1,
+                {i: sums[id(m)] for i, (m, sums) in enumerate(each) if id(m) in sums},
+                {**self.gallery, 'seen': np.int64(self.seen),
+                 'skipped': np.array(json.dumps(source.skipped))})
     kept.remove()
 
   def _of_classes(self, batch):

@@ -92,7 +92,7 @@ def _outcome(plain):
   return measuring.Measured(**{**plain, 'curves': curves})
 
 
-def write(directory, name, split, step, evaluation, config=''):
+def write(directory, name, split, step, evaluation, config='', command=''):
   """Adds rows to results.csv, and replaces the curves of the step and the videos.
 
   Args:
@@ -102,6 +102,7 @@ def write(directory, name, split, step, evaluation, config=''):
     step: step of the checkpoint; 0 if there is none.
     evaluation: an Evaluation.
     config: text of the effective configuration; '' if there is none to be kept.
+    command: the command line that evaluates; '' if unknown.
   """
   folder = os.path.join(directory, results.EVALUATIONS, name)
   sha = hashlib.sha256(config.encode()).hexdigest()[:12] if config else ''
@@ -115,11 +116,15 @@ def write(directory, name, split, step, evaluation, config=''):
   if points:
     results.write_curves(path, points)
   _write_gallery(folder, evaluation.gallery, evaluation.conditioning_frames)
+  warnings = results.WARNINGS.join(' '.join(warning.split()) for warning in [
+      *evaluation.warnings,
+      *(f'{metric} is missing: {how}' for metric, how in evaluation.missing.items())])
   # Last: if the rows are there, everything is.
   results.append_rows(directory, [
       results.Result(step, split, value.metric, value.value, value.spread, value.examples, name,
                      value.network, value.note, commit(), sha, low=value.low, high=value.high,
-                     floor=value.floor) for value in evaluation.values])
+                     floor=value.floor, command=command, warnings=warnings)
+      for value in evaluation.values])
 
 
 def evaluated_steps(directory, name, random_networks=False):

@@ -5,12 +5,12 @@ sees its rows of every batch, and the sums are added up at the end of a pass.
 """
 
 import copy
-import itertools
 
 import numpy as np
 
 from tf_videogen import experiment
 from tf_videogen.evaluation import extraction
+from tf_videogen.evaluation import extremes
 from tf_videogen.evaluation import measuring
 from tf_videogen.evaluation import passes
 from tf_videogen.evaluation import protocols
@@ -19,9 +19,6 @@ from tf_videogen.evaluation import reference_statistics
 from tf_videogen.evaluation import videos
 from tf_videogen.metrics import networks
 from tf_videogen.training import strategies
-
-GALLERY_CLIPS = 8
-GALLERY_SAMPLES = 3  # of each condition
 
 
 def run(protocol, real, make, strategy, batch_size=8, random_networks=False, generated=None,
@@ -215,6 +212,7 @@ class _Run(passes.Passes):
         if not totals:
           totals = {'real': self._real_pass(), 'reconstructed': self._reconstructed_pass()}
         totals['generated'] = self._generated_pass(trial, totals)
+        self._show_real()
         found = [measure.metrics({stream: sums.get(id(measure)) for stream, sums in totals.items()})
                  for measure in measures]
         if kept:
@@ -232,7 +230,7 @@ class _Run(passes.Passes):
     batches = self.real.batches(self.batch_size, self.host, self.hosts)
     for number, batch in enumerate(self._bar(batches, 'reconstructions', self.real.count)):
       video = self._first_frames(self.make.reconstruct(batch), 'a reconstruction')
-      if number * self.batch_size < GALLERY_CLIPS:
+      if number * self.batch_size < passes.GALLERY_CLIPS:
         self._show('reconstructions', video)
         if not self._of('generated') or not self.conditioning_frames:
           self._show('data', self._cut(batch['video']))
@@ -253,7 +251,7 @@ class _Run(passes.Passes):
       pairs = self._pairs_of_sources(measures, sums, totals.setdefault('beside', {}))
     for number, batch, video in pairs:
       self.seen += len(video)
-      if trial == 0 and number * self.batch_size < GALLERY_CLIPS:
+      if trial == 0 and number * self.batch_size < passes.GALLERY_CLIPS:
         self._show_samples(batch, video)
       real = self._cut(batch['video']) if 'video' in batch else None
       self._add(sums, measures, self._clips(video, batch, self.count, real))
@@ -281,7 +279,7 @@ class _Run(passes.Passes):
           labels = np.array(list(self.protocol.classes.values()), np.int32)
           batch['label'] = labels[batch['index'] % len(labels)]
         samples = [self._windows(self.make.sample(batch, videos.seed_of(
-            self.protocol.seed, trial, number, i)), trial, number, i)
+            self.protocol.seed, trial, number, i)), batch['index'], trial, i)
                    for i in range(self.protocol.samples_per_condition)]
         yield batch, np.concatenate(samples)
         number += 1
@@ -295,26 +293,22 @@ class _Run(passes.Passes):
       beside: sums of the real videos that are seen beside the generated ones; they are added.
     """
     if not self._of_pairs():
-      for number, batch in self._resumed('generated', self.generated, measures, sums):
+      for number, batch in self._resumed('generated', self.generated, (measures, sums)):
         batch = self._of_classes(batch)
         if len(batch['index']):
           video = batch.pop('video')  # it is not a real clip
-          yield number, batch, self._windows(video, 0, number, 0)
+          yield number, batch, self._windows(video, batch['index'], 0, 0)
       return
-    if self.real.count != self.generated.count:
-      raise ValueError(f'videos are compared in pairs, but there are {self.real.count} real and '
-                       f'{self.generated.count} generated ones')
-    sides = [side.batches(self.batch_size, self.host, self.hosts)
-             for side in (self.generated, self.real)]
-    for number, (batch, real) in enumerate(self._bar(
-        itertools.zip_longest(*sides), 'pairs', self.count)):
-      if not (batch and real and np.array_equal(batch['index'], real['index'])):
-        raise ValueError('videos are compared in pairs, but one cannot be read any more: compare '
-                         'without --paired to see which, and remove it and its counterpart')
-      if not len(batch['index']):
-        continue
-      self._add_real(beside, real)
-      yield number, {**batch, 'video': real['video']}, self._cut(batch['video'])
+    of_real = [measure for measure, _ in self.unseen.values()]
+    extreme = extremes.Extremes(self.conditioning_frames)  # of those that this process sees
+    for number, batch in self._resumed(
+        'pairs', videos.Pairs(self.real, self.generated), (measures, sums), (of_real, beside)):
+      if len(batch['index']):
+        video, batch['video'] = self._cut(batch['video']), batch.pop('real')
+        self._add_real(beside, batch)
+        extreme.add(self._cut(batch['video']), video)
+        yield number, batch, video
+    self.gallery.update(extreme.arrays())
 
   @property
   def frames(self):
@@ -336,26 +330,16 @@ class _Run(passes.Passes):
   def _first_frames(self, video, what):
     return self._checked(video, what)[:, :self.frames]
 
-  def _windows(self, video, trial, number, sample):
-    """Generated videos, cut to the protocol's frames."""
+  def _windows(self, video, index, trial, sample):
+    """Generated videos, cut to the protocol's frames; random windows follow from the position."""
     if self.protocol.generated_windows == 'first':
       return self._first_frames(video, 'a sample')
     self._checked(video, 'a sample')
-    rng = np.random.default_rng([self.protocol.seed, trial, number, sample, self.host])
-    starts = rng.integers(0, video.shape[1] - self.frames + 1, len(video))
-    window = starts[:, np.newaxis] + np.arange(self.frames)
+    seeds = [[self.protocol.seed, trial, sample, i] for i in index]
+    starts = [np.random.default_rng(seed).integers(0, video.shape[1] - self.frames + 1)
+              for seed in seeds]
+    window = np.array(starts)[:, np.newaxis] + np.arange(self.frames)
     return video[np.arange(len(video))[:, np.newaxis], window]
-
-  def _show(self, kind, video):
-    shown = self.gallery.get(kind, video[:0])
-    self.gallery[kind] = np.concatenate([shown, video])[:GALLERY_CLIPS]
-
-  def _show_samples(self, batch, video):
-    count = len(batch['index'])
-    if 'video' in batch and (self.conditioning_frames or self.generated is not None):
-      self._show('data', self._cut(batch['video']))
-    for i in range(min(len(video) // count, GALLERY_SAMPLES)):
-      self._show('samples' if i == 0 else f'samples_{i + 1}', video[i * count:(i + 1) * count])
 
   def _summary(self, outcomes):
     """Makes an Evaluation of {measure: Measured}."""

@@ -90,7 +90,7 @@ def matched(real, generated, wishes=Wishes()):
   Args:
     real: a `written_clips.WrittenClips`.
     generated: list of the same; it may have `real` itself.
-    wishes: Wishes. Pairs need one side of generated clips.
+    wishes: Wishes. Pairs are those names that all sides have.
 
   Returns:
     Sides.
@@ -129,6 +129,9 @@ def like(real, generated, wishes=Wishes()):
     ValueError: if they cannot be compared.
   """
   told, channels, sides = [], real.shape[3], []
+  if wishes.limit is not None and wishes.limit > real.count:
+    told.append(f'the data set has {real.count} videos, fewer than --videos={wishes.limit}: '
+                'all are used')
   for found in generated:
     names = found.names if wishes.paired else _drawn(found, wishes, told)
     side = _Side(found, names, dataclasses.replace(wishes.windows, step=1))
@@ -143,7 +146,7 @@ def like(real, generated, wishes=Wishes()):
   shape = (*real.shape[:3], channels)
   scaled = wishes.on_mismatch == 'scale'
   sources = [side.source(shape, scaled, told) for side in sides]
-  return Sides(real.first(real.count, channels), sources, list(dict.fromkeys(told)))
+  return Sides(real.with_channels(channels), sources, list(dict.fromkeys(told)))
 
 
 def _names(found, wishes, told):
@@ -151,34 +154,36 @@ def _names(found, wishes, told):
   if not wishes.paired:
     drawn = {side: _drawn(side, wishes, told) for side in dict.fromkeys(found)}
     return [drawn[side] for side in found]
-  real, generated = found
-  if not (real.has_names and generated.has_names):
-    return _by_position(real, generated, wishes)
+  if not all(side.has_names for side in found):
+    return _by_position(found, wishes)
   keys = [{side.key(name): name for name in side.names} for side in found]
-  common = [key for key in keys[0] if key in keys[1]]
-  for side, mine, others in zip(found, keys, keys[::-1]):
-    alone = [key for key in mine if key not in others]
-    if alone and common:
-      told.append(f'{len(alone)} of the {len(mine)} clips in {side.path} have no partner of the '
-                  f'same name and are left out: {_listed(alone)}')
+  common = [key for key in keys[0] if all(key in others for others in keys[1:])]
   if not common:
-    raise ValueError(f'pairs have the same names, but {real.path} has {_listed(keys[0])} and '
-                     f'{generated.path} has {_listed(keys[1])}')
+    have = ' and '.join(f'{side.path} has {_listed(mine)}' for side, mine in zip(found, keys))
+    raise ValueError(f'pairs have the same names, but {have}')
+  where = ' on each side' if len(found) > 2 else ''
+  for side, mine in zip(found, keys):
+    alone = [key for key in mine if not all(key in others for others in keys)]
+    if alone:
+      told.append(f'{len(alone)} of the {len(mine)} clips in {side.path} have no partner of the '
+                  f'same name{where} and are left out: {_listed(alone)}')
   if wishes.limit is not None and wishes.limit < len(common):
     order = np.random.default_rng(wishes.windows.seed).permutation(len(common))[:wishes.limit]
     common = [common[i] for i in sorted(order)]
   return [[mine[key] for key in common] for mine in keys]
 
 
-def _by_position(real, generated, wishes):
+def _by_position(found, wishes):
   """The names of pairs, if the clips of a side are rows of one array and have no names."""
-  if len(real.names) != len(generated.names):
-    raise ValueError(f'the clips of an array have no names, so that pairs are in order, but '
-                     f'{real.path} has {len(real.names)} clips and {generated.path} has '
-                     f'{len(generated.names)}')
-  chosen = real.drawn(wishes.limit, wishes.windows.seed)
-  places = [real.names.index(name) for name in chosen]
-  return [chosen, [generated.names[place] for place in places]]
+  real, *others = found
+  for other in others:
+    if len(real.names) != len(other.names):
+      raise ValueError(f'the clips of an array have no names, so that pairs are in order, but '
+                       f'{real.path} has {len(real.names)} clips and {other.path} has '
+                       f'{len(other.names)}')
+  place_of = {name: place for place, name in enumerate(real.names)}
+  places = [place_of[name] for name in real.drawn(wishes.limit, wishes.windows.seed)]
+  return [[side.names[place] for place in places] for side in found]
 
 
 def _drawn(found, wishes, told):

@@ -26,6 +26,8 @@ import tqdm
 
 from tf_videogen import bars
 from tf_videogen.evaluation import extraction
+from tf_videogen.evaluation import measuring
+from tf_videogen.evaluation import parts
 from tf_videogen.evaluation import protocols
 from tf_videogen.evaluation import videos
 from tf_videogen.metrics import frechet
@@ -199,7 +201,9 @@ VARIANTS = (
 def run(real, generated, strategy, batch_size=8, random_networks=False, windows=None):
   """Computes FVD in all ways.
 
-  Every network sees both sides; videos are read once per network.
+  Every network sees both sides; videos are read once per network. The outputs of a pass serve all
+  variants that need them. They are kept until the end, so that a stopped run resumes where it was a
+  minute before.
 
   Args:
     real, generated: sources of videos of equal shapes, see `videos`.
@@ -220,7 +224,8 @@ def run(real, generated, strategy, batch_size=8, random_networks=False, windows=
   warnings = []
   possible = [variant for variant in VARIANTS
               if _possible(variant, sources, warnings)]
-  rows, label = _outputs(possible, sources, strategy, batch_size, random_networks)
+  kept = []
+  rows, label = _outputs(possible, sources, strategy, batch_size, random_networks, kept)
   if label is None:
     return protocols.Evaluation([], {}, {'fvd': rows}, warnings, {}, 0)
   values = []
@@ -235,6 +240,8 @@ def run(real, generated, strategy, batch_size=8, random_networks=False, windows=
         f'{value - reference:+.4g}, x {value / reference:.4f}: {variant.what}')
     values.append(protocols.Value(f'fvd_{variant.name}', value, float('nan'), len(sides[1]), label,
                                   about))
+  for one in kept:
+    one.remove()
   return protocols.Evaluation(values, {}, {}, warnings, {}, 0)
 
 
@@ -255,8 +262,11 @@ def _possible(variant, sources, warnings):
   return not why
 
 
-def _outputs(variants, sources, strategy, batch_size, random_networks):
-  """({need: logits, float32 [N, 400]}, label of the network); or (how to get it, None)."""
+def _outputs(variants, sources, strategy, batch_size, random_networks, kept):
+  """({need: logits, float32 [N, 400]}, label of the network); or (how to get it, None).
+
+  The `parts.Parts` of the passes are appended to `kept`.
+  """
   rows, label = {}, None
   wanted = dict.fromkeys(need for variant in variants for need in variant.needs())
   for changes in dict.fromkeys(changes for _, changes, _ in wanted):
@@ -267,19 +277,26 @@ def _outputs(variants, sources, strategy, batch_size, random_networks):
     label = label or extract.labels[name]
     for side in dict.fromkeys(side for side, of, _ in wanted if of == changes):
       transforms = [transform for at, of, transform in wanted if (at, of) == (side, changes)]
+      kept.append(parts.Parts(['variants', sources[side].identity(), name, extract.labels[name],
+                               transforms, batch_size]))
       found = _pass(sources[side], f'{side}, {"+".join(changes) or "reference"}', transforms,
-                    lambda video: extract(name, video)['logits'], batch_size, strategy)
+                    lambda video: extract(name, video)['logits'], batch_size, strategy, kept[-1])
       rows.update({(side, changes, transform): found[transform] for transform in transforms})
   return rows, label
 
 
-def _pass(source, title, transforms, logits, batch_size, strategy):
-  """{transform: logits of all videos of a source}."""
-  found = {transform: [] for transform in transforms}
-  batches = tqdm.tqdm(source.batches(batch_size), title, -(-source.count // batch_size),
+def _pass(source, title, transforms, logits, batch_size, strategy, kept):
+  """{transform: logits of all videos of a source}; goes on where `kept` has been before."""
+  first, found, _ = kept.read()
+  sums, total = found.get(0, {}), -(-source.count // batch_size)
+  batches = tqdm.tqdm(source.batches(batch_size, first=first), title, total, initial=first,
                       unit='batch', leave=False, mininterval=bars.interval())
   with strategies.scope(strategy):
-    for batch in batches:
+    for number, batch in enumerate(batches, first + 1):
       for transform in transforms if len(batch['index']) else ():
-        found[transform].append(logits(TRANSFORMS[transform](batch['video'])))
-  return {transform: np.concatenate(parts) for transform, parts in found.items()}
+        measuring.add(sums, {(transform, measuring.ROWS): measuring.Rows(
+            logits(TRANSFORMS[transform](batch['video'])))})
+      kept.keep(number, {0: sums}, {}, number == total)
+  none = np.zeros([0, 1], np.float32)
+  return {transform: np.asarray(sums.get((transform, measuring.ROWS), none))
+          for transform in transforms}

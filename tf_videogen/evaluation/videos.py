@@ -39,11 +39,14 @@ class DataVideos:
     limit: the most clips that are used; all if None.
     windows: 'first' takes the first frames of longer videos. 'random' takes random windows, as in
       training; `limit` may then exceed the number of videos.
-    seed: seed of random windows.
+    seed: seed of random windows, and of drawn clips.
     channels: 3 for grey clips in three equal colours. If None, clips stay as they are.
+    drawn: whether `limit` clips are drawn by the seed from the whole split, and stay in its order.
+      If False, they are the first ones. Random windows are drawn in any case.
   """
 
-  def __init__(self, clips, split, limit=None, windows='first', seed=0, channels=None):
+  def __init__(self, clips, split, limit=None, windows='first', seed=0, channels=None,
+               drawn=False):
     if windows not in ('first', 'random'):
       raise ValueError(f"windows must be 'first' or 'random', got {windows!r}")
     if windows == 'random' and split != clips.train_split:
@@ -51,9 +54,10 @@ class DataVideos:
                        f'bind it to the split of the protocol, {split!r}')
     self._clips, self._split, self._windows, self._half = clips, split, windows, None
     self.skipped = {}  # an unreadable record is an error
-    self._seed = seed if windows == 'random' else 0
     there = clips.count(split)
     self._all = limit or there if windows == 'random' else min(limit or there, there)
+    self._drawn = drawn and windows == 'first' and self._all < there
+    self._seed = seed if windows == 'random' or self._drawn else 0
     self._repeats = self._all > there
     self.count = self._all
     shape = tuple(clips.example_spec()['video'].shape)
@@ -66,15 +70,23 @@ class DataVideos:
                        'of the same videos: lower Protocol.videos')
     return _half(self, which)
 
-  def first(self, count, channels=None):
-    """A source of the first `count` clips alone; `channels` is as in the class."""
-    return DataVideos(
-        self._clips, self._split, count, self._windows, self._seed, channels)
+  def with_channels(self, channels):
+    """A source of the same clips; `channels` is as in the class."""
+    other = copy.copy(self)
+    other.shape = self.shape[:3] + (channels,)
+    return other
 
   def identity(self):
     """Plain values that tell these videos from others."""
     return [self._clips.identity(self._split), self._split, self._windows, self._seed, self._all,
-            self._half, self.shape]
+            self._half, self.shape, *(['drawn'] if self._drawn else [])]
+
+  def _numbers(self):
+    """The numbers of the clips in the split, a tuple; None for the first ones."""
+    if not self._drawn:
+      return None
+    order = np.random.default_rng(self._seed).permutation(self._clips.count(self._split))
+    return tuple(np.sort(order[:self._all]).tolist())
 
   def batches(self, batch_size, host=0, hosts=1, first=0):
     """Yields this host's rows of every batch, see the module."""
@@ -82,7 +94,8 @@ class DataVideos:
       batches = self._clips.training(batch_size, self._seed, 0, host, hosts)
       batches = batches.take(-(-self._all // batch_size))
     else:
-      batches = self._clips.evaluation(self._split, batch_size, self._all, host, hosts)
+      batches = self._clips.evaluation(
+          self._split, batch_size, self._all, host, hosts, self._numbers())
     rows = batch_size // hosts
     for number, batch in enumerate(batches):
       if number < first:
@@ -196,6 +209,38 @@ def _half(source, which):
   half._half = which
   half.count = (source.count + 1 - which) // 2
   return half
+
+
+class Pairs:
+  """Generated clips, and in each batch the real ones of the same positions as `real`.
+
+  Args:
+    real, generated: sources of equally many videos.
+
+  Raises:
+    ValueError: if there are not equally many, or, from `batches`, if one cannot be read.
+  """
+
+  def __init__(self, real, generated):
+    if real.count != generated.count:
+      raise ValueError(f'videos are compared in pairs, but there are {real.count} real and '
+                       f'{generated.count} generated ones')
+    self._real, self._generated = real, generated
+    self.count = generated.count
+    self.skipped = {}  # whatever cannot be read is an error
+
+  def identity(self):
+    """Plain values that tell these videos from others."""
+    return [self._real.identity(), self._generated.identity()]
+
+  def batches(self, *args):
+    """Yields batches of generated clips, see the module, with `real`, uint8 [n, T, H, W, C]."""
+    sides = [side.batches(*args) for side in (self._generated, self._real)]
+    for batch, real in itertools.zip_longest(*sides):
+      if not (batch and real and np.array_equal(batch['index'], real['index'])):
+        raise ValueError('videos are compared in pairs, but one cannot be read any more: compare '
+                         'without --paired to see which, and remove it and its counterpart')
+      yield {**real, **batch, 'real': real['video']}
 
 
 class CopyLastFrame:

@@ -249,9 +249,12 @@ def _ahead(function, names):
 
 
 def counting(name):
-  """A sort key by which frame10 comes after frame9."""
-  return [(0, int(part), '') if part.isdecimal() else (1, 0, part)
-          for part in re.split(r'(\d+)', name)]
+  """A sort key, a str, by which frame10 comes after frame9; it is not much longer than the name."""
+  def counted(found):
+    digits = str(int(found[0]))
+    return f'\0{len(digits):03d}{digits}'  # a name that goes on otherwise comes later
+
+  return re.sub(r'\d+', counted, name)
 
 
 def _is_animated(path):

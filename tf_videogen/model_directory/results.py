@@ -1,8 +1,8 @@
 """The CSV files of a model directory: `results.csv`, `training.csv` and the curves of protocols.
 
 `results.csv` has one row per value: step, split, metric, value, std, examples, protocol, network,
-note, commit, gin_sha, time, low, high, floor. Older files lack some of these columns. The next
-write adds them.
+note, commit, gin_sha, time, low, high, floor, command, warnings. Older files lack some of these
+columns. The next write adds them.
 `training.csv` has one row per loop of the trainer: step, the terms of the loss, steps_per_second.
 `evaluations/<protocol>/curves.csv` has one row per point: step, metric, series, position, axis,
 value, std.
@@ -36,6 +36,7 @@ EVALUATIONS = 'evaluations'  # A folder with one folder per protocol, each with 
 CURVES_FILE = 'curves.csv'
 VIDEOS_FILE = 'videos.npz'
 SPEED = 'steps_per_second'
+WARNINGS = ' | '  # Stands between the warnings of a row.
 
 
 class Result(typing.NamedTuple):
@@ -55,6 +56,8 @@ class Result(typing.NamedTuple):
   low: float = math.nan  # The ends of the value's 90 % interval; NaN if it has none.
   high: float = math.nan
   floor: float = math.nan  # The value of real videos against other real ones; NaN if unknown.
+  command: str = ''  # The command line that made the value; empty if unknown.
+  warnings: str = ''  # What the evaluation warned of, by WARNINGS apart.
 
 
 class CurvePoint(typing.NamedTuple):

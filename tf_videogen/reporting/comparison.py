@@ -37,12 +37,13 @@ class Comparison(typing.NamedTuple):
     """Whether our number was not made by random networks."""
     return self.ours is None or RANDOM not in self.ours.network
 
-  def ours_html(self):
-    """Our value, its deviation and its note, as HTML."""
+  def ours_html(self, with_note=True):
+    """Our value, its deviation and, if wanted, its note, as HTML."""
     if self.ours is None:
       return '<span class="none">–</span>'
     value = f'<b>{page.with_deviation(self.ours.value, self.ours.std)}</b>'
-    return value + ('' if self.comparable else _BADGE) + _quiet(self.ours.note)
+    note = _quiet(self.ours.note) if with_note else ''
+    return value + ('' if self.comparable else _BADGE) + note
 
   def paper_html(self):
     """The paper's numbers, where they are printed, and how our run differs, as HTML."""
@@ -81,6 +82,22 @@ def compare(results, numbers, given=None, varied=()):
       found.append(Comparison(
           protocol, metric, row, _given(given, protocol, metric, row) or printed, tuple(varied)))
   return found
+
+
+def of_training(results, given=None):
+  """The latest values that training has evaluated, without a protocol: a list of `Comparison`.
+
+  Args:
+    results: A list of `results.Result`; rows of protocols are left out.
+    given: As in `compare`.
+  """
+  rows = {}
+  for row in (row for row in results if not row.protocol):
+    key = (row.metric, row.split)
+    if key not in rows or row.step >= rows[key].step:
+      rows[key] = row
+  return [Comparison('', row.metric, row, _given(given or {}, '', row.metric, row))
+          for row in rows.values()]
 
 
 def latest(results):

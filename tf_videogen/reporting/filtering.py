@@ -12,8 +12,6 @@ and sections without it, are hidden. `#filter=ssim&protocol=videogpt_bair` at th
 address does the same. Without scripts, the box is hidden and everything is shown.
 """
 
-import base64
-import hashlib
 import pathlib
 
 BAR = ('<div class="filter" role="search" hidden>'
@@ -22,7 +20,3 @@ BAR = ('<div class="filter" role="search" hidden>'
        '<output class="quiet" aria-live="polite"></output></div>')
 
 SCRIPT = (pathlib.Path(__file__).parent / 'filtering.js').read_text(encoding='utf-8')
-
-# The part of a page's content security policy by which a browser runs this script, and no other.
-POLICY = ("script-src 'sha256-"
-          f"{base64.b64encode(hashlib.sha256(SCRIPT.encode()).digest()).decode()}'")

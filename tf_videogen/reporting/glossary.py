@@ -118,8 +118,8 @@ METRICS = {
         'Motion error, pixels per frame', 'lower', 'How far the motion of the shapes is from the '
         'true motion, the mean over frames.'),
     'nats_above_bound': Entry(
-        'Nats per frame above the bound', 'lower', 'How many more nats a frame costs than it '
-        'would if its gray levels were known.'),
+        'Nats per frame above the bound', 'lower', 'The loss per frame, less that of a model that '
+        'knows the gray levels.'),
     'modelling_distance': Entry(
         'Fréchet distance to reconstructions', 'lower', 'How far apart samples and reconstructed '
         'clips are, by the features of the same small network.'),
@@ -163,10 +163,10 @@ METRICS = {
 }
 
 VIDEOS = {
-    'data': 'clips from the data set',
-    'reconstructions': 'the data, encoded and decoded',
-    'samples': 'clips that the model made',
-    'motion': 'how pixels move, as colors',
+    'data': ('Real', 'clips from the data set'),
+    'reconstructions': ('Reconstructed', 'the real clips, encoded and decoded'),
+    'samples': ('Generated', 'clips that the model made'),
+    'motion': ('Motion', 'how pixels move, as colors'),
 }
 
 
@@ -180,4 +180,13 @@ def metric(name):
 
 def video(name):
   """A phrase that says what a kind of video shows; '' for an unknown name."""
-  return VIDEOS.get(name, '')
+  return VIDEOS.get(name, ('', ''))[1]
+
+
+def video_name(name):
+  """What a kind of video is called: 'data' -> 'Real', 'samples_2' -> 'Generated, sample 2'."""
+  base, _, number = name.rpartition('_')
+  if number.isdigit() and base in VIDEOS:
+    return f'{VIDEOS[base][0]}, sample {number}'
+  title = VIDEOS.get(name, (name.replace('_', ' '), ''))[0]
+  return title[:1].upper() + title[1:]

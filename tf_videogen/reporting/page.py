@@ -3,12 +3,14 @@
     write_page('report.html', 'My runs', [Section('First run', [Text('...'), Numbers(results)])])
 
 A section is a list of blocks. A block is anything with a method `html()`: the classes below,
-`galleries.Gallery`, `summary.Summary`, and the blocks of `protocol_blocks` and `runs_compared`. All
-that a page shows is inside its one file. Its content security policy forbids a browser to load
-anything else, or to run any script but that of `filtering`.
+`galleries.Gallery`, `headline.Headline`, `summary.Summary`, and the blocks of `protocol_blocks` and
+`runs_compared`. All that a page shows is inside its one file. Its content security policy forbids a
+browser to load anything else, or to run any script but those of `filtering` and `players`.
 """
 
+import base64
 import dataclasses
+import hashlib
 import html
 import math
 import pathlib
@@ -17,6 +19,7 @@ import re
 from tf_videogen import files
 from tf_videogen.reporting import filtering
 from tf_videogen.reporting import glossary
+from tf_videogen.reporting import players
 
 _STYLE = (pathlib.Path(__file__).parent / 'page.css').read_text(encoding='utf-8')
 _POLICY = ("default-src 'none'; base-uri 'none'; form-action 'none'; img-src data:; "
@@ -191,16 +194,26 @@ def write_page(path, title, sections):
             '</header>']
   body = [f'<section id="{name}"><h2>{html.escape(section.title)}</h2>{_blocks(section)}</section>'
           for name, section in zip(anchors, titled)]
-  filtered = any('data-item' in part for part in body)
-  policy = f'{_POLICY}; {filtering.POLICY}' if filtered else _POLICY
-  body = ([*header, filtering.BAR, *body, f'<script>{filtering.SCRIPT}</script>'] if filtered
-          else header + body)
+  scripts = []
+  if any('data-item' in part for part in body):
+    body.insert(0, filtering.BAR)
+    scripts.append(filtering.SCRIPT)
+  if any('class="clip"' in part for part in header + body):
+    body.append(players.BAR)
+    scripts.append(players.SCRIPT)
+  body = header + body + [f'<script>{script}</script>' for script in scripts]
+  policy = _POLICY + (f'; script-src {" ".join(map(_digest, scripts))}' if scripts else '')
   text = (f'<!DOCTYPE html>\n<html lang="en"><head><meta charset="utf-8">'
           f'<meta http-equiv="Content-Security-Policy" content="{policy}">'
           '<meta name="viewport" content="width=device-width, initial-scale=1">'
           f'<title>{html.escape(title)}</title><style>{_STYLE}</style></head>\n<body>'
           + '\n'.join(body) + '</body></html>\n')
   files.write(path, text)
+
+
+def _digest(script):
+  """The name of a script in a content security policy."""
+  return f"'sha256-{base64.b64encode(hashlib.sha256(script.encode()).digest()).decode()}'"
 
 
 def anchor(i, title):

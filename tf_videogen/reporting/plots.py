@@ -30,6 +30,9 @@ _FALLBACKS = ['#2f6fb3', '#d9762b', '#2c9a6b', '#9a5bb5', '#b5475b', '#8a7a2a']
 _COLORS = {_INK: 'var(--ink, #444)', _RULE: 'var(--rule, #ddd)',
            **{placeholder: f'var(--series-{i}, {color})'
               for i, (placeholder, color) in enumerate(zip(_SERIES, _FALLBACKS))}}
+# Points and lines of several series that lie on each other: later ones are smaller and dashed.
+_MARKERS = ('o', 's', '^', 'D', 'v', 'P')
+_DASHES = ('-', (0, (4, 2)), (0, (1.5, 1.5)), (0, (6, 2, 1.5, 2)), (0, (3, 3)), (0, (1, 3)))
 _LOG_LOG = ('power_spectrum',)  # Metrics whose curves have both axes logarithmic.
 
 
@@ -149,10 +152,11 @@ def _against_the_step(title, label, lines, points):
     fig = figure.Figure(figsize=(WIDTH, HEIGHT), layout='constrained')
     axes = fig.add_subplot()
     _style(axes)
-    for color, some in filter(lambda series: series[1], lines):
-      _draw_training(axes, *np.array(some, np.float64).T, logarithmic, color)
-    for color, some in filter(lambda series: series[1], points):
-      _draw_evaluation(axes, color, *np.array(some, np.float64).T)
+    for i, (color, some) in enumerate(filter(lambda series: series[1], lines)):
+      _draw_training(axes, *np.array(some, np.float64).T, logarithmic, color, i)
+    for i, (color, some) in enumerate(filter(lambda series: series[1], points)):
+      _draw_evaluation(axes, color, *np.array(some, np.float64).T, i)
+    _end_at_data(axes, [x for _, some in [*lines, *points] for x, _ in some], values)
     _scale(axes, 'y', logarithmic)
     return _svg(fig, label)
 
@@ -199,16 +203,34 @@ def line_plot(title, series, x_label, log_x=False, log_y=False):
   Returns:
     A `Plot`.
   """
+  bands = {name: [(x, y, y - std, y + std) for x, y, std in points]
+           for name, points in series.items()}
+  return band_plot(title, bands, x_label, log_x, log_y)
+
+
+def band_plot(title, series, x_label, log_x=False, log_y=False):
+  """Draws lines, each within its band.
+
+  Args:
+    title, x_label, log_x, log_y: As in `line_plot`.
+    series: A dict of lists of (x, y, low, high), by name; bounds that are NaN have no band.
+
+  Returns:
+    A `Plot`.
+  """
   with matplotlib.rc_context({'svg.fonttype': 'none', 'svg.hashsalt': title}):
     fig = figure.Figure(figsize=(WIDTH, HEIGHT), layout='constrained')
     axes = fig.add_subplot()
     _style(axes)
     for i, points in enumerate(series.values()):
-      x, y, std = np.array(points, np.float64).T
-      _draw_line(axes, _SERIES[i % len(_SERIES)], x, y, std, log_y)
-    whole = all(float(x).is_integer() for points in series.values() for x, _, _ in points)
+      _draw_line(axes, i, *np.array(points, np.float64).T, log_y)
+    _end_at_data(axes, [x for points in series.values() for x, *_ in points],
+                 [y for points in series.values() for _, *ys in points for y in ys
+                  if y > 0 or not log_y])
+    whole = all(float(x).is_integer() for points in series.values() for x, *_ in points)
     axes.xaxis.set_major_locator(ticker.MaxNLocator(5, integer=whole))
-    axes.xaxis.set_major_formatter(ticker.FuncFormatter(_value_label))
+    axes.xaxis.set_major_formatter(ticker.FuncFormatter(
+        _step_label if x_label == 'step' else _value_label))
     _scale(axes, 'y', log_y)
     if log_x:
       _scale(axes, 'x', log_x)
@@ -253,33 +275,51 @@ def _split_colors(evaluations):
   return [_SERIES[1 + i % (len(_SERIES) - 1)] for i in range(len(evaluations))]
 
 
-def _draw_training(axes, steps, values, logarithmic, color):
+def _draw_training(axes, steps, values, logarithmic, color, i):
   """Draws the smoothed line over the raw one; if points are few, one line with its points."""
+  dashes = _DASHES[i % len(_DASHES)]
   if len(steps) < FEW_POINTS:
-    axes.plot(steps, values, color=color, linewidth=1.5, marker='o', markersize=2.5)
+    axes.plot(steps, values, color=color, linewidth=1.5, linestyle=dashes, clip_on=False,
+              **_marker(i, 3))
     return
-  stride = math.ceil(len(steps) / MAX_POINTS)
-  width = max(1., len(steps) / 50)
+  stride, width = math.ceil(len(steps) / MAX_POINTS), max(1., len(steps) / 50)
   line = np.exp(smooth(np.log(values), width)) if logarithmic else smooth(values, width)
   axes.plot(steps[::stride], values[::stride], color=color, linewidth=0.8, alpha=0.3)
-  axes.plot(steps[::stride], line[::stride], color=color, linewidth=1.6)
+  axes.plot(steps[::stride], line[::stride], color=color, linewidth=1.6, linestyle=dashes)
 
 
-def _draw_evaluation(axes, color, steps, values):
+def _draw_evaluation(axes, color, steps, values, i):
   if len(steps) > 1:
-    axes.plot(steps, values, color=color, linewidth=0.8, alpha=0.5, zorder=3)
-  axes.plot(steps, values, color=color, linestyle='none', marker='o', markersize=4, zorder=4)
+    axes.plot(steps, values, color=color, linewidth=0.8, alpha=0.5, zorder=3,
+              linestyle=_DASHES[i % len(_DASHES)])
+  axes.plot(steps, values, color=color, linestyle='none', zorder=4 + i, clip_on=False,
+            **_marker(i, 5))
 
 
-def _draw_line(axes, color, x, y, std, logarithmic):
+def _marker(i, size):
+  """The marker of the series of number i, as arguments of matplotlib's `plot`."""
+  return {'marker': _MARKERS[i % len(_MARKERS)], 'markersize': size * 0.8**i}
+
+
+def _draw_line(axes, i, x, y, low, high, logarithmic):
   """Draws a line and its band, and points if they are few; on logarithmic axes, only above 0."""
+  color = _SERIES[i % len(_SERIES)]
   if logarithmic:
     y = np.where(y > 0, y, np.nan)
-  low = np.maximum(y - std, y / 10) if logarithmic else y - std
-  if np.any(np.isfinite(std)):
-    axes.fill_between(x, low, y + std, color=color, alpha=0.16, linewidth=0)
-  few = len(x) < FEW_POINTS
-  axes.plot(x, y, color=color, linewidth=1.5, marker='o' if few else None, markersize=2.5)
+    low = np.maximum(low, y / 10)
+  if np.any(np.isfinite(low)):
+    axes.fill_between(x, low, high, color=color, alpha=0.16, linewidth=0)
+  axes.plot(x, y, color=color, linewidth=1.5, linestyle=_DASHES[i % len(_DASHES)])
+  if len(x) < FEW_POINTS:
+    axes.plot(x, y, color=color, linestyle='none', clip_on=False, zorder=4 + i, **_marker(i, 4))
+
+
+def _end_at_data(axes, x, y):
+  """Ends both axes where finite data do; an axis of a single value has it in the middle."""
+  for values, limit in ((x, axes.set_xlim), (y, axes.set_ylim)):
+    values = [value for value in values if math.isfinite(value)]
+    if values and min(values) < max(values):
+      limit(min(values), max(values))
 
 
 def _style(axes):

@@ -45,10 +45,12 @@ class Columns:
     title: A heading.
     head: A list of HTML, the head of every column.
     rows: A list of lists of HTML, one cell per column.
+    text: A sentence below the heading.
   """
   title: str
   head: list
   rows: list
+  text: str = ''
 
   def html(self):
     if not self.rows:
@@ -56,7 +58,8 @@ class Columns:
     head = ''.join(f'<th>{cell}</th>' for cell in self.head)
     rows = ''.join(f'<tr data-item>{"".join(f"<td>{cell}</td>" for cell in row)}</tr>'
                    for row in self.rows)
-    return (f'<div data-group><h3>{html.escape(self.title)}</h3><div class="scroll">'
+    text = f'<p class="quiet">{html.escape(self.text)}</p>' if self.text else ''
+    return (f'<div data-group><h3>{html.escape(self.title)}</h3>{text}<div class="scroll">'
             f'<table class="runs"><thead><tr>{head}</tr></thead><tbody>{rows}</tbody></table>'
             '</div></div>')
 
@@ -109,18 +112,21 @@ def numbers(runs, logs, results):
           _row('time of training', [
               runs_lib.duration(seconds) if (seconds := runs_lib.training_seconds(logs[run.name]))
               else _NOTHING for run in runs])]
+  made = {_made(row) for found in latest.values() for row in found.values()}
   networks = collections.defaultdict(set)
   for protocol, split, metric, network in latest:
     networks[protocol, split, metric].add(network)
   for (protocol, split, metric, network), found in latest.items():
     values = [found.get(run.name) for run in runs]
     best = _best(metric, values) if same_data else None
-    cells = [_NOTHING if value is None else _value(value, value is best) for value in values]
+    cells = [_NOTHING if value is None else _value(value, value is best, len(made) > 1)
+             for value in values]
     several = len(networks[protocol, split, metric]) > 1
     about = ' · '.join(filter(None, [split, protocol, network if several else '']))
     rows.append([f'{page.explained(metric)[0]} <span class="quiet">{html.escape(about)}</span>',
                  *cells])
-  return Columns('Numbers', ['', *map(_linked, runs)], rows)
+  return Columns('Numbers', ['', *map(_linked, runs)], rows,
+                 f'All values: {made.pop()}.' if len(made) == 1 else '')
 
 
 def _row(name, cells):
@@ -131,11 +137,15 @@ def _linked(run):
   return f'<a href="#{run.anchor}">{summary.breakable(run.name)}</a>'
 
 
-def _value(result, is_best):
+def _value(result, is_best, with_made):
   value = page.with_deviation(result.value, result.std)
   value = f'<b>{value}</b>' if is_best else value
+  return value + (f'<span class="quiet">{_made(result)}</span>' if with_made else '')
+
+
+def _made(result):
   step = f'step {result.step:,} · ' if result.step else ''
-  return f'{value}<span class="quiet">{step}{page.count(result.examples, "clip")}</span>'
+  return f'{step}{page.count(result.examples, "clip")}'
 
 
 def _best(metric, values):
@@ -148,7 +158,8 @@ def _best(metric, values):
   values = [value for value in values if value is not None and math.isfinite(value.value)]
   if not better or len(values) < 2 or len({(v.examples, v.network) for v in values}) > 1:
     return None
-  return (min if better == 'lower' else max)(values, key=lambda value: value.value)
+  best = (min if better == 'lower' else max)(values, key=lambda value: value.value)
+  return best if [value.value for value in values].count(best.value) == 1 else None
 
 
 def differences(runs):
@@ -214,7 +225,8 @@ def _side_by_side(name, drawn, of_runs, max_bytes):
   text = 'The same conditions and seeds' if drawn else 'Of the same clips, at the latest evaluation'
   return [galleries.Gallery(
       title, videos, given, fps=float(of_runs[first].get('fps', galleries.DEFAULT_FPS)),
-      text=f'{text}: a row each, a column a run.', max_bytes=max_bytes, by_condition=True)]
+      text=f'{text}: a row each, a column a run.', max_bytes=max_bytes, by_condition=True,
+      paired=kind == 'reconstructions')]
 
 
 def _keys(arrays, kind, drawn):

@@ -5,8 +5,7 @@ import html
 import typing
 
 from tf_videogen.reporting import page
-
-_COLUMNS = ('run', 'protocol', 'metric', 'ours', 'paper', 'step', 'videos', 'network')
+from tf_videogen.reporting import tables
 
 
 class Run(typing.NamedTuple):
@@ -15,37 +14,66 @@ class Run(typing.NamedTuple):
   anchor: str
   comparisons: list
 
+  def measured(self):
+    """The run, without protocols of which only the paper has numbers, if others were measured."""
+    done = {compared.protocol for compared in self.comparisons if compared.ours}
+    return self._replace(comparisons=[compared for compared in self.comparisons
+                                      if not done or compared.protocol in done])
+
 
 @dataclasses.dataclass
 class Summary:
-  """One row per run, protocol and metric: our number, the paper's, and how ours was made."""
+  """One row per run, protocol and metric: our number, the paper's, and how ours was made.
+
+  Columns without a value are left out. What all rows have in common is a sentence.
+  """
   runs: list
 
   def html(self):
-    rows = [self._row(run, compared) for run in self.runs for compared in run.comparisons]
+    runs = [run.measured() for run in self.runs]
+    rows = [(run, compared, _texts(run.name, compared))
+            for run in runs for compared in run.comparisons]
     if not rows:
       return ''
-    head = ''.join(f'<th>{column}</th>' for column in _COLUMNS)
-    return ('<div data-group><p class="quiet">The latest values of every protocol, ± the standard '
-            'deviation over trials, beside what the paper prints for the same config and protocol.'
-            f'</p><div class="scroll"><table class="summary"><thead><tr>{head}</tr></thead>'
-            f'<tbody>{"".join(rows)}</tbody></table></div></div>')
+    columns, shared = tables.narrow([texts for _, _, texts in rows])
+    with_notes = 'note' in columns  # They stand below the values.
+    columns = [column for column in columns if column != 'note']
+    head = ''.join(f'<th>{"90 % in" if column == "interval" else column}</th>'
+                   for column in columns)
+    body = ''.join(self._row(*row, columns, with_notes) for row in rows)
+    about = ' '.join(filter(None, [
+        'The latest values of every protocol, ± the standard deviation over trials, beside what '
+        'the paper prints for the same config and protocol.', tables.sentence(shared)]))
+    return (f'<div data-group><p class="quiet">{breakable(about)}</p><div class="scroll">'
+            f'<table class="summary"><thead><tr>{head}</tr></thead><tbody>{body}</tbody></table>'
+            f'</div></div>{_exports(runs)}')
 
-  def _row(self, run, compared):
-    ours = compared.ours
-    link = f'<a href="#{run.anchor}">{breakable(run.name)}</a>'
-    metric = page.explained(compared.metric)[0]
-    metric += f'<span class="quiet">{html.escape(ours.split)}</span>' if ours else ''
-    cells = [link, breakable(compared.protocol), metric, compared.ours_html(),
-             compared.paper_html(), f'{ours.step:,}' if ours and ours.step else '',
-             f'{ours.examples:,}' if ours else '',
-             breakable(ours.network) if ours and compared.comparable else '']
+  def _row(self, run, compared, texts, columns, with_notes):
+    found = {column: breakable(text) for column, text in texts.items()}
+    found.update(
+        run=f'<a href="#{run.anchor}">{breakable(run.name)}</a>',
+        metric=page.explained(compared.metric)[0], ours=compared.ours_html(with_notes),
+        paper=compared.paper_html())
     state = '' if compared.comparable else ' class="incomparable"'
-    cells = ''.join(f'<td class="{column}" data-column="{column}">{cell}</td>'
-                    for column, cell in zip(_COLUMNS, cells))
+    cells = ''.join(f'<td class="{column}" data-column="{column}">{found[column]}</td>'
+                    for column in columns)
     return f'<tr{state} data-item{page.of_protocol(compared.protocol)}>{cells}</tr>'
+
+
+def _texts(run, compared):
+  """The text of every column; of random networks, a badge beside the value tells."""
+  texts = tables.cells(run, compared)
+  return texts if compared.comparable else {**texts, 'network': ''}
 
 
 def breakable(name):
   """A long name as HTML that may break after an underscore or before an @."""
   return html.escape(name).replace('_', '_<wbr>').replace('@', '<wbr>@')
+
+
+def _exports(runs):
+  """The same numbers to be copied, each form behind a click."""
+  forms = (('CSV', tables.csv_text), ('Markdown', tables.markdown), ('LaTeX', tables.latex))
+  folded = ''.join(page.Folded(f'The table as {name}', write(runs)).html()
+                   for name, write in forms)
+  return f'<div class="exports">{folded}</div>'
