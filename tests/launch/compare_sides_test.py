@@ -196,7 +196,7 @@ def test_videos_of_a_data_set_are_drawn(networks, run, data_dir, tmp_path):
   expected, _ = run(f'--real={tmp_path / "real.npz"}', *generated)
   assert _value(drawn['fvd']) == pytest.approx(_value(expected['fvd']), rel=1e-4)
   _, said = run('--real=toy', f'--data_dir={data_dir}', *generated, '--videos=20')
-  assert 'the data set has 12 videos, fewer than --videos=20: all are used' in said
+  assert 'the real side has 12 videos, fewer than --videos=20: all are used' in said
 
 
 def test_what_cannot_be_read_is_named_before_a_data_set_is_compared(data_dir, tmp_path, capsys):

@@ -82,9 +82,9 @@ class ReferenceVideos:
                        f'reads {real_statistics.FORMAT}: export them again')
     self.count, self.shape = self.about['videos'], tuple(self.about['shape'])
 
-  def first(self, count, channels=None):
-    """Itself: there are no videos that could be left out, or get other channels."""
-    del count, channels
+  def with_channels(self, channels):
+    """Itself: there are no videos that could get other channels."""
+    del channels
     return self
 
   def identity(self):

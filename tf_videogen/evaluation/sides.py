@@ -130,7 +130,7 @@ def like(real, generated, wishes=Wishes()):
   """
   told, channels, sides = [], real.shape[3], []
   if wishes.limit is not None and wishes.limit > real.count:
-    told.append(f'the data set has {real.count} videos, fewer than --videos={wishes.limit}: '
+    told.append(f'the real side has {real.count} videos, fewer than --videos={wishes.limit}: '
                 'all are used')
   for found in generated:
     names = found.names if wishes.paired else _drawn(found, wishes, told)
