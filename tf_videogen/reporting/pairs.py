@@ -38,8 +38,9 @@ class Pairs:
       return ''
     given = ' over the frames that were not given' if self.given else ''
     return (f'<div class="gallery" data-item{page.of_protocol(self.protocol)}>'
-            f'<h3>The worst and the best pairs</h3><p class="quiet">Of all pairs of a real video, '
-            f'above, and a generated one, below it: by SSIM, the mean{given}.</p>'
+            '<h3>The worst and the best pairs</h3><p class="quiet">Of the pairs of a real video, '
+            'above, and a generated one, below it, that the evaluation saw in one go: by SSIM, '
+            f'the mean{given}.</p>'
             f'<div class="kinds">{"".join(groups)}</div></div>')
 
   def _figures(self, name, max_bytes):
