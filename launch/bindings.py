@@ -62,6 +62,7 @@ SEED = Kind('a whole number from 0 to 2**63 - 1', lambda value: _whole(0)(value)
 FLAG = Kind('True or False', lambda value: type(value) is bool)
 AMOUNT = Kind('a number above 0', _number(lambda value: value > 0))
 WEIGHT = Kind('a number of at least 0', _number(lambda value: value >= 0))
+SHARE = Kind('a number from 0 to 1', _number(lambda value: 0 <= value <= 1))
 DECAY = Kind('a number of at least 0 and below 1', _number(lambda value: 0 <= value < 1))
 RATE = Kind('a number above 0, or a schedule such as @optimizers.cosine_decay()',
             AMOUNT.accepts, reference=True)
@@ -92,9 +93,9 @@ _KINDS = {
               'samples_per_condition shapes size standing_batch '
               'standing_passes start subsets trials latent_kernel strided_kernel '
               'upsampling_stages channels classes crop_size generated videos splits '
-              'train_steps',
+              'train_steps Decline.window',
     COUNT: 'preview_clips actions average_start conditioning_frames masked_frames primed_frames '
-           'reprimed_frames first ResidualStack.layers warmup_steps VideoGPT.classes',
+           'reprimed_frames first ResidualStack.layers warmup_steps VideoGPT.classes processes',
     SEED: 'seed',
     FLAG: 'evaluate_too causal convolutions each_block gather isolated joint one_hot pool_time '
           'rematerialize sentinel task_metrics drop_short ResidualStack.attention '
@@ -102,9 +103,10 @@ _KINDS = {
           'truncates real_truncated deviation_over_n whole network_means',
     AMOUNT: 'clip_norm data_variance epsilon max_speed poll_seconds timeout',
     WEIGHT: 'commitment_cost orthogonality restart_threshold',
+    SHARE: 'test_share max_failed_share',
     DECAY: 'average_decay beta_1 beta_2 decay dropout momentum',
     RATE: 'learning_rate',
-    TEXT: 'config dataset metric name network paper source split statement train_path '
+    TEXT: 'config dataset folder metric name network paper source split statement train_path '
           'train_split',
     ANY_TEXT: 'note data_dir test_path validation_path',
     TEXTS: 'Experiment.splits views levels between',

@@ -204,7 +204,7 @@ def test_train_by_a_gin_file(tmp_path, capsys):
          frames=20)
   page = (pathlib.Path(__file__).parents[2] / 'docs' / 'data.md').read_text()
   example = page[page.index('## Your own videos'):].split('```')[1]
-  assert 'from_video_folder.size = 64' in example
+  assert 'video_folder.from_video_folder:' in example and '  size = 64' in example
   (tmp_path / 'own.gin').write_text(example.replace('/path/to/videos', str(tmp_path / 'videos')))
   status = in_process.run(
       train.main, f'--gin_file={tmp_path / "own.gin"}', f'--model_dir={tmp_path / "model"}',

@@ -216,8 +216,8 @@ def test_claims_of_shapes_are_not_for_videos(tiny_claim, tmp_path, monkeypatch, 
   faked = _Faked(monkeypatch)
   videos = [f'--video_folder={tmp_path}', '--seeds=1']
   assert _run('trivd_gan_units', *videos, f'--output={tmp_path / "a"}') == 1
-  assert 'trivd_gan_units cannot be put to the test on --video_folder: it measures centroid_error' in (
-      capsys.readouterr().err)
+  assert ('trivd_gan_units cannot be put to the test on --video_folder: it measures '
+          'centroid_error') in capsys.readouterr().err
   monkeypatch.setattr(claims, 'FOLDER', tmp_path)
   (tmp_path / 'far.gin').write_text(
       (configs.GIN_DIR / 'claims' / 'video_transformer_far.gin').read_text())
