@@ -47,6 +47,7 @@ class Entry(typing.NamedTuple):
 
   @property
   def ours(self):
+    """What was measured here, a `results.Result`."""
     return self.compared.ours
 
 
