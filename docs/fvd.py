@@ -200,7 +200,7 @@ def page():
   for variant in variants.VARIANTS[1:]:
     if variant.name in rows:
       ratio = float(rows[variant.name]['value']) / float(reference['value'])
-      lines.append(f'| `{variant.name}` | {variant.what} | {ratio:.4g} ({weights}) | '
+      lines.append(f'| `{variant.name}` | {variant.what} | {ratio:.4f} ({weights}) | '
                    f'{EXPECTED[variant.name]} |')
   return '\n'.join(lines) + _TAIL
 
