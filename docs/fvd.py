@@ -52,7 +52,8 @@ EXPECTED = {
     'epsilon': 'More than with random weights, whose variances are all 1: published ones have '
                'variances near 0, where 1e-3 counts.',
     'tf32': 'Less than one per cent.',
-    'truncated': 'Little for samples with noise; more for smooth ones near the real videos.',
+    'truncated': 'Little for samples with noise; more for smooth ones near the real videos. The '
+                 'code below truncates both sides, which changes little.',
     'h264_18': 'Small to the eye, not to FVD.',
     'h264_23': "FFmpeg's default. A user of VideoGPT's code told of 1,000 and more with MP4, where "
                f'its author had 104 ({_MP4}). Compression alone should not do that much.',
@@ -187,11 +188,12 @@ def page():
   said = (
       f'The numbers are ratios to the reference, computed by I3D with **{weights} weights** on '
       f'{reference["videos"]} windows of {FRAMES} frames of {SIZE[0]} x {SIZE[1]} pixels per '
-      f'side. They are cut out of videos in {reference["folders"]}, large frames into quarters. '
-      'The side in the place of a model has other windows of the same videos, blurred by three '
-      'pixels. The covariance is singular with so few videos.')
+      f'side, from videos of {reference["folders"]}. Large frames were cut into quarters, and '
+      'smaller ones resized. In place of generated videos, we take other windows of the same '
+      'videos, blurred by a mean over 3 x 3 pixels. The covariance is singular with so few videos.')
   if is_random:
-    said += (' Random weights tell what a change moves, not by how much it moves a published FVD. '
+    said += (' Random weights show whether a change has an effect, not how large it is with '
+             'published weights. '
              'No FVD with published weights has been computed here, so the last column is what we '
              'expect, not what we measured.')
   lines = [f'{_HEAD}{said}\n',
