@@ -83,8 +83,8 @@ def test_pairs_by_name_and_frame_rate(networks, run, of_page, tmp_path):
 
 def test_several_models_in_one_run(networks, run, of_page, tmp_path, monkeypatch):
   """A column each; the real side is seen once."""
-  arguments = of_page('bair_test/')
-  _write(tmp_path / 'bair_test', fakes.videos(20, 16, 64, 64, 1))
+  arguments = of_page('test_videos/')
+  _write(tmp_path / 'test_videos', fakes.videos(20, 16, 64, 64, 1))
   for i, name in enumerate(('model_a', 'model_b')):
     (tmp_path / name).mkdir()
     np.savez_compressed(tmp_path / name / 'samples.npz',
